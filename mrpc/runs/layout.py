@@ -1,0 +1,241 @@
+"""Every file name of a run directory, and the small JSON files in it as pydantic models.
+
+::
+
+    RUNS_DIR/
+      training.lock            held by the training process from before it imports torch until it exits
+      queue.json, queue.lock   runs that wait for their turn
+      RUN_ID/
+        config.json            RunConfig, written once by whoever creates the run
+        process.json           ProcessInfo, written by the training process right after it has the lock
+        status.json            RunStatus, replaced by the training process about once a second
+        events.jsonl           see mrpc.runs.events
+        label.json             RunLabel, written by the app
+        control/stop.json      StopRequest, written by the app
+        control/probes.json    pairs that the user pinned, written by the app
+        checkpoints/step-N/    complete or invisible
+        base/                  the tensors that the pretrained checkpoint lacked
+        models/best, last, epoch-N    standard Hugging Face folders
+        predictions/           parquet, one file an evaluation
+        derived/               computed by the app; may be deleted
+        training.log           stdout and stderr of the training process
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mrpc.config import TrainConfig
+
+SCHEMA_VERSION = 1
+RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+MAX_JSON_BYTES = 1_000_000
+
+TRAINING_LOCK = "training.lock"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class DataRef(BaseModel):
+    """Which data a run uses.
+
+    Attributes:
+        kind: where the rows came from.
+        data_dir: the folder, for ``folder``.
+        fingerprint: hash of all rows (see ``mrpc.core.data``), equal for equal rows from any source.
+        split_fingerprints: the same for each split.
+        reason: why this source was taken, in words.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["hub", "folder", "sample"]
+    data_dir: Path | None = None
+    fingerprint: str
+    split_fingerprints: dict[str, str] = {}
+    reason: str = ""
+
+
+class RunConfig(BaseModel):
+    """``config.json``: all that is needed to start or resume a run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    created_at: float = Field(description="Unix time, s.")
+    train: TrainConfig
+    data: DataRef
+    checkpoint_dir: Path | None = Field(None, description="Folder of a local checkpoint named on the command line.")
+    group: str | None = Field(None, description="Runs that differ in their seed alone share a group.")
+
+
+class ProcessInfo(BaseModel):
+    """``process.json``: which process trains (or trained) this run.
+
+    A pid alone is not enough, since pids are reused: the start time and the boot id tell them apart.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    started_at: float = Field(description="Start of the process as the operating system tells it, unix time, s.")
+    boot_id: str
+    process_group: int
+    attempt: int = Field(ge=1, description="1, and one more for each resume.")
+    command: list[str]
+    versions: dict[str, str]
+
+
+class RunStatus(BaseModel):
+    """``status.json``: the newest summary, so that a list of runs need not read whole event logs."""
+
+    attempt: int = 1
+    phase: str = "starting"
+    step: int = 0
+    num_steps: int | None = None
+    epoch: float = 0.0
+    num_epochs: int | None = None
+    updated_at: float = 0.0
+    train_s: float = Field(0.0, description="Seconds spent in training steps and evaluations, over all attempts.")
+    best_epoch: int | None = None
+    best_f1: float | None = None
+    best_accuracy: float | None = None
+    peak_memory_bytes: int | None = None
+    outcome: Literal["finished", "stopped", "failed"] | None = None
+    error: str | None = None
+
+
+class RunLabel(BaseModel):
+    """``label.json``: what the user wrote about a run."""
+
+    name: str = Field("", max_length=80)
+    note: str = Field("", max_length=2000)
+
+
+class StopRequest(BaseModel):
+    """``control/stop.json``: the user wants this attempt to end."""
+
+    attempt: int
+    save: bool
+    requested_at: float
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of one run directory."""
+
+    run_dir: Path
+
+    @property
+    def config(self) -> Path:
+        return self.run_dir / "config.json"
+
+    @property
+    def process(self) -> Path:
+        return self.run_dir / "process.json"
+
+    @property
+    def status(self) -> Path:
+        return self.run_dir / "status.json"
+
+    @property
+    def events(self) -> Path:
+        return self.run_dir / "events.jsonl"
+
+    @property
+    def label(self) -> Path:
+        return self.run_dir / "label.json"
+
+    @property
+    def stop(self) -> Path:
+        return self.run_dir / "control" / "stop.json"
+
+    @property
+    def probes(self) -> Path:
+        return self.run_dir / "control" / "probes.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.run_dir / "checkpoints"
+
+    @property
+    def base(self) -> Path:
+        return self.run_dir / "base"
+
+    @property
+    def models(self) -> Path:
+        return self.run_dir / "models"
+
+    @property
+    def best_model(self) -> Path:
+        return self.models / "best"
+
+    @property
+    def last_model(self) -> Path:
+        return self.models / "last"
+
+    @property
+    def predictions(self) -> Path:
+        return self.run_dir / "predictions"
+
+    @property
+    def derived(self) -> Path:
+        return self.run_dir / "derived"
+
+    @property
+    def log(self) -> Path:
+        return self.run_dir / "training.log"
+
+    def epoch_model(self, epoch: int) -> Path:
+        """Return the folder of the weights after ``epoch`` epochs."""
+        return self.models / f"epoch-{epoch:03d}"
+
+    def validation_predictions(self, epoch: int) -> Path:
+        """Return the predictions on validation after ``epoch`` epochs; 0 is the untrained model."""
+        return self.predictions / f"validation-epoch-{epoch:03d}.parquet"
+
+    def test_predictions(self, model: str) -> Path:
+        """Return the predictions of ``model`` ("base", "best" or "last") on test."""
+        return self.predictions / f"test-{model}.parquet"
+
+    def train_records(self, epoch: int) -> Path:
+        """Return the losses of the training pairs as they passed in ``epoch`` (1-based)."""
+        return self.predictions / f"train-epoch-{epoch:03d}.parquet"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file in one step: write beside it, sync, move over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_model(path: Path, model: BaseModel) -> None:
+    """Replace a JSON file with a pydantic model in one step."""
+    write_atomically(path, model.model_dump_json(indent=2).encode() + b"\n")
+
+
+def read_model(path: Path, model: type[Model]) -> Model | None:
+    """Read a JSON file as a pydantic model; None when it is missing, foreign, a link, or too large."""
+    try:
+        if path.is_symlink() or path.stat().st_size > MAX_JSON_BYTES:
+            return None
+        return model.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,119 @@
+"""Append whole lines to an event log, and read it from a byte offset up to the last newline."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from mrpc.runs.events import EVENT_ADAPTER, BaseEvent, FailedEvent, FinishedEvent, StoppedEvent, TerminalEvent
+
+TAIL_BYTES = 64 * 1024
+
+
+class EventPage(NamedTuple):
+    """What :func:`read_events` found.
+
+    Attributes:
+        events: in the order of the file.
+        offset: where the next read starts, in bytes.
+        num_unreadable: lines that are torn, foreign or of a later schema.
+    """
+
+    events: list[Any]
+    offset: int
+    num_unreadable: int
+
+
+class EventLog:
+    """The one writer of an event log. A line is one ``write``, so a reader never sees half of an event."""
+
+    def __init__(self, path: Path, attempt: int) -> None:
+        self.path = path
+        self.attempt = attempt
+        self._seq = last_seq(path)
+        torn = path.exists() and not _ends_with_newline(path)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        if torn:
+            os.write(self._descriptor, b"\n")
+
+    def append(self, event: BaseEvent) -> None:
+        """Write one event, with its sequence number, time and attempt filled in."""
+        self._seq += 1
+        event = event.model_copy(update={"seq": self._seq, "time": time.time(), "attempt": self.attempt})
+        line = event.model_dump_json().encode() + b"\n"
+        written = os.write(self._descriptor, line)
+        if written != len(line):
+            raise OSError(28, f"only {written} of {len(line)} bytes of an event could be written", str(self.path))
+
+    def sync(self) -> None:
+        """Force what is written to the disk."""
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+def read_events(path: Path, offset: int = 0, limit_bytes: int | None = None) -> EventPage:
+    """Read the events after a byte offset.
+
+    A torn last line is left for the next read; a line that cannot be understood is counted and skipped.
+
+    Args:
+        path: the log; one that does not exist is empty.
+        offset: where the read before ended, in bytes.
+        limit_bytes: read at most about this much.
+    """
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if offset > size:  # the file was replaced by a shorter one
+                offset = 0
+            file.seek(offset)
+            content = file.read() if limit_bytes is None else file.read(limit_bytes)
+    except FileNotFoundError:
+        return EventPage([], 0, 0)
+    end = content.rfind(b"\n") + 1
+    events, num_unreadable = [], 0
+    for line in content[:end].splitlines():
+        if not line.strip():
+            continue
+        try:
+            events.append(EVENT_ADAPTER.validate_json(line))
+        except ValidationError:
+            num_unreadable += 1
+    return EventPage(events, offset + end, num_unreadable)
+
+
+def read_terminal_event(path: Path, attempt: int) -> TerminalEvent | None:
+    """Return the event that ended an attempt, if the log has it, reading only the end of the file."""
+    for event in reversed(_read_tail(path)):
+        if isinstance(event, FinishedEvent | StoppedEvent | FailedEvent) and event.attempt == attempt:
+            return event
+    return None
+
+
+def last_seq(path: Path) -> int:
+    """Return the sequence number of the last readable event, or 0."""
+    events = _read_tail(path)
+    return events[-1].seq if events else 0
+
+
+def _read_tail(path: Path) -> list[Any]:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return []
+    return read_events(path, max(0, size - TAIL_BYTES)).events
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -1,0 +1,221 @@
+"""Create, list and open runs in one folder, and tell honestly what state each is in."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import filelock
+
+from mrpc.config import TrainConfig
+from mrpc.errors import BusyError, UnknownRunError
+from mrpc.runs.events import FailedEvent
+from mrpc.runs.layout import (
+    RUN_ID_PATTERN,
+    SCHEMA_VERSION,
+    TRAINING_LOCK,
+    DataRef,
+    ProcessInfo,
+    RunConfig,
+    RunLabel,
+    RunPaths,
+    RunStatus,
+    StopRequest,
+    read_model,
+    write_model,
+)
+from mrpc.runs.log import read_terminal_event
+from mrpc.runs.process import find_process
+
+STARTING_GRACE_S = 10.0
+"""A run without a process counts as starting for this long after it was created, in seconds."""
+
+STALLED_AFTER_S = 90.0
+"""A living process that says nothing for this long is stalled, in seconds."""
+
+
+class RunState(StrEnum):
+    """What a run is doing."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    STALLED = "stalled"
+    STOPPING = "stopping"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+ALIVE_STATES = frozenset({RunState.STARTING, RunState.RUNNING, RunState.STALLED, RunState.STOPPING})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory, opened by :class:`RunStore`. Reads files anew at every call."""
+
+    paths: RunPaths
+    config: RunConfig
+
+    @property
+    def run_id(self) -> str:
+        return self.config.run_id
+
+    def read_status(self) -> RunStatus:
+        """Return the newest summary; an empty one before the first."""
+        return read_model(self.paths.status, RunStatus) or RunStatus()
+
+    def read_process(self) -> ProcessInfo | None:
+        """Return which process trains, or last trained, this run."""
+        return read_model(self.paths.process, ProcessInfo)
+
+    def read_label(self) -> RunLabel:
+        """Return the name and note that the user gave; empty ones if none."""
+        return read_model(self.paths.label, RunLabel) or RunLabel()
+
+    def read_stop_request(self, attempt: int) -> StopRequest | None:
+        """Return the wish to end this attempt, if there is one."""
+        request = read_model(self.paths.stop, StopRequest)
+        return request if request is not None and request.attempt == attempt else None
+
+    def state(self) -> RunState:
+        """Tell what the run is doing, from what its process wrote and whether that very process lives."""
+        process = self.read_process()
+        if process is None:
+            is_new = time.time() - self.config.created_at < STARTING_GRACE_S
+            return RunState.STARTING if is_new else RunState.INTERRUPTED
+        status = self.read_status()
+        if status.attempt == process.attempt and status.outcome is not None:
+            return RunState(status.outcome)
+        stop_request = self.read_stop_request(process.attempt)
+        if find_process(process) is not None:
+            if stop_request is not None:
+                return RunState.STOPPING
+            if status.attempt != process.attempt or status.updated_at == 0.0:
+                return RunState.STARTING
+            if time.time() - status.updated_at > STALLED_AFTER_S:
+                return RunState.STALLED
+            return RunState.RUNNING
+        terminal = read_terminal_event(self.paths.events, process.attempt)
+        if terminal is not None:  # killed between its last event and its last status
+            return RunState(terminal.type)
+        return RunState.STOPPED if stop_request is not None else RunState.INTERRUPTED
+
+    def error(self) -> str | None:
+        """Return the cause of a failure in words, or None."""
+        status = self.read_status()
+        if status.error is not None:
+            return status.error
+        process = self.read_process()
+        terminal = process and read_terminal_event(self.paths.events, process.attempt)
+        return terminal.cause if isinstance(terminal, FailedEvent) else None
+
+    def request_stop(self, save: bool) -> None:
+        """Ask the process to end. It looks for this before every step."""
+        process = self.read_process()
+        attempt = process.attempt if process else 1
+        write_model(self.paths.stop, StopRequest(attempt=attempt, save=save, requested_at=time.time()))
+
+    def has_weights(self) -> bool:
+        """Tell whether there is a fine-tuned model to compare or download."""
+        return (self.paths.best_model / "config.json").is_file()
+
+
+class RunStore:
+    """The runs of one folder."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.runs_dir = runs_dir
+
+    def create(
+        self, train: TrainConfig, data: DataRef, checkpoint_dir: Path | None = None, group: str | None = None
+    ) -> Run:
+        """Make a new run directory with its ``config.json``."""
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        run_id = f"{stamp}-{train.preset}-{secrets.token_hex(2)}"
+        config = RunConfig(
+            run_id=run_id,
+            created_at=time.time(),
+            train=train,
+            data=data,
+            checkpoint_dir=checkpoint_dir,
+            group=group,
+        )
+        paths = RunPaths(self.runs_dir / run_id)
+        paths.run_dir.mkdir(parents=True)
+        write_model(paths.config, config)
+        return Run(paths, config)
+
+    def open(self, run_id: str) -> Run:
+        """Open a run by its id.
+
+        Raises:
+            UnknownRunError: when there is no such run, or its ``config.json`` cannot be read here.
+        """
+        run = self._read(run_id) if isinstance(run_id, str) and RUN_ID_PATTERN.fullmatch(run_id) else None
+        if run is None:
+            raise UnknownRunError(f"There is no run {str(run_id)[:80]!r} in this runs folder.")
+        return run
+
+    def list(self) -> list[Run]:
+        """Return all runs, the newest first. Foreign folders, files and links are passed over."""
+        if not self.runs_dir.is_dir():
+            return []
+        names = [path.name for path in self.runs_dir.iterdir() if RUN_ID_PATTERN.fullmatch(path.name)]
+        runs = [run for run in map(self._read, names) if run is not None]
+        return sorted(runs, key=lambda run: (run.config.created_at, run.run_id), reverse=True)
+
+    def remove(self, run: Run) -> None:
+        """Delete a run directory that never trained."""
+        shutil.rmtree(run.paths.run_dir, ignore_errors=True)
+
+    def holder(self) -> Run | None:
+        """Return the run whose process lives now, or None."""
+        for run in self.list():
+            process = run.read_process()
+            if process is not None and find_process(process) is not None:
+                return run
+        return None
+
+    def _read(self, run_id: str) -> Run | None:
+        run_dir = self.runs_dir / run_id
+        if run_dir.is_symlink() or not run_dir.is_dir():
+            return None
+        config = read_model(RunPaths(run_dir).config, RunConfig)
+        if config is None or config.schema_version > SCHEMA_VERSION:
+            return None
+        if config.run_id != run_id:  # a folder that was copied or renamed is a run of its own
+            config = config.model_copy(update={"run_id": run_id})
+        return Run(RunPaths(run_dir), config)
+
+
+@contextmanager
+def training_lock(runs_dir: Path) -> Iterator[None]:
+    """Hold the lock that allows one training at a time in a runs folder.
+
+    The operating system frees it when the process ends, however it ends.
+
+    Raises:
+        BusyError: when another process holds it; the message names its run.
+    """
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(runs_dir / TRAINING_LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        holder = RunStore(runs_dir).holder()
+        name = holder.run_id if holder else None
+        who = f"run {name}" if name else "another process"
+        raise BusyError(f"A training is under way already: {who}. Stop it or wait for its end.", name) from None
+    try:
+        yield
+    finally:
+        lock.release()

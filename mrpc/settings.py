@@ -1,0 +1,84 @@
+"""What this process was started with. The only module that reads environment variables.
+
+Holds no hyperparameters (those are in :mod:`mrpc.config`) and imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HUB_TIMEOUT_S = 3.0
+"""How long the Hub may take to answer before it counts as away, in seconds."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one process, fixed at its start.
+
+    Attributes:
+        runs_dir: where runs live; the same for the app and the shell.
+        data_dir: a folder with one file a split, or None to look for the Hub and then the sample.
+        checkpoint_dirs: local checkpoint folders named on the command line.
+        host: address to bind.
+        port: TCP port to bind.
+        share: ask for a public gradio.live link.
+        auth: user name and password, or None.
+        allowed_hosts: further host names that are answered.
+        space_id: the Space this runs on ("owner/name"), or None elsewhere.
+        space_host: the public host name of that Space, or None.
+    """
+
+    runs_dir: Path = field(default_factory=lambda: Path("runs").resolve())
+    data_dir: Path | None = None
+    checkpoint_dirs: tuple[Path, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 7860
+    share: bool = False
+    auth: tuple[str, str] | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    space_id: str | None = None
+    space_host: str | None = None
+
+
+def default_runs_dir() -> Path:
+    """Return ``MRPC_RUNS_DIR``, else ``./runs``, as an absolute path."""
+    return Path(os.environ.get("MRPC_RUNS_DIR") or "runs").resolve()
+
+
+def default_data_dir() -> Path | None:
+    """Return ``MRPC_DATA_DIR`` as an absolute path, or None when it is not set."""
+    value = os.environ.get("MRPC_DATA_DIR")
+    return Path(value).resolve() if value else None
+
+
+def hub_endpoint() -> str:
+    """Return the address of the Hub: ``HF_ENDPOINT``, else the public one."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def hub_is_disabled() -> bool:
+    """Tell whether ``HF_HUB_OFFLINE`` forbids asking the Hub at all."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def space_id() -> str | None:
+    """Return the id of the Space this process runs on, or None elsewhere."""
+    return os.environ.get("SPACE_ID") or None
+
+
+def space_host() -> str | None:
+    """Return the public host name of the Space this process runs on, or None elsewhere."""
+    return os.environ.get("SPACE_HOST") or None
+
+
+def training_environment() -> dict[str, str]:
+    """Return the environment that a training process is started with.
+
+    ``SPACES_ZERO_GPU`` is left out: a detached process on a ZeroGPU Space has no GPU to wait for.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "SPACES_ZERO_GPU"}
+    environment["TOKENIZERS_PARALLELISM"] = "false"
+    environment["PYTHONUNBUFFERED"] = "1"
+    return environment
