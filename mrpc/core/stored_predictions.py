@@ -1,0 +1,152 @@
+"""What a model answered for many pairs, and the file that keeps it. Imports no torch, so it opens at once."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mrpc.errors import UnavailableError
+
+UNLABELLED = -1
+"""The label of a pair that has none."""
+
+LOGIT_COLUMNS = ("logit_not_equivalent", "logit_equivalent")
+
+
+@dataclass(frozen=True)
+class PairPredictions:
+    """The answers of one model to N pairs.
+
+    Attributes:
+        idx: int64 [N], the pairs' own numbers.
+        label: int64 [N], 1 for equivalent, 0 for not, -1 where it is not known.
+        logits: float32 [N, 2], the model's scores for not equivalent and equivalent.
+    """
+
+    idx: npt.NDArray[np.int64]
+    label: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        num = len(self.idx)
+        assert self.idx.shape == self.label.shape == (num,)
+        assert self.logits.shape == (num, 2)
+
+    def __len__(self) -> int:
+        return len(self.idx)
+
+    @property
+    def margin(self) -> npt.NDArray[np.float64]:
+        """The logit of equivalent minus that of not equivalent, float64 [N]."""
+        logits = self.logits.astype(np.float64)
+        return logits[:, 1] - logits[:, 0]
+
+    @property
+    def prob_equivalent(self) -> npt.NDArray[np.float64]:
+        """The probability of "equivalent", float64 [N]."""
+        return np.exp(-np.logaddexp(0.0, -self.margin))
+
+    @property
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """The likelier label, int64 [N]; 0 in a tie."""
+        return (self.margin > 0).astype(np.int64)
+
+    @property
+    def pair_losses(self) -> npt.NDArray[np.float64]:
+        """The cross-entropy of each pair in nats, float64 [N]; NaN where the label is not known."""
+        signed = np.where(self.label == 1, self.margin, -self.margin)
+        return np.where(self.label == UNLABELLED, np.nan, np.logaddexp(0.0, -signed))
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy of the labelled pairs in nats; NaN without any."""
+        losses = self.pair_losses[self.label != UNLABELLED]
+        return float(losses.mean()) if len(losses) else float("nan")
+
+
+def write_predictions(path: Path, predictions: PairPredictions, metadata: Mapping[str, str]) -> None:
+    """Write predictions as parquet: idx, label and both logits, whole or not at all.
+
+    Args:
+        path: the file; its folder is made.
+        predictions: what to keep.
+        metadata: what tells which model answered on which data, such as ``weights_sha256``.
+    """
+    table = pa.table(
+        {
+            "idx": predictions.idx,
+            "label": predictions.label,
+            LOGIT_COLUMNS[0]: predictions.logits[:, 0],
+            LOGIT_COLUMNS[1]: predictions.logits[:, 1],
+        }
+    )
+    write_table(path, table, metadata)
+
+
+def write_table(path: Path, table: pa.Table, metadata: Mapping[str, str]) -> None:
+    """Write a table as parquet beside the file, sync it, and move it over the file."""
+    table = table.replace_schema_metadata({str(key): str(value) for key, value in metadata.items()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            pq.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_predictions(path: Path) -> PairPredictions:
+    """Read what :func:`write_predictions` wrote.
+
+    Raises:
+        UnavailableError: when the file is missing or is not such a file.
+    """
+    table = read_table(path, ("idx", "label", *LOGIT_COLUMNS))
+    return PairPredictions(
+        idx=table["idx"].to_numpy().astype(np.int64),
+        label=table["label"].to_numpy().astype(np.int64),
+        logits=np.stack([table[name].to_numpy().astype(np.float32) for name in LOGIT_COLUMNS], axis=1),
+    )
+
+
+def read_prediction_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata that the predictions were written with.
+
+    Raises:
+        UnavailableError: when the file is missing or is not parquet.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UnavailableError(f"{path.name} cannot be read: {error}.") from error
+    return {key.decode(): value.decode() for key, value in metadata.items() if not key.startswith(b"ARROW:")}
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
+    """Read the named columns of a parquet file.
+
+    Raises:
+        UnavailableError: when the file is missing, is not parquet, or lacks a column.
+    """
+    try:
+        if path.is_symlink():
+            raise UnavailableError(f"{path.name} is a link; links in a runs folder are not followed.")
+        # Through an open file: a path would be taken for a data set and its parents for partitions.
+        with path.open("rb") as file:
+            return pq.ParquetFile(file).read(columns=list(columns)).select(list(columns))
+    except FileNotFoundError:
+        raise UnavailableError(f"{path.name} is not there.") from None
+    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        raise UnavailableError(f"{path.name} cannot be read: {error}.") from error
