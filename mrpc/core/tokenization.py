@@ -10,12 +10,17 @@ object with different settings silently get each other's. Every call from here h
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
+from datasets import Dataset
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from mrpc.errors import PairError
@@ -23,6 +28,9 @@ from mrpc.errors import PairError
 Truncation = Literal["longest_first", "only_first", "only_second", "do_not_truncate"]
 
 TRUNCATIONS: tuple[Truncation, ...] = ("longest_first", "only_first", "only_second", "do_not_truncate")
+
+MAX_ROWS_IN_MEMORY = 50_000
+"""Data sets with more rows than this are encoded into a file instead of memory."""
 
 _LOCKS: WeakKeyDictionary[PreTrainedTokenizerBase, threading.RLock] = WeakKeyDictionary()
 _LOCKS_GUARD = threading.Lock()
@@ -125,6 +133,33 @@ def encode_pairs(
         )
 
 
+def encode_dataset(tokenizer: PreTrainedTokenizerBase, dataset: Dataset, max_length: int = 128) -> Dataset:
+    """Encode every pair of a data set for training.
+
+    Small data sets stay in memory, larger ones in a file that Arrow maps.
+
+    Args:
+        tokenizer: a fast tokenizer.
+        dataset: columns sentence1, sentence2 and label, N rows.
+        max_length: pairs are cut to this many tokens.
+
+    Returns:
+        N rows in the same order: input_ids, attention_mask, token_type_ids where the model has them, and label.
+    """
+
+    def encode(rows: dict[str, list[Any]]) -> dict[str, list[list[int]]]:
+        return dict(encode_pairs(tokenizer, rows["sentence1"], rows["sentence2"], max_length))
+
+    dropped = [name for name in dataset.column_names if name != "label"]
+    if len(dataset) <= MAX_ROWS_IN_MEMORY:
+        return dataset.map(encode, batched=True, remove_columns=dropped, keep_in_memory=True, new_fingerprint="encoded")
+    file = Path(tempfile.mkdtemp(prefix="mrpc-encoded-")) / "encoded.arrow"
+    atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
+    return dataset.map(
+        encode, batched=True, remove_columns=dropped, cache_file_name=str(file), new_fingerprint="encoded"
+    )
+
+
 def encode_single(tokenizer: PreTrainedTokenizerBase, sentence: str, max_length: int = 512) -> BatchEncoding:
     """Encode one sentence alone, the way it must not be done for a pair, to show the difference.
 
@@ -138,7 +173,7 @@ def encode_single(tokenizer: PreTrainedTokenizerBase, sentence: str, max_length:
 def decode_ids(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
     """Turn ids back into text, special tokens included, as ``tokenizer.decode(ids)`` does."""
     with tokenizer_lock(tokenizer):
-        return str(tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+        return str(tokenizer.decode(list(ids)))
 
 
 def token_rows(tokenizer: PreTrainedTokenizerBase, encoded: BatchEncoding, index: int = 0) -> list[TokenRow]:

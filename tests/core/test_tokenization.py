@@ -120,7 +120,7 @@ def test_a_sentence_that_would_vanish_is_refused(tokenizer, truncation, number):
 def test_single_sentences_and_decoding(tokenizer):
     single = encode_single(tokenizer, SECOND)
     assert single["token_type_ids"] == [[0] * 8]
-    assert decode_ids(tokenizer, single["input_ids"][0]) == "[CLS] this is the second one . [SEP]"
+    assert decode_ids(tokenizer, single["input_ids"][0]) == "[CLS] this is the second one. [SEP]"
 
 
 def test_eight_threads_with_different_settings_get_the_serial_answers(tokenizer):
