@@ -45,7 +45,11 @@ class TrainConfig(BaseModel):
         5e-5, "The highest learning rate of the schedule, for AdamW.", "per step", gt=0, le=1e-2
     )
     train_batch_size: int = _field(
-        8, "Pairs in one batch. Over several processes this is the batch of all together.", "pairs", ge=1, le=256
+        8,
+        "Pairs in one batch. Over several processes this is the batch of all together.",
+        "pairs",
+        ge=1,
+        le=256,
     )
     num_epochs: int = _field(3, "How often every training pair is seen.", "epochs", ge=1, le=50)
     warmup_ratio: float = _field(
@@ -63,11 +67,15 @@ class TrainConfig(BaseModel):
     max_length: int = _field(
         128, "Longer pairs are cut to this many tokens, the longer sentence first.", "tokens", ge=8, le=512
     )
-    max_steps: int = _field(0, "Stop after this many optimizer steps; 0 means no limit.", "steps", ge=0, le=10_000_000)
+    max_steps: int = _field(
+        0, "Stop after this many optimizer steps; 0 means no limit.", "steps", ge=0, le=10_000_000
+    )
     num_train_pairs: int = _field(
         0, "Train on this many pairs, drawn with the seed; 0 means all.", "pairs", ge=0, le=10_000_000
     )
-    seed: int = _field(42, "Decides the new head, the order of the pairs and the dropout.", "", ge=0, le=2**31 - 1)
+    seed: int = _field(
+        42, "Decides the new head, the order of the pairs and the dropout.", "", ge=0, le=2**31 - 1
+    )
     batch_order: Literal["random", "length"] = _field(
         "random",
         "How batches are formed: pairs at random, as in the course, or pairs of similar length, "
@@ -77,7 +85,11 @@ class TrainConfig(BaseModel):
         "best_last", "Which epochs keep their weights: the best by F1 and the last, or all."
     )
     checkpoint_every_s: float = _field(
-        60.0, "A checkpoint to resume from is written this often, and after every epoch.", "s", ge=0.1, le=86_400
+        60.0,
+        "A checkpoint to resume from is written this often, and after every epoch.",
+        "s",
+        ge=0.1,
+        le=86_400,
     )
 
     @field_validator("*", mode="before")
@@ -151,7 +163,12 @@ def allowed_range(name: str) -> str:
     choices = get_args(field.annotation)
     if choices:
         return "one of " + ", ".join(map(str, choices))
-    limits = {key: getattr(rule, key) for rule in field.metadata for key in ("gt", "ge", "lt", "le") if hasattr(rule, key)}
+    limits = {
+        key: getattr(rule, key)
+        for rule in field.metadata
+        for key in ("gt", "ge", "lt", "le")
+        if hasattr(rule, key)
+    }
     if field.annotation is bool:
         return "true or false"
     if field.annotation is str:

@@ -152,7 +152,9 @@ def encode_dataset(tokenizer: PreTrainedTokenizerBase, dataset: Dataset, max_len
 
     dropped = [name for name in dataset.column_names if name != "label"]
     if len(dataset) <= MAX_ROWS_IN_MEMORY:
-        return dataset.map(encode, batched=True, remove_columns=dropped, keep_in_memory=True, new_fingerprint="encoded")
+        return dataset.map(
+            encode, batched=True, remove_columns=dropped, keep_in_memory=True, new_fingerprint="encoded"
+        )
     file = Path(tempfile.mkdtemp(prefix="mrpc-encoded-")) / "encoded.arrow"
     atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
     return dataset.map(

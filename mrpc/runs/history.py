@@ -76,7 +76,9 @@ class RunHistory:
 
     def validation(self) -> list[ev.EvaluationEvent]:
         """Return the evaluations on validation by epoch."""
-        return sorted((e for e in self.evaluations.values() if e.split == "validation"), key=lambda e: e.epoch)
+        return sorted(
+            (e for e in self.evaluations.values() if e.split == "validation"), key=lambda e: e.epoch
+        )
 
     def eta_s(self) -> float | None:
         """Estimate the seconds until the last step from the newest 50 steps and the evaluations; None if unknown."""

@@ -73,7 +73,9 @@ class RunConfig(BaseModel):
     created_at: float = Field(description="Unix time, s.")
     train: TrainConfig
     data: DataRef
-    checkpoint_dir: Path | None = Field(None, description="Folder of a local checkpoint named on the command line.")
+    checkpoint_dir: Path | None = Field(
+        None, description="Folder of a local checkpoint named on the command line."
+    )
     group: str | None = Field(None, description="Runs that differ in their seed alone share a group.")
 
 
@@ -86,7 +88,9 @@ class ProcessInfo(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     pid: int
-    started_at: float = Field(description="Start of the process as the operating system tells it, unix time, s.")
+    started_at: float = Field(
+        description="Start of the process as the operating system tells it, unix time, s."
+    )
     boot_id: str
     process_group: int
     attempt: int = Field(ge=1, description="1, and one more for each resume.")
@@ -104,7 +108,9 @@ class RunStatus(BaseModel):
     epoch: float = 0.0
     num_epochs: int | None = None
     updated_at: float = 0.0
-    train_s: float = Field(0.0, description="Seconds spent in training steps and evaluations, over all attempts.")
+    train_s: float = Field(
+        0.0, description="Seconds spent in training steps and evaluations, over all attempts."
+    )
     best_epoch: int | None = None
     best_f1: float | None = None
     best_accuracy: float | None = None

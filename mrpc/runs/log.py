@@ -47,7 +47,9 @@ class EventLog:
         line = event.model_dump_json().encode() + b"\n"
         written = os.write(self._descriptor, line)
         if written != len(line):
-            raise OSError(28, f"only {written} of {len(line)} bytes of an event could be written", str(self.path))
+            raise OSError(
+                28, f"only {written} of {len(line)} bytes of an event could be written", str(self.path)
+            )
 
     def sync(self) -> None:
         """Force what is written to the disk."""

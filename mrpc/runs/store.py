@@ -124,6 +124,11 @@ class Run:
         attempt = process.attempt if process else 1
         write_model(self.paths.stop, StopRequest(attempt=attempt, save=save, requested_at=time.time()))
 
+    def discard_weights(self) -> None:
+        """Delete the weights and checkpoints; the log and the curves stay."""
+        for directory in (self.paths.checkpoints, self.paths.models):
+            shutil.rmtree(directory, ignore_errors=True)
+
     def has_weights(self) -> bool:
         """Tell whether there is a fine-tuned model to compare or download."""
         return (self.paths.best_model / "config.json").is_file()
@@ -214,7 +219,9 @@ def training_lock(runs_dir: Path) -> Iterator[None]:
         holder = RunStore(runs_dir).holder()
         name = holder.run_id if holder else None
         who = f"run {name}" if name else "another process"
-        raise BusyError(f"A training is under way already: {who}. Stop it or wait for its end.", name) from None
+        raise BusyError(
+            f"A training is under way already: {who}. Stop it or wait for its end.", name
+        ) from None
     try:
         yield
     finally:

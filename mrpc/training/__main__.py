@@ -1,0 +1,218 @@
+"""``python -m mrpc.training``: the training process.
+
+Three ways to call it::
+
+    python -m mrpc.training RUN_DIR                    train a run, or continue one that was cut
+    python -m mrpc.training RUN_DIR --evaluate test    predict test with the base and the best model
+    python -m mrpc.training --preset quick ...         make a run and train it, from a shell
+
+The lock comes first, before torch is imported. Whatever happens afterwards is in the run directory: a terminal
+event and a true exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mrpc import settings
+from mrpc.config import PRESETS, TrainConfig, allowed_range, build_config
+from mrpc.errors import BusyError, InputError, MrpcError, RunStateError, TrainingError
+from mrpc.runs.events import FailedEvent, StoppedEvent
+from mrpc.runs.layout import DataRef, write_model
+from mrpc.runs.process import describe_this_process
+from mrpc.runs.store import Run, RunState, RunStore, training_lock
+from mrpc.training.report import Reporter, StopTraining, add_log_file
+
+EXIT_FINISHED = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_BUSY = 75
+EXIT_STOPPED = 130
+TRACEBACK_LINES = 12
+
+logger = logging.getLogger("mrpc.training")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train, continue or evaluate a run; return the exit code."""
+    options = _parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        if options.run_dir is None:
+            return _train_new(options)
+        run_dir = options.run_dir.resolve()
+        run = RunStore(run_dir.parent).open(run_dir.name)
+        with training_lock(run_dir.parent):
+            if options.evaluate:
+                from mrpc.training.evaluation import evaluate_test
+
+                evaluate_test(run)
+                return EXIT_FINISHED
+            return _train(run)
+    except BusyError as error:
+        print(error, file=sys.stderr)
+        return EXIT_BUSY
+    except MrpcError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def _train_new(options: argparse.Namespace) -> int:
+    values = {name: getattr(options, name) for name in TrainConfig.model_fields}
+    config = build_config({name: value for name, value in values.items() if value is not None})
+    with training_lock(options.runs_dir):
+        from mrpc.core.data import load_data
+
+        data = load_data(data_dir=options.data_dir)
+        ref = DataRef(
+            kind=data.kind,
+            data_dir=data.data_dir,
+            fingerprint=data.fingerprint,
+            split_fingerprints=data.split_fingerprints,
+            reason=data.reason,
+        )
+        run = RunStore(options.runs_dir).create(config, ref, options.checkpoint_dir)
+        print(f"Run {run.run_id} in {run.paths.run_dir}", file=sys.stderr)
+        add_log_file(run.paths.log)
+        return _train(run)
+
+
+def _train(run: Run) -> int:
+    """Run one attempt, under the lock, and record how it ended."""
+    before = run.read_process()
+    if before is not None and run.state() is RunState.FINISHED:
+        raise RunStateError(f"Run {run.run_id} has finished; there is nothing left to train.")
+    attempt = before.attempt + 1 if before is not None else 1
+    report: Reporter | None = None
+
+    def on_signal(number: int, frame: Any) -> None:
+        if report is None or report.preparing:
+            raise StopTraining(save=True)
+        report.stop_signal = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    write_model(run.paths.process, describe_this_process(attempt))
+    session: Any = None
+    try:
+        report = Reporter(run, attempt)
+        report.phase("importing libraries")
+        from mrpc.training.session import TrainingSession, load_run_data, select_loop
+
+        report.phase("loading the data")
+        session = TrainingSession(run, load_run_data(run), report)
+        train = select_loop(run.config.train.loop)
+        report.preparing = False
+        session.begin()
+        train(session)
+        session.finish()
+        return EXIT_FINISHED
+    except StopTraining as stop:
+        if report is None:
+            return EXIT_STOPPED
+        return _record_stop(stop, report, session)
+    except Exception as error:  # the one place: whatever it is, it is recorded
+        traceback.print_exc()
+        if report is not None:
+            _record_failure(error, report)
+        return EXIT_FAILED
+    finally:
+        if report is not None:
+            report.free_reserve()
+
+
+def _record_stop(stop: StopTraining, report: Reporter, session: Any) -> int:
+    try:
+        request = report.run.read_stop_request(report.attempt)
+        save = request.save if request is not None else stop.save
+        if session is not None and not report.preparing:
+            session.stop(save)
+        else:
+            report.end(StoppedEvent(step=report.status.step, saved=False), phase="stopped", outcome="stopped")
+        return EXIT_STOPPED
+    except Exception as error:  # a full disk while the checkpoint is written, for one
+        traceback.print_exc()
+        _record_failure(error, report)
+        return EXIT_FAILED
+
+
+def _record_failure(error: Exception, report: Reporter) -> None:
+    report.free_reserve()
+    cause, suggestion = explain_failure(error)
+    lines = traceback.format_exception(error)
+    tail = "\n".join("".join(lines).splitlines()[-TRACEBACK_LINES:])
+    event = FailedEvent(step=report.status.step, cause=cause, suggestion=suggestion, traceback=tail)
+    report.end(event, phase="failed", outcome="failed", error=cause)
+
+
+def explain_failure(error: Exception) -> tuple[str, str]:
+    """Say in words why a training ended, and one thing to do about it."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, TrainingError):
+        return text, error.suggestion
+    if isinstance(error, MrpcError):
+        return text, "Mend what the message names and start again."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"The disk is full: {text}.", "Free some space or choose another runs folder, then resume."
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return f"A file may not be written: {text}.", "Make the runs folder writable, then resume."
+    if isinstance(error, FileNotFoundError):
+        return f"A file is gone: {text}.", "Put it back, or start a new run."
+    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
+        return f"The memory is exhausted: {text}", "Use a smaller batch or a shorter max length."
+    return f"{type(error).__name__}: {text}", "The last lines of the log tell more."
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m mrpc.training",
+        description="Fine-tune an encoder on sentence pairs, and record everything in a run directory.",
+    )
+    parser.add_argument("run_dir", nargs="?", type=Path, help="an existing run: train it, or continue it")
+    parser.add_argument("--evaluate", choices=["test"], help="predict this split instead of training")
+    parser.add_argument(
+        "--runs-dir",
+        type=Path,
+        default=settings.default_runs_dir(),
+        help="where a new run goes (%(default)s)",
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, default=settings.default_data_dir(), help="a folder with one file a split"
+    )
+    parser.add_argument("--checkpoint-dir", type=Path, help="a local checkpoint folder to start from")
+    for name, field in TrainConfig.model_fields.items():
+        choices = list(PRESETS) if name == "preset" else None
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            choices=choices,
+            metavar=None if choices else name.upper(),
+            help=f"{field.description} ({allowed_range(name)})".replace("%", "%%"),
+        )
+    options = parser.parse_args(arguments)
+    options.runs_dir = options.runs_dir.resolve()
+    if options.run_dir is not None:
+        given = [name for name in TrainConfig.model_fields if getattr(options, name) is not None]
+        if given or options.checkpoint_dir:
+            parser.error(
+                "a run directory has its settings in its config.json; give either the directory or settings"
+            )
+    elif options.evaluate:
+        parser.error("--evaluate needs a run directory")
+    return options
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except StopTraining:  # a signal before there was anything to report to
+        sys.exit(EXIT_STOPPED)
+    except InputError as error:
+        sys.exit(str(error))

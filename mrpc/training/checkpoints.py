@@ -1,0 +1,131 @@
+"""Checkpoints to resume from: complete or invisible.
+
+A checkpoint is written into a folder beside its place, every file synced, hashed in ``manifest.json``, and
+moved into place in one step; only then are older ones pruned. A kill at any moment leaves the one before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+MANIFEST = "manifest.json"
+MODEL_FILE = "model.safetensors"
+STATE_FILE = "state.pt"
+NUM_KEPT = 2
+
+
+class Checkpoint(NamedTuple):
+    """What :func:`load_newest` found.
+
+    Attributes:
+        step: optimizer steps done.
+        model: the model's tensors by name, on the CPU.
+        state: optimizer, scheduler, random states, position and records, as given to :func:`write`.
+        skipped: newer checkpoints that could not be used, each with the reason.
+    """
+
+    step: int
+    model: dict[str, torch.Tensor]
+    state: dict[str, Any]
+    skipped: list[str]
+
+
+def write(directory: Path, step: int, model: nn.Module, state: dict[str, Any]) -> int:
+    """Write the checkpoint of a step and prune older ones.
+
+    Args:
+        directory: the run's ``checkpoints`` folder.
+        step: optimizer steps done.
+        model: the unwrapped model.
+        state: plain containers of tensors, numbers and strings.
+
+    Returns:
+        Its size in bytes.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(directory)
+    unfinished = directory / f".step-{step:08d}.{os.getpid()}"
+    unfinished.mkdir()
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, unfinished / MODEL_FILE)
+    torch.save(state, unfinished / STATE_FILE)
+    hashes = {name: _sha256(unfinished / name) for name in (MODEL_FILE, STATE_FILE)}
+    (unfinished / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}, indent=2))
+    num_bytes = sum(path.stat().st_size for path in unfinished.iterdir())
+    for path in [*unfinished.iterdir(), unfinished]:
+        _sync(path)
+    final = directory / f"step-{step:08d}"
+    if final.exists():  # a repeated step of a resumed run: the same content
+        shutil.rmtree(final)
+    unfinished.rename(final)
+    _sync(directory)
+    for old in _committed(directory)[NUM_KEPT:]:
+        shutil.rmtree(old)
+    return num_bytes
+
+
+def load_newest(directory: Path) -> Checkpoint | None:
+    """Load the newest checkpoint whose hashes hold; None when there is none."""
+    skipped = []
+    for path in _committed(directory):
+        problem = _problem(path)
+        if problem is None:
+            state = torch.load(path / STATE_FILE, map_location="cpu", weights_only=True)
+            return Checkpoint(
+                int(path.name.removeprefix("step-")), load_file(path / MODEL_FILE), state, skipped
+            )
+        skipped.append(f"{path.name}: {problem}")
+    return None
+
+
+def delete_all(directory: Path) -> None:
+    """Delete every checkpoint of a run."""
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _committed(directory: Path) -> list[Path]:
+    """Return the finished checkpoints, the newest first."""
+    if not directory.is_dir():
+        return []
+    paths = [path for path in directory.glob("step-*") if path.is_dir() and path.name[5:].isdigit()]
+    return sorted(paths, key=lambda path: int(path.name[5:]), reverse=True)
+
+
+def _problem(path: Path) -> str | None:
+    try:
+        hashes = json.loads((path / MANIFEST).read_text())["sha256"]
+        for name in (MODEL_FILE, STATE_FILE):
+            if _sha256(path / name) != hashes[name]:
+                return f"{name} does not match its hash"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _remove_unfinished(directory: Path) -> None:
+    for path in directory.glob(".step-*"):
+        shutil.rmtree(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":  # directories cannot be synced there
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

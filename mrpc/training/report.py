@@ -1,0 +1,120 @@
+"""What the training process tells the world: events, status, and whether a person wants it to stop.
+
+Imports nothing heavy, so that a process can report before torch is there.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+from mrpc.runs.events import BaseEvent, EvaluationEvent, PhaseEvent, StepEvent, WarningEvent
+from mrpc.runs.layout import write_model
+from mrpc.runs.log import EventLog
+from mrpc.runs.store import Run
+
+logger = logging.getLogger("mrpc.training")
+
+STATUS_EVERY_S = 0.5
+RESERVED_BYTES = 256 * 1024
+
+
+class StopTraining(BaseException):
+    """A person asked for the end. Not an ``Exception``: nothing on the way may swallow it."""
+
+    def __init__(self, save: bool) -> None:
+        super().__init__(save)
+        self.save = save
+
+
+class Reporter:
+    """Writes ``events.jsonl`` and ``status.json`` of one attempt, and listens for the wish to stop.
+
+    A small reserved file is given back when the disk is full, so that even that can be reported.
+    """
+
+    def __init__(self, run: Run, attempt: int) -> None:
+        self.run = run
+        self.attempt = attempt
+        self.preparing = True  # nothing is trained yet: a signal may end the process at once
+        self.stop_signal = False
+        self._reserve = run.paths.run_dir / ".reserve"
+        self._reserve.write_bytes(b"\0" * RESERVED_BYTES)
+        before = run.read_status()
+        self.status = before.model_copy(update={"attempt": attempt, "outcome": None, "error": None})
+        self.log = EventLog(run.paths.events, attempt)
+        self._status_written_at = 0.0
+
+    def emit(self, event: BaseEvent) -> None:
+        """Append an event and bring the status up to date with it."""
+        self.log.append(event)
+        match event:
+            case StepEvent():
+                self._update(step=event.step, epoch=event.epoch, train_s=event.train_s)
+            case EvaluationEvent(split="validation"):
+                if event.is_best:
+                    best = {"best_epoch": event.epoch, "best_f1": event.f1, "best_accuracy": event.accuracy}
+                    self._update(write=True, **best)
+            case PhaseEvent():
+                logger.info("%s", event.phase)
+                self._update(write=True, phase=event.phase)
+            case WarningEvent():
+                logger.warning("%s", event.message)
+
+    def phase(self, phase: str) -> None:
+        """Say what the process does now."""
+        self.emit(PhaseEvent(step=self.status.step, phase=phase))
+
+    def heartbeat(self) -> None:
+        """Show that the process lives, and end it if a person wants so."""
+        self._update()
+        self.check_stop()
+
+    def set_shape(self, num_steps: int, num_epochs: int) -> None:
+        """Say how long the training is."""
+        self._update(write=True, num_steps=num_steps, num_epochs=num_epochs)
+
+    def end(self, event: BaseEvent, **status: object) -> None:
+        """Write the terminal event, then the status that says the same."""
+        self.log.append(event)
+        self.log.sync()
+        self._update(write=True, **status)
+
+    def free_reserve(self) -> None:
+        """Give back the reserved disk space."""
+        self._reserve.unlink(missing_ok=True)
+
+    def check_stop(self) -> None:
+        """Raise :class:`StopTraining` if a signal or the stop file asks for the end."""
+        request = self.run.read_stop_request(self.attempt) if self.run.paths.stop.exists() else None
+        if request is not None:
+            raise StopTraining(request.save)
+        if self.stop_signal:
+            raise StopTraining(save=True)
+
+    def _update(self, write: bool = False, **fields: object) -> None:
+        now = time.time()
+        self.status = self.status.model_copy(update={**fields, "updated_at": now})
+        if write or now - self._status_written_at > STATUS_EVERY_S:
+            self.status = self.status.model_copy(update={"peak_memory_bytes": peak_memory_bytes()})
+            write_model(self.run.paths.status, self.status)
+            self._status_written_at = now
+
+
+def peak_memory_bytes() -> int:
+    """Return the largest resident size of this process so far, in bytes; 0 where it is not known."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def add_log_file(path: Path) -> None:
+    """Write the process's log messages to a file as well."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.getLogger().addHandler(handler)

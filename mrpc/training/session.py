@@ -1,0 +1,422 @@
+"""What every training loop shares: model, optimizer, batches, records, evaluation, checkpoints, stop.
+
+A loop (see :mod:`mrpc.training.loops`) reads like the course's: ``for epoch in session.epochs()``, ``for batch
+in session.batches()``, forward, backward, step. Everything that makes a run watchable and resumable is here.
+
+Exact resume rests on four rules. The order of the pairs is a pure function of (seed, epoch). Loaders own their
+generator. Evaluation draws no random numbers. The random states are restored last, right before the first
+repeated step.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from datasets import Dataset
+from torch.utils.data import DataLoader
+from transformers import get_linear_schedule_with_warmup
+
+from mrpc.config import LoopName
+from mrpc.core.batching import PairCollator, epoch_batches
+from mrpc.core.data import LoadedData, load_data, select_train_pairs
+from mrpc.core.metrics import compute_metrics, majority_metrics
+from mrpc.core.models import (
+    load_classifier,
+    load_tokenizer,
+    resolve_checkpoint,
+    save_base_tensors,
+    save_model_folder,
+    weights_sha256,
+)
+from mrpc.core.prediction import predict_dataset, write_predictions
+from mrpc.core.stored_predictions import write_table
+from mrpc.core.tokenization import encode_dataset
+from mrpc.errors import DataError, TrainingError
+from mrpc.runs import events as ev
+from mrpc.runs.process import installed_versions
+from mrpc.runs.store import Run
+from mrpc.training import checkpoints
+from mrpc.training.random_state import read_random_state, restore_random_state
+from mrpc.training.report import Reporter, peak_memory_bytes
+
+Batch = dict[str, torch.Tensor]
+
+
+class TrainingSession:
+    """One attempt at one run.
+
+    Attributes:
+        config: the hyperparameters.
+        model: the classifier, plain, on ``device``.
+        optimizer, scheduler: AdamW and its linear schedule; the scheduler steps once an optimizer step.
+        device: where the model lives.
+        step: optimizer steps done.
+        epoch: the epoch under way, 1-based; 0 before the first.
+        num_steps: optimizer steps of the whole training.
+    """
+
+    def __init__(self, run: Run, data: LoadedData, report: Reporter) -> None:
+        self.run, self.report = run, report
+        self.config = config = run.config.train
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+        report.phase("loading the checkpoint")
+        self.checkpoint = resolve_checkpoint(config.checkpoint, run.config.checkpoint_dir)
+        self.tokenizer = load_tokenizer(self.checkpoint)
+        report.phase("tokenizing")
+        train = select_train_pairs(data.dataset["train"], config.num_train_pairs, config.seed)
+        self.train = encode_dataset(self.tokenizer, train, config.max_length)
+        self.train_idx = np.asarray(train["idx"], dtype=np.int64)
+        self.lengths = pc.list_value_length(self.train.data.column("input_ids")).to_numpy()
+        self.validation: Dataset = data.dataset["validation"]
+        report.check_stop()
+
+        self.model, self.new_parameters = load_classifier(self.checkpoint, config.seed)
+        self.base_sha256 = weights_sha256(self.model)
+        self.model.to(self.device)
+        self.optimizer = torch.optim.AdamW(
+            _parameter_groups(self.model, config.weight_decay), lr=config.learning_rate, fused=True
+        )
+        self.batches_per_epoch = math.ceil(len(self.train) / config.train_batch_size)
+        self.steps_per_epoch = math.ceil(self.batches_per_epoch / config.gradient_accumulation_steps)
+        planned = self.steps_per_epoch * config.num_epochs
+        self.num_steps = min(planned, config.max_steps) if config.max_steps else planned
+        self.scheduler = get_linear_schedule_with_warmup(
+            self.optimizer, round(config.warmup_ratio * self.num_steps), self.num_steps
+        )
+        self._collate = PairCollator(self.tokenizer)
+
+        self.step = 0
+        self.epoch = 0
+        self._position = 0  # batches of this epoch that are done
+        self._best: dict[str, Any] = {}  # epoch, f1, accuracy
+        self._records: dict[str, list[float]] = _empty_records()
+        self._train_s_before = 0.0
+        self._resume_random_state: dict[str, Any] | None = None
+        self._rows: list[list[int]] = []
+        self._pending = _Pending()
+
+    # ---------------------------------------------------------------- the course of a training
+
+    def begin(self) -> None:
+        """Restore the newest checkpoint, or record the untrained model as epoch 0."""
+        checkpoint = checkpoints.load_newest(self.run.paths.checkpoints)
+        cut_step = self.report.status.step
+        if checkpoint is not None:
+            self._restore(checkpoint)
+            self.report.emit(ev.ResumedEvent(step=self.step, cut_step=cut_step, skipped=checkpoint.skipped))
+        else:
+            save_base_tensors(self.model, self.new_parameters, self.run.paths.base, self.checkpoint.sha256)
+        majority = majority_metrics(self.validation["label"])
+        self.report.set_shape(self.num_steps, self.config.num_epochs)
+        self.report.emit(
+            ev.StartedEvent(
+                step=self.step,
+                num_steps=self.num_steps,
+                num_epochs=self.config.num_epochs,
+                num_train_pairs=len(self.train),
+                num_validation_pairs=len(self.validation),
+                majority_accuracy=majority["accuracy"],
+                majority_f1=majority["f1"],
+                device=str(self.device),
+                num_threads=torch.get_num_threads(),
+                versions=installed_versions(),
+                base_weights_sha256=self.base_sha256,
+                checkpoint_sha256=self.checkpoint.sha256,
+                new_parameters=self.new_parameters,
+            )
+        )
+        self._began_at = time.monotonic()
+        if checkpoint is None:
+            self.evaluate(epoch=0)
+        self.report.phase("training")
+        self._last_checkpoint_at = time.monotonic()
+        self._last_step_at = time.monotonic()
+
+    def epochs(self) -> Iterator[int]:
+        """Yield the epochs that are left, 1-based; after each one the loop calls :meth:`end_epoch`."""
+        first = max(self.epoch, 1)
+        for epoch in range(first, self.config.num_epochs + 1):
+            if self.step >= self.num_steps:
+                return
+            if epoch != self.epoch:
+                self.epoch, self._position = epoch, 0
+            yield epoch
+
+    def batches(self) -> DataLoader[Batch]:
+        """Return the batches of this epoch that are left, in the order f(seed, epoch).
+
+        Each is a dict of int64 tensors: input_ids, attention_mask and, where the model has them,
+        token_type_ids of shape [B, T], and labels [B].
+        """
+        self._rows = epoch_batches(
+            self.lengths,
+            self.config.train_batch_size,
+            self.config.batch_order,
+            self.config.seed,
+            self.epoch - 1,
+        )
+        generator = torch.Generator().manual_seed(
+            self.config.seed
+        )  # or iter() would draw from the global one
+        if self._resume_random_state is not None:
+            restore_random_state(self._resume_random_state)
+            self._resume_random_state = None
+        return DataLoader(
+            self.train,
+            batch_sampler=self._rows[self._position :],
+            collate_fn=self._collate,
+            generator=generator,
+        )
+
+    def on_batch(self, loss: torch.Tensor, logits: torch.Tensor, batch: Batch) -> None:
+        """Record what the forward pass of one batch gave.
+
+        Args:
+            loss: mean cross-entropy of the batch, in nats; scalar.
+            logits: [B, C].
+            batch: what the model was given.
+
+        Raises:
+            TrainingError: when the loss is not finite.
+        """
+        rows = self._rows[self._position]
+        value = loss.item()
+        self._require_finite("loss", value)
+        with torch.no_grad():
+            losses = torch.nn.functional.cross_entropy(logits.float(), batch["labels"], reduction="none")
+            prob_equivalent = logits.float().softmax(-1)[:, 1]
+        self._records["row"].extend(rows)
+        self._records["loss"].extend(losses.tolist())
+        self._records["prob_equivalent"].extend(prob_equivalent.tolist())
+        self._position += 1
+        self._pending.add(value, batch["attention_mask"])
+
+    def on_step(self, learning_rate: float, grad_norm: float | None) -> None:
+        """Record one optimizer step, write a checkpoint when it is time, and end if a person wants so.
+
+        Raises:
+            StopTraining: when the user asked for the end.
+        """
+        self.step += 1
+        now = time.monotonic()
+        pending, self._pending = self._pending, _Pending()
+        self.report.emit(
+            ev.StepEvent(
+                step=self.step,
+                epoch=self.epoch - 1 + self._position / self.batches_per_epoch,
+                loss=pending.loss / pending.num_batches,
+                learning_rate=learning_rate,
+                grad_norm=grad_norm,
+                num_pairs=pending.num_pairs,
+                num_tokens=pending.num_tokens,
+                num_padded_tokens=pending.num_padded_tokens,
+                duration_s=now - self._last_step_at,
+                train_s=self.train_s,
+            )
+        )
+        if now - self._last_checkpoint_at >= self.config.checkpoint_every_s and not self._epoch_is_done:
+            self.save_checkpoint()
+        self._last_step_at = time.monotonic()
+        self.report.check_stop()
+
+    def require_finite_gradient(self, grad_norm: float) -> None:
+        """Refuse a gradient that would poison the weights, before the optimizer takes it."""
+        self._require_finite("gradient norm", grad_norm)
+
+    def end_epoch(self) -> None:
+        """Evaluate, keep the weights that the run keeps, and write a checkpoint."""
+        self.evaluate(self.epoch)
+        self._write_train_records()
+        self.epoch, self._position = self.epoch + 1, 0
+        self.save_checkpoint()
+        self.report.phase("training")
+        self._last_step_at = time.monotonic()
+
+    def finish(self) -> None:
+        """Keep the last weights and say that the training ran to its end."""
+        self.report.phase("saving the model")
+        save_model_folder(self.model, self.tokenizer, self.run.paths.last_model)
+        finished = ev.FinishedEvent(
+            step=self.step,
+            train_s=self.train_s,
+            peak_memory_bytes=peak_memory_bytes(),
+            best_epoch=self._best["epoch"],
+            weights_sha256={"best": self._best["weights_sha256"], "last": weights_sha256(self.model)},
+        )
+        self.report.end(finished, phase="finished", outcome="finished", train_s=self.train_s)
+        checkpoints.delete_all(self.run.paths.checkpoints)
+
+    def stop(self, save: bool) -> None:
+        """End because a person asked: keep a checkpoint and the weights, or delete them all."""
+        hashes: dict[str, str] = {}
+        if not save:
+            self.run.discard_weights()
+        elif self.step > 0:
+            self.report.phase("finishing the step, writing the checkpoint")
+            self.save_checkpoint()
+            save_model_folder(self.model, self.tokenizer, self.run.paths.last_model)
+            if not self._best.get("epoch"):
+                save_model_folder(self.model, self.tokenizer, self.run.paths.best_model)
+            hashes["last"] = weights_sha256(self.model)
+        stopped = ev.StoppedEvent(step=self.step, saved=save, train_s=self.train_s, weights_sha256=hashes)
+        self.report.end(stopped, phase="stopped", outcome="stopped", train_s=self.train_s)
+
+    # ---------------------------------------------------------------- its parts
+
+    @property
+    def train_s(self) -> float:
+        """Training time so far in seconds, with validations, over all attempts; without loading and test."""
+        return self._train_s_before + time.monotonic() - self._began_at
+
+    @property
+    def _epoch_is_done(self) -> bool:
+        return self._position >= self.batches_per_epoch or self.step >= self.num_steps
+
+    def evaluate(self, epoch: int) -> None:
+        """Predict validation, write the predictions, and keep the weights if they are the best so far."""
+        self.report.phase("evaluating")
+        started_at = time.monotonic()
+        predictions = predict_dataset(
+            self.model,
+            self.tokenizer,
+            self.validation,
+            max_length=self.config.max_length,
+            on_progress=self._on_progress,
+        )
+        self._require_finite("validation loss", predictions.loss)
+        metrics = compute_metrics(predictions.predicted, predictions.label)
+        weights_hash = weights_sha256(self.model)
+        write_predictions(
+            self.run.paths.validation_predictions(epoch),
+            predictions,
+            {"step": str(self.step), "epoch": str(epoch), "weights_sha256": weights_hash},
+        )
+        is_best = epoch > 0 and metrics["f1"] > self._best.get("f1", -1.0)
+        if is_best:
+            self._best = {"epoch": epoch, "weights_sha256": weights_hash, **metrics}
+            save_model_folder(self.model, self.tokenizer, self.run.paths.best_model)
+        if epoch > 0 and self.config.keep_epochs == "all":
+            save_model_folder(self.model, self.tokenizer, self.run.paths.epoch_model(epoch))
+        self.report.emit(
+            ev.EvaluationEvent(
+                step=self.step,
+                epoch=epoch,
+                loss=predictions.loss,
+                accuracy=metrics["accuracy"],
+                f1=metrics["f1"],
+                num_predicted_equivalent=int(predictions.predicted.sum()),
+                num_pairs=len(predictions.label),
+                duration_s=time.monotonic() - started_at,
+                is_best=is_best,
+                weights_sha256=weights_hash,
+            )
+        )
+
+    def save_checkpoint(self) -> None:
+        """Write everything that a resumed run needs to go on exactly."""
+        started_at = time.monotonic()
+        state = {
+            "epoch": self.epoch,
+            "position": self._position,
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "random": read_random_state(),
+            "best": self._best,
+            "records": self._records,
+            "train_s": self.train_s,
+            "num_threads": torch.get_num_threads(),
+        }
+        num_bytes = checkpoints.write(self.run.paths.checkpoints, self.step, self.model, state)
+        self._last_checkpoint_at = time.monotonic()
+        duration_s = self._last_checkpoint_at - started_at
+        self.report.emit(ev.CheckpointEvent(step=self.step, num_bytes=num_bytes, duration_s=duration_s))
+
+    def _restore(self, checkpoint: checkpoints.Checkpoint) -> None:
+        state = checkpoint.state
+        self.model.load_state_dict(checkpoint.model)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.step, self.epoch, self._position = checkpoint.step, state["epoch"], state["position"]
+        self._best, self._records = state["best"], state["records"]
+        self._train_s_before = state["train_s"]
+        self._resume_random_state = state["random"]
+        if state["num_threads"] != torch.get_num_threads():
+            message = (
+                f"This attempt computes with {torch.get_num_threads()} threads, the one before with "
+                f"{state['num_threads']}: the results may differ in the last digits."
+            )
+            self.report.emit(ev.WarningEvent(step=self.step, message=message))
+
+    def _write_train_records(self) -> None:
+        columns = {"idx": self.train_idx[self._records.pop("row")], **self._records}
+        write_table(self.run.paths.train_records(self.epoch), pa.table(columns), {"epoch": str(self.epoch)})
+        self._records = _empty_records()
+
+    def _require_finite(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            self.report.emit(ev.NonFiniteEvent(step=self.step + 1, what=what, value=str(value)))
+            raise TrainingError(
+                f"The {what} became {value} at step {self.step + 1}.",
+                "Use a lower learning rate, a longer warmup, or clipping at 1.0.",
+            )
+
+    def _on_progress(self, num_done: int) -> None:
+        self.report.heartbeat()
+
+
+def load_run_data(run: Run) -> LoadedData:
+    """Load the data that the run was created with.
+
+    Raises:
+        DataError: when the rows are not the same any more.
+    """
+    ref = run.config.data
+    data = load_data(ref.kind, ref.data_dir)
+    if data.fingerprint != ref.fingerprint:
+        where = ref.data_dir or ref.kind
+        raise DataError(
+            f"The data in {where} changed since this run was created (fingerprint {data.fingerprint}, then "
+            f"{ref.fingerprint}). Put the old rows back, or start a new run."
+        )
+    return data
+
+
+def select_loop(name: LoopName) -> Callable[[TrainingSession], None]:
+    """Import and return the ``train`` function of a loop."""
+    loop = importlib.import_module(f"mrpc.training.loops.{name}")
+    return cast("Callable[[TrainingSession], None]", loop.train)
+
+
+class _Pending:
+    """What the batches since the last optimizer step add up to."""
+
+    def __init__(self) -> None:
+        self.loss = 0.0
+        self.num_batches = self.num_pairs = self.num_tokens = self.num_padded_tokens = 0
+
+    def add(self, loss: float, attention_mask: torch.Tensor) -> None:
+        self.loss += loss
+        self.num_batches += 1
+        self.num_pairs += attention_mask.shape[0]
+        self.num_tokens += int(attention_mask.sum())
+        self.num_padded_tokens += attention_mask.numel()
+
+
+def _empty_records() -> dict[str, list[Any]]:
+    return {"row": [], "loss": [], "prob_equivalent": []}
+
+
+def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Split the parameters in those that decay (matrices) and those that do not (biases, norms)."""
+    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    spared = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}]
