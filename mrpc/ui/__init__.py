@@ -1,0 +1,1 @@
+"""The page: widgets and what they show. Calls services; imports no torch, transformers or training."""

@@ -1,0 +1,1 @@
+"""Pure functions from data to HTML, table rows and plotly figures (plain dicts). No gradio."""

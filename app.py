@@ -1,0 +1,115 @@
+"""Start the app: arguments become Settings, Settings become services, services become a page."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from pathlib import Path
+
+from mrpc.settings import Settings, default_data_dir, default_runs_dir, space_host, space_id
+
+
+def parse_arguments(arguments: list[str] | None = None) -> Settings:
+    """Read the command line. Exits with a message when an argument cannot be used."""
+    on_space = space_id() is not None
+    parser = argparse.ArgumentParser(
+        prog="python app.py", description="MRPC Lab: inspect, fine-tune and compare on sentence pairs."
+    )
+    parser.add_argument("--host", default="0.0.0.0" if on_space else "127.0.0.1", help="address to bind")
+    parser.add_argument("--port", type=_port, default=7860, help="TCP port, default 7860")
+    parser.add_argument("--share", action="store_true", help="ask for a public gradio.live link")
+    parser.add_argument("--auth", type=_user_and_password, metavar="USER:PASSWORD", help="ask for a login")
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further host name to answer; repeatable",
+    )
+    parser.add_argument(
+        "--runs-dir",
+        type=Path,
+        default=default_runs_dir(),
+        help="where runs live: MRPC_RUNS_DIR, else ./runs",
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=_folder,
+        default=default_data_dir(),
+        help="a folder with train, validation and test as .jsonl, .csv or .parquet (MRPC_DATA_DIR)",
+    )
+    parser.add_argument(
+        "--checkpoint-dir",
+        type=_folder,
+        action="append",
+        default=[],
+        help="a folder with a pretrained encoder, offered beside the others; repeatable",
+    )
+    given = parser.parse_args(arguments)
+    return Settings(
+        runs_dir=given.runs_dir.resolve(),
+        data_dir=given.data_dir,
+        checkpoint_dirs=tuple(given.checkpoint_dir),
+        host=given.host,
+        port=given.port,
+        share=given.share,
+        auth=given.auth,
+        allowed_hosts=tuple(given.allowed_host),
+        space_id=space_id(),
+        space_host=space_host(),
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isdecimal() else 0
+    if not 1 <= port <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    return port
+
+
+def _user_and_password(text: str) -> tuple[str, str]:
+    user, _, password = text.partition(":")
+    if not user or not password:
+        raise argparse.ArgumentTypeError("write it as USER:PASSWORD, neither of them empty")
+    return user, password
+
+
+def _folder(text: str) -> Path:
+    path = Path(text).expanduser().resolve()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
+    return path
+
+
+def is_port_free(host: str, port: int) -> bool:
+    """Tell whether the app could bind this address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), port))
+        except OSError:
+            return False
+    return True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve the app until Ctrl-C."""
+    settings = parse_arguments(arguments)
+    if not is_port_free(settings.host, settings.port):
+        print(
+            f"Port {settings.port} on {settings.host} is in use, or that address is not of this machine. "
+            f"Stop what uses it, or choose another: --port {settings.port + 1}",
+            file=sys.stderr,
+        )
+        return 1
+    # Gradio takes seconds to import: a mistake in the arguments is answered before.
+    from mrpc.services.container import Services
+    from mrpc.ui.server import serve
+
+    return serve(Services(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

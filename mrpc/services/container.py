@@ -1,0 +1,114 @@
+"""Where the services are put together: the only place that knows them all.
+
+A service module is imported when it is first asked for, because most of them bring torch along. The page
+is up long before that; :meth:`Services.warm_up` then loads what the first click will need.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from mrpc.errors import MrpcError
+from mrpc.runs.store import RunStore
+from mrpc.settings import Settings
+
+if TYPE_CHECKING:
+    from mrpc.core.data import LoadedData
+    from mrpc.services.comparison import Comparison
+    from mrpc.services.inspection import Inspection
+    from mrpc.services.launcher import Launcher
+    from mrpc.services.monitoring import Monitoring
+
+Value = TypeVar("Value")
+
+
+class built_once(Generic[Value]):
+    """A property whose value is built at the first use, once, however many threads ask at the same time.
+
+    Each property waits on a lock of its own. Nothing is kept when building raises, so the next use tries
+    again.
+    """
+
+    def __init__(self, build: Callable[[Any], Value]) -> None:
+        self._build = build
+        self.__doc__ = build.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> built_once[Value]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> Value: ...
+
+    def __get__(self, instance: object | None, owner: type) -> built_once[Value] | Value:
+        if instance is None:
+            return self
+        values = instance.__dict__
+        if self._name not in values:
+            with _LOCKS_LOCK:
+                lock = values.setdefault(f"_{self._name}_lock", threading.RLock())
+            with lock:
+                if self._name not in values:
+                    values[self._name] = self._build(instance)
+        return values[self._name]
+
+
+_LOCKS_LOCK = threading.Lock()
+
+
+class Services:
+    """What the tabs call. One for a whole app; everything in it may be used from many threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = RunStore(settings.runs_dir)
+
+    @built_once
+    def data(self) -> LoadedData:
+        """The data in use, loaded at the first use; DataError or UnavailableError as long as it cannot be."""
+        from mrpc.core.data import load_data
+
+        return load_data("auto", self.settings.data_dir)
+
+    @built_once
+    def inspection(self) -> Inspection:
+        """Tokens, batches and the data set, for the Tokenize tab."""
+        from mrpc.services.inspection import Inspection
+
+        return Inspection(lambda: self.data, self.settings)
+
+    @built_once
+    def launcher(self) -> Launcher:
+        """Starts and stops trainings."""
+        from mrpc.services.launcher import Launcher
+
+        return Launcher(self.store, lambda: self.data, self.settings)
+
+    @built_once
+    def monitoring(self) -> Monitoring:
+        """What runs are doing."""
+        from mrpc.services.monitoring import Monitoring
+
+        return Monitoring(self.store)
+
+    @built_once
+    def comparison(self) -> Comparison:
+        """Base and fine-tuned side by side."""
+        from mrpc.services.comparison import Comparison
+
+        return Comparison(self.store, lambda: self.data, self.settings)
+
+    def warm_up(self) -> None:
+        """Load torch, the tokenizer and the data, so that the first click need not wait for them.
+
+        Trouble is left for the click that meets it, which can say it to a person.
+        """
+        for load in (lambda: self.inspection, lambda: self.data):
+            try:
+                load()
+            except MrpcError:
+                continue

@@ -1,0 +1,57 @@
+"""The page: a header, three tabs, and nothing of its own beside them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.errors import MrpcError
+from mrpc.ui.theme import render_header
+from mrpc.ui.train_tab import build_train_tab
+
+if TYPE_CHECKING:
+    from mrpc.services.container import Services
+
+TITLE = "MRPC Lab"
+LOADING_LINE = "Data: looking for it …"
+
+
+def build_app(services: Services) -> gr.Blocks:
+    """Build the page. Nothing is started, loaded or read here."""
+    with gr.Blocks(
+        title=TITLE,
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=(3600, 24 * 3600),
+    ) as demo:
+        header = gr.HTML(render_header(LOADING_LINE), elem_id="masthead")
+        with gr.Tabs(elem_id="tabs"):
+            build_train_tab(services)
+        demo.load(
+            partial(on_load_header, services),
+            outputs=header,
+            api_visibility="private",
+            show_progress="hidden",
+            concurrency_limit=None,
+        )
+    demo.queue(api_open=False, default_concurrency_limit=8)
+    return demo
+
+
+def on_load_header(services: Services) -> str:
+    """Say which data is in use once it is known."""
+    try:
+        return render_header(describe_data(services.data))
+    except MrpcError as error:
+        return render_header(f"Data cannot be used: {error}")
+
+
+def describe_data(data: Any) -> str:
+    """Say which data is in use and why, in a line."""
+    source = {"hub": "Hugging Face Hub", "folder": f"folder {data.data_dir}", "sample": "bundled sample"}[
+        data.kind
+    ]
+    caution = " It is too small for a figure to mean much." if data.kind == "sample" else ""
+    return f"Data: {source}. {data.reason}{caution}"

@@ -1,0 +1,141 @@
+"""How the page looks: Gradio's theme variables, the style sheets and scripts of ``assets/``, the header.
+
+Fonts are those that Gradio ships, so nothing is fetched from elsewhere. Colours that mean something (the two
+sentences, base and fine-tuned) are CSS variables in ``assets/app.css``, for light and dark.
+"""
+
+from __future__ import annotations
+
+import html
+from importlib.util import find_spec
+from pathlib import Path
+
+import gradio as gr
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+ASSETS_DIR = Path(__file__).resolve().parents[2] / "assets"
+PLOTLY_URL = "assets-plotly/plotly.min.js"
+
+INK = gr.themes.Color(
+    "#f4f6f8", "#e8ecf0", "#d5dce3", "#b4c0cb", "#8797a6", "#627384", "#4a5968", "#3a4654", "#28323d",
+    "#1a222b", "#12181f", name="ink",
+)  # fmt: skip
+TEAL = gr.themes.Color(
+    "#eef7f6", "#d5ece9", "#aedad5", "#7cc1ba", "#479f98", "#24807a", "#176862", "#125550", "#0f4441",
+    "#0b3331", "#062220", name="teal",
+)  # fmt: skip
+
+
+def build_theme() -> gr.themes.Base:
+    """Return the theme: ink on paper, one teal accent, hairlines instead of shadows."""
+    theme = gr.themes.Base(
+        primary_hue=TEAL,
+        secondary_hue=TEAL,
+        neutral_hue=INK,
+        radius_size=gr.themes.sizes.radius_sm,
+        spacing_size=gr.themes.sizes.spacing_md,
+        text_size=gr.themes.sizes.text_md,
+        font=[gr.themes.LocalFont("IBM Plex Sans"), "Segoe UI", "system-ui", "sans-serif"],
+        font_mono=[gr.themes.LocalFont("IBM Plex Mono"), "ui-monospace", "Consolas", "monospace"],
+    )
+    return theme.set(
+        body_background_fill="#fbfaf7",
+        body_background_fill_dark="#12171d",
+        body_text_color="#1d2731",
+        body_text_color_dark="#e3e8ec",
+        body_text_color_subdued="#566472",
+        body_text_color_subdued_dark="#9aa8b5",
+        background_fill_primary="#ffffff",
+        background_fill_primary_dark="#1a2129",
+        background_fill_secondary="#f4f2ec",
+        background_fill_secondary_dark="#212a33",
+        border_color_primary="#e0ddd4",
+        border_color_primary_dark="#303b46",
+        border_color_accent="*primary_400",
+        border_color_accent_dark="*primary_400",
+        color_accent="*primary_500",
+        color_accent_soft="*primary_50",
+        color_accent_soft_dark="*primary_900",
+        block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        block_border_width="0px",
+        block_border_width_dark="0px",
+        block_padding="0px",
+        block_shadow="none",
+        block_shadow_dark="none",
+        block_label_background_fill="transparent",
+        block_label_background_fill_dark="transparent",
+        block_title_text_weight="600",
+        block_title_text_color="*body_text_color",
+        block_title_text_color_dark="*body_text_color",
+        block_info_text_color="*body_text_color_subdued",
+        block_info_text_color_dark="*body_text_color_subdued",
+        input_background_fill="#ffffff",
+        input_background_fill_dark="#1a2129",
+        input_border_width="1px",
+        input_border_color="#cfcabd",
+        input_border_color_dark="#3d4a57",
+        input_border_color_focus="*primary_500",
+        input_border_color_focus_dark="*primary_400",
+        input_shadow="none",
+        input_shadow_focus="0 0 0 3px #24807a33",
+        input_shadow_focus_dark="0 0 0 3px #479f9844",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_500",
+        button_primary_background_fill_hover_dark="*primary_600",
+        button_primary_text_color="#ffffff",
+        button_primary_text_color_dark="#ffffff",
+        button_secondary_background_fill="*background_fill_primary",
+        button_secondary_background_fill_dark="*background_fill_primary",
+        button_secondary_background_fill_hover="*background_fill_secondary",
+        button_secondary_background_fill_hover_dark="*background_fill_secondary",
+        button_secondary_border_color="*input_border_color",
+        button_secondary_border_color_dark="*input_border_color",
+        button_secondary_text_color="*body_text_color",
+        button_secondary_text_color_dark="*body_text_color",
+        button_border_width="1px",
+        slider_color="*primary_500",
+        slider_color_dark="*primary_400",
+        table_even_background_fill="*background_fill_primary",
+        table_even_background_fill_dark="*background_fill_primary",
+        table_odd_background_fill="*background_fill_primary",
+        table_odd_background_fill_dark="*background_fill_primary",
+        code_background_fill="*background_fill_secondary",
+        code_background_fill_dark="*background_fill_secondary",
+    )
+
+
+def collect_css() -> str:
+    """Return the style sheets of ``assets/``: ``app.css``, which defines the variables, first."""
+    paths = sorted(ASSETS_DIR.glob("*.css"), key=lambda path: (path.name != "app.css", path.name))
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+
+
+def collect_head() -> str:
+    """Return what goes into the page's head: the scripts of ``assets/``."""
+    scripts = [path.read_text(encoding="utf-8") for path in sorted(ASSETS_DIR.glob("*.js"))]
+    return "\n".join(f"<script>\n{script}\n</script>" for script in scripts)
+
+
+def static_routes() -> list[BaseRoute]:
+    """Return the routes of files served as they are: plotly.js of the plotly package, nothing else."""
+    plotly = find_spec("plotly")  # found, not imported: that would cost time before the page is up
+    assert plotly is not None
+    assert plotly.origin is not None
+    package_data = Path(plotly.origin).parent / "package_data"
+    return [Mount("/" + PLOTLY_URL.split("/")[0], StaticFiles(directory=package_data))]
+
+
+def render_header(data_line: str) -> str:
+    """Draw the head of the page.
+
+    Args:
+        data_line: which data is in use and why, as plain text.
+    """
+    return (
+        '<header class="masthead"><div class="masthead-name"><h1>MRPC Lab</h1>'
+        "<p>Do two sentences say the same? Inspect, fine-tune, compare.</p></div>"
+        f'<p class="masthead-data" role="status">{html.escape(data_line)}</p></header>'
+    )
