@@ -123,9 +123,9 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
 
 PRESET_HELP: dict[PresetName, str] = {
     "course": (
-        "As in chapter 3 of the Hugging Face course: batches of 8 at random, 3 epochs, 5e-5, linear decay, no "
-        "warmup, no weight decay, padding to the longest of the batch, gradients clipped at 1.0 as its Trainer "
-        "does. The course's plain loop does not clip, and its Accelerate loop uses 3e-5."
+        "As in chapter 3 of the Hugging Face course: batches of 8 at random, 3 epochs, 5e-5, linear decay, "
+        "no warmup, no weight decay, padding to the longest of the batch, gradients clipped at 1.0 as its "
+        "Trainer does. The course's plain loop does not clip, and its Accelerate loop uses 3e-5."
     ),
     "recommended": "The best recipe we measured for small encoders on two cores.",
     "quick": "A preview on a subset in about a minute, to see everything move. Its scores mean little.",
@@ -140,13 +140,12 @@ def build_config(values: Mapping[str, Any], default_preset: PresetName = "recomm
         default_preset: the recipe when ``values`` names none.
 
     Raises:
-        ConfigError: for an unknown key or a value that is not allowed, with the field, the value and the range.
+        ConfigError: for an unknown key or a value that is not allowed; names the field and the range.
     """
     unknown = [str(key) for key in values if key not in TrainConfig.model_fields]
     if unknown:
-        raise ConfigError(
-            f"Unknown setting {', '.join(map(repr, unknown))}. Known settings: {', '.join(TrainConfig.model_fields)}."
-        )
+        known = ", ".join(TrainConfig.model_fields)
+        raise ConfigError(f"Unknown setting {', '.join(map(repr, unknown))[:200]}. Known settings: {known}.")
     preset = values.get("preset", default_preset)
     if not isinstance(preset, str) or preset not in PRESETS:
         raise ConfigError(f"preset is {_shown(preset)}; allowed: {', '.join(PRESETS)}.")

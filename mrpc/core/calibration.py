@@ -73,7 +73,7 @@ def reliability_bins(labels: IntArray, probabilities: FloatArray) -> list[Reliab
 
 
 def expected_calibration_error(labels: IntArray, probabilities: FloatArray) -> float:
-    """Return the mean gap between what was said and what was so, over the ten bins, weighted by their pairs."""
+    """Return the gap between what was said and what was so, averaged over the pairs of the ten bins."""
     total = len(labels)
     if total == 0:
         return math.nan

@@ -20,7 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 4000
-"""Bootstrap resamples: the ends of a 95 % interval then move by about a twentieth of its width between seeds."""
+"""Bootstrap resamples; between seeds the ends of a 95 % interval then move by a twentieth of its width."""
 
 RESAMPLE_SEED = 0
 RESAMPLE_CELLS = 4_000_000

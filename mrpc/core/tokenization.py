@@ -144,7 +144,7 @@ def encode_dataset(tokenizer: PreTrainedTokenizerBase, dataset: Dataset, max_len
         max_length: pairs are cut to this many tokens.
 
     Returns:
-        N rows in the same order: input_ids, attention_mask, token_type_ids where the model has them, and label.
+        N rows in the same order: input_ids, attention_mask, token_type_ids if the model has them, label.
     """
 
     def encode(rows: dict[str, list[Any]]) -> dict[str, list[list[int]]]:

@@ -81,7 +81,7 @@ class RunHistory:
         )
 
     def eta_s(self) -> float | None:
-        """Estimate the seconds until the last step from the newest 50 steps and the evaluations; None if unknown."""
+        """Estimate the seconds that are left from the newest 50 steps and the evaluations."""
         last = self.last_step
         if self.started is None or last is None or len(self.steps) < 3:
             return None

@@ -26,7 +26,6 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -134,71 +133,26 @@ class StopRequest(BaseModel):
     requested_at: float
 
 
-@dataclass(frozen=True)
 class RunPaths:
-    """The files of one run directory."""
+    """The files of one run directory; see the picture at the top of this module."""
 
-    run_dir: Path
-
-    @property
-    def config(self) -> Path:
-        return self.run_dir / "config.json"
-
-    @property
-    def process(self) -> Path:
-        return self.run_dir / "process.json"
-
-    @property
-    def status(self) -> Path:
-        return self.run_dir / "status.json"
-
-    @property
-    def events(self) -> Path:
-        return self.run_dir / "events.jsonl"
-
-    @property
-    def label(self) -> Path:
-        return self.run_dir / "label.json"
-
-    @property
-    def stop(self) -> Path:
-        return self.run_dir / "control" / "stop.json"
-
-    @property
-    def probes(self) -> Path:
-        return self.run_dir / "control" / "probes.json"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.run_dir / "checkpoints"
-
-    @property
-    def base(self) -> Path:
-        return self.run_dir / "base"
-
-    @property
-    def models(self) -> Path:
-        return self.run_dir / "models"
-
-    @property
-    def best_model(self) -> Path:
-        return self.models / "best"
-
-    @property
-    def last_model(self) -> Path:
-        return self.models / "last"
-
-    @property
-    def predictions(self) -> Path:
-        return self.run_dir / "predictions"
-
-    @property
-    def derived(self) -> Path:
-        return self.run_dir / "derived"
-
-    @property
-    def log(self) -> Path:
-        return self.run_dir / "training.log"
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self.config = run_dir / "config.json"
+        self.process = run_dir / "process.json"
+        self.status = run_dir / "status.json"
+        self.events = run_dir / "events.jsonl"
+        self.label = run_dir / "label.json"
+        self.stop = run_dir / "control" / "stop.json"
+        self.probes = run_dir / "control" / "probes.json"
+        self.checkpoints = run_dir / "checkpoints"
+        self.base = run_dir / "base"
+        self.models = run_dir / "models"
+        self.best_model = self.models / "best"
+        self.last_model = self.models / "last"
+        self.predictions = run_dir / "predictions"
+        self.derived = run_dir / "derived"
+        self.log = run_dir / "training.log"
 
     def epoch_model(self, epoch: int) -> Path:
         """Return the folder of the weights after ``epoch`` epochs."""

@@ -67,6 +67,7 @@ class Run:
 
     @property
     def run_id(self) -> str:
+        """The name of the run's folder."""
         return self.config.run_id
 
     def read_status(self) -> RunStatus:

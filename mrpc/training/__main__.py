@@ -6,8 +6,8 @@ Three ways to call it::
     python -m mrpc.training RUN_DIR --evaluate test    predict test with the base and the best model
     python -m mrpc.training --preset quick ...         make a run and train it, from a shell
 
-The lock comes first, before torch is imported. Whatever happens afterwards is in the run directory: a terminal
-event and a true exit code.
+The lock comes first, before torch is imported. Whatever happens afterwards is in the run directory: a
+terminal event and a true exit code.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """What every training loop shares: model, optimizer, batches, records, evaluation, checkpoints, stop.
 
-A loop (see :mod:`mrpc.training.loops`) reads like the course's: ``for epoch in session.epochs()``, ``for batch
-in session.batches()``, forward, backward, step. Everything that makes a run watchable and resumable is here.
+A loop (see :mod:`mrpc.training.loops`) reads like the course's: ``for epoch in session.epochs()``, ``for
+batch in session.batches()``, forward, backward, step. What makes a run watchable and resumable is here.
 
-Exact resume rests on four rules. The order of the pairs is a pure function of (seed, epoch). Loaders own their
-generator. Evaluation draws no random numbers. The random states are restored last, right before the first
-repeated step.
+Exact resume rests on four rules. The order of the pairs is a pure function of (seed, epoch). Loaders own
+their generator. Evaluation draws no random numbers. The random states are restored last, right before the
+first repeated step.
 """
 
 from __future__ import annotations
