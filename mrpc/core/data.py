@@ -24,11 +24,16 @@ import pyarrow as pa
 from datasets import ClassLabel, Dataset, DatasetDict, DatasetInfo, Features, NamedSplit, Value
 
 from mrpc.core import hub
-from mrpc.core.readers import MAX_SENTENCE_CHARS, SPLITS, find_split_files, read_batches, repeated_idx
+from mrpc.core.readers import (
+    LABEL_NAMES,
+    MAX_SENTENCE_CHARS,
+    SPLITS,
+    find_split_files,
+    read_batches,
+    repeated_idx,
+)
+from mrpc.core.scratch import scratch_dir
 from mrpc.errors import DataError, PairError, UnavailableError
-
-LABEL_NAMES = ("not_equivalent", "equivalent")
-"""Names of the classes 0 and 1, as GLUE has them."""
 
 DataKind = Literal["hub", "folder", "sample"]
 
@@ -213,7 +218,7 @@ class _RowHash:
             column = batch.column(f"sentence{number}")
             _, offsets, text = column.buffers()
             ends = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
-            self._parts[f"length{number}"].update(np.diff(ends))
+            self._parts[f"length{number}"].update(np.diff(ends).data)
             self._parts[f"text{number}"].update(memoryview(text)[ends[0] : ends[-1]])
         self._parts["label"].update(batch.column("label").to_numpy())
         self._parts["idx"].update(batch.column("idx").to_numpy())
@@ -234,21 +239,7 @@ def _cache_dir() -> Path:
         with tempfile.TemporaryFile(dir=directory):
             return directory
     except OSError:
-        return _process_dir()
-
-
-@cache
-def _process_dir() -> Path:
-    # Kept by the cache until the interpreter ends; TemporaryDirectory then removes it.
-    return Path(_keep(tempfile.TemporaryDirectory(prefix="mrpc-lab-", ignore_cleanup_errors=True)).name)
-
-
-_kept: list[tempfile.TemporaryDirectory[str]] = []
-
-
-def _keep(directory: tempfile.TemporaryDirectory[str]) -> tempfile.TemporaryDirectory[str]:
-    _kept.append(directory)
-    return directory
+        return scratch_dir()
 
 
 def _check_sentence(sentence: object, number: int) -> str:
@@ -266,6 +257,7 @@ def _check_sentence(sentence: object, number: int) -> str:
         if category == "Cs" or (category == "Cc" and character not in "\t\n\r"):
             kind = "half of a surrogate pair" if category == "Cs" else "a control character"
             raise PairError(
-                f"Sentence {number} holds {kind} (U+{ord(character):04X}) at position {position + 1}. Delete it."
+                f"Sentence {number} holds {kind}, U+{ord(character):04X}, as character {position + 1}. "
+                "Delete it."
             )
     return sentence

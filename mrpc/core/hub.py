@@ -31,3 +31,12 @@ def download_dataset() -> DatasetDownload:
         UnavailableError: it does not answer in time, or a download broke.
     """
     raise UnavailableError("the Hub is not asked yet.")
+
+
+def download_checkpoint(repo_id: str, weights: bool) -> Path:
+    """Return a folder with the files of a repository.
+
+    Raises:
+        UnavailableError: the Hub does not answer in time, has no safetensors, or a download broke.
+    """
+    raise UnavailableError(f"{repo_id}: the Hub is not asked yet.")

