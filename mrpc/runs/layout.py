@@ -43,7 +43,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class DataRef(BaseModel):
-    """Which data a run uses.
+    """Which data a run uses; ``DataRef.model_validate(loaded_data)`` makes one of what was loaded.
 
     Attributes:
         kind: where the rows came from.
@@ -53,7 +53,7 @@ class DataRef(BaseModel):
         reason: why this source was taken, in words.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
     kind: Literal["hub", "folder", "sample"]
     data_dir: Path | None = None

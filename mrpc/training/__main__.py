@@ -71,15 +71,8 @@ def _train_new(options: argparse.Namespace) -> int:
     with training_lock(options.runs_dir):
         from mrpc.core.data import load_data
 
-        data = load_data(data_dir=options.data_dir)
-        ref = DataRef(
-            kind=data.kind,
-            data_dir=data.data_dir,
-            fingerprint=data.fingerprint,
-            split_fingerprints=data.split_fingerprints,
-            reason=data.reason,
-        )
-        run = RunStore(options.runs_dir).create(config, ref, options.checkpoint_dir)
+        data = DataRef.model_validate(load_data(data_dir=options.data_dir))
+        run = RunStore(options.runs_dir).create(config, data, options.checkpoint_dir)
         print(f"Run {run.run_id} in {run.paths.run_dir}", file=sys.stderr)
         add_log_file(run.paths.log)
         return _train(run)
