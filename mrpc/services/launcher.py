@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -25,6 +25,9 @@ from mrpc.runs.layout import DataRef
 from mrpc.runs.process import find_process
 from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore
 from mrpc.settings import Settings, training_environment
+
+if TYPE_CHECKING:
+    from mrpc.core.data import LoadedData
 
 logger = logging.getLogger(__name__)
 
@@ -41,16 +44,16 @@ LOG_TAIL_BYTES = 2000
 class Launcher:
     """Starts and ends training processes in one runs folder."""
 
-    def __init__(self, store: RunStore, read_data: Callable[[], DataRef], settings: Settings) -> None:
+    def __init__(self, store: RunStore, load_data: Callable[[], LoadedData], settings: Settings) -> None:
         """Bind to a runs folder.
 
         Args:
             store: the runs.
-            read_data: tells which data a new run uses; may load it first.
+            load_data: gives the data that a new run uses.
             settings: names the local checkpoint folders.
         """
         self._store = store
-        self._read_data = read_data
+        self._load_data = load_data
         self._checkpoint_dirs = {f"local:{path.name}": path for path in settings.checkpoint_dirs}
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -69,9 +72,8 @@ class Launcher:
         config = build_config(values)
         self.check_checkpoint(config)
         self._refuse_if_busy()
-        run = self._store.create(
-            config, self._read_data(), self._checkpoint_dirs.get(config.checkpoint), group
-        )
+        data = DataRef.model_validate(self._load_data())
+        run = self._store.create(config, data, self._checkpoint_dirs.get(config.checkpoint), group)
         try:
             self._launch(run)
         except (BusyError, RunStateError):
@@ -153,7 +155,7 @@ class Launcher:
         Raises:
             ConfigError: naming what is allowed.
         """
-        from mrpc.core.models import CHECKPOINTS
+        from mrpc.core.checkpoints import CHECKPOINTS
 
         allowed = [*CHECKPOINTS, *self._checkpoint_dirs]
         if config.checkpoint not in allowed:
