@@ -103,8 +103,9 @@ def save_model_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     beside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     try:
         beside.chmod(0o755)
-        model.save_pretrained(beside)
-        tokenizer.save_pretrained(beside)
+        with _quiet_transformers():
+            model.save_pretrained(beside)
+            tokenizer.save_pretrained(beside)
         for path in beside.iterdir():
             path.chmod(0o644)
             _sync(path)
@@ -196,7 +197,7 @@ def _from_pretrained(directory: Path) -> tuple[PreTrainedModel, list[str]]:
 
 @contextlib.contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Keep the table of new parameters off the screen: the page itself says that the head is random."""
+    """Keep progress bars and the table of new parameters off the log: the page says that the head is random."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()

@@ -1,0 +1,91 @@
+"""What all tests share: an environment of their own, a tiny BERT, a small folder of pairs, a browser.
+
+Tests need no network and no real weights. The environment is set before anything heavy is imported,
+because the libraries read it when they are.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import browser
+from tests.tiny import tiny_rows, tiny_vocabulary, write_jsonl
+
+_HOME = Path(tempfile.mkdtemp(prefix="mrpc-lab-tests-"))
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+
+_NAMED_DATA_DIR = os.environ.get("MRPC_DATA_DIR")
+"""The real corpus, if there is one here. No other test may see it, so it leaves the environment below."""
+
+for _name in [name for name in os.environ if name.startswith(("MRPC_", "HF_", "SPACE_", "GRADIO_"))]:
+    del os.environ[_name]
+os.environ.update(
+    HF_HOME=str(_HOME / "huggingface"),
+    HF_HUB_OFFLINE="1",
+    GRADIO_ANALYTICS_ENABLED="False",
+    GRADIO_TEMP_DIR=str(_HOME / "gradio"),
+    TOKENIZERS_PARALLELISM="false",
+)
+
+
+@pytest.fixture(scope="session")
+def mrpc_data_dir() -> Path:
+    """The folder of the real corpus; without MRPC_DATA_DIR the test is skipped."""
+    if not _NAMED_DATA_DIR:
+        pytest.skip("needs the real corpus: set MRPC_DATA_DIR to its folder")
+    return Path(_NAMED_DATA_DIR)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of 2 layers, 32 wide, without a classification head, as a checkpoint folder."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    directory = tmp_path_factory.mktemp("checkpoints") / "tiny-bert"
+    vocabulary = tiny_vocabulary()
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=512,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(directory)
+    BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=512).save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 64, 16 and 16 pairs; every second pair is equivalent."""
+    directory = tmp_path_factory.mktemp("data")
+    write_jsonl(directory / "train.jsonl", tiny_rows(64))
+    write_jsonl(directory / "validation.jsonl", tiny_rows(16, start=64))
+    write_jsonl(directory / "test.jsonl", tiny_rows(16, start=80))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium that starts."""
+    path = browser.find_chromium()
+    if path is None:
+        pytest.fail("the browser tests need Chromium: python tests/browser.py --install gets one")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium: str) -> dict[str, Any]:
+    """How pytest-playwright starts the browser."""
+    return {**browser_type_launch_args, "executable_path": chromium, "args": list(browser.LAUNCH_ARGS)}

@@ -1,0 +1,50 @@
+"""A vocabulary and sentence pairs small enough to read, for the tiny BERT of ``conftest.py``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+NOUNS = [
+    *("city", "town", "mayor", "company", "police", "bank", "storm", "river", "bridge", "train", "ship"),
+    *("school", "union", "court", "judge", "strike", "vote", "price", "team", "match", "fire", "road"),
+]
+_OTHERS = """
+the a an in on at of to and or not no is was were will has had said that this it he she they from for with by
+after before than more less first second sentence roads closed opened sold bought won lost rose fell left came
+"""
+
+
+def tiny_vocabulary() -> dict[str, int]:
+    """Return a WordPiece vocabulary of whole words, letters, digits and punctuation."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    marks = ".,'\"-?!$%:;()"
+    continuations = [f"##{letter}" for letter in letters]
+    pieces = [*SPECIAL_TOKENS, *letters, *continuations, *marks, *NUMBERS, *NOUNS, *_OTHERS.split()]
+    return {token: number for number, token in enumerate(dict.fromkeys(pieces))}
+
+
+def tiny_rows(num: int, start: int = 0) -> list[dict[str, Any]]:
+    """Return pairs of different lengths in the words of the vocabulary; every second one is equivalent."""
+    rows = []
+    for idx in range(start, start + num):
+        subject, place = NOUNS[idx % 22], NOUNS[(idx * 7 + 3) % 22]
+        tail = " after the storm" * (idx % 4)
+        closed, said = NUMBERS[idx % 10], NUMBERS[idx % 10 if idx % 2 else (idx + 3) % 10]
+        rows.append(
+            {
+                "sentence1": f"The {subject} of the {place} closed {closed} roads{tail}.",
+                "sentence2": f"{said} roads were closed by the {subject} of the {place}{tail}.",
+                "label": idx % 2,
+                "idx": idx,
+            }
+        )
+    return rows
+
+
+def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write one JSON object a line."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
