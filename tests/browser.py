@@ -115,7 +115,7 @@ def _install_playwright_build() -> str | None:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str | None:
-    """Run a command; return None when it went well, else its exit code and last line."""
+    """Run a command; return None when it went well, else its exit code and what it said of the error."""
     done = subprocess.run(
         command,
         env=environment,
@@ -127,8 +127,10 @@ def _run(command: list[str], environment: dict[str, str]) -> str | None:
     )
     if done.returncode == 0:
         return None
-    lines = done.stdout.strip().splitlines() or ["(it printed nothing)"]
-    return f"`{' '.join(command)}` ended with {done.returncode}: {lines[-1].strip()}"
+    lines = [line.strip() for line in done.stdout.strip().splitlines()] or ["(it printed nothing)"]
+    # The last line may be the end of a stack trace; a line that calls itself an error says more.
+    errors = [line for line in lines if line.startswith(("E: ", "Error: ", "Failed "))]
+    return f"`{' '.join(command)}` ended with {done.returncode}: {(errors or lines)[-1]}"
 
 
 def _starts(path: str) -> bool:
