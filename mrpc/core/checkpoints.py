@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,16 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core import hub
+from mrpc.core.hub import WEIGHTS
 from mrpc.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-WEIGHTS = "model.safetensors"
-TOKENIZER_FILES = (
-    *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
-    *("added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"),
-)
 
 LOCAL_PREFIX = "local:"
 
@@ -62,6 +59,21 @@ class CheckpointSpec:
     repo_id: str | None = None
     num_parameters: int | None = None
     folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a checkpoint can be had.
+
+    Attributes:
+        spec: which one.
+        available: False means that choosing it would fail.
+        reason: in words for people, either way.
+    """
+
+    spec: CheckpointSpec
+    available: bool
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -132,6 +144,30 @@ def local_spec(folder: Path) -> CheckpointSpec:
     """Describe a checkpoint folder that was named on the command line."""
     name = LOCAL_PREFIX + folder.resolve().name
     return CheckpointSpec(name, folder.resolve().name, f"The folder {folder}.", folder=folder.resolve())
+
+
+def checkpoint_availability(folders: Sequence[Path] = ()) -> list[Availability]:
+    """Tell of every checkpoint whether it can be had now; takes as long as the Hub's time limit at most.
+
+    Args:
+        folders: checkpoint folders that were named on the command line.
+    """
+    specs = [*CHECKPOINTS.values(), *map(local_spec, folders)]
+    with ThreadPoolExecutor(len(specs)) as pool:
+        return list(pool.map(_availability, specs))
+
+
+def _availability(spec: CheckpointSpec) -> Availability:
+    if spec.repo_id is None:
+        try:
+            resolve_checkpoint(spec.name, spec.folder)
+        except UnavailableError as error:
+            return Availability(spec, False, str(error))
+        return Availability(spec, True, "On this machine.")
+    if hub.cached_checkpoint(spec.repo_id) is not None:
+        return Availability(spec, True, "Downloaded from the Hub before.")
+    problem = hub.checkpoint_problem(spec.repo_id)
+    return Availability(spec, problem is None, problem or "The Hub has it; the first use downloads it.")
 
 
 def resolve_checkpoint(
@@ -228,5 +264,9 @@ def _resolve_folder(name: str, directory: Path, weights: bool) -> Checkpoint:
     if weights and not (directory / WEIGHTS).is_file():
         raise UnavailableError(
             f"{directory} has no {WEIGHTS}. Weights in other formats are not read: unpickling runs code."
+        )
+    if not any((directory / vocabulary).is_file() for vocabulary in ("tokenizer.json", "vocab.txt")):
+        raise UnavailableError(
+            f"{directory} has no tokenizer: neither tokenizer.json nor vocab.txt is there."
         )
     return Checkpoint(name, directory, file_sha256(directory / WEIGHTS) if weights else "")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -24,16 +23,21 @@ import pyarrow as pa
 from datasets import ClassLabel, Dataset, DatasetDict, DatasetInfo, Features, NamedSplit, Value
 
 from mrpc.core import hub
-from mrpc.core.readers import (
-    LABEL_NAMES,
-    MAX_SENTENCE_CHARS,
-    SPLITS,
-    find_split_files,
-    read_batches,
-    repeated_idx,
-)
+from mrpc.core.pairs import LABEL_NAMES, MAX_SENTENCE_CHARS, SPLITS, SentencePair, check_pair
+from mrpc.core.readers import find_split_files, read_batches, repeated_idx
 from mrpc.core.scratch import scratch_dir
-from mrpc.errors import DataError, PairError, UnavailableError
+from mrpc.errors import DataError, UnavailableError
+
+__all__ = [
+    "LABEL_NAMES",
+    "MAX_SENTENCE_CHARS",
+    "SPLITS",
+    "LoadedData",
+    "SentencePair",
+    "check_pair",
+    "load_data",
+    "select_train_pairs",
+]
 
 DataKind = Literal["hub", "folder", "sample"]
 
@@ -51,23 +55,6 @@ SAMPLE_DIR = Path(__file__).resolve().parents[2] / "assets" / "sample_pairs"
 SAMPLE_WARNING = "The sample is too small for a figure to mean much."
 
 _CACHE_VERSION = 1
-
-
-@dataclass(frozen=True)
-class SentencePair:
-    """Two sentences, and what the corpus says about them.
-
-    Attributes:
-        sentence1: the first sentence, as typed or as in the corpus.
-        sentence2: the second sentence.
-        label: 1 if they mean the same, 0 if not, None if nobody said.
-        idx: the number that the corpus gives this pair, or None for a typed one.
-    """
-
-    sentence1: str
-    sentence2: str
-    label: int | None = None
-    idx: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,16 +76,6 @@ class LoadedData:
     reason: str
     fingerprint: str
     split_fingerprints: Mapping[str, str]
-
-
-def check_pair(sentence1: object, sentence2: object) -> SentencePair:
-    """Check two sentences that came from outside.
-
-    Raises:
-        PairError: one of them is not text, empty, too long, or holds characters that are no text; says
-            which one and what to do.
-    """
-    return SentencePair(_check_sentence(sentence1, 1), _check_sentence(sentence2, 2))
 
 
 def load_data(kind: str = "auto", data_dir: Path | None = None) -> LoadedData:
@@ -126,7 +103,10 @@ def load_data(kind: str = "auto", data_dir: Path | None = None) -> LoadedData:
     except (UnavailableError, DataError) as error:
         if kind == "hub":
             raise
-        return _load_sample(f"The bundled sample: no folder is named, and {error} {SAMPLE_WARNING}")
+        why = str(error)
+        return _load_sample(
+            f"The bundled sample: no folder is named, and {why[0].lower()}{why[1:]} {SAMPLE_WARNING}"
+        )
 
 
 def select_train_pairs(dataset: Dataset, num: int, seed: int) -> Dataset:
@@ -240,24 +220,3 @@ def _cache_dir() -> Path:
             return directory
     except OSError:
         return scratch_dir()
-
-
-def _check_sentence(sentence: object, number: int) -> str:
-    if not isinstance(sentence, str):
-        raise PairError(f"Sentence {number} is not text but {type(sentence).__name__}. Give a string.")
-    if not sentence.strip():
-        raise PairError(f"Sentence {number} is empty. Type a sentence.")
-    if len(sentence) > MAX_SENTENCE_CHARS:
-        raise PairError(
-            f"Sentence {number} has {len(sentence):,} characters; at most {MAX_SENTENCE_CHARS:,} are taken. "
-            "Shorten it."
-        )
-    for position, character in enumerate(sentence):
-        category = unicodedata.category(character)
-        if category == "Cs" or (category == "Cc" and character not in "\t\n\r"):
-            kind = "half of a surrogate pair" if category == "Cs" else "a control character"
-            raise PairError(
-                f"Sentence {number} holds {kind}, U+{ord(character):04X}, as character {position + 1}. "
-                "Delete it."
-            )
-    return sentence

@@ -20,14 +20,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mrpc.core.checkpoints import (
     CHECKPOINTS,
+    Availability,
     Checkpoint,
     CheckpointSpec,
+    checkpoint_availability,
     file_sha256,
     load_tokenizer,
     local_spec,
     resolve_checkpoint,
 )
-from mrpc.core.readers import LABEL_NAMES
+from mrpc.core.pairs import LABEL_NAMES
 from mrpc.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHECKPOINTS",
+    "Availability",
     "Checkpoint",
     "CheckpointSpec",
     "Classifier",
+    "checkpoint_availability",
     "file_sha256",
     "load_base",
     "load_classifier",
@@ -197,7 +201,7 @@ def _from_pretrained(directory: Path) -> tuple[PreTrainedModel, list[str]]:
 
 @contextlib.contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Keep progress bars and the table of new parameters off the log: the page says that the head is random."""
+    """Keep progress bars and the table of new parameters off the log; the page shows what is random."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()

@@ -19,16 +19,10 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
+from mrpc.core.pairs import MAX_SENTENCE_CHARS, SPLITS
 from mrpc.errors import DataError
 
-LABEL_NAMES = ("not_equivalent", "equivalent")
-"""Names of the classes 0 and 1, as GLUE has them."""
-
-SPLITS = ("train", "validation", "test")
 SUFFIXES = (".jsonl", ".csv", ".parquet")
-
-MAX_SENTENCE_CHARS = 10_000
-"""Longest sentence that is taken, typed or from a file, in characters."""
 
 MAX_FILE_BYTES = 2_000_000_000
 MAX_ROWS = 5_000_000
