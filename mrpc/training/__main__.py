@@ -67,12 +67,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train_new(options: argparse.Namespace) -> int:
     values = {name: getattr(options, name) for name in TrainConfig.model_fields}
+    if options.checkpoint_dir is not None:
+        values["checkpoint"] = f"local:{options.checkpoint_dir.resolve().name}"
     config = build_config({name: value for name, value in values.items() if value is not None})
     with training_lock(options.runs_dir):
+        from mrpc.core.checkpoints import resolve_checkpoint
         from mrpc.core.data import load_data
 
+        resolve_checkpoint(config.checkpoint, options.checkpoint_dir)
         data = DataRef.model_validate(load_data(data_dir=options.data_dir))
-        run = RunStore(options.runs_dir).create(config, data, options.checkpoint_dir)
+        run = RunStore(options.runs_dir).create(
+            config, data, options.checkpoint_dir and options.checkpoint_dir.resolve()
+        )
         print(f"Run {run.run_id} in {run.paths.run_dir}", file=sys.stderr)
         add_log_file(run.paths.log)
         return _train(run)
