@@ -14,7 +14,7 @@ import atexit
 import shutil
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -75,13 +75,11 @@ class TruncationResult(NamedTuple):
     """What truncation cut away from one pair.
 
     Attributes:
-        rows: the tokens of the pair before truncation.
-        num_kept: how many tokens of sentence 1 and of sentence 2 were kept.
-        num_cut: how many tokens of sentence 1 and of sentence 2 were cut away.
+        cut_rows: the tokens that were cut away, numbered as they would be without truncation.
+        num_cut: how many of sentence 1 and of sentence 2.
     """
 
-    rows: list[TokenRow]
-    num_kept: tuple[int, int]
+    cut_rows: list[TokenRow]
     num_cut: tuple[int, int]
 
 
@@ -232,13 +230,52 @@ def explain_truncation(
         sentence2: the second sentence.
         kept: the rows of the truncated pair, cut at the right end of a sentence as all our checkpoints do.
     """
-    full = token_rows(
-        tokenizer, encode_pairs(tokenizer, [sentence1], [sentence2], truncation="do_not_truncate")
-    )
-    num_kept = tuple(sum(row.sequence_id == number for row in kept) for number in (0, 1))
-    num_full = tuple(sum(row.sequence_id == number for row in full) for number in (0, 1))
-    num_cut = (num_full[0] - num_kept[0], num_full[1] - num_kept[1])
-    return TruncationResult(full, (num_kept[0], num_kept[1]), num_cut)
+    num_kept = [sum(row.sequence_id == number for row in kept) for number in (0, 1)]
+    uncut = encode_pairs(tokenizer, [sentence1], [sentence2], truncation="do_not_truncate")
+    cut_rows, num_seen = [], [0, 0]
+    for row in token_rows(tokenizer, uncut):
+        if row.sequence_id is None:
+            continue
+        num_seen[row.sequence_id] += 1
+        if num_seen[row.sequence_id] > num_kept[row.sequence_id]:
+            cut_rows.append(row)
+    return TruncationResult(cut_rows, (num_seen[0] - num_kept[0], num_seen[1] - num_kept[1]))
+
+
+def pad_pair(
+    tokenizer: PreTrainedTokenizerBase, raw: Mapping[str, list[int]], rows: Sequence[TokenRow], length: int
+) -> tuple[dict[str, list[int]], list[TokenRow]]:
+    """Fill one encoded pair up with padding, in both of its forms.
+
+    Args:
+        tokenizer: the tokenizer that made it; pads at the right, as all our checkpoints do.
+        raw: the dictionary of one pair.
+        rows: the same, token by token.
+        length: tokens wanted; a pair that is longer stays as it is.
+    """
+    with tokenizer_lock(tokenizer):
+        padded = tokenizer.pad(dict(raw), padding="max_length", max_length=length)
+    filled = {key: list(padded[key]) for key in padded}
+    type_ids = filled.get("token_type_ids")
+    padding = [
+        TokenRow(
+            position=position,
+            token=str(tokenizer.pad_token),
+            id=filled["input_ids"][position],
+            token_type_id=None if type_ids is None else type_ids[position],
+            attention_mask=0,
+            sequence_id=None,
+            start=0,
+            end=0,
+            word=None,
+            is_special=True,
+            is_continuation=False,
+            is_unknown=False,
+            is_padding=True,
+        )
+        for position in range(len(rows), len(filled["input_ids"]))
+    ]
+    return filled, [*rows, *padding]
 
 
 def encoded_lengths(encoded: BatchEncoding) -> list[int]:

@@ -17,6 +17,7 @@ from mrpc.settings import Settings
 if TYPE_CHECKING:
     from mrpc.core.data import LoadedData
     from mrpc.services.comparison import Comparison
+    from mrpc.services.explorer import Explorer
     from mrpc.services.inspection import Inspection
     from mrpc.services.launcher import Launcher
     from mrpc.services.monitoring import Monitoring
@@ -76,10 +77,17 @@ class Services:
 
     @built_once
     def inspection(self) -> Inspection:
-        """Tokens, batches and the data set, for the Tokenize tab."""
+        """Tokens of pairs, for the Tokenize tab."""
         from mrpc.services.inspection import Inspection
 
         return Inspection(lambda: self.data, self.settings)
+
+    @built_once
+    def explorer(self) -> Explorer:
+        """Rows of the data, by number, page and search."""
+        from mrpc.services.explorer import Explorer
+
+        return Explorer(lambda: self.data)
 
     @built_once
     def launcher(self) -> Launcher:
