@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from mrpc.errors import MrpcError
 from mrpc.ui.theme import render_header
-from mrpc.ui.train_tab import build_train_tab
+from mrpc.ui.train import build_train_tab
 
 if TYPE_CHECKING:
     from mrpc.services.container import Services
@@ -26,9 +26,9 @@ def build_app(services: Services) -> gr.Blocks:
         fill_width=True,
         delete_cache=(3600, 24 * 3600),
     ) as demo:
-        header = gr.HTML(render_header(LOADING_LINE), elem_id="masthead")
+        header = gr.HTML(render_header(LOADING_LINE), elem_id="masthead", apply_default_css=False)
         with gr.Tabs(elem_id="tabs"):
-            build_train_tab(services)
+            build_train_tab(services, demo)
         demo.load(
             partial(on_load_header, services),
             outputs=header,
@@ -43,15 +43,6 @@ def build_app(services: Services) -> gr.Blocks:
 def on_load_header(services: Services) -> str:
     """Say which data is in use once it is known."""
     try:
-        return render_header(describe_data(services.data))
+        return render_header(f"Data: {services.data.reason}")
     except MrpcError as error:
         return render_header(f"Data cannot be used: {error}")
-
-
-def describe_data(data: Any) -> str:
-    """Say which data is in use and why, in a line."""
-    source = {"hub": "Hugging Face Hub", "folder": f"folder {data.data_dir}", "sample": "bundled sample"}[
-        data.kind
-    ]
-    caution = " It is too small for a figure to mean much." if data.kind == "sample" else ""
-    return f"Data: {source}. {data.reason}{caution}"

@@ -37,7 +37,7 @@ def serve(services: Services) -> int:
             auth=settings.auth,
             prevent_thread_lock=True,
             quiet=True,
-            show_error=True,
+            show_error=False,
             ssr_mode=False,
             run_history=False,
             enable_monitoring=False,

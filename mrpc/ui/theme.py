@@ -17,6 +17,9 @@ from starlette.staticfiles import StaticFiles
 ASSETS_DIR = Path(__file__).resolve().parents[2] / "assets"
 PLOTLY_URL = "assets-plotly/plotly.min.js"
 
+WEIGHTS = (400, 700)
+"""Of the fonts that Gradio ships, other weights hold a few letters only."""
+
 INK = gr.themes.Color(
     "#f4f6f8", "#e8ecf0", "#d5dce3", "#b4c0cb", "#8797a6", "#627384", "#4a5968", "#3a4654", "#28323d",
     "#1a222b", "#12181f", name="ink",
@@ -36,8 +39,13 @@ def build_theme() -> gr.themes.Base:
         radius_size=gr.themes.sizes.radius_sm,
         spacing_size=gr.themes.sizes.spacing_md,
         text_size=gr.themes.sizes.text_md,
-        font=[gr.themes.LocalFont("IBM Plex Sans"), "Segoe UI", "system-ui", "sans-serif"],
-        font_mono=[gr.themes.LocalFont("IBM Plex Mono"), "ui-monospace", "Consolas", "monospace"],
+        font=[gr.themes.LocalFont("IBM Plex Sans", weights=WEIGHTS), "Segoe UI", "system-ui", "sans-serif"],
+        font_mono=[
+            gr.themes.LocalFont("IBM Plex Mono", weights=WEIGHTS),
+            "ui-monospace",
+            "Consolas",
+            "monospace",
+        ],
     )
     return theme.set(
         body_background_fill="#fbfaf7",

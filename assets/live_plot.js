@@ -1,0 +1,111 @@
+/* Plots that grow while one looks at them.
+
+   mrpcLivePlots(element, props, watch, plotlyUrl) draws props.value, {place: {data, layout}}, into the
+   elements [data-plot=place] and updates them in place: a zoom survives, because layout.uirevision stays the
+   same for a run. Plotly is fetched at the first drawing. A hidden plot is drawn when it is seen.
+
+   mrpcFollowEnd(element, watch) keeps a log scrolled to its end while it is there. */
+
+(() => {
+  const CONFIG = {
+    displaylogo: false,
+    responsive: true,
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+  };
+  let loading = null;
+
+  function loadPlotly(url) {
+    loading ??= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = url;
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => {
+        loading = null;
+        reject(new Error("plotly.js could not be loaded"));
+      };
+      document.head.append(script);
+    });
+    return loading;
+  }
+
+  function themed(layout, place) {
+    const style = getComputedStyle(place);
+    return {
+      ...layout,
+      autosize: true,
+      font: { ...layout.font, family: style.fontFamily, color: style.color, size: 12 },
+      hoverlabel: {
+        bgcolor: style.getPropertyValue("--background-fill-primary"),
+        font: { color: style.color, family: style.fontFamily },
+      },
+    };
+  }
+
+  window.mrpcLivePlots = (element, props, watch, plotlyUrl) => {
+    let figures = props.value;
+    const isVisible = (place) => place.offsetWidth > 0;
+
+    async function draw() {
+      if (!figures) return;
+      const places = [...element.querySelectorAll("[data-plot]")].filter(isVisible);
+      if (!places.length) return;
+      const Plotly = await loadPlotly(plotlyUrl);
+      for (const place of places) {
+        const figure = figures[place.dataset.plot];
+        if (figure && place.drawn !== figure) {
+          place.drawn = figure;
+          await Plotly.react(place, figure.data, themed(figure.layout, place), CONFIG);
+        }
+      }
+    }
+
+    const drawSafely = () => draw().catch((error) => console.error(error));
+    const seen = new ResizeObserver((entries) => {
+      for (const { target } of entries) {
+        if (isVisible(target) && target.drawn && window.Plotly) window.Plotly.Plots.resize(target);
+      }
+      drawSafely();
+    });
+    for (const place of element.querySelectorAll("[data-plot]")) seen.observe(place);
+    new MutationObserver(() => {
+      for (const place of element.querySelectorAll("[data-plot]")) place.drawn = null;
+      drawSafely();
+    }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    watch("value", () => {
+      figures = props.value;
+      drawSafely();
+    });
+    drawSafely();
+  };
+
+  window.mrpcFollowEnd = (element, watch) => {
+    let atEnd = true;
+    element.addEventListener(
+      "scroll",
+      ({ target }) => (atEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 40),
+      true,
+    );
+    const follow = () => {
+      const log = element.querySelector("pre");
+      if (log && atEnd) log.scrollTop = log.scrollHeight;
+    };
+    new ResizeObserver(follow).observe(element);
+    watch("value", follow);
+  };
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const text = button.parentElement.querySelector("code, pre").textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      // Without https there is no clipboard: select the text instead, for Ctrl-C.
+      getSelection().selectAllChildren(button.parentElement.querySelector("code, pre"));
+      button.textContent = "Press Ctrl-C";
+      return;
+    }
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = "Copy"), 1500);
+  });
+})();

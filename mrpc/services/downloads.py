@@ -1,0 +1,34 @@
+"""Files that are made on request for a person to take away."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+
+from mrpc.errors import RunStateError
+from mrpc.runs.store import Run
+
+
+def zip_model(run: Run, parent: Path) -> Path:
+    """Pack the best model of a run as a standard Hugging Face folder.
+
+    Args:
+        run: the run.
+        parent: where a new folder for the archive is made.
+
+    Returns:
+        The archive, ``RUN_ID-best.zip``. Weights do not shrink, so nothing is compressed.
+
+    Raises:
+        RunStateError: when the run has no fine-tuned weights.
+    """
+    if not run.has_weights():
+        raise RunStateError(f"Run {run.run_id} has no fine-tuned weights to download.")
+    parent.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(dir=parent, prefix="model-")) / f"{run.run_id}-best.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for file in sorted(run.paths.best_model.iterdir()):
+            if file.is_file() and not file.is_symlink():
+                archive.write(file, f"{run.run_id}-best/{file.name}")
+    return path

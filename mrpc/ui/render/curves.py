@@ -1,0 +1,310 @@
+"""The live plots of a run: pure functions from a history to plotly figures as plain dicts.
+
+A figure is drawn from at most some hundred points, however long the run. Long curves are cut into buckets of
+2, 4, 8, ... steps, and of each bucket the least and the greatest value are kept: a spike is never lost, and
+the points of full buckets stay where they are while new ones come. Plotly itself is not imported; the
+browser draws.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrpc.runs.events import EvaluationEvent, NonFiniteEvent, StartedEvent
+from mrpc.runs.history import RunHistory
+
+Figure = dict[str, Any]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+MAX_RAW_POINTS = 800
+MAX_SMOOTH_POINTS = 300
+MAX_RATE_POINTS = 120
+
+# One palette that can be read on light and on dark paper; dash and marker say the same as colour.
+TRAINING_COLOR = "#3a8fc4"
+VALIDATION_COLOR = "#c8741a"
+SECOND_COLOR = "#1a9c77"
+NEUTRAL_COLOR = "#8a94a0"
+ALERT_COLOR = "#d0463b"
+GRID_COLOR = "rgba(128, 138, 150, 0.22)"
+
+
+@dataclass(frozen=True)
+class RunSeries:
+    """The curves of one run as arrays, taken from a history in one go.
+
+    Attributes:
+        steps: optimizer steps that were reported, ascending, int64 [N].
+        losses: mean cross-entropy of each step, nats, float64 [N].
+        learning_rates: float64 [N].
+        evaluations: on validation, by epoch.
+        non_finite: numbers that were not finite.
+        cuts: (last step before the cut, step it went on from).
+        started: the shape of the training, or None before it is known.
+    """
+
+    steps: Ints
+    losses: Floats
+    learning_rates: Floats
+    evaluations: list[EvaluationEvent]
+    non_finite: list[NonFiniteEvent]
+    cuts: list[tuple[int, int]]
+    started: StartedEvent | None
+
+
+def take_series(history: RunHistory) -> RunSeries:
+    """Copy the curves out of a history that may go on growing."""
+    events = history.steps
+    num = len(events)
+    steps = np.fromiter(events.keys(), np.int64, num)
+    losses = np.fromiter((event.loss for event in events.values()), np.float64, num)
+    rates = np.fromiter((event.learning_rate for event in events.values()), np.float64, num)
+    if num > 1 and (np.diff(steps) <= 0).any():  # a resumed run repeats steps
+        order = np.argsort(steps, kind="stable")
+        steps, losses, rates = steps[order], losses[order], rates[order]
+    return RunSeries(
+        steps=steps,
+        losses=losses,
+        learning_rates=rates,
+        evaluations=history.validation(),
+        non_finite=list(history.non_finite),
+        cuts=list(history.cuts),
+        started=history.started,
+    )
+
+
+def keep_extremes(steps: Ints, values: Floats, max_points: int) -> tuple[Ints, Floats]:
+    """Thin out a curve to the least and the greatest value of each bucket, and the first and last point.
+
+    Args:
+        steps: ascending, [N].
+        values: [N].
+        max_points: at most this many points come back, at least 4.
+
+    Returns:
+        Steps and values of the points that are kept, in order.
+    """
+    if len(steps) <= max_points:
+        return steps, values
+    shift = 1
+    while 2 * ((int(steps[-1]) >> shift) - (int(steps[0]) >> shift) + 1) + 2 > max_points:
+        shift += 1
+    buckets = steps >> shift
+    starts = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
+    lengths = np.diff(starts, append=len(steps))
+    kept = {0, len(steps) - 1}
+    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+        bucket = values[start : start + length]
+        kept.add(start + int(bucket.argmin()))
+        kept.add(start + int(bucket.argmax()))
+    indices = sorted(kept)
+    return steps[indices], values[indices]
+
+
+def smooth(values: Floats, span: float) -> Floats:
+    """Return the exponential moving average, corrected at the start, over about ``span`` values."""
+    decay = 1.0 - 1.0 / max(span, 1.0)
+    smoothed = np.empty_like(values)
+    total = weight = 0.0
+    for index, value in enumerate(values.tolist()):
+        total = decay * total + (1.0 - decay) * value
+        weight = decay * weight + (1.0 - decay)
+        smoothed[index] = total / weight
+    return smoothed
+
+
+def smoothing_span(started: StartedEvent | None) -> float:
+    """Return how many steps the smoothed loss averages: a fortieth of the run, fixed from its start on."""
+    num_steps = started.num_steps if started else 0
+    return min(500.0, max(8.0, num_steps / 40))
+
+
+def keep_every(steps: Ints, values: Floats, max_points: int) -> tuple[Ints, Floats]:
+    """Thin out a smooth curve to every 2nd, 4th, 8th, ... step, and its last point."""
+    shift = 0
+    while (int(steps[-1]) >> shift) - (int(steps[0]) >> shift) + 2 > max_points:
+        shift += 1
+    kept = (steps & ((1 << shift) - 1)) == 0
+    kept[[0, -1]] = True
+    return steps[kept], values[kept]
+
+
+def loss_figure(series: RunSeries, run_id: str) -> Figure:
+    """Draw training loss, raw and smoothed, and validation loss over optimizer steps."""
+    data: list[Figure] = []
+    if len(series.steps):
+        raw = keep_extremes(series.steps, series.losses, MAX_RAW_POINTS)
+        line = {"color": TRAINING_COLOR, "width": 1}
+        data.append(_line(*raw, name="training, each step", line=line, opacity=0.35, hoverinfo="skip"))
+        span = smoothing_span(series.started)
+        smoothed = keep_every(series.steps, smooth(series.losses, span), MAX_SMOOTH_POINTS)
+        line = {"color": TRAINING_COLOR, "width": 2.2}
+        data.append(_line(*smoothed, name=f"training, over {span:.0f} steps", line=line))
+    if series.evaluations:
+        data.append(
+            _line(
+                [evaluation.step for evaluation in series.evaluations],
+                [evaluation.loss for evaluation in series.evaluations],
+                name="validation",
+                mode="lines+markers",
+                line={"color": VALIDATION_COLOR, "width": 2, "dash": "dash"},
+                marker={"symbol": "diamond", "size": 9},
+            )
+        )
+    layout = _layout(run_id, "optimizer step", "loss (nats)")
+    _fix_steps(layout, series)
+    _mark_events(layout, series)
+    return {"data": data, "layout": layout}
+
+
+def score_figure(series: RunSeries, run_id: str) -> Figure:
+    """Draw accuracy and F1 on validation by epoch, and what always answering the majority scores."""
+    epochs = [evaluation.epoch for evaluation in series.evaluations]
+    accuracies = [100 * evaluation.accuracy for evaluation in series.evaluations]
+    f1s = [100 * evaluation.f1 for evaluation in series.evaluations]
+    data = [
+        _line(
+            epochs,
+            accuracies,
+            name="accuracy",
+            mode="lines+markers",
+            line={"color": TRAINING_COLOR, "width": 2},
+            marker={"symbol": "circle", "size": 9},
+        ),
+        _line(
+            epochs,
+            f1s,
+            name="F1",
+            mode="lines+markers",
+            line={"color": SECOND_COLOR, "width": 2, "dash": "dash"},
+            marker={"symbol": "square", "size": 9},
+        ),
+    ]
+    layout = _layout(run_id, "epoch (0 is the untrained model)", "validation (%)")
+    num_epochs = series.started.num_epochs if series.started else 1
+    layout["xaxis"] |= {
+        "range": [-0.2, num_epochs + 0.2],
+        "autorange": False,
+        "dtick": _epoch_tick(num_epochs),
+    }
+    if series.started is not None:
+        scores = (
+            ("accuracy", series.started.majority_accuracy, TRAINING_COLOR),
+            ("F1", series.started.majority_f1, SECOND_COLOR),
+        )
+        for name, score, color in scores:
+            baseline = {"color": color, "width": 1.2, "dash": "dot"}
+            text = f"{name} of the majority, {100 * score:.1f}"
+            data.append(_line([-0.2, num_epochs + 0.2], [100 * score] * 2, name=text, line=baseline))
+    return {"data": data, "layout": layout}
+
+
+def rate_figure(series: RunSeries, run_id: str) -> Figure:
+    """Draw the learning rate over optimizer steps."""
+    data = []
+    if len(series.steps):
+        steps, rates = keep_extremes(series.steps, series.learning_rates, MAX_RATE_POINTS)
+        line = {"color": NEUTRAL_COLOR, "width": 2}
+        data.append(_line(steps, rates, name="learning rate", line=line, showlegend=False))
+    layout = _layout(run_id, "optimizer step", "learning rate")
+    layout["yaxis"] |= {"rangemode": "tozero", "tickformat": ".1e"}
+    _fix_steps(layout, series)
+    return {"data": data, "layout": layout}
+
+
+def run_figures(series: RunSeries, run_id: str) -> dict[str, Figure]:
+    """Draw all plots of a run, by the name of their place in the page."""
+    return {
+        "loss": loss_figure(series, run_id),
+        "scores": score_figure(series, run_id),
+        "rate": rate_figure(series, run_id),
+    }
+
+
+def _line(x: Iterable[float], y: Iterable[float], name: str, **attributes: Any) -> Figure:
+    """Return a scatter trace with short numbers; a value that is not finite leaves a gap."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": html.escape(name),
+        "x": x.tolist() if isinstance(x, np.ndarray) else list(x),
+        "y": [_short(value) for value in (y.tolist() if isinstance(y, np.ndarray) else y)],
+        **attributes,
+    }
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def _layout(run_id: str, x_title: str, y_title: str) -> Figure:
+    """Return what all plots share. The browser adds the colour of text, which depends on the theme."""
+    axis = {"gridcolor": GRID_COLOR, "zeroline": False, "automargin": True, "showline": False}
+    return {
+        "uirevision": run_id,
+        "margin": {"l": 48, "r": 12, "t": 8, "b": 40},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "hovermode": "x unified",
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
+        "xaxis": {**axis, "title": {"text": x_title}},
+        "yaxis": {**axis, "title": {"text": y_title}},
+        "shapes": [],
+        "annotations": [],
+    }
+
+
+def _fix_steps(layout: Figure, series: RunSeries) -> None:
+    """Draw the steps that are still to come as well, so that curves grow into the plot."""
+    if series.started is not None:
+        layout["xaxis"] |= {"range": [0, series.started.num_steps], "autorange": False}
+
+
+def _mark_events(layout: Figure, series: RunSeries) -> None:
+    """Mark where a run was cut, and where a number was not finite."""
+    marks = [
+        (resumed, f"cut at {cut:,}, resumed from {resumed:,}", NEUTRAL_COLOR) for cut, resumed in series.cuts
+    ]
+    first_of: dict[str, NonFiniteEvent] = {}
+    for event in series.non_finite:
+        first_of.setdefault(event.what, event)
+    marks += [
+        (event.step, f"{event.what} is {event.value} at step {event.step:,}", ALERT_COLOR)
+        for event in first_of.values()
+    ]
+    for step, text, color in marks:
+        layout["shapes"].append(
+            {
+                "type": "line",
+                "x0": step,
+                "x1": step,
+                "y0": 0,
+                "y1": 1,
+                "yref": "paper",
+                "line": {"color": color, "width": 1.5, "dash": "dot"},
+            }
+        )
+        layout["annotations"].append(
+            {
+                "x": step,
+                "y": 1,
+                "yref": "paper",
+                "text": html.escape(text),
+                "showarrow": False,
+                "xanchor": "left",
+                "yanchor": "top",
+                "font": {"size": 11, "color": color},
+            }
+        )
+
+
+def _epoch_tick(num_epochs: int) -> int:
+    return max(1, math.ceil(num_epochs / 10))

@@ -1,0 +1,80 @@
+"""The list of runs, the snippet that uses a finished model, and the log."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mrpc.ui.render.progress import render_state
+from mrpc.ui.render.text import render_duration, render_percent, render_time
+
+if TYPE_CHECKING:
+    from mrpc.services.monitoring import RunSummary
+
+MAX_LISTED = 200
+
+COLUMNS = ("State", "Run", "Preset", "Checkpoint", "Data", "Accuracy", "F1", "Trained", "Started")
+
+EXAMPLE_PAIR = (
+    "The council approved the new bridge on Monday.",
+    "On Monday the new bridge was approved by the council.",
+)
+
+
+def render_runs(summaries: Iterable[RunSummary], selected: str) -> str:
+    """Draw the list of runs as a table; a press on a name selects that run."""
+    rows = list(summaries)
+    if not rows:
+        return '<p class="quiet">Runs will be listed here.</p>'
+    head = "".join(f"<th scope='col'>{column}</th>" for column in COLUMNS)
+    body = "".join(_render_row(summary, summary.run_id == selected) for summary in rows[:MAX_LISTED])
+    more = f'<p class="quiet">and {len(rows) - MAX_LISTED} older ones</p>' if len(rows) > MAX_LISTED else ""
+    return (
+        '<div class="table-scroll" tabindex="0" role="region" aria-label="Runs"><table class="runs">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}"
+    )
+
+
+def _render_row(summary: RunSummary, is_selected: bool) -> str:
+    run_id = html.escape(summary.run_id, quote=True)
+    name = html.escape(summary.name or summary.run_id)
+    step = f"{summary.step:,}" + (f" / {summary.num_steps:,}" if summary.num_steps else "")
+    pressed = "true" if is_selected else "false"
+    cells = (
+        f'{render_state(summary.state)}<small class="quiet">{step}</small>',
+        f'<button type="button" data-run="{run_id}" aria-pressed="{pressed}">{name}</button>',
+        f"{html.escape(summary.preset)}, seed {summary.seed}",
+        html.escape(summary.checkpoint),
+        f"{html.escape(summary.data_kind)} <code>{html.escape(summary.data_fingerprint[:8])}</code>",
+        render_percent(summary.best_accuracy),
+        render_percent(summary.best_f1),
+        render_duration(summary.train_s),
+        render_time(summary.created_at),
+    )
+    marked = ' class="is-selected"' if is_selected else ""
+    return f"<tr{marked}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def usage_snippet(model_dir: str) -> str:
+    """Return the lines of Python that ask a fine-tuned model about a pair."""
+    text, text_pair = EXAMPLE_PAIR
+    return (
+        "from transformers import pipeline\n\n"
+        f'classify = pipeline("text-classification", model={model_dir!r})\n'
+        f'classify({{"text": {text!r}, "text_pair": {text_pair!r}}})'
+    )
+
+
+def render_snippet(code: str) -> str:
+    """Draw code with a button that copies it."""
+    return (
+        '<div class="snippet"><button type="button" class="copy" data-copy>Copy</button>'
+        f"<pre><code>{html.escape(code)}</code></pre></div>"
+    )
+
+
+def render_log(text: str) -> str:
+    """Draw the end of a log."""
+    shown = html.escape(text) if text.strip() else "Nothing was printed yet."
+    return f'<pre class="log" tabindex="0" aria-label="Log">{shown}</pre>'

@@ -1,0 +1,162 @@
+"""The form of a new training: one widget a hyperparameter, laid out from :class:`mrpc.config.TrainConfig`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import gradio as gr
+
+from mrpc.config import PRESET_HELP, PRESETS, TrainConfig, build_config
+
+LABELS = {
+    "preset": "Preset",
+    "loop": "Training loop",
+    "checkpoint": "Checkpoint",
+    "learning_rate": "Learning rate",
+    "train_batch_size": "Batch size",
+    "num_epochs": "Epochs",
+    "warmup_ratio": "Warmup",
+    "weight_decay": "Weight decay",
+    "gradient_accumulation_steps": "Gradient accumulation",
+    "max_grad_norm": "Gradient clipping",
+    "max_length": "Longest pair",
+    "max_steps": "Step limit",
+    "num_train_pairs": "Training pairs",
+    "seed": "Seed",
+    "batch_order": "Batch order",
+    "keep_epochs": "Epochs to keep",
+    "checkpoint_every_s": "Checkpoint interval",
+}
+"""What people call the fields."""
+
+MAIN_FIELDS = ("num_train_pairs", "num_epochs", "train_batch_size", "learning_rate")
+SKIPPED_FIELDS = ("preset", "checkpoint")
+MORE_FIELDS = tuple(name for name in LABELS if name not in {*MAIN_FIELDS, *SKIPPED_FIELDS})
+FIELDS = ("preset", "checkpoint", *MAIN_FIELDS, *MORE_FIELDS)
+"""Every field, in the order in which the form hands its values on."""
+
+DEFAULT_PRESET = "recommended"
+
+
+def help_text(name: str) -> str:
+    """Return the description and the unit of a field."""
+    field = TrainConfig.model_fields[name]
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    unit = extra.get("unit", "")
+    return f"{field.description}" + (f" ({unit})" if unit else "")
+
+
+def preset_values(preset: str) -> dict[str, Any]:
+    """Return what every field but preset and checkpoint holds under a preset, as the form shows it."""
+    config = build_config({"preset": preset})
+    return {name: _shown(name, getattr(config, name)) for name in (*MAIN_FIELDS, *MORE_FIELDS)}
+
+
+def read_form(values: Sequence[Any]) -> dict[str, Any]:
+    """Turn the values of the widgets into those of a config, as far as that needs no checking.
+
+    Args:
+        values: in the order of :data:`FIELDS`. An emptied widget falls back to the preset.
+    """
+    given = dict(zip(FIELDS, values, strict=True))
+    return {name: value for name, value in given.items() if value is not None and value != ""}
+
+
+def build_form(checkpoint_choices: Sequence[tuple[str, str]]) -> dict[str, gr.components.Component]:
+    """Build the widgets, in :data:`FIELDS`' order, filled with the default preset."""
+    shown = preset_values(DEFAULT_PRESET)
+    widgets: dict[str, gr.components.Component] = {}
+    widgets["preset"] = gr.Radio(
+        choices=list(PRESETS),
+        value=DEFAULT_PRESET,
+        label=LABELS["preset"],
+        elem_id="train-preset",
+        elem_classes="choices-in-a-row",
+    )
+    preset_help = gr.HTML(
+        render_preset_help(DEFAULT_PRESET), elem_classes="field-help", apply_default_css=False
+    )
+    widgets["checkpoint"] = gr.Dropdown(
+        choices=list(checkpoint_choices),
+        value=TrainConfig.model_fields["checkpoint"].default,
+        label=LABELS["checkpoint"],
+        info=help_text("checkpoint"),
+        filterable=False,
+        elem_id="train-checkpoint",
+    )
+    for first, second in zip(MAIN_FIELDS[::2], MAIN_FIELDS[1::2], strict=True):
+        with gr.Row(equal_height=False):
+            for name in (first, second):
+                widgets[name] = _widget(name, shown[name])
+    with gr.Accordion("More settings", open=False, elem_id="train-more"):
+        for name in MORE_FIELDS:
+            widgets[name] = _widget(name, shown[name])
+    filled = [widgets[name] for name in (*MAIN_FIELDS, *MORE_FIELDS)]
+    widgets["preset"].input(  # type: ignore[attr-defined]
+        on_preset,
+        inputs=widgets["preset"],
+        outputs=[preset_help, *filled],
+        api_visibility="private",
+        show_progress="hidden",
+        concurrency_limit=None,
+    )
+    return {name: widgets[name] for name in FIELDS}
+
+
+def on_preset(preset: Any) -> list[Any]:
+    """Fill the form with a preset's values."""
+    if preset not in PRESETS:
+        return [gr.skip()] * (1 + len(MAIN_FIELDS) + len(MORE_FIELDS))
+    return [render_preset_help(preset), *preset_values(preset).values()]
+
+
+def render_preset_help(preset: str) -> str:
+    """Say what a preset is for."""
+    return f"<p>{PRESET_HELP[preset]}</p>"  # type: ignore[index]
+
+
+def count_steps(values: Mapping[str, Any], num_pairs: int) -> int:
+    """Return how many optimizer steps a training of these settings takes.
+
+    Args:
+        values: fields laid over their preset.
+        num_pairs: pairs in the training split.
+
+    Raises:
+        ConfigError: when a value is not allowed.
+    """
+    config = build_config(values)
+    used = min(num_pairs, config.num_train_pairs or num_pairs)
+    batches = math.ceil(used / config.train_batch_size)
+    planned = math.ceil(batches / config.gradient_accumulation_steps) * config.num_epochs
+    return min(planned, config.max_steps or planned)
+
+
+def _widget(name: str, value: Any) -> gr.components.Component:
+    field = TrainConfig.model_fields[name]
+    common: dict[str, Any] = {
+        "value": value,
+        "label": LABELS[name],
+        "info": help_text(name),
+        "elem_id": f"train-{name.replace('_', '-')}",
+        "min_width": 120,
+    }
+    choices = get_args(field.annotation)
+    if choices:
+        return gr.Dropdown(
+            choices=[(str(choice).replace("_", " and "), choice) for choice in choices], **common
+        )
+    if field.annotation is float:  # as text, so that 5e-5 reads as people write it
+        return gr.Textbox(max_lines=1, **common)
+    return gr.Number(**common)
+
+
+def _shown(name: str, value: Any) -> Any:
+    if TrainConfig.model_fields[name].annotation is not float:
+        return value
+    if 0 < value < 0.001:
+        digits, exponent = f"{value:e}".split("e")
+        return f"{float(digits):g}e{int(exponent)}"
+    return f"{value:g}"

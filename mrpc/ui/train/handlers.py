@@ -1,0 +1,114 @@
+"""What happens when something is pressed, and every second.
+
+Nothing of a training lives in a handler: a timer asks how the run is going, so a page that was closed, or is
+opened later, sees the same. What comes from the browser is checked by the services that are called.
+
+Every handler here returns the list of runs, the mark of that list, and the updates of
+:func:`mrpc.ui.train.view.view_updates`, unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.errors import MrpcError, UnknownRunError
+from mrpc.services.downloads import zip_model
+from mrpc.ui.errors import render_alert, shown_errors
+from mrpc.ui.train.board import RunBoard, RunParts
+from mrpc.ui.train.form import read_form
+from mrpc.ui.train.view import view_updates
+
+if TYPE_CHECKING:
+    from mrpc.services.container import Services
+
+START_LABEL = "Start training"
+TEST_MESSAGE = (
+    '<p class="notice notice-note">Predicting test with the base and the fine-tuned model in the background. '
+    "The scores appear above; test should be looked at once.</p>"
+)
+
+
+def on_open(board: RunBoard, run_id: Any) -> list[Any]:
+    """Show a page that was just opened the run under way, else the one it showed last, else the newest."""
+    return _show(board, board.alive_run_id() or _known(board, run_id) or board.newest_run_id())
+
+
+def on_select(board: RunBoard, run_id: Any) -> list[Any]:
+    """Show the run whose name was pressed in the list."""
+    return _show(board, run_id)
+
+
+def on_tick(board: RunBoard, run_id: Any, seen: Any, listed: Any) -> list[Any]:
+    """Bring a page up to date; one that shows no run takes up the one under way."""
+    return _show(board, run_id or board.alive_run_id(), seen, listed)
+
+
+def on_start(services: Services, board: RunBoard, *values: Any) -> Iterator[list[Any]]:
+    """Start a training and show it. Returns the button and the message beside it in front of the rest."""
+    nothing = [gr.skip()] * len(_show(board, ""))
+    yield [gr.update(value="Starting …", interactive=False), "", *nothing]
+    button = gr.update(value=START_LABEL, interactive=True)
+    try:
+        run_id = services.launcher.start(read_form(values))
+    except MrpcError as error:
+        yield [button, render_alert(str(error)), *nothing]
+        return
+    board.forget_summaries()
+    yield [button, "", *_show(board, run_id)]
+
+
+def on_stop(services: Services, board: RunBoard, save: bool, run_id: Any) -> list[Any]:
+    """Ask a training to end."""
+    try:
+        services.launcher.stop(run_id, save)
+    except MrpcError as error:
+        return _show(board, run_id, message=render_alert(str(error)))
+    return _show(board, run_id)
+
+
+def on_resume(services: Services, board: RunBoard, run_id: Any) -> list[Any]:
+    """Continue a run from its newest checkpoint."""
+    try:
+        services.launcher.resume(run_id)
+    except MrpcError as error:
+        return _show(board, run_id, message=render_alert(str(error)))
+    return _show(board, run_id, message="")
+
+
+def on_evaluate_test(services: Services, run_id: Any) -> str:
+    """Predict test; return the message beside the buttons."""
+    try:
+        services.launcher.evaluate_test(run_id)
+    except MrpcError as error:
+        return render_alert(str(error))
+    return TEST_MESSAGE
+
+
+def on_pack(services: Services, folder: Path, run_id: Any) -> str:
+    """Pack the best model; return the archive for the download button."""
+    with shown_errors():
+        return str(zip_model(services.store.open(run_id), folder))
+
+
+def _show(
+    board: RunBoard, run_id: Any, seen: Any = "", listed: Any = "", message: str | None = None
+) -> list[Any]:
+    parts = _parts(board, run_id)
+    table, mark = board.list_html(parts.run_id if parts else "")
+    return [gr.skip() if mark == listed else table, mark, *view_updates(parts, str(seen), message)]
+
+
+def _parts(board: RunBoard, run_id: Any) -> RunParts | None:
+    try:
+        return board.parts(run_id) if run_id else None
+    except UnknownRunError:
+        return None
+
+
+def _known(board: RunBoard, run_id: Any) -> str:
+    parts = _parts(board, run_id)
+    return parts.run_id if parts else ""

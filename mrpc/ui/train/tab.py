@@ -1,0 +1,105 @@
+"""The Train tab: where its parts stand, and which handler answers to what."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.ui.render.runs import render_runs
+from mrpc.ui.train.board import RunBoard
+from mrpc.ui.train.endpoints import register_endpoints
+from mrpc.ui.train.form import build_form
+from mrpc.ui.train.handlers import (
+    START_LABEL,
+    on_evaluate_test,
+    on_open,
+    on_pack,
+    on_resume,
+    on_select,
+    on_start,
+    on_stop,
+    on_tick,
+)
+from mrpc.ui.train.view import build_view
+
+if TYPE_CHECKING:
+    from mrpc.services.container import Services
+
+LIST_TICK_S = 3.0
+
+POLL: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+    "trigger_mode": "once",
+}
+ACT: dict[str, Any] = {**POLL, "concurrency_limit": 8}
+
+SELECT_JS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-run]');
+  if (button) trigger('select', {run_id: button.dataset.run});
+});"""
+CLICK_DOWNLOAD_JS = "() => document.querySelector('#run-download')?.click()"
+
+
+def build_train_tab(services: Services, demo: gr.Blocks) -> None:
+    """Build the tab inside the page that is being built."""
+    board = RunBoard(services)
+    with gr.Tab("Train", id="train"):
+        with gr.Row(elem_id="train-columns", equal_height=False):
+            with gr.Column(scale=0, min_width=340, elem_id="train-form"):
+                gr.HTML("<h2>New training</h2>", apply_default_css=False)
+                form = build_form([("all-MiniLM-L6-v2", "all-MiniLM-L6-v2")])
+                start = gr.Button(START_LABEL, variant="primary", elem_id="train-start")
+                start_message = gr.HTML(elem_id="train-message", apply_default_css=False)
+            with gr.Column(scale=1, min_width=320, elem_id="train-run"):
+                view, buttons = build_view()
+        gr.HTML("<h2>Runs</h2>", elem_classes="section-head", apply_default_css=False)
+        runs = gr.HTML(render_runs([], ""), elem_id="runs", js_on_load=SELECT_JS, apply_default_css=False)
+        listed = gr.Textbox(visible=False)
+        list_timer = gr.Timer(LIST_TICK_S)
+        register_endpoints(services)
+
+    def select(event: gr.EventData) -> list[Any]:
+        return on_select(board, getattr(event, "run_id", ""))
+
+    shown = [runs, listed, *view.widgets()]
+    page = [view.run_id, view.seen, listed]
+    demo.load(partial(on_open, board), inputs=view.run_id, outputs=shown, **POLL)
+    view.timer.tick(partial(on_tick, board), inputs=page, outputs=shown, **POLL)
+    list_timer.tick(partial(on_tick, board), inputs=page, outputs=shown, **POLL)
+    runs.select(select, outputs=shown, **POLL)
+    start.click(
+        partial(on_start, services, board),
+        inputs=list(form.values()),
+        outputs=[start, start_message, *shown],
+        **ACT,
+    )
+    buttons.keep.click(partial(on_stop, services, board, True), inputs=view.run_id, outputs=shown, **ACT)
+    buttons.discard.click(partial(on_stop, services, board, False), inputs=view.run_id, outputs=shown, **ACT)
+    view.resume.click(partial(on_resume, services, board), inputs=view.run_id, outputs=shown, **ACT)
+    view.test.click(partial(on_evaluate_test, services), inputs=view.run_id, outputs=view.message, **ACT)
+    packed = view.pack.click(
+        partial(on_pack, services, Path(buttons.download.GRADIO_CACHE)),
+        inputs=view.run_id,
+        outputs=buttons.download,
+        **(ACT | {"show_progress": "minimal"}),
+    )
+    packed.success(None, js=CLICK_DOWNLOAD_JS, api_visibility="private")
+    questions = [view.stop_question, view.discard_question]
+    for button, answers in (
+        (view.stop, (True, False)),
+        (buttons.ask_discard, (False, True)),
+        (buttons.cancel, (False, False)),
+        (buttons.cancel_discard, (False, False)),
+    ):
+        button.click(partial(on_question, *answers), outputs=questions, **POLL)
+
+
+def on_question(asks_to_stop: bool, asks_to_discard: bool) -> list[Any]:
+    """Show or hide the questions before a training ends."""
+    return [gr.update(visible=asks_to_stop), gr.update(visible=asks_to_discard)]
