@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mrpc.core.batching import PairCollator
 from mrpc.core.data import LABEL_NAMES, SentencePair
@@ -81,7 +81,7 @@ def evaluation_mode(model: PreTrainedModel) -> Iterator[None]:
 
 def predict_pairs(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerBase,
     sentence1: list[str],
     sentence2: list[str],
     batch_size: int = 64,
@@ -131,7 +131,7 @@ def predict_pairs(
 
 def predict_dataset(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerBase,
     dataset: Dataset,
     batch_size: int = 64,
     max_length: int = 128,
@@ -192,7 +192,7 @@ class Predictor:
     """
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, max_length: int = 128
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int = 128
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer

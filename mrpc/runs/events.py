@@ -12,15 +12,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-EVENT_VERSION = 1
-
 
 class BaseEvent(BaseModel):
     """What all events have."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    v: Literal[1] = EVENT_VERSION
+    v: Literal[1] = 1
     seq: int = Field(0, ge=0)
     time: float = 0.0
     attempt: int = 1

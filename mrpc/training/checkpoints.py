@@ -75,7 +75,7 @@ def write(directory: Path, step: int, model: nn.Module, state: dict[str, Any]) -
 
 def load_newest(directory: Path) -> Checkpoint | None:
     """Load the newest checkpoint whose hashes hold; None when there is none."""
-    skipped = []
+    skipped: list[str] = []
     for path in _committed(directory):
         problem = _problem(path)
         if problem is None:

@@ -54,7 +54,8 @@ def evaluate_test(run: Run) -> None:
                 duration_s=time.monotonic() - started_at,
                 is_best=name == "best",
                 weights_sha256=weights_hash,
-                **metrics,
+                accuracy=metrics["accuracy"],
+                f1=metrics["f1"],
             )
         )
         logger.info("test, %s: accuracy %.4f, F1 %.4f", name, metrics["accuracy"], metrics["f1"])

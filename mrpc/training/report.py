@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from tqdm import tqdm
+
 from mrpc.runs.events import BaseEvent, EvaluationEvent, PhaseEvent, StepEvent, WarningEvent
 from mrpc.runs.layout import write_model
 from mrpc.runs.log import EventLog
@@ -46,14 +48,20 @@ class Reporter:
         self.status = before.model_copy(update={"attempt": attempt, "outcome": None, "error": None})
         self.log = EventLog(run.paths.events, attempt)
         self._status_written_at = 0.0
+        self._bar: tqdm[None] | None = None
 
     def emit(self, event: BaseEvent) -> None:
         """Append an event and bring the status up to date with it."""
         self.log.append(event)
         match event:
             case StepEvent():
+                if self._bar is not None:
+                    self._bar.set_postfix(loss=f"{event.loss:.3f}", epoch=f"{event.epoch:.2f}", refresh=False)
+                    self._bar.update(event.step - self._bar.n)
                 self._update(step=event.step, epoch=event.epoch, train_s=event.train_s)
             case EvaluationEvent(split="validation"):
+                scores = f"accuracy {event.accuracy:.4f}, F1 {event.f1:.4f}, loss {event.loss:.4f}"
+                logger.info("validation after epoch %d: %s", event.epoch, scores)
                 if event.is_best:
                     best = {"best_epoch": event.epoch, "best_f1": event.f1, "best_accuracy": event.accuracy}
                     self._update(write=True, **best)
@@ -73,11 +81,15 @@ class Reporter:
         self.check_stop()
 
     def set_shape(self, num_steps: int, num_epochs: int) -> None:
-        """Say how long the training is."""
+        """Say how long the training is, and draw a progress bar where a person watches."""
         self._update(write=True, num_steps=num_steps, num_epochs=num_epochs)
+        if sys.stderr.isatty():
+            self._bar = tqdm(total=num_steps, initial=self.status.step, unit="step", dynamic_ncols=True)
 
     def end(self, event: BaseEvent, **status: object) -> None:
         """Write the terminal event, then the status that says the same."""
+        if self._bar is not None:
+            self._bar.close()
         self.log.append(event)
         self.log.sync()
         self._update(write=True, **status)

@@ -81,7 +81,7 @@ class TrainingSession:
 
         self.model, self.new_parameters = load_classifier(self.checkpoint, config.seed)
         self.base_sha256 = weights_sha256(self.model)
-        self.model.to(self.device)
+        torch.nn.Module.to(self.model, self.device)  # transformers hides the type of its own
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(self.model, config.weight_decay), lr=config.learning_rate, fused=True
         )
@@ -98,7 +98,7 @@ class TrainingSession:
         self.epoch = 0
         self._position = 0  # batches of this epoch that are done
         self._best: dict[str, Any] = {}  # epoch, f1, accuracy
-        self._records: dict[str, list[float]] = _empty_records()
+        self._records: dict[str, list[Any]] = _empty_records()
         self._train_s_before = 0.0
         self._resume_random_state: dict[str, Any] | None = None
         self._rows: list[list[int]] = []

@@ -71,7 +71,7 @@ def test_test_is_predicted_on_request_and_not_counted(finished: Run) -> None:
     train_s = finished.read_status().train_s
     assert spawn(finished, "--evaluate", "test").wait(180) == 0, finished.paths.log.read_text()
     evaluations = [e for e in read_events(finished.paths.events).events if e.type == "evaluation"]
-    assert [e.epoch for e in evaluations if e.split == "test"][0] == 0
+    assert [e.is_best for e in evaluations if e.split == "test"] == [False, True]
     assert finished.paths.test_predictions("best").is_file()
     assert finished.read_status().train_s == train_s
     assert finished.state() is RunState.FINISHED
@@ -123,7 +123,7 @@ def test_a_broken_checkpoint_is_skipped_with_the_reason(
     with (newest / "state.pt").open("r+b") as file:
         file.write(b"garbage")
     assert train(run) == 0, run.paths.log.read_text()
-    resumed = [e for e in read_events(run.paths.events).events if e.type == "resumed"][0]
+    (resumed,) = [e for e in read_events(run.paths.events).events if e.type == "resumed"]
     assert resumed.skipped == [f"{newest.name}: state.pt does not match its hash"]
     assert terminal(run).weights_sha256 == terminal(finished).weights_sha256
 

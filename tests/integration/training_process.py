@@ -74,5 +74,6 @@ def step_losses(run: Run) -> dict[int, float]:
 
 
 def terminal(run: Run) -> Any:
-    """Return the last event of the log."""
-    return read_events(run.paths.events).events[-1]
+    """Return the event that ended the newest attempt."""
+    ends = ("finished", "stopped", "failed")
+    return [event for event in read_events(run.paths.events).events if event.type in ends][-1]
