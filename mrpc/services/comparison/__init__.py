@@ -1,0 +1,182 @@
+"""Base and fine-tuned, or any two sides, compared. Without widgets.
+
+:class:`Comparison` is what the Compare tab and its endpoints call; each room of it is a file beside this
+one. torch is imported when a model has to answer, not to show what runs recorded.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mrpc.errors import InputError
+from mrpc.runs.store import Run, RunStore
+from mrpc.services.comparison.answers import (
+    Answers,
+    DataShelf,
+    OnProgress,
+    ShouldStop,
+    check_same_split,
+    check_split,
+)
+from mrpc.services.comparison.sides import Side, SideCatalog, check_weights_differ
+from mrpc.services.comparison.splits import SplitComparison, compare_answers
+from mrpc.settings import Settings
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from mrpc.core.data import LoadedData, SentencePair
+    from mrpc.services.comparison.loaded import LoadedSides
+
+
+@dataclass(frozen=True)
+class PairAnswer:
+    """What one side says to one pair, and which weights said it.
+
+    Attributes:
+        side: who answered.
+        label: "equivalent" or "not_equivalent".
+        prob_equivalent: in [0, 1].
+        weights_sha256: hash of the weights in memory that answered; "" for a baseline.
+        latency_ms: how long the answer took, tokenizing included.
+    """
+
+    side: Side
+    label: str
+    prob_equivalent: float
+    weights_sha256: str
+    latency_ms: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a plain object for scripts."""
+        return {
+            "label": self.label,
+            "prob_equivalent": self.prob_equivalent,
+            "checkpoint": self.side.checkpoint,
+            "step": self.side.step,
+            "weights_sha256": self.weights_sha256,
+        }
+
+
+class Comparison:
+    """Compares sides. One for a whole app; may be used from many threads."""
+
+    def __init__(self, store: RunStore, data: Callable[[], LoadedData], settings: Settings) -> None:
+        """Bind to a runs folder.
+
+        Args:
+            store: the runs.
+            data: returns the app's own data; may load it first.
+            settings: of this process.
+        """
+        self.catalog = SideCatalog(store)
+        self.shelf = DataShelf(data)
+        self.answers = Answers(self.shelf, lambda: self.loaded)
+        self._loaded: LoadedSides | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def loaded(self) -> LoadedSides:
+        """The models in memory; the first use imports torch."""
+        with self._lock:
+            if self._loaded is None:
+                from mrpc.services.comparison.loaded import LoadedSides
+
+                self._loaded = LoadedSides()
+            return self._loaded
+
+    def comparable_runs(self) -> list[Run]:
+        """Return the runs with a base and a fine-tuned model, the newest first."""
+        return self.catalog.comparable_runs()
+
+    def compare_pair(self, run_id: str, sentence1: str, sentence2: str) -> dict[str, Any]:
+        """Answer a pair with a run's base and its best model, for scripts."""
+        left, right = self.answer_pair(f"{run_id}:base", f"{run_id}:best", sentence1, sentence2)
+        return {"base": left.as_dict(), "tuned": right.as_dict()}
+
+    def answer_pair(
+        self, left: str, right: str, sentence1: str, sentence2: str
+    ) -> tuple[PairAnswer, PairAnswer]:
+        """Answer a pair with both sides.
+
+        Raises:
+            InputError: for a side or a sentence that cannot be used.
+            UnavailableError: when a side's weights are not there.
+            RunStateError: when base and fine-tuned are the same weights.
+        """
+        from mrpc.core.data import check_pair
+
+        sides = self.catalog.find_two(left, right)
+        pair = check_pair(sentence1, sentence2)
+        answers = self._answer(sides[0], pair), self._answer(sides[1], pair)
+        check_weights_differ(sides[0], answers[0].weights_sha256, sides[1], answers[1].weights_sha256)
+        return answers
+
+    def compare_split(
+        self,
+        left: str,
+        right: str,
+        split: str = "validation",
+        on_progress: OnProgress | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> SplitComparison:
+        """Compare both sides on a split; from stored predictions where there are any.
+
+        Raises:
+            InputError: for a side or a split that cannot be used.
+            DataError: when the runs had different rows in this split.
+            UnavailableError: when nothing was stored and a side's weights are not there.
+        """
+        split = check_split(split)
+        sides = self.catalog.find_two(left, right)
+        check_same_split(*sides, split)
+        answers = [self.answers.read_or_predict(side, split, on_progress, should_stop) for side in sides]
+        return compare_answers(split, sides[0], answers[0], sides[1], answers[1])
+
+    def num_pairs(self, left: str, right: str, split: str) -> int:
+        """Return how many pairs a split of the sides' data has."""
+        return len(self._dataset(left, right, split))
+
+    def pick_pair(self, left: str, right: str, split: str, row: object) -> SentencePair:
+        """Return a row of the sides' data, counted from 0.
+
+        Raises:
+            InputError: when there is no such row.
+        """
+        from mrpc.core.data import SentencePair
+
+        dataset = self._dataset(left, right, split)
+        if (
+            isinstance(row, bool)
+            or not isinstance(row, int | float)
+            or not 0 <= row < len(dataset)
+            or row % 1
+        ):
+            raise InputError(f"There is no pair {str(row)[:40]!r}; {split} has 0 to {len(dataset) - 1}.")
+        return SentencePair(**dataset[int(row)])
+
+    def known_label(
+        self, left: str, right: str, split: str, row: object, sentence1: str, sentence2: str
+    ) -> int | None:
+        """Return the label of a row of the data if the sentences are still those of the row, else None."""
+        try:
+            pair = self.pick_pair(left, right, split, row)
+        except InputError:
+            return None
+        return pair.label if (pair.sentence1, pair.sentence2) == (sentence1, sentence2) else None
+
+    def _dataset(self, left: str, right: str, split: str) -> Dataset:
+        sides = self.catalog.find(left), self.catalog.find(right)
+        ref = next((side.data for side in sides if side.data is not None), None)
+        return self.shelf.get(ref).dataset[check_split(split)]
+
+    def _answer(self, side: Side, pair: SentencePair) -> PairAnswer:
+        loaded = self.loaded.get(side)
+        started_at = time.perf_counter()
+        answer = loaded.predictor.predict_pair(pair)
+        latency_ms = (time.perf_counter() - started_at) * 1000
+        return PairAnswer(side, answer.label_name, answer.prob_equivalent, loaded.weights_sha256, latency_ms)

@@ -1,0 +1,167 @@
+"""Two sides on a whole split: scores with intervals, and whether they really differ."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mrpc.core import statistics as st
+from mrpc.core.calibration import expected_calibration_error
+from mrpc.core.stored_predictions import UNLABELLED, PairPredictions
+from mrpc.errors import DataError
+from mrpc.services.comparison.sides import Side
+
+METRICS = ("accuracy", "f1", "precision", "recall", "log_loss")
+
+
+@dataclass(frozen=True)
+class SideScores:
+    """How one side did on a split.
+
+    Attributes:
+        side: who answered.
+        answers: what it answered, in the order of the comparison.
+    """
+
+    side: Side
+    answers: PairPredictions
+
+    @cached_property
+    def confusion(self) -> st.Confusion:
+        """Counts of right and wrong answers by class."""
+        return st.confusion(self.answers.label, self.answers.predicted)
+
+    @cached_property
+    def ece(self) -> float:
+        """Expected calibration error, in [0, 1]."""
+        return expected_calibration_error(self.answers.label, self.answers.prob_equivalent)
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """The metrics named in ``METRICS``; log loss in nats."""
+        cells = self.confusion
+        return {
+            "accuracy": cells.accuracy,
+            "f1": cells.f1,
+            "precision": cells.precision,
+            "recall": cells.recall,
+            "log_loss": self.answers.loss,
+        }
+
+    @cached_property
+    def intervals(self) -> dict[str, st.Interval]:
+        """A 95 % interval for each metric."""
+        answers = self.answers
+        return st.metric_intervals(answers.label, answers.predicted, answers.prob_equivalent)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a plain object for scripts."""
+        tn, fp, fn, tp = self.confusion
+        return {
+            "name": self.side.name,
+            **{name: finite(value) for name, value in self.metrics.items()},
+            "ece": finite(self.ece),
+            "confusion": [[tn, fp], [fn, tp]],
+            "intervals": {name: [finite(i.low), finite(i.high)] for name, i in self.intervals.items()},
+        }
+
+
+@dataclass(frozen=True)
+class SplitComparison:
+    """Two sides on the same labelled pairs."""
+
+    split: str
+    left: SideScores
+    right: SideScores
+
+    @property
+    def labels(self) -> st.IntArray:
+        """The right answers, int64 [N]."""
+        return self.left.answers.label
+
+    @cached_property
+    def transitions(self) -> st.Transitions:
+        """How many pairs were fixed, broken, right both times, wrong both times."""
+        return st.transitions(self.labels, self.left.answers.predicted, self.right.answers.predicted)
+
+    @cached_property
+    def cells(self) -> Any:
+        """The name of each pair's cell, [N]."""
+        return st.transition_cells(self.labels, self.left.answers.predicted, self.right.answers.predicted)
+
+    @property
+    def mcnemar_p(self) -> float:
+        """Exact two-sided p of McNemar's test."""
+        return st.mcnemar_p(self.transitions.fixed, self.transitions.broken)
+
+    @cached_property
+    def accuracy_difference(self) -> st.Difference:
+        """Right minus left, with a paired bootstrap interval."""
+        return st.accuracy_difference(self.labels, self.left.answers.predicted, self.right.answers.predicted)
+
+    @cached_property
+    def f1_difference(self) -> st.Difference:
+        """Right minus left, with a paired bootstrap interval."""
+        return st.f1_difference(self.labels, self.left.answers.predicted, self.right.answers.predicted)
+
+    @property
+    def verdict(self) -> str:
+        """What changed and whether it may be luck, in a sentence."""
+        return st.verdict(self.transitions.fixed, self.transitions.broken)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a plain object for scripts."""
+        difference, f1 = self.accuracy_difference, self.f1_difference
+        return {
+            "split": self.split,
+            "num_pairs": len(self.labels),
+            "left": self.left.as_dict(),
+            "right": self.right.as_dict(),
+            **self.transitions._asdict(),
+            "mcnemar_p": self.mcnemar_p,
+            "accuracy_difference": _difference(difference),
+            "f1_difference": _difference(f1),
+            "verdict": self.verdict,
+        }
+
+
+def compare_answers(
+    split: str, left: Side, left_answers: PairPredictions, right: Side, right_answers: PairPredictions
+) -> SplitComparison:
+    """Bring two sides' answers into one order and compare them.
+
+    Raises:
+        DataError: when they are not about the same labelled pairs.
+    """
+    left_answers, right_answers = _in_order(left_answers), _in_order(right_answers)
+    same = len(left_answers) == len(right_answers)
+    if not same or (left_answers.idx != right_answers.idx).any():
+        raise DataError(f"{left.name} and {right.name} answered different pairs of {split}.")
+    if (left_answers.label != right_answers.label).any():
+        raise DataError(f"The labels of {split} changed between {left.name} and {right.name}.")
+    if not len(left_answers):
+        raise DataError(f"None of the pairs of {split} has a label, so nobody can say what is right.")
+    return SplitComparison(split, SideScores(left, left_answers), SideScores(right, right_answers))
+
+
+def finite(value: float) -> float | None:
+    """Return a number that JSON has: None for NaN and infinities."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _difference(difference: st.Difference) -> dict[str, float | None]:
+    return {
+        "value": finite(difference.value),
+        "low": finite(difference.low),
+        "high": finite(difference.high),
+    }
+
+
+def _in_order(answers: PairPredictions) -> PairPredictions:
+    rows = np.flatnonzero(answers.label != UNLABELLED)
+    rows = rows[np.argsort(answers.idx[rows], kind="stable")]
+    return PairPredictions(answers.idx[rows], answers.label[rows], answers.logits[rows])

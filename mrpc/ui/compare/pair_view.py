@@ -1,0 +1,104 @@
+"""One pair: what both sides say to it, while it is typed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.errors import MrpcError
+from mrpc.ui.compare.frame import ACT, Frame
+from mrpc.ui.render.comparison import render_answers, render_note
+
+if TYPE_CHECKING:
+    from mrpc.services.container import Services
+
+HINT = (
+    '<p class="cmp-note">Type two sentences, or take a pair from validation. '
+    "Both sides answer while you type.</p>"
+)
+
+
+@dataclass(frozen=True)
+class PairView:
+    """The widgets of this view that others fill."""
+
+    sentence1: gr.Textbox
+    sentence2: gr.Textbox
+    row: gr.Number
+    answers: gr.HTML
+
+    def sentences(self) -> list[Any]:
+        """Return the two sentences."""
+        return [self.sentence1, self.sentence2]
+
+
+def build_pair_view(services: Services, frame: Frame) -> PairView:
+    """Build the view and bind its handlers."""
+    with gr.Row(equal_height=True, elem_id="cmp-sentences"):
+        sentence1 = gr.Textbox(
+            label="Sentence 1", lines=2, max_lines=6, elem_id="cmp-sentence1", min_width=280
+        )
+        sentence2 = gr.Textbox(
+            label="Sentence 2", lines=2, max_lines=6, elem_id="cmp-sentence2", min_width=280
+        )
+    with gr.Row(elem_id="cmp-pick", elem_classes="cmp-controls"):
+        row = gr.Number(
+            label="Pair of validation",
+            value=0,
+            precision=0,
+            minimum=0,
+            elem_id="cmp-row",
+            scale=0,
+            min_width=130,
+        )
+        take = gr.Button("Take this pair", elem_id="cmp-take", scale=0, min_width=130)
+        another = gr.Button("Any other", elem_id="cmp-another", scale=0, min_width=110)
+        compare = gr.Button("Compare", variant="primary", elem_id="cmp-compare", scale=0, min_width=130)
+    answers = gr.HTML(HINT, elem_id="cmp-answers")
+    view = PairView(sentence1, sentence2, row, answers)
+
+    ask = partial(on_pair, services)
+    asked = {"inputs": [*frame.sides(), sentence1, sentence2, row], "outputs": answers}
+    live = {**asked, **ACT, "show_progress": "hidden", "trigger_mode": "always_last"}
+    gr.on([sentence1.input, sentence2.input], ask, **live)
+    gr.on([compare.click, sentence1.submit, sentence2.submit], ask, **asked, **ACT)
+    picked = {"outputs": [row, sentence1, sentence2, answers], **ACT}
+    take.click(partial(on_take, services), inputs=[frame.left, frame.right, row], **picked).then(
+        ask, **asked, **ACT
+    )
+    another.click(partial(on_another, services), inputs=frame.sides(), **picked).then(ask, **asked, **ACT)
+    return view
+
+
+def on_pair(services: Services, left: Any, right: Any, sentence1: Any, sentence2: Any, row: Any) -> str:
+    """Draw the answers of both sides, or what is wrong."""
+    if not sentence1 and not sentence2:
+        return HINT
+    try:
+        answers = services.comparison.answer_pair(left, right, sentence1, sentence2)
+        label = services.comparison.known_label(left, right, "validation", row, sentence1, sentence2)
+    except MrpcError as error:
+        return render_note(str(error), "bad")
+    return render_answers(*answers, label)
+
+
+def on_take(services: Services, left: Any, right: Any, row: Any) -> list[Any]:
+    """Put a row of validation into the sentences."""
+    try:
+        pair = services.comparison.pick_pair(left, right, "validation", row)
+    except MrpcError as error:
+        return [gr.skip(), gr.skip(), gr.skip(), render_note(str(error), "bad")]
+    return [row, pair.sentence1, pair.sentence2, gr.skip()]
+
+
+def on_another(services: Services, left: Any, right: Any) -> list[Any]:
+    """Put any row of validation into the sentences."""
+    try:
+        num = services.comparison.num_pairs(left, right, "validation")
+    except MrpcError as error:
+        return [gr.skip(), gr.skip(), gr.skip(), render_note(str(error), "bad")]
+    return on_take(services, left, right, random.randrange(num))

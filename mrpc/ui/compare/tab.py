@@ -1,0 +1,110 @@
+"""The Compare tab: what is compared on top, the views below it.
+
+A handler takes names and texts from the browser, asks :mod:`mrpc.services.comparison`, and renders. The
+browser keeps the choice; nothing is kept here between two calls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.errors import MrpcError
+from mrpc.ui.compare.endpoints import register_endpoints
+from mrpc.ui.compare.frame import ACT, EMPTY_TEXT, build_frame, run_choices, side_choices
+from mrpc.ui.compare.pair_view import build_pair_view
+from mrpc.ui.errors import shown_errors
+from mrpc.ui.render.comparison import render_note, render_scoreboard
+
+if TYPE_CHECKING:
+    from mrpc.services.container import Services
+
+GO_TO_TRAIN = """() => {
+  const tabs = [...document.querySelectorAll('#tabs button[role="tab"]')];
+  tabs.find((tab) => tab.textContent.trim() === 'Train')?.click();
+}"""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What :func:`on_open` and :func:`on_run` set, in the order of their outputs."""
+
+    empty: Any
+    body: Any
+    run: Any
+    left: Any
+    right: Any
+
+    def as_list(self) -> list[Any]:
+        """Return the updates in order."""
+        return [self.empty, self.body, self.run, self.left, self.right]
+
+
+def build_compare_tab(services: Services) -> None:
+    """Build the tab and register its endpoints."""
+    with gr.Tab("Compare", id="compare") as tab:
+        with gr.Column(visible=False, elem_id="cmp-empty") as empty:
+            gr.HTML(EMPTY_TEXT)
+            preview = gr.Button("Train a preview", variant="primary", elem_id="cmp-preview", scale=0)
+            preview_message = gr.HTML(elem_id="cmp-preview-message")
+        with gr.Column(elem_id="cmp-body") as body:
+            frame = build_frame()
+            with gr.Tabs(elem_id="cmp-views"), gr.Tab("One pair", id="pair"):
+                build_pair_view(services, frame)
+                board = gr.HTML(elem_id="cmp-board")
+        register_endpoints(services)
+
+    chosen = [empty, body, frame.run, frame.left, frame.right]
+    scores = {"fn": partial(on_scores, services), "inputs": frame.sides(), "outputs": board, **ACT}
+    tab.select(
+        partial(on_open, services), inputs=[frame.run, frame.left, frame.right], outputs=chosen, **ACT
+    ).then(**scores)
+    frame.run.input(partial(on_run, services), inputs=frame.run, outputs=chosen, **ACT).then(**scores)
+    gr.on([frame.left.input, frame.right.input], **scores)
+    preview.click(partial(on_preview, services), outputs=preview_message, **ACT).success(
+        None, js=GO_TO_TRAIN, api_visibility="private"
+    )
+
+
+def on_open(services: Services, run_id: Any, left: Any, right: Any) -> list[Any]:
+    """Show what can be compared now; keep what was chosen as long as it is there."""
+    runs = services.comparison.comparable_runs()
+    ids = [run.run_id for run in runs]
+    if not ids:
+        return Choice(gr.update(visible=True), gr.update(visible=False), *[gr.skip()] * 3).as_list()
+    if run_id not in ids:
+        run_id, left, right = ids[0], None, None
+    choices = side_choices(services, run_id)
+    names = [name for _, name in choices]
+    return Choice(
+        empty=gr.update(visible=False),
+        body=gr.update(visible=True),
+        run=gr.update(choices=run_choices(runs), value=run_id),
+        left=gr.update(choices=choices, value=left if left in names else f"{run_id}:base"),
+        right=gr.update(choices=choices, value=right if right in names else f"{run_id}:best"),
+    ).as_list()
+
+
+def on_run(services: Services, run_id: Any) -> list[Any]:
+    """Compare a run's base and best."""
+    return on_open(services, run_id, None, None)
+
+
+def on_scores(services: Services, left: Any, right: Any) -> str:
+    """Draw the scores of both sides on validation."""
+    if not left or not right:
+        return ""
+    try:
+        return render_scoreboard(services.comparison.compare_split(left, right))
+    except MrpcError as error:
+        return render_note(str(error), "bad")
+
+
+def on_preview(services: Services) -> str:
+    """Start a short training."""
+    with shown_errors():
+        run_id = services.launcher.start({"preset": "quick"})
+    return render_note(f"Training {run_id} has started; the Train tab shows it.")
