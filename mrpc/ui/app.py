@@ -9,6 +9,7 @@ import gradio as gr
 
 from mrpc.errors import MrpcError
 from mrpc.ui.theme import render_header
+from mrpc.ui.tokenize import build_tokenize_tab
 from mrpc.ui.train import build_train_tab
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def build_app(services: Services) -> gr.Blocks:
     ) as demo:
         header = gr.HTML(render_header(LOADING_LINE), elem_id="masthead", apply_default_css=False)
         with gr.Tabs(elem_id="tabs"):
+            build_tokenize_tab(services)
             build_train_tab(services, demo)
         demo.load(
             partial(on_load_header, services),

@@ -143,7 +143,7 @@ def loss_figure(series: RunSeries, run_id: str) -> Figure:
     if len(series.steps):
         raw = keep_extremes(series.steps, series.losses, MAX_RAW_POINTS)
         line = {"color": TRAINING_COLOR, "width": 1}
-        data.append(_line(*raw, name="training, each step", line=line, opacity=0.35, hoverinfo="skip"))
+        data.append(_line(*raw, name="training, each step", line=line, opacity=0.5, hoverinfo="skip"))
         span = smoothing_span(series.started)
         smoothed = keep_every(series.steps, smooth(series.losses, span), MAX_SMOOTH_POINTS)
         line = {"color": TRAINING_COLOR, "width": 2.2}
@@ -202,8 +202,24 @@ def score_figure(series: RunSeries, run_id: str) -> Figure:
         )
         for name, score, color in scores:
             baseline = {"color": color, "width": 1.2, "dash": "dot"}
-            text = f"{name} of the majority, {100 * score:.1f}"
-            data.append(_line([-0.2, num_epochs + 0.2], [100 * score] * 2, name=text, line=baseline))
+            text = f"{name} of always answering the majority"
+            data.append(
+                _line([-0.2, num_epochs + 0.2], [100 * score] * 2, name=text, line=baseline, showlegend=False)
+            )
+            layout["annotations"].append(
+                {
+                    "x": 1.01,
+                    "xref": "paper",
+                    "y": round(100 * score, 2),
+                    "text": f"majority<br>{100 * score:.1f}",
+                    "align": "left",
+                    "showarrow": False,
+                    "xanchor": "left",
+                    "yanchor": "middle",
+                    "font": {"size": 11, "color": color},
+                }
+            )
+        layout["margin"]["r"] = 62
     return {"data": data, "layout": layout}
 
 
