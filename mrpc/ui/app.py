@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.errors import MrpcError
+from mrpc.ui.compare import build_compare_tab
 from mrpc.ui.theme import render_header
 from mrpc.ui.tokenize import build_tokenize_tab
 from mrpc.ui.train import build_train_tab
@@ -31,6 +32,7 @@ def build_app(services: Services) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs"):
             build_tokenize_tab(services)
             build_train_tab(services, demo)
+            build_compare_tab(services)
         demo.load(
             partial(on_load_header, services),
             outputs=header,
