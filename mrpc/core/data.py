@@ -160,11 +160,17 @@ def _arrow_file(source: Path) -> Path:
     cache_dir = _cache_dir()
     for known in cache_dir.glob(f"{key}-*.arrow"):
         return known
-    with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".writing-") as writing_dir:
-        temporary = Path(writing_dir) / "rows.arrow"
-        fingerprint = _write_arrow(source, temporary)
-        path = cache_dir / f"{key}-{fingerprint}.arrow"
-        os.replace(temporary, path)
+    try:
+        with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".writing-") as writing_dir:
+            temporary = Path(writing_dir) / "rows.arrow"
+            fingerprint = _write_arrow(source, temporary)
+            path = cache_dir / f"{key}-{fingerprint}.arrow"
+            os.replace(temporary, path)
+    except OSError as error:
+        raise UnavailableError(
+            f"The rows of {source} cannot be kept in {cache_dir}: {error.strerror or error}. "
+            "Make room there, or set HF_HOME to another folder."
+        ) from None
     return path
 
 
@@ -177,10 +183,16 @@ def _write_arrow(source: Path, target: Path) -> str:
             rows.update(batch)
             all_idx.append(batch.column("idx").to_numpy())
             writer.write_batch(batch.cast(FEATURES.arrow_schema))
+    _sync(target)
     idx = np.concatenate(all_idx)
     if len(np.unique(idx)) != len(idx):
         raise repeated_idx(source, idx)
     return rows.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 class _RowHash:

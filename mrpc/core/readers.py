@@ -27,7 +27,7 @@ SUFFIXES = (".jsonl", ".csv", ".parquet")
 MAX_FILE_BYTES = 2_000_000_000
 MAX_ROWS = 5_000_000
 
-_BLOCK_BYTES = 4_000_000
+_BLOCK_BYTES = 1_000_000  # Arrow reads some thirty blocks ahead
 _MAX_IDX = 2**31 - 1
 _NEEDED = ("sentence1", "sentence2", "label")
 _SCHEMA = pa.schema(
@@ -149,11 +149,12 @@ def _read_parquet(path: Path) -> Iterator[pa.RecordBatch]:
             )
         present = file.schema_arrow.names
         columns = [name for name in _SCHEMA.names if name != "idx" or name in present]
-        for name in ("label", "idx"):
-            if name in present and not pa.types.is_integer(file.schema_arrow.field(name).type):
-                raise _RefusedError(f"{name} does not hold whole numbers")
         if missing := [name for name in columns if name not in present]:
-            raise pa.ArrowKeyError(missing[0])
+            raise _RefusedError(f"the column {missing[0]} is missing")
+        for name in columns:
+            is_right = pa.types.is_integer if name in ("label", "idx") else _is_text
+            if not is_right(file.schema_arrow.field(name).type):
+                raise _RefusedError(f"the column {name} holds {file.schema_arrow.field(name).type}")
         for batch in file.iter_batches(columns=columns):
             if "idx" not in columns:
                 batch = _with_idx(batch, pa.nulls(len(batch), pa.int64()))
@@ -161,6 +162,11 @@ def _read_parquet(path: Path) -> Iterator[pa.RecordBatch]:
 
 
 _BATCH_READERS = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain)
 
 
 def _with_idx(batch: pa.RecordBatch, idx: pa.Array) -> pa.RecordBatch:
