@@ -15,6 +15,7 @@ from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
 
 if TYPE_CHECKING:
+    from mrpc.core.checkpoints import Availability
     from mrpc.core.data import LoadedData
     from mrpc.services.comparison import Comparison
     from mrpc.services.explorer import Explorer
@@ -109,6 +110,12 @@ class Services:
         from mrpc.services.comparison import Comparison
 
         return Comparison(self.store, lambda: self.data, self.settings)
+
+    def checkpoint_availability(self) -> list[Availability]:
+        """Tell of every checkpoint whether it can be had now; waits for the Hub as long as its time limit."""
+        from mrpc.core.checkpoints import checkpoint_availability
+
+        return checkpoint_availability(self.settings.checkpoint_dirs)
 
     def warm_up(self) -> None:
         """Load torch, the tokenizer and the data, so that the first click need not wait for them.

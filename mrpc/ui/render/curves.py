@@ -157,9 +157,12 @@ def loss_figure(series: RunSeries, run_id: str) -> Figure:
                 mode="lines+markers",
                 line={"color": VALIDATION_COLOR, "width": 2, "dash": "dash"},
                 marker={"symbol": "diamond", "size": 9},
+                cliponaxis=False,
             )
         )
     layout = _layout(run_id, "optimizer step", "loss (nats)")
+    if not data:
+        layout["yaxis"]["range"] = [0, 1]
     _fix_steps(layout, series)
     _mark_events(layout, series)
     return {"data": data, "layout": layout}
@@ -232,6 +235,8 @@ def rate_figure(series: RunSeries, run_id: str) -> Figure:
         data.append(_line(steps, rates, name="learning rate", line=line, showlegend=False))
     layout = _layout(run_id, "optimizer step", "learning rate")
     layout["yaxis"] |= {"rangemode": "tozero", "tickformat": ".1e"}
+    if not data:
+        layout["yaxis"] |= {"range": [0, 1], "showticklabels": False}
     _fix_steps(layout, series)
     return {"data": data, "layout": layout}
 

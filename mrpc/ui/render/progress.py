@@ -188,6 +188,13 @@ def _render_figures(state: RunState, status: RunStatus, history: RunHistory) -> 
             epoch = f"epoch {newest.epoch}" if newest.epoch else "untrained"
             note = epoch if best is newest else f"{epoch}; {render_percent(top)} at best, epoch {best.epoch}"
             figures.append((f"{name}, validation", render_percent(value), note))
+    tests = {event.is_best: event for (split, _), event in history.evaluations.items() if split == "test"}
+    if len(tests) == 2:
+        for name, value, before in (
+            ("accuracy", tests[True].accuracy, tests[False].accuracy),
+            ("F1", tests[True].f1, tests[False].f1),
+        ):
+            figures.append((f"{name}, test", render_percent(value), f"untrained {render_percent(before)}"))
     cells = "".join(
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}<small>{html.escape(note)}</small></dd></div>"
         for name, value, note in figures

@@ -8,7 +8,11 @@ from typing import Any, get_args
 
 import gradio as gr
 
-from mrpc.config import PRESET_HELP, PRESETS, TrainConfig, build_config
+from mrpc.config import DEFAULT_CHECKPOINT, PRESET_HELP, PRESETS, TrainConfig, build_config
+from mrpc.errors import ConfigError
+from mrpc.ui.errors import render_alert
+
+Field = gr.Radio | gr.Dropdown | gr.Number | gr.Textbox
 
 LABELS = {
     "preset": "Preset",
@@ -41,11 +45,12 @@ DEFAULT_PRESET = "recommended"
 
 
 def help_text(name: str) -> str:
-    """Return the description and the unit of a field."""
+    """Return the description of a field, and its unit where neither that nor the label says it."""
     field = TrainConfig.model_fields[name]
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    unit = extra.get("unit", "")
-    return f"{field.description}" + (f" ({unit})" if unit else "")
+    unit, text = str(extra.get("unit", "")), str(field.description)
+    says_it = not unit or unit.split()[-1] in f"{LABELS[name]} {text}".lower()
+    return text if says_it else f"{text} In {unit}."
 
 
 def preset_values(preset: str) -> dict[str, Any]:
@@ -64,10 +69,10 @@ def read_form(values: Sequence[Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None and value != ""}
 
 
-def build_form(checkpoint_choices: Sequence[tuple[str, str]]) -> dict[str, gr.components.Component]:
+def build_form() -> dict[str, Field]:
     """Build the widgets, in :data:`FIELDS`' order, filled with the default preset."""
     shown = preset_values(DEFAULT_PRESET)
-    widgets: dict[str, gr.components.Component] = {}
+    widgets: dict[str, Field] = {}
     widgets["preset"] = gr.Radio(
         choices=list(PRESETS),
         value=DEFAULT_PRESET,
@@ -79,8 +84,8 @@ def build_form(checkpoint_choices: Sequence[tuple[str, str]]) -> dict[str, gr.co
         render_preset_help(DEFAULT_PRESET), elem_classes="field-help", apply_default_css=False
     )
     widgets["checkpoint"] = gr.Dropdown(
-        choices=list(checkpoint_choices),
-        value=TrainConfig.model_fields["checkpoint"].default,
+        choices=[DEFAULT_CHECKPOINT],
+        value=DEFAULT_CHECKPOINT,
         label=LABELS["checkpoint"],
         info=help_text("checkpoint"),
         filterable=False,
@@ -94,7 +99,7 @@ def build_form(checkpoint_choices: Sequence[tuple[str, str]]) -> dict[str, gr.co
         for name in MORE_FIELDS:
             widgets[name] = _widget(name, shown[name])
     filled = [widgets[name] for name in (*MAIN_FIELDS, *MORE_FIELDS)]
-    widgets["preset"].input(  # type: ignore[attr-defined]
+    widgets["preset"].input(
         on_preset,
         inputs=widgets["preset"],
         outputs=[preset_help, *filled],
@@ -117,6 +122,27 @@ def render_preset_help(preset: str) -> str:
     return f"<p>{PRESET_HELP[preset]}</p>"  # type: ignore[index]
 
 
+def render_plan(values: Sequence[Any], num_pairs: int) -> str:
+    """Say what a training with the form's values does, or which of them cannot be used.
+
+    Args:
+        values: in the order of :data:`FIELDS`.
+        num_pairs: pairs in the training split.
+    """
+    given = read_form(values)
+    try:
+        config, num_steps = build_config(given), count_steps(given, num_pairs)
+    except ConfigError as error:
+        return render_alert(str(error))
+    used = min(num_pairs, config.num_train_pairs or num_pairs)
+    epochs = "epoch" if config.num_epochs == 1 else "epochs"
+    batch = f"in batches of {config.train_batch_size}"
+    if config.gradient_accumulation_steps > 1:
+        batch += f" × {config.gradient_accumulation_steps}"
+    words = f"{used:,} pairs {batch}, {config.num_epochs} {epochs}"
+    return f'<p class="plan"><b>{num_steps:,}</b> optimizer steps: {words}.</p>'
+
+
 def count_steps(values: Mapping[str, Any], num_pairs: int) -> int:
     """Return how many optimizer steps a training of these settings takes.
 
@@ -134,7 +160,7 @@ def count_steps(values: Mapping[str, Any], num_pairs: int) -> int:
     return min(planned, config.max_steps or planned)
 
 
-def _widget(name: str, value: Any) -> gr.components.Component:
+def _widget(name: str, value: Any) -> Field:
     field = TrainConfig.model_fields[name]
     common: dict[str, Any] = {
         "value": value,

@@ -19,7 +19,7 @@ from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.services.downloads import zip_model
 from mrpc.ui.errors import render_alert, shown_errors
 from mrpc.ui.train.board import RunBoard, RunParts
-from mrpc.ui.train.form import read_form
+from mrpc.ui.train.form import read_form, render_plan
 from mrpc.ui.train.view import view_updates
 
 if TYPE_CHECKING:
@@ -30,6 +30,23 @@ TEST_MESSAGE = (
     '<p class="notice notice-note">Predicting test with the base and the fine-tuned model in the background. '
     "The scores appear above; test should be looked at once.</p>"
 )
+
+
+def on_checkpoints(services: Services) -> Any:
+    """Fill the list of checkpoints; one that cannot be had says why."""
+    choices = []
+    for entry in services.checkpoint_availability():
+        label = entry.spec.label if entry.available else f"{entry.spec.label} (not available: {entry.reason})"
+        choices.append((label, entry.spec.name))
+    return gr.update(choices=choices)
+
+
+def on_plan(services: Services, *values: Any) -> str:
+    """Say what a training with the form's values does; return it for the place above the button."""
+    try:
+        return render_plan(values, services.data.dataset["train"].num_rows)
+    except MrpcError as error:
+        return render_alert(str(error))
 
 
 def on_open(board: RunBoard, run_id: Any) -> list[Any]:

@@ -14,9 +14,11 @@ from mrpc.ui.train.endpoints import register_endpoints
 from mrpc.ui.train.form import build_form
 from mrpc.ui.train.handlers import (
     START_LABEL,
+    on_checkpoints,
     on_evaluate_test,
     on_open,
     on_pack,
+    on_plan,
     on_resume,
     on_select,
     on_start,
@@ -53,7 +55,8 @@ def build_train_tab(services: Services, demo: gr.Blocks) -> None:
         with gr.Row(elem_id="train-columns", equal_height=False):
             with gr.Column(scale=0, min_width=340, elem_id="train-form"):
                 gr.HTML("<h2>New training</h2>", apply_default_css=False)
-                form = build_form([("all-MiniLM-L6-v2", "all-MiniLM-L6-v2")])
+                form = build_form()
+                plan = gr.HTML(elem_id="train-plan", apply_default_css=False)
                 start = gr.Button(START_LABEL, variant="primary", elem_id="train-start")
                 start_message = gr.HTML(elem_id="train-message", apply_default_css=False)
             with gr.Column(scale=1, min_width=320, elem_id="train-run"):
@@ -69,6 +72,14 @@ def build_train_tab(services: Services, demo: gr.Blocks) -> None:
 
     shown = [runs, listed, *view.widgets()]
     page = [view.run_id, view.seen, listed]
+    demo.load(partial(on_checkpoints, services), outputs=form["checkpoint"], **POLL)
+    gr.on(
+        [demo.load, *(widget.change for widget in form.values())],
+        partial(on_plan, services),
+        inputs=list(form.values()),
+        outputs=plan,
+        **(POLL | {"trigger_mode": "always_last"}),
+    )
     demo.load(partial(on_open, board), inputs=view.run_id, outputs=shown, **POLL)
     view.timer.tick(partial(on_tick, board), inputs=page, outputs=shown, **POLL)
     list_timer.tick(partial(on_tick, board), inputs=page, outputs=shown, **POLL)
