@@ -26,7 +26,7 @@ CHUNK_BATCHES = 50
 
 
 def epoch_batches(
-    lengths: Sequence[int], batch_size: int, order: BatchOrder, seed: int, epoch: int
+    lengths: Sequence[int] | np.ndarray, batch_size: int, order: BatchOrder, seed: int, epoch: int
 ) -> list[list[int]]:
     """Return the batches of one epoch, each a list of row numbers; every row comes once.
 
@@ -136,7 +136,7 @@ class PaddingReport:
 
 
 def padding_report(
-    lengths: Sequence[int],
+    lengths: Sequence[int] | np.ndarray,
     batches: Iterable[Sequence[int]],
     pad_to: Literal["longest"] | int = "longest",
     pad_to_multiple_of: int | None = None,

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from mrpc.services.explorer import Explorer
     from mrpc.services.inspection import Inspection
     from mrpc.services.launcher import Launcher
+    from mrpc.services.model_input import ModelInputs
     from mrpc.services.monitoring import Monitoring
+    from mrpc.services.padding import Padding
+    from mrpc.services.tokenization_speed import TokenizationSpeed
+    from mrpc.services.training_step import TrainingSteps
 
 Value = TypeVar("Value")
 
@@ -89,6 +93,34 @@ class Services:
         from mrpc.services.explorer import Explorer
 
         return Explorer(lambda: self.data)
+
+    @built_once
+    def padding(self) -> Padding:
+        """Batches as grids, and what padding costs over a split."""
+        from mrpc.services.padding import Padding
+
+        return Padding(lambda: self.data, self.inspection.tokenizers)
+
+    @built_once
+    def tokenization_speed(self) -> TokenizationSpeed:
+        """How long the ways of tokenizing a split take."""
+        from mrpc.services.tokenization_speed import TokenizationSpeed
+
+        return TokenizationSpeed(lambda: self.data, self.inspection.tokenizers)
+
+    @built_once
+    def model_inputs(self) -> ModelInputs:
+        """From a tokenized split to the logits."""
+        from mrpc.services.model_input import ModelInputs
+
+        return ModelInputs(lambda: self.data, self.inspection.tokenizers)
+
+    @built_once
+    def training_steps(self) -> TrainingSteps:
+        """Single steps of training, to look at."""
+        from mrpc.services.training_step import TrainingSteps
+
+        return TrainingSteps(self.inspection.tokenizers)
 
     @built_once
     def launcher(self) -> Launcher:

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mrpc.core.data import LABEL_NAMES, SPLITS
-from mrpc.errors import DataError, InputError
-from mrpc.services.limits import check_whole
+from mrpc.core.data import LABEL_NAMES
+from mrpc.errors import InputError
+from mrpc.services.limits import check_whole, find_split
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -150,12 +150,7 @@ class Explorer:
             return self._overviews[name]
 
     def _split(self, split: object) -> Dataset:
-        if split not in SPLITS:
-            raise InputError(f"split is {str(split)[:60]!r}; it must be one of {', '.join(SPLITS)}.")
-        dataset = self._read_data().dataset[str(split)]
-        if len(dataset) == 0:
-            raise DataError(f"The split {split} has no rows.")
-        return dataset
+        return find_split(self._read_data(), split)
 
     def _rows(self, dataset: Dataset, numbers: list[int]) -> list[Row]:
         table = _table(dataset)

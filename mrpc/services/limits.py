@@ -1,8 +1,32 @@
-"""Checks of numbers that came from outside: a browser's own limits are only a suggestion."""
+"""Checks of what came from outside: a browser's own limits and choices are only a suggestion."""
 
 from __future__ import annotations
 
-from mrpc.errors import InputError
+from typing import TYPE_CHECKING
+
+from mrpc.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from mrpc.core.data import LoadedData
+
+SPLITS = ("train", "validation", "test")
+
+
+def find_split(data: LoadedData, split: object) -> Dataset:
+    """Return the rows of a split, at least one.
+
+    Raises:
+        InputError: there is no such split.
+        DataError: it is empty.
+    """
+    if split not in SPLITS:
+        raise InputError(f"split is {str(split)[:60]!r}; it must be one of {', '.join(SPLITS)}.")
+    rows: Dataset = data.dataset[str(split)]
+    if len(rows) == 0:
+        raise DataError(f"The split {split} has no rows.")
+    return rows
 
 
 def check_whole(value: object, name: str, low: int, high: int) -> int:

@@ -1,13 +1,12 @@
-"""The tokenizers in use: which there are, which can be had, and each loaded once."""
+"""The tokenizers in use, each loaded once."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core.checkpoints import (
@@ -18,7 +17,7 @@ from mrpc.core.checkpoints import (
     local_spec,
     resolve_checkpoint,
 )
-from mrpc.errors import ConfigError, UnavailableError
+from mrpc.errors import ConfigError
 from mrpc.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,18 +56,6 @@ class LoadedTokenizer:
         return self.spec.repo_id or str(self.checkpoint.dir)
 
 
-class Availability(NamedTuple):
-    """Whether a checkpoint can be used now.
-
-    Attributes:
-        spec: the checkpoint.
-        reason: why it cannot be used, or "" when it can.
-    """
-
-    spec: CheckpointSpec
-    reason: str
-
-
 class Tokenizers:
     """Loads tokenizers by the name of their checkpoint. May be used from many threads."""
 
@@ -83,19 +70,6 @@ class Tokenizers:
     def specs(self) -> list[CheckpointSpec]:
         """Return every checkpoint that may be asked for, the default first."""
         return list(self._specs.values())
-
-    def availability(self) -> list[Availability]:
-        """Try every tokenizer, all at once: where the Hub does not answer, one of its time-outs is enough."""
-
-        def try_one(spec: CheckpointSpec) -> Availability:
-            try:
-                self.get(spec.name)
-            except UnavailableError as error:
-                return Availability(spec, str(error))
-            return Availability(spec, "")
-
-        with ThreadPoolExecutor(len(self._specs)) as pool:
-            return list(pool.map(try_one, self._specs.values()))
 
     def get(self, name: str = "") -> LoadedTokenizer:
         """Return a tokenizer, loaded at the first call for it.
