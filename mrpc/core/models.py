@@ -218,12 +218,16 @@ def _memory_tensors(
 ) -> Iterator[tuple[str, str, list[int], memoryview]]:
     import torch
 
-    names = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}
+    safetensors_names = {
+        **{torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"},
+        **{torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8"},
+        **{torch.uint8: "U8", torch.bool: "BOOL"},
+    }
     state = source if isinstance(source, Mapping) else source.state_dict()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         content = tensor.reshape(-1).view(torch.uint8).numpy().data
-        yield name, names.get(tensor.dtype, str(tensor.dtype)), list(tensor.shape), content
+        yield name, safetensors_names[tensor.dtype], list(tensor.shape), content
 
 
 def _folder_tensors(directory: Path) -> Iterator[tuple[str, str, list[int], bytes]]:
