@@ -45,12 +45,16 @@ DEFAULT_PRESET = "recommended"
 
 
 def help_text(name: str) -> str:
-    """Return the description of a field, and its unit where neither that nor the label says it."""
-    field = TrainConfig.model_fields[name]
-    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    unit, text = str(extra.get("unit", "")), str(field.description)
-    says_it = not unit or unit.split()[-1] in f"{LABELS[name]} {text}".lower()
-    return text if says_it else f"{text} In {unit}."
+    """Return the description of a field."""
+    return str(TrainConfig.model_fields[name].description)
+
+
+def label_text(name: str) -> str:
+    """Return what people call a field, with its unit where that is not said already."""
+    extra = TrainConfig.model_fields[name].json_schema_extra
+    unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+    label = LABELS[name]
+    return label if not unit or unit.split()[-1] in label.lower() else f"{label} ({unit})"
 
 
 def preset_values(preset: str) -> dict[str, Any]:
@@ -164,7 +168,7 @@ def _widget(name: str, value: Any) -> Field:
     field = TrainConfig.model_fields[name]
     common: dict[str, Any] = {
         "value": value,
-        "label": LABELS[name],
+        "label": label_text(name),
         "info": help_text(name),
         "elem_id": f"train-{name.replace('_', '-')}",
         "min_width": 120,

@@ -1,0 +1,325 @@
+"""The handlers of the Train tab with a fake launcher, and what a page is sent."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import fields
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from mrpc.config import PRESETS, TrainConfig, build_config
+from mrpc.errors import BusyError, RunStateError
+from mrpc.runs.layout import RunLabel, RunStatus, write_model
+from mrpc.runs.store import RunStore
+from mrpc.services.monitoring import Monitoring
+from mrpc.ui.train import endpoints, handlers
+from mrpc.ui.train.board import RunBoard
+from mrpc.ui.train.form import (
+    FIELDS,
+    LABELS,
+    count_steps,
+    label_text,
+    on_preset,
+    preset_values,
+    read_form,
+    render_plan,
+)
+from mrpc.ui.train.view import View, view_updates
+from tests.ui.written_run import step_event, write_ended, write_events, write_running, write_status
+
+NAMES = ["runs", "listed", *(field.name for field in fields(View))]
+SKIP = gr.skip()
+
+
+class FakeLauncher:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.calls: list[tuple[Any, ...]] = []
+
+    def _note(self, *call: Any) -> None:
+        self.calls.append(call)
+        if self.error is not None:
+            raise self.error
+
+    def start(self, values: dict[str, Any]) -> str:
+        self._note("start", values)
+        return self.run_id
+
+    def stop(self, run_id: str, save: bool) -> None:
+        self._note("stop", run_id, save)
+
+    def resume(self, run_id: str) -> str:
+        self._note("resume", run_id)
+        return run_id
+
+    def evaluate_test(self, run_id: str) -> None:
+        self._note("evaluate_test", run_id)
+
+
+class FakeServices:
+    def __init__(self, runs_dir, launcher: FakeLauncher | None = None) -> None:
+        self.store = RunStore(runs_dir)
+        self.monitoring = Monitoring(self.store)
+        self.launcher = launcher or FakeLauncher()
+
+
+@pytest.fixture
+def services(tmp_path) -> FakeServices:
+    return FakeServices(tmp_path)
+
+
+@pytest.fixture
+def board(services) -> RunBoard:
+    return RunBoard(services)
+
+
+def named(updates: list[Any]) -> dict[str, Any]:
+    """Give updates the names of their widgets, without those that change nothing."""
+    assert len(updates) == len(NAMES)
+    return {name: update for name, update in zip(NAMES, updates, strict=True) if update != SKIP}
+
+
+def form_values(**values: Any) -> list[Any]:
+    shown = {"preset": "quick", "checkpoint": "all-MiniLM-L6-v2", **preset_values("quick"), **values}
+    return [shown[name] for name in FIELDS]
+
+
+class TestForm:
+    def test_every_hyperparameter_has_a_widget_and_a_name(self):
+        assert set(FIELDS) == set(TrainConfig.model_fields) == set(LABELS)
+
+    @pytest.mark.parametrize("preset", PRESETS)
+    def test_a_preset_filled_in_is_that_preset(self, preset):
+        help_text, *filled = on_preset(preset)
+        values = dict(zip(preset_values(preset), filled, strict=True))
+        assert build_config({"preset": preset, **values}) == build_config({"preset": preset})
+        assert help_text
+
+    def test_rates_read_as_people_write_them(self):
+        assert preset_values("course")["learning_rate"] == "5e-5"
+        assert preset_values("recommended")["warmup_ratio"] == "0.1"
+
+    def test_an_unknown_preset_changes_nothing(self):
+        assert all(update == SKIP for update in on_preset("<b>"))
+
+    def test_emptied_fields_fall_back_to_the_preset(self):
+        values = read_form(form_values(num_epochs=None, learning_rate=""))
+        assert "num_epochs" not in values
+        assert "learning_rate" not in values
+        assert build_config(values) == build_config({"preset": "quick"})
+
+    def test_units_stand_with_the_label(self):
+        assert label_text("max_length") == "Longest pair (tokens)"
+        assert label_text("num_epochs") == "Epochs"
+
+    @pytest.mark.parametrize(
+        ("values", "steps"),
+        [
+            ({"preset": "course"}, 1_377),  # as in the course
+            ({"preset": "course", "gradient_accumulation_steps": 4}, 345),
+            ({"preset": "course", "max_steps": 100}, 100),
+            ({"preset": "course", "num_train_pairs": 320, "num_epochs": 1}, 40),
+            ({"preset": "course", "num_train_pairs": 9_999}, 1_377),
+        ],
+    )
+    def test_the_plan_counts_steps(self, values, steps):
+        assert count_steps(values, 3_668) == steps
+
+    def test_the_plan_in_words(self):
+        words = render_plan(form_values(num_train_pairs=640, gradient_accumulation_steps=2), 3_668)
+        assert "<b>20</b> optimizer steps: 640 pairs in batches of 16 × 2, 1 epoch." in words
+
+    @pytest.mark.parametrize("value", ["abc", "nan", "-1", "1e400", "<script>"])
+    def test_the_plan_names_what_cannot_be_used(self, value):
+        words = render_plan(form_values(learning_rate=value), 3_668)
+        assert "learning_rate is" in words
+        assert "more than 0 and at most 0.01" in words
+        assert "<script>" not in words
+
+
+class TestOpen:
+    def test_without_runs(self, board):
+        shown = named(handlers.on_open(board, "20260101-000000-gone-0000"))
+        assert "No run yet" in shown["status"]
+        assert shown["run_id"] == ""
+        assert shown["details"]["visible"] is False
+
+    def test_the_run_under_way_comes_first(self, board, tmp_path):
+        ended, running = write_ended(tmp_path), write_running(tmp_path)
+        shown = named(handlers.on_open(board, ended.run_id))
+        assert shown["run_id"] == running.run_id
+        assert shown["timer"].active is True
+        assert shown["stop"]["visible"] is True
+        assert shown["pack"]["visible"] is False
+
+    def test_then_the_one_that_was_looked_at(self, board, tmp_path):
+        first, _ = write_ended(tmp_path, seed=1), write_ended(tmp_path, seed=2)
+        shown = named(handlers.on_open(board, first.run_id))
+        assert shown["run_id"] == first.run_id
+        assert shown["timer"].active is False
+        assert shown["pack"]["visible"] is True
+        assert "text_pair" in shown["usage"]["value"]
+
+    @pytest.mark.parametrize("stored", ["", None, 7, ["x"], {"a": 1}, "../..", "<script>"])
+    def test_then_the_newest(self, board, tmp_path, stored):
+        run = write_ended(tmp_path)
+        assert named(handlers.on_open(board, stored))["run_id"] == run.run_id
+
+    @pytest.mark.parametrize("outcome", ["stopped", "failed", "interrupted"])
+    def test_what_was_cut_can_be_resumed(self, board, tmp_path, outcome):
+        run = write_ended(tmp_path, outcome)
+        assert named(handlers.on_open(board, run.run_id))["resume"]["visible"] is True
+
+
+class TestTick:
+    def open(self, board, run) -> tuple[str, str]:
+        shown = named(handlers.on_open(board, run.run_id))
+        return shown["seen"], shown["listed"]
+
+    def test_nothing_is_sent_when_nothing_changed(self, board, tmp_path):
+        run = write_running(tmp_path)
+        seen, listed = self.open(board, run)
+        assert named(handlers.on_tick(board, run.run_id, seen, listed)).keys() <= {"listed"}
+
+    def test_new_steps_send_figures_but_not_the_log(self, board, tmp_path):
+        run = write_running(tmp_path)
+        seen, listed = self.open(board, run)
+        write_events(run, [step_event(31, 90)])
+        shown = named(handlers.on_tick(board, run.run_id, seen, listed))
+        assert {"seen", "status", "plots"} <= shown.keys()
+        assert not {"log", "stop", "timer", "usage", "details", "run_id"} & shown.keys()
+        assert shown["plots"]["loss"]["data"][0]["x"][-1] == 31
+
+    def test_the_end_stops_the_timer_and_hides_the_questions(self, board, tmp_path):
+        run = write_running(tmp_path)
+        seen, listed = self.open(board, run)
+        write_status(run, 90, 90, outcome="finished")
+        shown = named(handlers.on_tick(board, run.run_id, seen, listed))
+        assert shown["timer"].active is False
+        assert shown["stop"]["visible"] is False
+        assert shown["stop_question"]["visible"] is False
+
+    def test_a_run_that_is_gone(self, board):
+        shown = named(handlers.on_tick(board, "20260101-000000-gone-0000", "a b", ""))
+        assert "No run yet" in shown["status"]
+        assert shown["timer"].active is False
+
+    def test_a_page_without_a_run_takes_up_one_that_started_elsewhere(self, board, tmp_path):
+        run = write_running(tmp_path)
+        assert named(handlers.on_tick(board, "", "", ""))["run_id"] == run.run_id
+
+    def test_many_pages_cost_one_rendering(self, board, tmp_path, monkeypatch):
+        run = write_running(tmp_path)
+        renderings = []
+        render = board._render
+        monkeypatch.setattr(board, "_render", lambda view: renderings.append(1) or render(view))
+        for _ in range(50):
+            handlers.on_tick(board, run.run_id, "", "")
+        assert len(renderings) == 1
+
+    def test_another_run_is_sent_in_full(self, board, tmp_path):
+        first, second = write_ended(tmp_path), write_ended(tmp_path, "failed")
+        seen = board.parts(first.run_id).seen
+        updates = view_updates(board.parts(second.run_id), seen)
+        shown = dict(zip(NAMES[2:], updates, strict=True))
+        assert shown["run_id"] == second.run_id
+        assert shown["usage"]["visible"] is False
+        assert shown["resume"]["visible"] is True
+
+
+class TestStart:
+    def start(self, services, board, **values) -> list[list[Any]]:
+        return list(handlers.on_start(services, board, *form_values(**values)))
+
+    def test_shows_the_run(self, services, board, tmp_path):
+        run = write_running(tmp_path)
+        services.launcher.run_id = run.run_id
+        first, last = self.start(services, board, seed=5)
+        assert first[0]["interactive"] is False
+        assert last[0]["interactive"] is True
+        assert named(last[2:])["run_id"] == run.run_id
+        (_, values), *others = services.launcher.calls
+        assert values["seed"] == 5
+        assert not others
+
+    def test_says_who_is_busy_and_keeps_the_page(self, tmp_path):
+        services = FakeServices(tmp_path, FakeLauncher(BusyError("Run <b>x</b> is under way.", "x")))
+        _, last = self.start(services, RunBoard(services))
+        assert "Run &lt;b&gt;x&lt;/b&gt; is under way." in last[1]
+        assert last[0]["interactive"] is True
+        assert named(last[2:]) == {}
+
+
+class TestEnd:
+    @pytest.mark.parametrize("save", [True, False])
+    def test_stop(self, services, board, tmp_path, save):
+        run = write_running(tmp_path)
+        handlers.on_stop(services, board, save, run.run_id)
+        assert services.launcher.calls == [("stop", run.run_id, save)]
+
+    @pytest.mark.parametrize("act", [handlers.on_resume, lambda s, b, r: handlers.on_stop(s, b, True, r)])
+    def test_refusals_are_shown(self, tmp_path, act):
+        services = FakeServices(tmp_path, FakeLauncher(RunStateError("It is <i>over</i>.")))
+        run = write_ended(tmp_path)
+        shown = named(act(services, RunBoard(services), run.run_id))
+        assert "It is &lt;i&gt;over&lt;/i&gt;." in shown["message"]
+
+    def test_predict_test(self, services):
+        assert "in the background" in handlers.on_evaluate_test(services, "run")
+        services.launcher.error = RunStateError("No weights.")
+        assert "No weights." in handlers.on_evaluate_test(services, "run")
+
+    def test_pack(self, services, tmp_path):
+        run = write_ended(tmp_path)
+        (run.paths.best_model / "link").symlink_to("/etc/hostname")
+        path = handlers.on_pack(services, tmp_path / "cache", run.run_id)
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            assert archive.read(f"{run.run_id}-best/model.safetensors") == b"weights"
+        assert names == [f"{run.run_id}-best/config.json", f"{run.run_id}-best/model.safetensors"]
+
+    @pytest.mark.parametrize("run_id", ["../../etc", "", None, 3])
+    def test_pack_checks_the_run(self, services, tmp_path, run_id):
+        with pytest.raises(gr.Error, match="There is no run"):
+            handlers.on_pack(services, tmp_path, run_id)
+
+
+class TestEndpoints:
+    @pytest.mark.parametrize("config", [None, [], "x", 3])
+    def test_config_must_be_an_object(self, services, config):
+        with pytest.raises(gr.Error, match="must be an object"):
+            endpoints.on_start_run(services, config)
+
+    @pytest.mark.parametrize("save", [None, 1, "yes"])
+    def test_save_must_be_true_or_false(self, services, save):
+        with pytest.raises(gr.Error, match="must be true or false"):
+            endpoints.on_stop_run(services, "run", save)
+
+    @pytest.mark.parametrize("run_id", ["nope", None, 5, "<b>"])
+    def test_an_unknown_run_is_named(self, services, run_id):
+        with pytest.raises(gr.Error, match="There is no run") as caught:
+            endpoints.on_run_status(services, run_id)
+        assert "<b>" not in caught.value.message
+
+    def test_runs_are_plain_json(self, services, tmp_path):
+        run = write_ended(tmp_path)
+        write_model(run.paths.label, RunLabel(name="first try"))
+        (listed,) = endpoints.on_list_runs(services)["runs"]
+        assert listed["run_id"] == run.run_id
+        assert listed["state"] == "finished"
+        assert listed["name"] == "first try"
+        status = endpoints.on_run_status(services, run.run_id)
+        assert status["state"] == "finished"
+        assert status["step"] == 90
+        assert len(status["losses"]) == 90
+        assert [evaluation["epoch"] for evaluation in status["evaluations"]] == [0, 1, 2, 3]
+
+
+def test_status_file_of_nobody_does_not_break_the_board(board, tmp_path):
+    run = write_ended(tmp_path)
+    run.paths.events.write_bytes(b'{"torn": \n\xff\xfe garbage\n')
+    write_model(run.paths.status, RunStatus(outcome="finished"))
+    shown = named(handlers.on_open(board, run.run_id))
+    assert "2 lines of this run&#x27;s record cannot be read." in shown["status"]
