@@ -2,8 +2,8 @@
 
 :func:`load_data` is the one way in. Rows are checked and hashed once while they are streamed into Arrow
 files in the cache of datasets, which are then mapped into memory: 400,000 rows cost no more memory than
-4,000. How a file is read and how its faults are found is in :mod:`mrpc.core.readers`, what is asked of
-the Hub in :mod:`mrpc.core.hub`. No tokens here.
+4,000. How a file is read is in :mod:`mrpc.core.readers`, what is asked of the Hub in
+:mod:`mrpc.core.hub`. No tokens here.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ import pyarrow as pa
 from datasets import ClassLabel, Dataset, DatasetDict, DatasetInfo, Features, NamedSplit, Value
 
 from mrpc.core import hub
+from mrpc.core.faults import repeated_idx
 from mrpc.core.pairs import LABEL_NAMES, MAX_SENTENCE_CHARS, SPLITS, SentencePair, check_pair
-from mrpc.core.readers import find_split_files, read_batches, repeated_idx
+from mrpc.core.readers import find_split_files, read_batches
 from mrpc.core.scratch import scratch_dir
 from mrpc.errors import DataError, UnavailableError
 

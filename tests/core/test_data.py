@@ -298,7 +298,7 @@ BAD_LINES: dict[str, tuple[bytes, str]] = {
     "nested beyond reason": (b"[" * 100_000, "not JSON: "),
     "an endless line": (
         b'{"sentence1": "a", "sentence2": "b", "label": 1, "idx": 9, "x": "' + b"x" * 9_000_000 + b'"}',
-        "characters in one line are too many",
+        "more than 500,000 bytes in one line",
     ),
 }
 
