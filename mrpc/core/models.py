@@ -1,20 +1,18 @@
 """Models: made from a checkpoint, saved, named by their weights, and found again as they were.
 
 torch and transformers are imported when a model is made, so that who asks for a checkpoint or a tokenizer
-alone (see :mod:`mrpc.core.checkpoints`, whose names are offered here too) does not wait for them. No
-training and no predictions here.
+alone does not wait for them. The names of :mod:`mrpc.core.checkpoints` and :mod:`mrpc.core.weights` are
+offered here too. No training and no predictions here.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import hashlib
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,10 +28,10 @@ from mrpc.core.checkpoints import (
     resolve_checkpoint,
 )
 from mrpc.core.pairs import LABEL_NAMES
+from mrpc.core.weights import weights_sha256
 from mrpc.errors import UnavailableError
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = [
@@ -163,19 +161,6 @@ def load_base(checkpoint: Checkpoint, directory: Path) -> PreTrainedModel:
     return model
 
 
-def weights_sha256(source: PreTrainedModel | Mapping[str, torch.Tensor] | Path) -> str:
-    """Return a hash over all weights: name, dtype, shape and bytes, in the order of the names.
-
-    The same for a model, its state dict and the folder it was saved to.
-    """
-    digest = hashlib.sha256()
-    tensors = _folder_tensors(source) if isinstance(source, Path) else _memory_tensors(source)
-    for name, dtype, shape, content in tensors:
-        digest.update(f"{name} {dtype} {shape}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
 def _from_pretrained(directory: Path) -> tuple[PreTrainedModel, list[str]]:
     import torch
     from safetensors import SafetensorError
@@ -211,34 +196,6 @@ def _quiet_transformers() -> Iterator[None]:
         yield
     finally:
         transformers_logging.set_verbosity(before)
-
-
-def _memory_tensors(
-    source: PreTrainedModel | Mapping[str, torch.Tensor],
-) -> Iterator[tuple[str, str, list[int], memoryview]]:
-    import torch
-
-    safetensors_names = {
-        **{torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"},
-        **{torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8"},
-        **{torch.uint8: "U8", torch.bool: "BOOL"},
-    }
-    state = source if isinstance(source, Mapping) else source.state_dict()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        content = tensor.reshape(-1).view(torch.uint8).numpy().data
-        yield name, safetensors_names[tensor.dtype], list(tensor.shape), content
-
-
-def _folder_tensors(directory: Path) -> Iterator[tuple[str, str, list[int], bytes]]:
-    # The file itself is read, not through torch: a header of JSON, then the bytes of all tensors.
-    with (directory / "model.safetensors").open("rb") as file:
-        header_bytes = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(header_bytes))
-        for name in sorted(header.keys() - {"__metadata__"}):
-            start, end = header[name]["data_offsets"]
-            file.seek(8 + header_bytes + start)
-            yield name, header[name]["dtype"], header[name]["shape"], file.read(end - start)
 
 
 def _sync(path: Path) -> None:

@@ -15,6 +15,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from transformers import (
+    AutoConfig,
+    AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertTokenizer,
@@ -291,6 +293,36 @@ def test_the_hash_of_every_type_is_that_of_its_file(tmp_path: Path, dtype: torch
     state = {"a": torch.ones(3).to(dtype), "b": torch.ones(2, 2)}
     save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
     assert weights_sha256(tmp_path) == weights_sha256(state)
+
+
+FAMILIES = {
+    "bert": {"hidden_size": 32, "intermediate_size": 64},
+    "distilbert": {"dim": 32, "hidden_dim": 64},
+    "roberta": {"hidden_size": 32, "intermediate_size": 64},
+    "modernbert": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_of_the_list(tmp_path: Path, tiny: Checkpoint, family: str) -> None:
+    sizes = {"vocab_size": 200, "num_attention_heads": 2, "num_hidden_layers": 2} | FAMILIES[family]
+    sizes |= {"n_layers": 2, "n_heads": 2} if family == "distilbert" else {}
+    config = AutoConfig.for_model(family, pad_token_id=0, **sizes)
+    # On the Hub they are masked language models, whose head is left aside.
+    AutoModelForMaskedLM.from_config(config).save_pretrained(tmp_path / "checkpoint")
+    load_tokenizer(tiny).save_pretrained(tmp_path / "checkpoint")
+    checkpoint = resolve_checkpoint("", tmp_path / "checkpoint")
+
+    model, new_parameters = load_classifier(checkpoint, 3)
+    assert new_parameters
+    assert all("classifier" in name or "pooler" in name for name in new_parameters)
+    inputs = torch.randint(1, 200, (3, 9), generator=torch.Generator().manual_seed(0))
+    assert model(input_ids=inputs, attention_mask=torch.ones_like(inputs)).logits.shape == (3, 2)
+
+    model.save_pretrained(tmp_path / "saved")
+    assert weights_sha256(tmp_path / "saved") == weights_sha256(model)
+    save_base_tensors(model, new_parameters, tmp_path / "base", checkpoint.sha256)
+    assert weights_sha256(load_base(checkpoint, tmp_path / "base")) == weights_sha256(model)
 
 
 # Folders
