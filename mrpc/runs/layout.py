@@ -3,6 +3,7 @@
 ::
 
     RUNS_DIR/
+      .trash/                  deleted runs, until it is emptied
       training.lock            held by the training process from before it imports torch until it exits
       queue.json, queue.lock   runs that wait for their turn
       RUN_ID/
@@ -36,6 +37,7 @@ from mrpc.config import TrainConfig
 SCHEMA_VERSION = 1
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 MAX_JSON_BYTES = 1_000_000
+TRASH = ".trash"
 
 TRAINING_LOCK = "training.lock"
 
@@ -110,6 +112,9 @@ class RunStatus(BaseModel):
     train_s: float = Field(
         0.0, description="Seconds spent in training steps and evaluations, over all attempts."
     )
+    num_train_pairs: int | None = None
+    tokens_per_s: float | None = Field(None, description="Real tokens a second over the steps so far.")
+    tokens_per_epoch: int | None = None
     best_epoch: int | None = None
     best_f1: float | None = None
     best_accuracy: float | None = None
@@ -123,6 +128,24 @@ class RunLabel(BaseModel):
 
     name: str = Field("", max_length=80)
     note: str = Field("", max_length=2000)
+
+
+class Probe(BaseModel):
+    """A pair that the user pinned: its probability is recorded after every evaluation.
+
+    Attributes:
+        probe_id: names it in the events.
+    """
+
+    probe_id: str = Field(min_length=1, max_length=20)
+    sentence1: str = Field(min_length=1, max_length=2000)
+    sentence2: str = Field(min_length=1, max_length=2000)
+
+
+class ProbesFile(BaseModel):
+    """``control/probes.json``: the pinned pairs, at most five."""
+
+    probes: list[Probe] = Field([], max_length=5)
 
 
 class StopRequest(BaseModel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
 import shutil
 import time
@@ -15,12 +17,13 @@ from pathlib import Path
 import filelock
 
 from mrpc.config import TrainConfig
-from mrpc.errors import BusyError, UnknownRunError
+from mrpc.errors import BusyError, RunStateError, UnknownRunError
 from mrpc.runs.events import FailedEvent
 from mrpc.runs.layout import (
     RUN_ID_PATTERN,
     SCHEMA_VERSION,
     TRAINING_LOCK,
+    TRASH,
     DataRef,
     ProcessInfo,
     RunConfig,
@@ -33,6 +36,7 @@ from mrpc.runs.layout import (
 )
 from mrpc.runs.log import read_terminal_event
 from mrpc.runs.process import find_process
+from mrpc.runs.queue import QUEUE_FILE, QUEUE_LOCK, RunQueue
 
 STARTING_GRACE_S = 10.0
 """A run without a process counts as starting for this long after it was created, in seconds."""
@@ -91,6 +95,8 @@ class Run:
         """Tell what the run is doing, from what its process wrote and whether that very process lives."""
         process = self.read_process()
         if process is None:
+            if self.run_id in RunQueue(self.paths.run_dir.parent).read():
+                return RunState.QUEUED
             is_new = time.time() - self.config.created_at < STARTING_GRACE_S
             return RunState.STARTING if is_new else RunState.INTERRUPTED
         status = self.read_status()
@@ -179,9 +185,48 @@ class RunStore:
         runs = [run for run in map(self._read, names) if run is not None]
         return sorted(runs, key=lambda run: (run.config.created_at, run.run_id), reverse=True)
 
+    def foreign(self) -> dict[str, str]:
+        """Return what lies in the folder and is no run, by name, with the reason."""
+        if not self.runs_dir.is_dir():
+            return {}
+        known = {TRAINING_LOCK, QUEUE_FILE, QUEUE_LOCK}
+        names = sorted(path.name for path in self.runs_dir.iterdir() if not path.name.startswith("."))
+        return {
+            name: _why_foreign(self.runs_dir / name)
+            for name in names
+            if name not in known and self._read(name) is None
+        }
+
     def remove(self, run: Run) -> None:
         """Delete a run directory that never trained."""
         shutil.rmtree(run.paths.run_dir, ignore_errors=True)
+
+    def move_to_trash(self, run: Run) -> None:
+        """Take a run out of the list; :meth:`empty_trash` deletes it for good.
+
+        Raises:
+            RunStateError: while it trains or waits.
+        """
+        state = run.state()
+        if state in ALIVE_STATES or state is RunState.QUEUED:
+            raise RunStateError(f"Run {run.run_id} is {state}; stop it before deleting it.")
+        trash = self.runs_dir / TRASH
+        trash.mkdir(exist_ok=True)
+        target = trash / run.run_id
+        if target.exists():
+            shutil.rmtree(target)
+        run.paths.run_dir.rename(target)
+
+    def empty_trash(self) -> int:
+        """Delete the runs in the trash for good and return the bytes that were freed."""
+        trash = self.runs_dir / TRASH
+        num_bytes = folder_bytes(trash)
+        shutil.rmtree(trash, ignore_errors=True)
+        return num_bytes
+
+    def trash_bytes(self) -> int:
+        """Return how much the trash holds, in bytes."""
+        return folder_bytes(self.runs_dir / TRASH)
 
     def holder(self) -> Run | None:
         """Return the run whose process lives now, or None."""
@@ -201,6 +246,35 @@ class RunStore:
         if config.run_id != run_id:  # a folder that was copied or renamed is a run of its own
             config = config.model_copy(update={"run_id": run_id})
         return Run(RunPaths(run_dir), config)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Add up the sizes of the files below a folder, in bytes, following no links."""
+    num_bytes = 0
+    for directory, _, names in os.walk(folder):
+        for name in names:
+            try:
+                num_bytes += os.lstat(os.path.join(directory, name)).st_size
+            except FileNotFoundError:  # pruned meanwhile
+                continue
+    return num_bytes
+
+
+def _why_foreign(path: Path) -> str:
+    if path.is_symlink():
+        return "a link, not followed"
+    if not path.is_dir():
+        return "not a run folder"
+    config = RunPaths(path).config
+    if not config.exists():
+        return "has no config.json"
+    try:
+        version = json.loads(config.read_bytes()).get("schema_version")
+    except (OSError, ValueError, AttributeError):
+        return "its config.json cannot be read"
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        return f"written by a later version (schema {version}, this one reads {SCHEMA_VERSION})"
+    return "its config.json cannot be understood"
 
 
 @contextmanager

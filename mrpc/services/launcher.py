@@ -1,44 +1,38 @@
-"""Start, stop and resume training processes, and ask for predictions on test.
+"""Start, queue, stop and resume trainings, and ask for predictions on test.
 
-The processes belong to nobody: they live on when the page, or the app, is closed. What is known about them is
-in the run directory.
+What is known about a training is in its run directory; an app that was restarted knows as much as before.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-import mrpc
 from mrpc.config import TrainConfig, build_config
-from mrpc.errors import BusyError, ConfigError, RunStateError
+from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
 from mrpc.runs.layout import DataRef
 from mrpc.runs.process import find_process
+from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore
-from mrpc.settings import Settings, training_environment
+from mrpc.services.processes import has_ended, kill_tree, reap, signal_quietly, spawn, spawn_attempt
+from mrpc.settings import Settings
 
 if TYPE_CHECKING:
     from mrpc.core.data import LoadedData
 
 logger = logging.getLogger(__name__)
 
-PROJECT_DIR = Path(mrpc.__file__).resolve().parent.parent
-EXIT_BUSY = 75
-START_TIMEOUT_S = 5.0
 DISCARD_TIMEOUT_S = 4.0
 SAVE_TIMEOUT_S = 60.0
-NICENESS = 10
+QUEUE_POLL_S = 1.0
+MAX_SEEDS = 20
 RESUMABLE_STATES = frozenset({RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED})
-LOG_TAIL_BYTES = 2000
 
 
 class Launcher:
@@ -52,13 +46,35 @@ class Launcher:
             load_data: gives the data that a new run uses.
             settings: names the local checkpoint folders.
         """
+        self.queue = RunQueue(store.runs_dir)
         self._store = store
         self._load_data = load_data
         self._checkpoint_dirs = {f"local:{path.name}": path for path in settings.checkpoint_dirs}
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._queue_watch: threading.Thread | None = None
 
-    def start(self, values: Mapping[str, Any], group: str | None = None) -> str:
+    def start(self, values: Mapping[str, Any]) -> str:
         """Start a training and return its run id once its process holds the lock.
+
+        Args:
+            values: hyperparameters, laid over their preset.
+
+        Raises:
+            ConfigError: when a value is not allowed.
+            BusyError: when another training is under way; names it.
+            RunStateError: when the process could not be started.
+        """
+        config = self._check(values)
+        self._refuse_if_busy()
+        run = self._create(config)
+        try:
+            self._launch(run)
+        except (BusyError, RunStateError):
+            self._store.remove(run)
+            raise
+        return run.run_id
+
+    def add_to_queue(self, values: Mapping[str, Any], group: str | None = None) -> str:
+        """Make a run that trains when those before it have ended, and return its id.
 
         Args:
             values: hyperparameters, laid over their preset.
@@ -66,20 +82,64 @@ class Launcher:
 
         Raises:
             ConfigError: when a value is not allowed.
-            BusyError: when another training is under way.
-            RunStateError: when the process could not be started.
         """
-        config = build_config(values)
-        self.check_checkpoint(config)
-        self._refuse_if_busy()
-        data = DataRef.model_validate(self._load_data())
-        run = self._store.create(config, data, self._checkpoint_dirs.get(config.checkpoint), group)
-        try:
-            self._launch(run)
-        except (BusyError, RunStateError):
-            self._store.remove(run)
-            raise
+        run = self._create(self._check(values), group)
+        self.queue.add(run.run_id)
         return run.run_id
+
+    def repeat_with_seeds(self, run_id: str, num_seeds: int) -> list[str]:
+        """Queue a run's settings with other seeds, and return the new run ids.
+
+        Raises:
+            ConfigError: when the number is out of range.
+        """
+        if not isinstance(num_seeds, int) or isinstance(num_seeds, bool) or not 1 <= num_seeds <= MAX_SEEDS:
+            raise ConfigError(
+                f"The number of seeds is {num_seeds!r}; it must be a whole number from 1 to {MAX_SEEDS}."
+            )
+        run = self._store.open(run_id)
+        group = run.config.group or run.run_id
+        members = [other for other in self._store.list() if group in (other.run_id, other.config.group)]
+        highest = max(member.config.train.seed for member in [run, *members])
+        values = run.config.train.model_dump()
+        return [
+            self.add_to_queue({**values, "seed": highest + number}, group)
+            for number in range(1, num_seeds + 1)
+        ]
+
+    def remove_from_queue(self, run_id: str) -> None:
+        """Take a waiting run out of the queue and into the trash.
+
+        Raises:
+            RunStateError: when it does not wait.
+        """
+        self.queue.remove(run_id)
+        self._store.remove(self._store.open(run_id))
+
+    def start_next(self) -> str | None:
+        """Start the head of the queue if nothing trains; return its id, or None."""
+        waiting = self.queue.read()
+        if not waiting or self._store.holder() is not None:
+            return None
+        try:
+            run = self._store.open(waiting[0])
+            if run.state() is RunState.QUEUED:
+                self._launch(run)
+        except BusyError:
+            return None
+        except MrpcError as error:  # a run that cannot start must not block those behind it
+            logger.warning("run %s leaves the queue: %s", waiting[0], error)
+        try:
+            self.queue.remove(waiting[0])
+        except RunStateError:  # another app was quicker
+            return None
+        return waiting[0]
+
+    def watch_queue(self) -> None:
+        """Start the heads of the queue from now on, in a thread that lives as long as the app."""
+        if self._queue_watch is None:
+            self._queue_watch = threading.Thread(target=self._keep_queue_moving, daemon=True)
+            self._queue_watch.start()
 
     def resume(self, run_id: str) -> str:
         """Continue a run that was cut, stopped or failed, from its newest checkpoint.
@@ -118,8 +178,8 @@ class Launcher:
         if process is None:
             return
         if os.name != "nt":  # there, terminate() would kill
-            _signal(process.terminate)
-        threading.Thread(target=self._see_to_the_end, args=(run, process, save), daemon=True).start()
+            signal_quietly(process.terminate)
+        threading.Thread(target=_see_to_the_end, args=(run, process, save), daemon=True).start()
 
     def kill(self, run_id: str) -> None:
         """End a training at once; the last checkpoint stays.
@@ -130,11 +190,12 @@ class Launcher:
         run = self._store.open(run_id)
         info = run.read_process()
         process = find_process(info) if info is not None else None
-        if process is None:
+        if info is None or process is None:
             raise RunStateError(f"Run {run_id} has no process any more.")
-        if info is not None and run.read_stop_request(info.attempt) is None:
+        if run.read_stop_request(info.attempt) is None:
             run.request_stop(save=True)
-        _kill_tree(process)
+        kill_tree(process)
+        reap()
 
     def evaluate_test(self, run_id: str) -> None:
         """Predict test with the run's base and best model in a process of its own.
@@ -147,19 +208,30 @@ class Launcher:
         if not run.has_weights():
             raise RunStateError(f"Run {run_id} has no fine-tuned weights to evaluate.")
         self._refuse_if_busy()
-        self._spawn(run, "--evaluate", "test")
+        spawn(run, "--evaluate", "test")
 
-    def check_checkpoint(self, config: TrainConfig) -> None:
-        """Refuse a checkpoint that is neither in the list nor named on the command line.
-
-        Raises:
-            ConfigError: naming what is allowed.
-        """
+    def _check(self, values: Mapping[str, Any]) -> TrainConfig:
         from mrpc.core.checkpoints import CHECKPOINTS
 
+        config = build_config(values)
         allowed = [*CHECKPOINTS, *self._checkpoint_dirs]
         if config.checkpoint not in allowed:
             raise ConfigError(f"checkpoint is {config.checkpoint[:60]!r}; allowed: {', '.join(allowed)}.")
+        return config
+
+    def _create(self, config: TrainConfig, group: str | None = None) -> Run:
+        data = DataRef.model_validate(self._load_data())
+        return self._store.create(config, data, self._checkpoint_dirs.get(config.checkpoint), group)
+
+    def _launch(self, run: Run) -> None:
+        try:
+            spawn_attempt(run)
+        except BusyError:
+            deadline = time.monotonic() + 2.0
+            while time.monotonic() < deadline:  # the winner of a race needs a moment to say who it is
+                self._refuse_if_busy()
+                time.sleep(0.05)
+            raise
 
     def _refuse_if_busy(self) -> None:
         holder = self._store.holder()
@@ -169,86 +241,26 @@ class Launcher:
                 holder.run_id,
             )
 
-    def _launch(self, run: Run) -> None:
-        before = run.read_process()
-        attempt = before.attempt + 1 if before is not None else 1
-        child = self._spawn(run)
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            info = run.read_process()
-            if info is not None and info.attempt == attempt:
-                return
-            code = child.poll()
-            if code == EXIT_BUSY:
-                self._refuse_if_busy_within(2.0)
-                raise BusyError("A training is under way already in this runs folder.")
-            if code is not None:
-                raise RunStateError(
-                    f"The training process ended at once (exit code {code}): {_tail(run.paths.log)}"
-                )
-            time.sleep(0.02)
-        logger.warning("run %s: the process has not reported after %.0f s", run.run_id, START_TIMEOUT_S)
-
-    def _refuse_if_busy_within(self, seconds: float) -> None:
-        """Wait a moment for the winner of a race to write who it is."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            self._refuse_if_busy()
-            time.sleep(0.05)
-
-    def _spawn(self, run: Run, *arguments: str) -> subprocess.Popen[bytes]:
-        self._children = [child for child in self._children if child.poll() is None]  # reaps those that ended
-        with run.paths.log.open("ab") as log:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "mrpc.training", str(run.paths.run_dir), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=PROJECT_DIR,
-                env=training_environment(),
-                start_new_session=True,
-            )
-        self._children.append(child)
-        process = psutil.Process(child.pid)
-        _signal(lambda: process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else NICENESS))
-        return child
-
-    def _see_to_the_end(self, run: Run, process: psutil.Process, save: bool) -> None:
-        """Kill a process that does not end by itself; delete the weights if they are not wanted."""
-        asked_at = time.time()
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            last_sign = max(asked_at, run.read_status().updated_at) if save else asked_at
-            if time.time() - last_sign > (SAVE_TIMEOUT_S if save else DISCARD_TIMEOUT_S):
-                logger.warning("run %s does not end by itself and is killed", run.run_id)
-                _kill_tree(process)
-                break
-            time.sleep(0.1)
-        if not save:
-            run.discard_weights()
-        for child in self._children:
-            child.poll()
+    def _keep_queue_moving(self) -> None:
+        while True:
+            time.sleep(QUEUE_POLL_S)
+            reap()
+            try:
+                self.start_next()
+            except OSError as error:  # a folder that is away for a moment
+                logger.warning("the queue cannot be read: %s", error)
 
 
-def _kill_tree(process: psutil.Process) -> None:
-    """Kill a process and all it started."""
-    try:
-        family = [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
-    for member in family:
-        _signal(member.kill)
-    psutil.wait_procs(family, timeout=2.0)
-
-
-def _signal(send: Callable[[], Any]) -> None:
-    try:
-        send()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        logger.debug("the process was gone already")
-
-
-def _tail(path: Path) -> str:
-    try:
-        return path.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip().splitlines()[-1]
-    except (OSError, IndexError):
-        return "its log is empty"
+def _see_to_the_end(run: Run, process: psutil.Process, save: bool) -> None:
+    """Kill a process that does not end by itself; delete the weights if they are not wanted."""
+    asked_at = time.time()
+    while not has_ended(process):
+        last_sign = max(asked_at, run.read_status().updated_at) if save else asked_at
+        if time.time() - last_sign > (SAVE_TIMEOUT_S if save else DISCARD_TIMEOUT_S):
+            logger.warning("run %s does not end by itself and is killed", run.run_id)
+            kill_tree(process)
+            break
+        time.sleep(0.1)
+    if not save:
+        run.discard_weights()
+    reap()

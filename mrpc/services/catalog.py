@@ -1,0 +1,220 @@
+"""Look after the runs: name, delete, limit the disk, take one away whole, estimate the next."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shlex
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import ValidationError
+
+from mrpc.config import TrainConfig
+from mrpc.errors import InputError
+from mrpc.runs.layout import Probe, ProbesFile, RunLabel, read_model, write_model
+from mrpc.runs.log import read_events
+from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore, folder_bytes
+
+MAX_PROBES = 5
+BUNDLED_MODEL_BYTES = 91_000_000
+"""Weights of the default checkpoint; a checkpoint to resume from holds three times as much."""
+PROCESS_BYTES = 1_400_000_000
+"""Peak memory of a training of the default checkpoint, measured with batches of 16 on a CPU."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training will need, before it starts.
+
+    Attributes:
+        minutes: from earlier runs with this checkpoint on this machine; None when there are none.
+        disk_bytes, free_disk_bytes: needed and there.
+        memory_bytes, free_memory_bytes: needed and there.
+        warnings: what may go wrong, in words.
+    """
+
+    minutes: float | None
+    disk_bytes: int
+    free_disk_bytes: int
+    memory_bytes: int
+    free_memory_bytes: int
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """One run that a limit on the disk would move to the trash."""
+
+    run_id: str
+    num_bytes: int
+
+
+class Catalog:
+    """Looks after the runs of one folder."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+
+    def rename(self, run_id: str, name: str, note: str) -> None:
+        """Give a run a name and a note.
+
+        Raises:
+            InputError: when one is too long or is not text.
+        """
+        run = self._store.open(run_id)
+        try:
+            label = RunLabel.model_validate({"name": name, "note": note}, strict=True)
+        except ValidationError:
+            raise InputError("A name may have 80 characters and a note 2,000.") from None
+        write_model(run.paths.label, label)
+
+    def delete(self, run_id: str) -> None:
+        """Move a run to the trash.
+
+        Raises:
+            RunStateError: while it trains or waits.
+        """
+        self._store.move_to_trash(self._store.open(run_id))
+
+    def pin_probes(self, run_id: str, pairs: list[tuple[str, str]]) -> None:
+        """Set the pairs whose probability is recorded after every evaluation.
+
+        Raises:
+            InputError: when there are too many, or a sentence is empty or too long.
+        """
+        run = self._store.open(run_id)
+        if len(pairs) > MAX_PROBES:
+            raise InputError(f"At most {MAX_PROBES} pairs can be pinned; these are {len(pairs)}.")
+        try:
+            probes = [
+                Probe(probe_id=f"p{number}", sentence1=sentence1, sentence2=sentence2)
+                for number, (sentence1, sentence2) in enumerate(pairs, start=1)
+            ]
+        except ValidationError:
+            raise InputError("A pinned sentence must have 1 to 2,000 characters.") from None
+        write_model(run.paths.probes, ProbesFile(probes=probes))
+
+    def read_probes(self, run_id: str) -> list[Probe]:
+        """Return the pinned pairs of a run."""
+        file = read_model(self._store.open(run_id).paths.probes, ProbesFile)
+        return file.probes if file is not None else []
+
+    def disk_bytes(self) -> dict[str, int]:
+        """Return the size of every run, in bytes."""
+        return {run.run_id: folder_bytes(run.paths.run_dir) for run in self._store.list()}
+
+    def plan_retention(self, limit_bytes: int) -> list[Deletion]:
+        """Tell which runs would have to go so that all together fit a limit: the oldest ended ones first."""
+        sizes = self.disk_bytes()
+        over = sum(sizes.values()) - limit_bytes
+        plan = []
+        for run in reversed(self._store.list()):
+            if over <= 0:
+                break
+            state = run.state()
+            if state in ALIVE_STATES or state is RunState.QUEUED:
+                continue
+            plan.append(Deletion(run.run_id, sizes[run.run_id]))
+            over -= sizes[run.run_id]
+        return plan
+
+    def estimate(self, config: TrainConfig, num_train_pairs: int) -> Estimate:
+        """Estimate what a training needs from what earlier runs measured here.
+
+        Args:
+            config: its hyperparameters.
+            num_train_pairs: rows of the training split.
+        """
+        num_pairs = min(config.num_train_pairs or num_train_pairs, num_train_pairs)
+        like = [
+            run.read_status()
+            for run in self._store.list()
+            if run.config.train.checkpoint == config.checkpoint and run.state() is RunState.FINISHED
+        ]
+        minutes = None
+        for status in like:
+            if status.tokens_per_s and status.tokens_per_epoch and status.num_train_pairs:
+                tokens = status.tokens_per_epoch / status.num_train_pairs * num_pairs * config.num_epochs
+                minutes = tokens * _share_of_steps(config, num_pairs) / status.tokens_per_s / 60
+                break
+        models = 2 + (config.num_epochs if config.keep_epochs == "all" else 0)
+        disk = BUNDLED_MODEL_BYTES * (models + 3 * 3)  # two checkpoints are kept while a third is written
+        self._store.runs_dir.mkdir(parents=True, exist_ok=True)
+        free_disk = shutil.disk_usage(self._store.runs_dir).free
+        free_memory = psutil.virtual_memory().available
+        warnings = []
+        if free_disk < disk:
+            warnings.append(
+                f"The disk has {free_disk / 1e9:.1f} GB free; this needs about {disk / 1e9:.1f} GB."
+            )
+        if free_memory < PROCESS_BYTES:
+            warnings.append(
+                f"{free_memory / 1e9:.1f} GB of memory are free; "
+                f"this needs about {PROCESS_BYTES / 1e9:.1f} GB."
+            )
+        return Estimate(minutes, disk, free_disk, PROCESS_BYTES, free_memory, warnings)
+
+    def bundle(self, run_id: str, parent: Path) -> Path:
+        """Pack what a run recorded, without its weights, and the command that reproduces it.
+
+        Args:
+            run_id: the run.
+            parent: where a new folder for the archive is made.
+        """
+        run = self._store.open(run_id)
+        parent.mkdir(parents=True, exist_ok=True)
+        path = Path(tempfile.mkdtemp(dir=parent, prefix="record-")) / f"{run_id}.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json", run.config.model_dump_json(indent=2))
+            archive.writestr("events.csv", events_csv(run))
+            archive.writestr("reproduce.sh", f"#!/bin/sh\n{reproduce_command(run)}\n")
+            process = run.read_process()
+            if process is not None:
+                archive.writestr("versions.json", json.dumps(process.versions, indent=2))
+            for file in sorted(run.paths.predictions.glob("*.parquet")):
+                if file.is_file() and not file.is_symlink():
+                    archive.write(file, f"predictions/{file.name}")
+        return path
+
+
+def _share_of_steps(config: TrainConfig, num_pairs: int) -> float:
+    """Return the share of the epochs that ``max_steps`` allows."""
+    if not config.max_steps:
+        return 1.0
+    pairs_per_step = config.train_batch_size * config.gradient_accumulation_steps
+    return min(1.0, config.max_steps * pairs_per_step / (num_pairs * config.num_epochs))
+
+
+def events_csv(run: Run) -> str:
+    """Return the events of a run as a table: one line an event, the union of all fields as columns."""
+    rows: list[dict[str, Any]] = [
+        event.model_dump(mode="json") for event in read_events(run.paths.events).events
+    ]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    output = io.StringIO()
+    writer = csv.DictWriter(output, columns)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in row.items()})
+    return output.getvalue()
+
+
+def reproduce_command(run: Run) -> str:
+    """Return the shell command that trains the same again."""
+    command = ["python", "-m", "mrpc.training", "--preset", run.config.train.preset]
+    for name, value in run.config.train.model_dump().items():
+        is_local = name == "checkpoint" and run.config.checkpoint_dir is not None
+        if name != "preset" and not is_local:
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    if run.config.checkpoint_dir is not None:
+        command += ["--checkpoint-dir", str(run.config.checkpoint_dir)]
+    if run.config.data.data_dir is not None:
+        command += ["--data-dir", str(run.config.data.data_dir)]
+    return shlex.join(command)

@@ -1,0 +1,210 @@
+"""The launcher with real processes: one training at a time, stops that stop, a queue that moves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mrpc.core.data import LoadedData, load_data
+from mrpc.errors import BusyError, ConfigError, RunStateError
+from mrpc.runs.process import find_process
+from mrpc.runs.store import RunState, RunStore
+from mrpc.services.catalog import Catalog
+from mrpc.services.launcher import Launcher
+from mrpc.services.monitoring import Monitoring
+from mrpc.services.processes import kill_tree
+from mrpc.settings import Settings
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RunStore]:
+    store = RunStore(tmp_path / "runs")
+    yield store
+    for run in store.list():
+        info = run.read_process()
+        process = find_process(info) if info else None
+        if process is not None:
+            kill_tree(process)
+
+
+@pytest.fixture
+def make_launcher(store: RunStore, tiny_data_dir: Path, tiny_checkpoint_dir: Path) -> Callable[[], Launcher]:
+    data: LoadedData = load_data("folder", tiny_data_dir)
+    settings = Settings(runs_dir=store.runs_dir, checkpoint_dirs=(tiny_checkpoint_dir,))
+    return lambda: Launcher(store, lambda: data, settings)
+
+
+@pytest.fixture
+def values(tiny_checkpoint_dir: Path) -> dict[str, Any]:
+    return {"preset": "course", "checkpoint": f"local:{tiny_checkpoint_dir.name}", "num_epochs": 50}
+
+
+def wait_for_step(store: RunStore, run_id: str, step: int) -> None:
+    def has_come() -> bool:
+        status = Monitoring(store).run_status(run_id)
+        assert status["state"] not in {"failed", "interrupted"}, status["error"]
+        return bool(status["step"] > step)
+
+    wait_until(has_come)
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def test_start_returns_at_once_and_a_second_start_names_the_holder(
+    store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
+) -> None:
+    launcher = make_launcher()
+    run_id = launcher.start(values)
+    assert store.open(run_id).state() in {RunState.STARTING, RunState.RUNNING}
+    with pytest.raises(BusyError, match=run_id) as caught:
+        launcher.start(values)
+    assert caught.value.holder == run_id
+    assert [run.run_id for run in store.list()] == [run_id]
+
+
+def test_of_twenty_starts_at_once_from_two_apps_one_trains(
+    store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
+) -> None:
+    apps = [make_launcher(), make_launcher()]
+    started, refused = [], []
+    together = threading.Barrier(20)
+
+    def press_start(number: int) -> None:
+        together.wait()
+        try:
+            started.append(apps[number % 2].start(values))
+        except BusyError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=press_start, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    assert len(started) == 1
+    assert len(refused) == 19
+    assert sum(started[0] in message for message in refused) == 19
+    assert [run.run_id for run in store.list()] == started
+
+
+def test_discard_ends_the_process_within_five_seconds_and_keeps_the_curves(
+    store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
+) -> None:
+    launcher, monitoring = make_launcher(), Monitoring(store)
+    run = store.open(launcher.start(values))
+    wait_for_step(store, run.run_id, 10)
+    launcher.stop(run.run_id, save=False)
+    info = run.read_process()
+    assert info is not None
+    wait_until(lambda: find_process(info) is None, timeout_s=5)
+    wait_until(lambda: not run.paths.models.exists(), timeout_s=5)
+    assert run.state() is RunState.STOPPED
+    assert not run.paths.checkpoints.exists()
+    assert monitoring.run_status(run.run_id)["step"] > 10
+    assert run.paths.log.stat().st_size > 0
+
+
+def test_stop_while_the_process_still_imports(
+    store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
+) -> None:
+    launcher = make_launcher()
+    run = store.open(launcher.start(values))
+    launcher.stop(run.run_id, save=True)
+    wait_until(lambda: run.state() is RunState.STOPPED, timeout_s=30)
+    with pytest.raises(RunStateError, match="nothing to stop"):
+        launcher.stop(run.run_id, save=True)
+
+
+def test_a_stopped_run_is_resumed_and_another_app_sees_and_stops_it(
+    store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
+) -> None:
+    first, monitoring = make_launcher(), Monitoring(store)
+    run = store.open(first.start(values))
+    wait_for_step(store, run.run_id, 5)
+    first.stop(run.run_id, save=True)
+    wait_until(lambda: run.state() is RunState.STOPPED)
+    step = monitoring.run_status(run.run_id)["step"]
+    first.resume(run.run_id)
+    second = make_launcher()  # an app that was started later, on the same folder
+    wait_for_step(store, run.run_id, step + 5)
+    second.stop(run.run_id, save=True)
+    wait_until(lambda: run.state() is RunState.STOPPED)
+    assert Monitoring(store).watch(run.run_id).history.cuts == [(step, step)]
+
+
+def test_end_now_keeps_the_last_checkpoint(
+    store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
+) -> None:
+    launcher = make_launcher()
+    run = store.open(launcher.start({**values, "checkpoint_every_s": 0.1}))
+    wait_until(lambda: any(run.paths.checkpoints.glob("step-*")))
+    launcher.kill(run.run_id)
+    assert run.state() is RunState.STOPPED
+    assert any(run.paths.checkpoints.glob("step-*"))
+
+
+def test_the_queue_trains_one_after_another_and_survives_a_restart(
+    store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
+) -> None:
+    short = {**values, "num_epochs": 1, "max_steps": 2}
+    first = make_launcher()
+    waiting = [first.add_to_queue({**short, "seed": seed}) for seed in (1, 2)]
+    assert [store.open(run_id).state() for run_id in waiting] == [RunState.QUEUED] * 2
+    first.queue.move(waiting[1], -1)
+    second = make_launcher()
+    assert second.queue.read() == [waiting[1], waiting[0]]
+    assert second.start_next() == waiting[1]
+    assert second.start_next() is None, "one at a time"
+    wait_until(lambda: store.open(waiting[1]).state() is RunState.FINISHED)
+    wait_until(lambda: second.start_next() == waiting[0])
+    wait_until(lambda: store.open(waiting[0]).state() is RunState.FINISHED)
+    assert second.queue.read() == []
+
+
+def test_a_run_is_repeated_with_other_seeds(
+    store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
+) -> None:
+    launcher = make_launcher()
+    source = launcher.add_to_queue({**values, "seed": 7})
+    repeats = [store.open(run_id) for run_id in launcher.repeat_with_seeds(source, 2)]
+    assert [run.config.train.seed for run in repeats] == [8, 9]
+    assert {run.config.group for run in repeats} == {source}
+    launcher.remove_from_queue(repeats[0].run_id)
+    assert launcher.queue.read() == [source, repeats[1].run_id]
+    with pytest.raises(ConfigError):
+        launcher.repeat_with_seeds(source, 0)
+
+
+def test_a_checkpoint_that_is_not_in_the_list_is_refused(
+    make_launcher: Callable[[], Launcher], values: dict[str, Any], store: RunStore
+) -> None:
+    with pytest.raises(ConfigError, match="checkpoint is '/etc'"):
+        make_launcher().start({**values, "checkpoint": "/etc"})
+    assert store.list() == []
+
+
+def test_deleted_runs_go_to_the_trash_and_running_ones_do_not(
+    store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
+) -> None:
+    launcher, catalog = make_launcher(), Catalog(store)
+    waiting = launcher.add_to_queue(values)
+    with pytest.raises(RunStateError, match="queued"):
+        catalog.delete(waiting)
+    launcher.queue.remove(waiting)
+    run = store.open(waiting)
+    wait_until(lambda: run.state() is RunState.INTERRUPTED, timeout_s=15)
+    catalog.delete(waiting)
+    assert store.list() == []
+    assert store.trash_bytes() > 0
+    assert store.empty_trash() > 0
+    assert store.trash_bytes() == 0
