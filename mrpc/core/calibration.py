@@ -16,7 +16,7 @@ from sklearn import metrics
 from mrpc.core.statistics import FloatArray, IntArray, f1_statistic
 
 NUM_BINS = 10
-TEMPERATURE_RANGE = (0.02, 50.0)
+TEMPERATURE_RANGE = (1e-3, 1e3)
 
 
 @dataclass(frozen=True)

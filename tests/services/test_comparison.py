@@ -155,14 +155,15 @@ def test_stored_predictions_need_neither_torch_nor_the_data(comparison, run, run
 def test_test_is_predicted_once_and_kept(comparison, run):
     seen = []
     first = comparison.compare_split(
-        f"{run.run_id}:base", f"{run.run_id}:best", "test", on_progress=seen.append
+        f"{run.run_id}:base", f"{run.run_id}:best", "test", report=lambda *progress: seen.append(progress)
     )
-    assert seen
+    assert ("base answers test", 16, 16) in seen
+    comparison._splits.clear()
     again = comparison.compare_split(
         f"{run.run_id}:base",
         f"{run.run_id}:best",
         "test",
-        on_progress=lambda num: pytest.fail("predicted anew"),
+        report=lambda *_: pytest.fail("predicted anew"),
     )
     np.testing.assert_array_equal(first.right.answers.logits, again.right.answers.logits)
 

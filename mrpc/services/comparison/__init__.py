@@ -8,28 +8,35 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mrpc.core.pairs import LABEL_NAMES, SentencePair, check_pair
 from mrpc.errors import InputError
 from mrpc.runs.store import Run, RunStore
 from mrpc.services.comparison.answers import (
     Answers,
     DataShelf,
-    OnProgress,
-    ShouldStop,
     check_same_split,
     check_split,
 )
+from mrpc.services.comparison.ladder import Baselines
+from mrpc.services.comparison.progress import Report, ShouldStop, never, silent
 from mrpc.services.comparison.sides import Side, SideCatalog, check_weights_differ
 from mrpc.services.comparison.splits import SplitComparison, compare_answers
 from mrpc.settings import Settings
 
+DERIVED_DIR = ".derived"
+"""Folder beside the runs for what belongs to no single run; may be deleted."""
+
+MAX_KEPT_SPLITS = 8
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from mrpc.core.data import LoadedData, SentencePair
+    from mrpc.core.data import LoadedData
     from mrpc.services.comparison.loaded import LoadedSides
 
 
@@ -75,8 +82,10 @@ class Comparison:
         """
         self.catalog = SideCatalog(store)
         self.shelf = DataShelf(data)
-        self.answers = Answers(self.shelf, lambda: self.loaded)
+        self.baselines = Baselines(self.shelf, settings.runs_dir / DERIVED_DIR)
+        self.answers = Answers(self.shelf, self.baselines, lambda: self.loaded)
         self._loaded: LoadedSides | None = None
+        self._splits: OrderedDict[tuple[str, ...], SplitComparison] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -108,8 +117,6 @@ class Comparison:
             UnavailableError: when a side's weights are not there.
             RunStateError: when base and fine-tuned are the same weights.
         """
-        from mrpc.core.data import check_pair
-
         sides = self.catalog.find_two(left, right)
         pair = check_pair(sentence1, sentence2)
         answers = self._answer(sides[0], pair), self._answer(sides[1], pair)
@@ -121,8 +128,8 @@ class Comparison:
         left: str,
         right: str,
         split: str = "validation",
-        on_progress: OnProgress | None = None,
-        should_stop: ShouldStop | None = None,
+        report: Report = silent,
+        should_stop: ShouldStop = never,
     ) -> SplitComparison:
         """Compare both sides on a split; from stored predictions where there are any.
 
@@ -134,8 +141,18 @@ class Comparison:
         split = check_split(split)
         sides = self.catalog.find_two(left, right)
         check_same_split(*sides, split)
-        answers = [self.answers.read_or_predict(side, split, on_progress, should_stop) for side in sides]
-        return compare_answers(split, sides[0], answers[0], sides[1], answers[1])
+        key = _split_key(*sides, split)
+        with self._lock:
+            known = self._splits.get(key)
+        if known is not None:
+            return known
+        answers = [self.answers.read_or_predict(side, split, report, should_stop) for side in sides]
+        comparison = compare_answers(split, sides[0], answers[0], sides[1], answers[1])
+        with self._lock:
+            self._splits[key] = comparison
+            while len(self._splits) > MAX_KEPT_SPLITS:
+                self._splits.popitem(last=False)
+        return comparison
 
     def num_pairs(self, left: str, right: str, split: str) -> int:
         """Return how many pairs a split of the sides' data has."""
@@ -147,8 +164,6 @@ class Comparison:
         Raises:
             InputError: when there is no such row.
         """
-        from mrpc.core.data import SentencePair
-
         dataset = self._dataset(left, right, split)
         if (
             isinstance(row, bool)
@@ -175,8 +190,14 @@ class Comparison:
         return self.shelf.get(ref).dataset[check_split(split)]
 
     def _answer(self, side: Side, pair: SentencePair) -> PairAnswer:
-        loaded = self.loaded.get(side)
+        sha256 = "" if side.kind == "baseline" else self.loaded.get(side).weights_sha256
         started_at = time.perf_counter()
-        answer = loaded.predictor.predict_pair(pair)
+        answer = self.answers.ask(side, [pair.sentence1], [pair.sentence2])
         latency_ms = (time.perf_counter() - started_at) * 1000
-        return PairAnswer(side, answer.label_name, answer.prob_equivalent, loaded.weights_sha256, latency_ms)
+        label = LABEL_NAMES[int(answer.predicted[0])]
+        return PairAnswer(side, label, float(answer.prob_equivalent[0]), sha256, latency_ms)
+
+
+def _split_key(left: Side, right: Side, split: str) -> tuple[str, ...]:
+    runs = [side.run.config.data.fingerprint if side.run else "" for side in (left, right)]
+    return split, left.name, left.weights_sha256, right.name, right.weights_sha256, *runs

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mrpc.core.stored_predictions import (
+    UNLABELLED,
     PairPredictions,
     read_prediction_metadata,
     read_predictions,
@@ -15,6 +18,8 @@ from mrpc.core.stored_predictions import (
 )
 from mrpc.errors import DataError, InputError, UnavailableError
 from mrpc.runs.layout import DataRef
+from mrpc.services.comparison.ladder import Baselines, margins_to_logits
+from mrpc.services.comparison.progress import Report, ShouldStop, never, silent
 from mrpc.services.comparison.sides import Side
 
 if TYPE_CHECKING:
@@ -22,9 +27,6 @@ if TYPE_CHECKING:
     from mrpc.services.comparison.loaded import LoadedSides
 
 SPLITS = ("validation", "test")
-
-OnProgress = Callable[[int], None]
-ShouldStop = Callable[[], bool]
 
 
 class DataShelf:
@@ -60,14 +62,17 @@ class DataShelf:
 
 
 class Answers:
-    """Finds or computes what sides answered on validation and test."""
+    """Finds or computes what sides answer. May be used from many threads."""
 
-    def __init__(self, shelf: DataShelf, loaded: Callable[[], LoadedSides]) -> None:
+    def __init__(self, shelf: DataShelf, baselines: Baselines, loaded: Callable[[], LoadedSides]) -> None:
         self._shelf = shelf
+        self._baselines = baselines
         self._loaded = loaded
 
     def read(self, side: Side, split: str) -> PairPredictions | None:
         """Return what was computed before by these very weights; None if nothing was."""
+        if side.kind == "baseline":
+            return None
         for path in _stored_paths(side, split):
             try:
                 if read_prediction_metadata(path).get("weights_sha256") == side.weights_sha256:
@@ -77,21 +82,18 @@ class Answers:
         return None
 
     def read_or_predict(
-        self,
-        side: Side,
-        split: str,
-        on_progress: OnProgress | None = None,
-        should_stop: ShouldStop | None = None,
+        self, side: Side, split: str, report: Report = silent, should_stop: ShouldStop = never
     ) -> PairPredictions:
         """Return what was computed before, else predict the split and keep the answers.
 
         Raises:
             UnavailableError: when nothing was stored and the weights are not there.
         """
+        if side.kind == "baseline":
+            return self._baselines.answers(side, split, report, should_stop)
         stored = self.read(side, split)
         if stored is not None:
             return stored
-        assert side.run is not None
         from mrpc.core.prediction import predict_dataset
 
         loaded = self._loaded().get(side)
@@ -102,13 +104,57 @@ class Answers:
                 loaded.predictor.tokenizer,
                 dataset,
                 max_length=loaded.predictor.max_length,
-                on_progress=on_progress,
+                on_progress=lambda num: report(f"{side.title} answers {split}", num, len(dataset)),
                 should_stop=should_stop,
             )
         write_predictions(
             _derived_path(side, split), predictions, {"weights_sha256": loaded.weights_sha256, "split": split}
         )
         return predictions
+
+    def ask(
+        self,
+        side: Side,
+        sentence1: Sequence[str],
+        sentence2: Sequence[str],
+        labels: Sequence[int | None] | None = None,
+        report: Report = silent,
+        should_stop: ShouldStop = never,
+    ) -> PairPredictions:
+        """Answer any pairs now.
+
+        Args:
+            side: who is asked.
+            sentence1: N first sentences.
+            sentence2: N second sentences.
+            labels: N right answers, None where nobody knows.
+            report: told how far it is.
+            should_stop: asked before every batch.
+
+        Raises:
+            UnavailableError: when the side's weights are not there.
+        """
+        num = len(sentence1)
+        if side.kind == "baseline":
+            logits = margins_to_logits(
+                self._baselines.margins(side, sentence1, sentence2, report, should_stop)
+            )
+        else:
+            from mrpc.core.prediction import predict_pairs
+
+            loaded = self._loaded().get(side)
+            with loaded.predictor.lock:
+                logits = predict_pairs(
+                    loaded.predictor.model,
+                    loaded.predictor.tokenizer,
+                    list(sentence1),
+                    list(sentence2),
+                    max_length=loaded.predictor.max_length,
+                    on_progress=lambda done: report(f"{side.title} answers", done, num),
+                    should_stop=should_stop,
+                )
+        known = [UNLABELLED if label is None else label for label in labels or [None] * num]
+        return PairPredictions(np.arange(num), np.array(known, dtype=np.int64), logits)
 
 
 def check_split(split: object) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -55,6 +55,7 @@ class Side:
         weights_sha256: hash of the weights that the run recorded; "" for baselines.
         model_dir: the folder with the weights; None for base (made anew) and where they were not kept.
         missing: why it cannot answer new pairs; "" if it can.
+        context: for a baseline, the run of the other side: it takes that run's data and encoder.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Side:
     weights_sha256: str = ""
     model_dir: Path | None = None
     missing: str = ""
+    context: Run | None = None
 
     @property
     def checkpoint(self) -> str:
@@ -74,8 +76,9 @@ class Side:
 
     @property
     def data(self) -> DataRef | None:
-        """The data of its run; None for baselines, which take those of the other side."""
-        return self.run.config.data if self.run else None
+        """The data of its run, or of the other side's for a baseline; None for the app's own."""
+        run = self.run or self.context
+        return run.config.data if run else None
 
     @property
     def full_title(self) -> str:
@@ -139,7 +142,7 @@ class SideCatalog:
         """
         sides = self.find(left), self.find(right)
         check_differ(*sides)
-        return sides
+        return replace(sides[0], context=sides[1].run), replace(sides[1], context=sides[0].run)
 
     def sides_of(self, run: Run) -> list[Side]:
         """Return all sides of a run: base, best, last, then every evaluated epoch."""
