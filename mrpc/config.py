@@ -34,7 +34,11 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
     preset: PresetName = _field("course", "The recipe that the other values were laid over.")
-    loop: LoopName = _field("accelerate", "Which training loop runs; all three write the same record.")
+    loop: LoopName = _field(
+        "accelerate",
+        "Which training loop runs; all three write the same record. Only accelerate and pytorch runs can be "
+        "continued after a cut, and only accelerate trains on several processes.",
+    )
     checkpoint: str = _field(
         DEFAULT_CHECKPOINT,
         "The pretrained encoder to start from, by its name in the list.",
@@ -81,6 +85,11 @@ class TrainConfig(BaseModel):
         "How batches are formed: pairs at random, as in the course, or pairs of similar length, "
         "which pads less. Either way the batches come in random order.",
     )
+    mixed_precision: Literal["no", "bf16"] = _field(
+        "no",
+        "bf16 computes the forward pass in bfloat16 where the GPU or CPU has it in hardware, and is refused "
+        "elsewhere; no is float32, or what a config of accelerate asks for. Not for the pytorch loop.",
+    )
     keep_epochs: Literal["best_last", "all"] = _field(
         "best_last", "Which epochs keep their weights: the best by F1 and the last, or all."
     )
@@ -120,6 +129,21 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
     },
 }
 """What each preset changes from the defaults of :class:`TrainConfig`."""
+
+LOOP_HELP: dict[LoopName, str] = {
+    "accelerate": (
+        "The course's Accelerate loop. Goes on exactly where it was cut; runs on several processes and GPUs."
+    ),
+    "pytorch": ("The course's plain PyTorch loop. Goes on exactly where it was cut; one process, float32."),
+    "trainer": (
+        "transformers' Trainer with TrainingArguments. One process. It cannot continue exactly, so it writes "
+        "no checkpoints: a Trainer run that was cut has to be started anew. Stopped, it keeps its weights."
+    ),
+}
+"""What each loop can do and what it cannot."""
+
+RESUMABLE_LOOPS: frozenset[LoopName] = frozenset({"accelerate", "pytorch"})
+"""The loops whose runs go on after a cut with the very steps that an uncut run would have done."""
 
 PRESET_HELP: dict[PresetName, str] = {
     "course": (

@@ -73,6 +73,48 @@ def space_host() -> str | None:
     return os.environ.get("SPACE_HOST") or None
 
 
+@dataclass(frozen=True)
+class LaunchedProcesses:
+    """What a launcher (torchrun, ``accelerate launch``, mpirun) told this process about its siblings.
+
+    Attributes:
+        rank: which of the processes this one is, from 0.
+        world_size: how many there are, over all machines.
+        is_one_of_several_asked_for: ``accelerate launch`` was told to start several on a CPU, which it does
+            not do: it starts one, and leaves nothing but the address at which they would have met.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    is_one_of_several_asked_for: bool = False
+
+
+def launched_processes() -> LaunchedProcesses:
+    """Return which of the launched processes this one is; the only one where nothing was launched."""
+    mpi = ("PMI", "OMPI_COMM_WORLD", "MV2_COMM_WORLD")
+    ranks = [os.environ.get(name) for name in ("RANK", *(f"{prefix}_RANK" for prefix in mpi))]
+    sizes = [os.environ.get(name) for name in ("WORLD_SIZE", *(f"{prefix}_SIZE" for prefix in mpi))]
+    world_size = next((int(size) for size in sizes if size), None)
+    asked_for_several = "ACCELERATE_DYNAMO_BACKEND" in os.environ and "MASTER_ADDR" in os.environ
+    return LaunchedProcesses(
+        rank=next((int(rank) for rank in ranks if rank), 0),
+        world_size=world_size or 1,
+        is_one_of_several_asked_for=world_size is None and asked_for_several,
+    )
+
+
+def requested_mixed_precision() -> str:
+    """Return what ``accelerate launch`` or its config file asks for: "no", "bf16", "fp16" or "fp8"."""
+    return os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower()
+
+
+def accelerate_config_file() -> Path | None:
+    """Return the file that ``accelerate config`` wrote, or None when there is none."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface"
+    path = Path(os.environ.get("HF_HOME") or home).expanduser() / "accelerate" / "default_config.yaml"
+    return path if path.is_file() else None
+
+
 def training_environment() -> dict[str, str]:
     """Return the environment that a training process is started with.
 

@@ -6,6 +6,10 @@ Three ways to call it::
     python -m mrpc.training RUN_DIR --evaluate test    predict test with the base and the best model
     python -m mrpc.training --preset quick ...         make a run and train it, from a shell
 
+Several processes train one run together under ``accelerate launch`` or torchrun; on a CPU::
+
+    ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 -m mrpc.training RUN_DIR
+
 The lock comes first, before torch is imported. Whatever happens afterwards is in the run directory: a
 terminal event and a true exit code.
 """
@@ -17,19 +21,23 @@ import errno
 import logging
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mrpc import settings
-from mrpc.config import PRESETS, TrainConfig, allowed_range, build_config
-from mrpc.errors import BusyError, InputError, MrpcError, RunStateError, TrainingError
+from mrpc.config import PRESETS, RESUMABLE_LOOPS, TrainConfig, allowed_range, build_config
+from mrpc.errors import BusyError, ConfigError, InputError, MrpcError, RunStateError, TrainingError
 from mrpc.runs.events import FailedEvent, StoppedEvent
 from mrpc.runs.layout import DataRef, write_model
 from mrpc.runs.process import describe_this_process
 from mrpc.runs.store import Run, RunState, RunStore, training_lock
-from mrpc.training.report import Reporter, StopTraining, add_log_file
+from mrpc.settings import LaunchedProcesses
+from mrpc.training.report import Reporter, SilentReporter, StopTraining, add_log_file
+from mrpc.training.watch import watch_signals
 
 EXIT_FINISHED = 0
 EXIT_FAILED = 1
@@ -38,6 +46,11 @@ EXIT_BUSY = 75
 EXIT_STOPPED = 130
 TRACEBACK_LINES = 12
 
+ABANDONED = TrainingError(
+    "The launcher ended this process, because another process of the training died or it was stopped itself.",
+    "The log tells what the other process said last. Resume goes on from the newest checkpoint.",
+)
+
 logger = logging.getLogger("mrpc.training")
 
 
@@ -45,9 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train, continue or evaluate a run; return the exit code."""
     options = _parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    launched = settings.launched_processes()
     try:
+        if launched.rank > 0:
+            return EXIT_FINISHED if options.evaluate else _follow(launched)
         if options.run_dir is None:
-            return _train_new(options)
+            return _train_new(options, launched)
         run_dir = options.run_dir.resolve()
         run = RunStore(run_dir.parent).open(run_dir.name)
         with training_lock(run_dir.parent):
@@ -56,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
                 evaluate_test(run)
                 return EXIT_FINISHED
-            return _train(run)
+            return _train(run, launched)
     except BusyError as error:
         print(error, file=sys.stderr)
         return EXIT_BUSY
@@ -65,11 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
 
 
-def _train_new(options: argparse.Namespace) -> int:
+def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
     values = {name: getattr(options, name) for name in TrainConfig.model_fields}
     if options.checkpoint_dir is not None:
         values["checkpoint"] = f"local:{options.checkpoint_dir.resolve().name}"
     config = build_config({name: value for name, value in values.items() if value is not None})
+    _check_loop(config, launched)
     with training_lock(options.runs_dir):
         from mrpc.core.checkpoints import resolve_checkpoint
         from mrpc.core.data import load_data
@@ -81,21 +98,44 @@ def _train_new(options: argparse.Namespace) -> int:
         )
         print(f"Run {run.run_id} in {run.paths.run_dir}", file=sys.stderr)
         add_log_file(run.paths.log)
-        return _train(run)
+        return _train(run, launched)
 
 
-def _train(run: Run) -> int:
+def _check_loop(config: TrainConfig, launched: LaunchedProcesses) -> None:
+    """Refuse what the chosen loop cannot do."""
+    if launched.world_size > 1 and config.loop != "accelerate":
+        raise ConfigError(
+            f"{launched.world_size} processes were launched, but the loop {config.loop} trains in one. "
+            "Use the loop accelerate."
+        )
+    if config.loop == "pytorch" and config.mixed_precision != "no":
+        raise ConfigError("The loop pytorch trains in float32. Use another loop, or mixed_precision no.")
+
+
+def _train(run: Run, launched: LaunchedProcesses) -> int:
     """Run one attempt, under the lock, and record how it ended."""
+    _check_loop(run.config.train, launched)
     before = run.read_process()
     if before is not None and run.state() is RunState.FINISHED:
         raise RunStateError(f"Run {run.run_id} has finished; there is nothing left to train.")
+    if before is not None and run.config.train.loop not in RESUMABLE_LOOPS:
+        raise RunStateError(
+            f"Run {run.run_id} cannot be continued: the loop {run.config.train.loop} writes no checkpoints, "
+            "because transformers' Trainer would not go on exactly. Start a new run with the same settings."
+        )
     attempt = before.attempt + 1 if before is not None else 1
     report: Reporter | None = None
+    heard: threading.Event | None = None
 
     def on_signal(number: int, frame: Any) -> None:
-        if report is None or report.preparing:
+        if heard is not None:
+            heard.set()
+        if report is not None and not report.preparing:
+            report.stop_signal = True
+        elif heard is not None and number == signal.SIGTERM and run.read_stop_request(attempt) is None:
+            raise ABANDONED
+        else:
             raise StopTraining(save=True)
-        report.stop_signal = True
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
@@ -103,11 +143,16 @@ def _train(run: Run) -> int:
     session: Any = None
     try:
         report = Reporter(run, attempt)
+        if launched.world_size > 1:
+            heard = watch_signals(partial(_record_failure, ABANDONED, report), EXIT_FAILED)
         report.phase("importing libraries")
+        from mrpc.training.ranks import join
         from mrpc.training.session import TrainingSession, load_run_data, select_loop
 
+        ranks = join(launched)
+        ranks.broadcast(run.paths.run_dir)
         report.phase("loading the data")
-        session = TrainingSession(run, load_run_data(run), report)
+        session = TrainingSession(run, load_run_data(run), report, ranks)
         train = select_loop(run.config.train.loop)
         report.preparing = False
         session.begin()
@@ -126,6 +171,28 @@ def _train(run: Run) -> int:
     finally:
         if report is not None:
             report.free_reserve()
+
+
+def _follow(launched: LaunchedProcesses) -> int:
+    """Train as one of the processes beside the main one, which names the run and records everything."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # the main process hears them and says when to stop
+        signal.signal(number, signal.SIG_IGN)
+    from mrpc.training.ranks import join
+    from mrpc.training.session import TrainingSession, load_run_data, select_loop
+
+    session: TrainingSession | None = None
+    try:
+        ranks = join(launched)
+        run_dir = ranks.broadcast(Path())
+        run = RunStore(run_dir.parent).open(run_dir.name)
+        session = TrainingSession(run, load_run_data(run), SilentReporter(run), ranks)
+        session.begin()
+        select_loop(run.config.train.loop)(session)
+        return EXIT_FINISHED
+    except StopTraining as stop:
+        if session is not None:
+            session.stop(stop.save)
+        return EXIT_STOPPED
 
 
 def _record_stop(stop: StopTraining, report: Reporter, session: Any) -> int:
@@ -157,6 +224,8 @@ def explain_failure(error: Exception) -> tuple[str, str]:
     text = str(error) or type(error).__name__
     if isinstance(error, TrainingError):
         return text, error.suggestion
+    if "transport/tcp" in text or "NCCL" in text:
+        return f"Another process of this training ended: {text}", ABANDONED.suggestion
     if isinstance(error, MrpcError):
         return text, "Mend what the message names and start again."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

@@ -49,6 +49,7 @@ class Reporter:
         self.log = EventLog(run.paths.events, attempt)
         self._status_written_at = 0.0
         self._bar: tqdm[None] | None = None
+        self._num_tokens, self._steps_s = 0, 0.0
 
     def emit(self, event: BaseEvent) -> None:
         """Append an event and bring the status up to date with it."""
@@ -58,7 +59,12 @@ class Reporter:
                 if self._bar is not None:
                     self._bar.set_postfix(loss=f"{event.loss:.3f}", epoch=f"{event.epoch:.2f}", refresh=False)
                     self._bar.update(event.step - self._bar.n)
-                self._update(step=event.step, epoch=event.epoch, train_s=event.train_s)
+                self._num_tokens += event.num_tokens
+                self._steps_s += event.duration_s
+                rate = self._num_tokens / max(self._steps_s, 1e-9)
+                self._update(
+                    step=event.step, epoch=event.epoch, train_s=event.train_s, tokens_per_s=round(rate, 1)
+                )
             case EvaluationEvent(split="validation"):
                 scores = f"accuracy {event.accuracy:.4f}, F1 {event.f1:.4f}, loss {event.loss:.4f}"
                 logger.info("validation after epoch %d: %s", event.epoch, scores)
@@ -75,14 +81,19 @@ class Reporter:
         """Say what the process does now."""
         self.emit(PhaseEvent(step=self.status.step, phase=phase))
 
-    def heartbeat(self) -> None:
-        """Show that the process lives, and end it if a person wants so."""
+    def show_life(self) -> None:
+        """Show that the process lives and gets on."""
         self._update()
-        self.check_stop()
 
-    def set_shape(self, num_steps: int, num_epochs: int) -> None:
+    def set_shape(self, num_steps: int, num_epochs: int, num_train_pairs: int, tokens_per_epoch: int) -> None:
         """Say how long the training is, and draw a progress bar where a person watches."""
-        self._update(write=True, num_steps=num_steps, num_epochs=num_epochs)
+        self._update(
+            write=True,
+            num_steps=num_steps,
+            num_epochs=num_epochs,
+            num_train_pairs=num_train_pairs,
+            tokens_per_epoch=tokens_per_epoch,
+        )
         if sys.stderr.isatty():
             self._bar = tqdm(total=num_steps, initial=self.status.step, unit="step", dynamic_ncols=True)
 
@@ -98,13 +109,18 @@ class Reporter:
         """Give back the reserved disk space."""
         self._reserve.unlink(missing_ok=True)
 
-    def check_stop(self) -> None:
-        """Raise :class:`StopTraining` if a signal or the stop file asks for the end."""
+    def requested_stop(self) -> bool | None:
+        """Return whether a person wants the end: None if not, else whether the weights shall be kept."""
         request = self.run.read_stop_request(self.attempt) if self.run.paths.stop.exists() else None
         if request is not None:
-            raise StopTraining(request.save)
-        if self.stop_signal:
-            raise StopTraining(save=True)
+            return request.save
+        return True if self.stop_signal else None
+
+    def check_stop(self) -> None:
+        """Raise :class:`StopTraining` if a signal or the stop file asks for the end."""
+        save = self.requested_stop()
+        if save is not None:
+            raise StopTraining(save)
 
     def _update(self, write: bool = False, **fields: object) -> None:
         now = time.time()
@@ -113,6 +129,27 @@ class Reporter:
             self.status = self.status.model_copy(update={"peak_memory_bytes": peak_memory_bytes()})
             write_model(self.run.paths.status, self.status)
             self._status_written_at = now
+
+
+class SilentReporter(Reporter):
+    """What the other processes of a training have: they write nothing and ask nobody."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.status = run.read_status()
+
+    def emit(self, event: BaseEvent) -> None:
+        """Leave it to the main process."""
+
+    def show_life(self) -> None:
+        """Leave it to the main process."""
+
+    def set_shape(self, num_steps: int, num_epochs: int, num_train_pairs: int, tokens_per_epoch: int) -> None:
+        """Leave it to the main process."""
+
+    def requested_stop(self) -> bool | None:
+        """Leave it to the main process."""
+        return None
 
 
 def peak_memory_bytes() -> int:

@@ -1,11 +1,15 @@
-"""What every training loop shares: model, optimizer, batches, records, evaluation, checkpoints, stop.
+"""What every training loop shares: model, optimizer, batches, records, checkpoints, stop.
 
 A loop (see :mod:`mrpc.training.loops`) reads like the course's: ``for epoch in session.epochs()``, ``for
-batch in session.batches()``, forward, backward, step. What makes a run watchable and resumable is here.
+batch in session.batches()``, forward, backward, step, and an evaluation with ``metric.add_batch``. What
+makes a run watchable and resumable is here.
 
 Exact resume rests on four rules. The order of the pairs is a pure function of (seed, epoch). Loaders own
 their generator. Evaluation draws no random numbers. The random states are restored last, right before the
 first repeated step.
+
+With several processes each has a session of its own and takes its share of every batch; the main one
+alone writes. Everything that a process decides for all of them is broadcast.
 """
 
 from __future__ import annotations
@@ -13,21 +17,20 @@ from __future__ import annotations
 import importlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import get_linear_schedule_with_warmup
 
-from mrpc.config import LoopName
+from mrpc.config import RESUMABLE_LOOPS, LoopName
 from mrpc.core.batching import PairCollator, epoch_batches
 from mrpc.core.data import LoadedData, load_data, select_train_pairs
-from mrpc.core.metrics import compute_metrics, majority_metrics
+from mrpc.core.metrics import majority_metrics
 from mrpc.core.models import (
     load_classifier,
     load_tokenizer,
@@ -36,16 +39,21 @@ from mrpc.core.models import (
     save_model_folder,
     weights_sha256,
 )
-from mrpc.core.prediction import predict_dataset, write_predictions
-from mrpc.core.stored_predictions import write_table
+from mrpc.core.prediction import predict_pairs
+from mrpc.core.stored_predictions import write_predictions, write_table
 from mrpc.core.tokenization import encode_dataset
 from mrpc.errors import DataError, TrainingError
 from mrpc.runs import events as ev
+from mrpc.runs.layout import ProbesFile, read_model
 from mrpc.runs.process import installed_versions
 from mrpc.runs.store import Run
+from mrpc.settings import requested_mixed_precision
 from mrpc.training import checkpoints
+from mrpc.training.precision import select_precision
 from mrpc.training.random_state import read_random_state, restore_random_state
-from mrpc.training.report import Reporter, peak_memory_bytes
+from mrpc.training.ranks import Ranks
+from mrpc.training.report import Reporter, StopTraining, peak_memory_bytes
+from mrpc.training.validation import Validation
 
 Batch = dict[str, torch.Tensor]
 
@@ -57,16 +65,24 @@ class TrainingSession:
         config: the hyperparameters.
         model: the classifier, plain, on ``device``.
         optimizer, scheduler: AdamW and its linear schedule; the scheduler steps once an optimizer step.
+        validation: the pairs that the model is evaluated on.
+        ranks: the processes of this training.
         device: where the model lives.
+        mixed_precision: "no", "bf16" or "fp16", as the hardware allows.
         step: optimizer steps done.
         epoch: the epoch under way, 1-based; 0 before the first.
         num_steps: optimizer steps of the whole training.
     """
 
-    def __init__(self, run: Run, data: LoadedData, report: Reporter) -> None:
-        self.run, self.report = run, report
+    def __init__(self, run: Run, data: LoadedData, report: Reporter, ranks: Ranks) -> None:
+        self.run, self.report, self.ranks = run, report, ranks
         self.config = config = run.config.train
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = ranks.device
+        self.mixed_precision, warning = select_precision(
+            config.mixed_precision, requested_mixed_precision(), ranks.device
+        )
+        if warning:
+            report.emit(ev.WarningEvent(message=warning))
 
         report.phase("loading the checkpoint")
         self.checkpoint = resolve_checkpoint(config.checkpoint, run.config.checkpoint_dir)
@@ -76,11 +92,15 @@ class TrainingSession:
         self.train = encode_dataset(self.tokenizer, train, config.max_length)
         self.train_idx = np.asarray(train["idx"], dtype=np.int64)
         self.lengths = pc.list_value_length(self.train.data.column("input_ids")).to_numpy()
-        self.validation: Dataset = data.dataset["validation"]
+        self.validation = Validation(self.tokenizer, data.dataset["validation"], config.max_length)
         report.check_stop()
 
         self.model, self.new_parameters = load_classifier(self.checkpoint, config.seed)
         self.base_sha256 = weights_sha256(self.model)
+        if (
+            ranks.rank > 0
+        ):  # the main process goes on with the numbers after the head's, the others with their own
+            torch.manual_seed(config.seed + ranks.rank)
         torch.nn.Module.to(self.model, self.device)  # transformers hides the type of its own
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(self.model, config.weight_decay), lr=config.learning_rate, fused=True
@@ -101,6 +121,7 @@ class TrainingSession:
         self._records: dict[str, list[Any]] = _empty_records()
         self._train_s_before = 0.0
         self._resume_random_state: dict[str, Any] | None = None
+        self._evaluation_began_at = 0.0
         self._rows: list[list[int]] = []
         self._pending = _Pending()
 
@@ -113,10 +134,12 @@ class TrainingSession:
         if checkpoint is not None:
             self._restore(checkpoint)
             self.report.emit(ev.ResumedEvent(step=self.step, cut_step=cut_step, skipped=checkpoint.skipped))
-        else:
+        elif self.ranks.is_main:
             save_base_tensors(self.model, self.new_parameters, self.run.paths.base, self.checkpoint.sha256)
-        majority = majority_metrics(self.validation["label"])
-        self.report.set_shape(self.num_steps, self.config.num_epochs)
+        majority = majority_metrics(self.validation.dataset["label"])
+        self.report.set_shape(
+            self.num_steps, self.config.num_epochs, len(self.train), int(self.lengths.sum())
+        )
         self.report.emit(
             ev.StartedEvent(
                 step=self.step,
@@ -128,6 +151,7 @@ class TrainingSession:
                 majority_f1=majority["f1"],
                 device=str(self.device),
                 num_threads=torch.get_num_threads(),
+                num_processes=self.ranks.world_size,
                 versions=installed_versions(),
                 base_weights_sha256=self.base_sha256,
                 checkpoint_sha256=self.checkpoint.sha256,
@@ -135,8 +159,6 @@ class TrainingSession:
             )
         )
         self._began_at = time.monotonic()
-        if checkpoint is None:
-            self.evaluate(epoch=0)
         self.report.phase("training")
         self._last_checkpoint_at = time.monotonic()
         self._last_step_at = time.monotonic()
@@ -152,7 +174,7 @@ class TrainingSession:
             yield epoch
 
     def batches(self) -> DataLoader[Batch]:
-        """Return the batches of this epoch that are left, in the order f(seed, epoch).
+        """Return this process' share of the batches of this epoch that are left, in the order f(seed, epoch).
 
         Each is a dict of int64 tensors: input_ids, attention_mask and, where the model has them,
         token_type_ids of shape [B, T], and labels [B].
@@ -172,16 +194,21 @@ class TrainingSession:
             self._resume_random_state = None
         return DataLoader(
             self.train,
-            batch_sampler=self._rows[self._position :],
+            batch_sampler=[self.ranks.share(rows) for rows in self._rows[self._position :]],
             collate_fn=self._collate,
             generator=generator,
         )
 
+    @property
+    def share_weight(self) -> float:
+        """What to multiply the loss of the next batch with: see :meth:`mrpc.training.ranks.Ranks.weight`."""
+        return self.ranks.weight(len(self._rows[self._position]))
+
     def on_batch(self, loss: torch.Tensor, logits: torch.Tensor, batch: Batch) -> None:
-        """Record what the forward pass of one batch gave.
+        """Record what the forward pass of one batch gave, in all processes together.
 
         Args:
-            loss: mean cross-entropy of the batch, in nats; scalar.
+            loss: mean cross-entropy of this process' share, in nats; scalar.
             logits: [B, C].
             batch: what the model was given.
 
@@ -189,18 +216,22 @@ class TrainingSession:
             TrainingError: when the loss is not finite.
         """
         rows = self._rows[self._position]
-        value = loss.item()
-        self._require_finite("loss", value)
+        mask = batch["attention_mask"]
         with torch.no_grad():
-            losses = torch.nn.functional.cross_entropy(logits.float(), batch["labels"], reduction="none")
-            prob_equivalent = logits.float().softmax(-1)[:, 1]
+            scores = logits.detach().float()
+            losses = torch.nn.functional.cross_entropy(scores, batch["labels"], reduction="none")
+            num_positions = torch.full_like(losses, mask.shape[1])
+            columns = [losses, scores.softmax(-1)[:, 1], mask.sum(-1).float(), num_positions]
+            pairs = self.ranks.gather_rows(torch.stack(columns, dim=-1), len(rows))
+        value = pairs[:, 0].mean().item() if self.ranks.are_several else loss.item()
+        self._require_finite("loss", value)
         self._records["row"].extend(rows)
-        self._records["loss"].extend(losses.tolist())
-        self._records["prob_equivalent"].extend(prob_equivalent.tolist())
+        self._records["loss"].extend(pairs[:, 0].tolist())
+        self._records["prob_equivalent"].extend(pairs[:, 1].tolist())
         self._position += 1
-        self._pending.add(value, batch["attention_mask"])
+        self._pending.add(value, len(rows), int(pairs[:, 2].sum()), int(pairs[:, 3].sum()))
 
-    def on_step(self, learning_rate: float, grad_norm: float | None) -> None:
+    def on_step(self, learning_rate: float, grad_norm: torch.Tensor | float) -> None:
         """Record one optimizer step, write a checkpoint when it is time, and end if a person wants so.
 
         Raises:
@@ -215,7 +246,7 @@ class TrainingSession:
                 epoch=self.epoch - 1 + self._position / self.batches_per_epoch,
                 loss=pending.loss / pending.num_batches,
                 learning_rate=learning_rate,
-                grad_norm=grad_norm,
+                grad_norm=float(grad_norm),
                 num_pairs=pending.num_pairs,
                 num_tokens=pending.num_tokens,
                 num_padded_tokens=pending.num_padded_tokens,
@@ -223,18 +254,88 @@ class TrainingSession:
                 train_s=self.train_s,
             )
         )
-        if now - self._last_checkpoint_at >= self.config.checkpoint_every_s and not self._epoch_is_done:
+        is_due = now - self._last_checkpoint_at >= self.config.checkpoint_every_s and not self._epoch_is_done
+        is_due, save = self.ranks.broadcast((is_due, self.report.requested_stop()))
+        if is_due:
             self.save_checkpoint()
         self._last_step_at = time.monotonic()
-        self.report.check_stop()
+        if save is not None:
+            raise StopTraining(save)
 
-    def require_finite_gradient(self, grad_norm: float) -> None:
-        """Refuse a gradient that would poison the weights, before the optimizer takes it."""
-        self._require_finite("gradient norm", grad_norm)
+    def require_finite_gradient(self, grad_norm: torch.Tensor) -> None:
+        """Refuse a gradient that would poison the weights, before the optimizer takes it.
+
+        In float16 accelerate scales the loss, and leaves such a step out itself.
+        """
+        if self.mixed_precision != "fp16":
+            self._require_finite("gradient norm", grad_norm.item())
+
+    def begin_evaluation(self) -> None:
+        """Say that the model is evaluated on validation now; on epoch 0 before the first step."""
+        self.report.phase("evaluating")
+        self._evaluation_began_at = time.monotonic()
+        self.validation.begin()
+
+    def on_evaluation_batch(self, logits: torch.Tensor) -> None:
+        """Take in what the model answers to the next batch of ``validation.loader()``.
+
+        Args:
+            logits: [B, C], for all pairs of the batch, those of the other processes too.
+        """
+        self.validation.add(logits)
+        self.on_progress()
+
+    def on_progress(self) -> None:
+        """Show that the process lives; end the run if a person wants so, unless others would wait for it."""
+        self.report.show_life()
+        if not self.ranks.are_several:
+            self.report.check_stop()
+
+    def record_evaluation(self, metrics: Mapping[str, float], logits: np.ndarray | None = None) -> None:
+        """Write the predictions, and keep the weights if they are the best so far.
+
+        Args:
+            metrics: accuracy and f1, as the loop's metric computed them.
+            logits: the answers in the order of the data set; None takes those of :meth:`on_evaluation_batch`.
+        """
+        epoch = self.epoch
+        predictions = self.validation.predictions(self.validation.logits() if logits is None else logits)
+        self._require_finite("validation loss", predictions.loss)
+        if not self.ranks.is_main:
+            return
+        scores = {"accuracy": float(metrics["accuracy"]), "f1": float(metrics["f1"])}
+        weights_hash = weights_sha256(self.model)
+        write_predictions(
+            self.run.paths.validation_predictions(epoch),
+            predictions,
+            {"step": str(self.step), "epoch": str(epoch), "weights_sha256": weights_hash},
+        )
+        is_best = epoch > 0 and scores["f1"] > self._best.get("f1", -1.0)
+        if is_best:
+            self._best = {"epoch": epoch, "weights_sha256": weights_hash, **scores}
+            save_model_folder(self.model, self.tokenizer, self.run.paths.best_model)
+        if epoch > 0 and self.config.keep_epochs == "all":
+            save_model_folder(self.model, self.tokenizer, self.run.paths.epoch_model(epoch))
+        self.report.emit(
+            ev.EvaluationEvent(
+                step=self.step,
+                epoch=epoch,
+                loss=predictions.loss,
+                accuracy=scores["accuracy"],
+                f1=scores["f1"],
+                num_predicted_equivalent=int(predictions.predicted.sum()),
+                num_pairs=len(predictions),
+                duration_s=time.monotonic() - self._evaluation_began_at,
+                is_best=is_best,
+                weights_sha256=weights_hash,
+            )
+        )
+        self._answer_probes(epoch)
+        self.report.phase("training")
+        self._last_step_at = time.monotonic()
 
     def end_epoch(self) -> None:
-        """Evaluate, keep the weights that the run keeps, and write a checkpoint."""
-        self.evaluate(self.epoch)
+        """Write what the training pairs lost, and a checkpoint."""
         self._write_train_records()
         self.epoch, self._position = self.epoch + 1, 0
         self.save_checkpoint()
@@ -243,6 +344,8 @@ class TrainingSession:
 
     def finish(self) -> None:
         """Keep the last weights and say that the training ran to its end."""
+        if not self.ranks.is_main:
+            return
         self.report.phase("saving the model")
         save_model_folder(self.model, self.tokenizer, self.run.paths.last_model)
         finished = ev.FinishedEvent(
@@ -258,11 +361,14 @@ class TrainingSession:
     def stop(self, save: bool) -> None:
         """End because a person asked: keep a checkpoint and the weights, or delete them all."""
         hashes: dict[str, str] = {}
+        if save and self.step > 0:
+            self.report.phase("finishing the step, writing the checkpoint")
+            self.save_checkpoint()
+        if not self.ranks.is_main:
+            return
         if not save:
             self.run.discard_weights()
         elif self.step > 0:
-            self.report.phase("finishing the step, writing the checkpoint")
-            self.save_checkpoint()
             save_model_folder(self.model, self.tokenizer, self.run.paths.last_model)
             if not self._best.get("epoch"):
                 save_model_folder(self.model, self.tokenizer, self.run.paths.best_model)
@@ -278,58 +384,26 @@ class TrainingSession:
         return self._train_s_before + time.monotonic() - self._began_at
 
     @property
+    def can_resume(self) -> bool:
+        """Whether a cut run of this loop can go on; transformers' Trainer keeps its own state."""
+        return self.config.loop in RESUMABLE_LOOPS
+
+    @property
     def _epoch_is_done(self) -> bool:
         return self._position >= self.batches_per_epoch or self.step >= self.num_steps
-
-    def evaluate(self, epoch: int) -> None:
-        """Predict validation, write the predictions, and keep the weights if they are the best so far."""
-        self.report.phase("evaluating")
-        started_at = time.monotonic()
-        predictions = predict_dataset(
-            self.model,
-            self.tokenizer,
-            self.validation,
-            max_length=self.config.max_length,
-            on_progress=self._on_progress,
-        )
-        self._require_finite("validation loss", predictions.loss)
-        metrics = compute_metrics(predictions.predicted, predictions.label)
-        weights_hash = weights_sha256(self.model)
-        write_predictions(
-            self.run.paths.validation_predictions(epoch),
-            predictions,
-            {"step": str(self.step), "epoch": str(epoch), "weights_sha256": weights_hash},
-        )
-        is_best = epoch > 0 and metrics["f1"] > self._best.get("f1", -1.0)
-        if is_best:
-            self._best = {"epoch": epoch, "weights_sha256": weights_hash, **metrics}
-            save_model_folder(self.model, self.tokenizer, self.run.paths.best_model)
-        if epoch > 0 and self.config.keep_epochs == "all":
-            save_model_folder(self.model, self.tokenizer, self.run.paths.epoch_model(epoch))
-        self.report.emit(
-            ev.EvaluationEvent(
-                step=self.step,
-                epoch=epoch,
-                loss=predictions.loss,
-                accuracy=metrics["accuracy"],
-                f1=metrics["f1"],
-                num_predicted_equivalent=int(predictions.predicted.sum()),
-                num_pairs=len(predictions.label),
-                duration_s=time.monotonic() - started_at,
-                is_best=is_best,
-                weights_sha256=weights_hash,
-            )
-        )
 
     def save_checkpoint(self) -> None:
         """Write everything that a resumed run needs to go on exactly."""
         started_at = time.monotonic()
+        random_states = self.ranks.gather(read_random_state())
+        if not self.ranks.is_main or not self.can_resume:
+            return
         state = {
             "epoch": self.epoch,
             "position": self._position,
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
-            "random": read_random_state(),
+            "random": random_states,  # one a process
             "best": self._best,
             "records": self._records,
             "train_s": self.train_s,
@@ -340,6 +414,23 @@ class TrainingSession:
         duration_s = self._last_checkpoint_at - started_at
         self.report.emit(ev.CheckpointEvent(step=self.step, num_bytes=num_bytes, duration_s=duration_s))
 
+    def _answer_probes(self, epoch: int) -> None:
+        """Predict the pairs that the user pinned; draws no random number."""
+        file = read_model(self.run.paths.probes, ProbesFile)
+        if file is None or not file.probes:
+            return
+        logits = predict_pairs(
+            self.model,
+            self.tokenizer,
+            [probe.sentence1 for probe in file.probes],
+            [probe.sentence2 for probe in file.probes],
+            max_length=self.config.max_length,
+        )
+        margins = logits[:, 1].astype(float) - logits[:, 0].astype(float)
+        probabilities = 1.0 / (1.0 + np.exp(-margins))
+        answers = {probe.probe_id: float(p) for probe, p in zip(file.probes, probabilities, strict=True)}
+        self.report.emit(ev.ProbeEvent(step=self.step, epoch=epoch, probabilities=answers))
+
     def _restore(self, checkpoint: checkpoints.Checkpoint) -> None:
         state = checkpoint.state
         self.model.load_state_dict(checkpoint.model)
@@ -348,7 +439,14 @@ class TrainingSession:
         self.step, self.epoch, self._position = checkpoint.step, state["epoch"], state["position"]
         self._best, self._records = state["best"], state["records"]
         self._train_s_before = state["train_s"]
-        self._resume_random_state = state["random"]
+        if len(state["random"]) == self.ranks.world_size:
+            self._resume_random_state = state["random"][self.ranks.rank]
+        else:
+            message = (
+                f"This attempt trains with {self.ranks.world_size} processes, the one before with "
+                f"{len(state['random'])}: dropout drops other activations than it would have."
+            )
+            self.report.emit(ev.WarningEvent(step=self.step, message=message))
         if state["num_threads"] != torch.get_num_threads():
             message = (
                 f"This attempt computes with {torch.get_num_threads()} threads, the one before with "
@@ -357,9 +455,12 @@ class TrainingSession:
             self.report.emit(ev.WarningEvent(step=self.step, message=message))
 
     def _write_train_records(self) -> None:
-        columns = {"idx": self.train_idx[self._records.pop("row")], **self._records}
-        write_table(self.run.paths.train_records(self.epoch), pa.table(columns), {"epoch": str(self.epoch)})
-        self._records = _empty_records()
+        records, self._records = self._records, _empty_records()
+        if self.ranks.is_main:
+            columns = {"idx": self.train_idx[records.pop("row")], **records}
+            write_table(
+                self.run.paths.train_records(self.epoch), pa.table(columns), {"epoch": str(self.epoch)}
+            )
 
     def _require_finite(self, what: str, value: float) -> None:
         if not math.isfinite(value):
@@ -368,9 +469,6 @@ class TrainingSession:
                 f"The {what} became {value} at step {self.step + 1}.",
                 "Use a lower learning rate, a longer warmup, or clipping at 1.0.",
             )
-
-    def _on_progress(self, num_done: int) -> None:
-        self.report.heartbeat()
 
 
 def load_run_data(run: Run) -> LoadedData:
@@ -403,12 +501,12 @@ class _Pending:
         self.loss = 0.0
         self.num_batches = self.num_pairs = self.num_tokens = self.num_padded_tokens = 0
 
-    def add(self, loss: float, attention_mask: torch.Tensor) -> None:
+    def add(self, loss: float, num_pairs: int, num_tokens: int, num_padded_tokens: int) -> None:
         self.loss += loss
         self.num_batches += 1
-        self.num_pairs += attention_mask.shape[0]
-        self.num_tokens += int(attention_mask.sum())
-        self.num_padded_tokens += attention_mask.numel()
+        self.num_pairs += num_pairs
+        self.num_tokens += num_tokens
+        self.num_padded_tokens += num_padded_tokens
 
 
 def _empty_records() -> dict[str, list[Any]]:
