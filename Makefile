@@ -8,6 +8,7 @@ PYTHON ?= python3
 DATA ?=
 ARGS ?=
 T ?=
+KILLS ?= 200
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -21,11 +22,12 @@ export GRADIO_ANALYTICS_ENABLED ?= False
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check format install browser clean
+.PHONY: help run test faults check format install browser clean
 
 help:
 	@echo 'make run      start the app at http://127.0.0.1:7860    DATA=folder ARGS="..."'
 	@echo 'make test     run the whole test suite                  T=path PYTEST_ARGS="..."'
+	@echo 'make faults   kill trainings at random moments, the long form   KILLS=200'
 	@echo 'make check    formatting, lint and types'
 	@echo 'make format   format the code and apply safe fixes'
 	@echo 'make install  install what the app needs, without starting it'
@@ -36,6 +38,9 @@ run: $(APP_INSTALLED)
 
 test: $(TOOLS_INSTALLED) browser
 	$(PY) -m pytest $(PYTEST_ARGS) $(T)
+
+faults: $(TOOLS_INSTALLED)
+	$(PY) -m tests.integration.faults --kills $(KILLS)
 
 check: $(TOOLS_INSTALLED)
 	$(PY) -m ruff format --check .

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests import browser
-from tests.tiny import tiny_rows, tiny_vocabulary, write_jsonl
+from tests.tiny import write_tiny_checkpoint, write_tiny_data
 
 _HOME = Path(tempfile.mkdtemp(prefix="mrpc-lab-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
@@ -46,34 +46,13 @@ def mrpc_data_dir() -> Path:
 @pytest.fixture(scope="session")
 def tiny_checkpoint_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of 2 layers, 32 wide, without a classification head, as a checkpoint folder."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizer
-
-    directory = tmp_path_factory.mktemp("checkpoints") / "tiny-bert"
-    vocabulary = tiny_vocabulary()
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=512,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(config).save_pretrained(directory)
-    BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=512).save_pretrained(directory)
-    return directory
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny-bert")
 
 
 @pytest.fixture(scope="session")
 def tiny_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 64, 16 and 16 pairs; every second pair is equivalent."""
-    directory = tmp_path_factory.mktemp("data")
-    write_jsonl(directory / "train.jsonl", tiny_rows(64))
-    write_jsonl(directory / "validation.jsonl", tiny_rows(16, start=64))
-    write_jsonl(directory / "test.jsonl", tiny_rows(16, start=80))
-    return directory
+    return write_tiny_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")

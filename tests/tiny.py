@@ -48,3 +48,33 @@ def tiny_rows(num: int, start: int = 0) -> list[dict[str, Any]]:
 def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write one JSON object a line."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def write_tiny_data(directory: Path) -> Path:
+    """Write a folder of 64, 16 and 16 pairs and return it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write_jsonl(directory / "train.jsonl", tiny_rows(64))
+    write_jsonl(directory / "validation.jsonl", tiny_rows(16, start=64))
+    write_jsonl(directory / "test.jsonl", tiny_rows(16, start=80))
+    return directory
+
+
+def write_tiny_checkpoint(directory: Path) -> Path:
+    """Write a BERT of 2 layers, 32 wide, without a classification head, and return its folder."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    vocabulary = tiny_vocabulary()
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=512,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(directory)
+    BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=512).save_pretrained(directory)
+    return directory
