@@ -55,7 +55,7 @@ def default_data_dir() -> Path | None:
 
 def hub_endpoint() -> str:
     """Return the address of the Hub: ``HF_ENDPOINT``, else the public one."""
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
 def hub_is_disabled() -> bool:
@@ -101,6 +101,11 @@ def launched_processes() -> LaunchedProcesses:
         world_size=world_size or 1,
         is_one_of_several_asked_for=world_size is None and asked_for_several,
     )
+
+
+def cpu_is_forced() -> bool:
+    """Tell whether ``ACCELERATE_USE_CPU`` keeps the training on the CPU."""
+    return os.environ.get("ACCELERATE_USE_CPU", "").lower() in {"1", "true", "yes", "on", "y", "t"}
 
 
 def requested_mixed_precision() -> str:

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 DISCARD_TIMEOUT_S = 4.0
 SAVE_TIMEOUT_S = 60.0
+EXIT_TIMEOUT_S = 10.0
 QUEUE_POLL_S = 1.0
 MAX_SEEDS = 20
 RESUMABLE_STATES = frozenset({RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED})
@@ -234,7 +235,11 @@ class Launcher:
             raise
 
     def _refuse_if_busy(self) -> None:
+        deadline = time.monotonic() + EXIT_TIMEOUT_S
         holder = self._store.holder()
+        while holder is not None and holder.state() not in ALIVE_STATES and time.monotonic() < deadline:
+            time.sleep(0.05)  # its training is over, its process is about to end
+            holder = self._store.holder()
         if holder is not None:
             raise BusyError(
                 f"A training is under way already: run {holder.run_id}. Stop it or wait for its end.",

@@ -154,12 +154,17 @@ class SilentReporter(Reporter):
 
 def peak_memory_bytes() -> int:
     """Return the largest resident size of this process so far, in bytes; 0 where it is not known."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux; its getrusage would start from the peak of the process that started this one
+        return (
+            next(int(line.split()[1]) for line in status.read_text().splitlines() if line[:6] == "VmHWM:")
+            * 1024
+        )
     try:
         import resource
     except ImportError:  # Windows
         return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
 
 
 def add_log_file(path: Path) -> None:
