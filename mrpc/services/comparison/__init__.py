@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mrpc.core.pairs import LABEL_NAMES, SentencePair, check_pair
@@ -22,10 +22,11 @@ from mrpc.services.comparison.answers import (
     check_same_split,
     check_split,
 )
+from mrpc.services.comparison.judging import Judgements, judge
 from mrpc.services.comparison.ladder import Baselines
 from mrpc.services.comparison.progress import Report, ShouldStop, never, silent
-from mrpc.services.comparison.sides import Side, SideCatalog, check_weights_differ
-from mrpc.services.comparison.splits import SplitComparison, compare_answers
+from mrpc.services.comparison.sides import BASELINES, Side, SideCatalog, check_weights_differ
+from mrpc.services.comparison.splits import SideScores, SplitComparison, compare_answers
 from mrpc.settings import Settings
 
 DERIVED_DIR = ".derived"
@@ -153,6 +154,44 @@ class Comparison:
             while len(self._splits) > MAX_KEPT_SPLITS:
                 self._splits.popitem(last=False)
         return comparison
+
+    def judge_split(
+        self, left: str, right: str, split: str, report: Report = silent, should_stop: ShouldStop = never
+    ) -> tuple[SplitComparison, Judgements]:
+        """Compare both sides on a split, with what validation chooses for them judged there."""
+        shown = self.compare_split(left, right, split, report, should_stop)
+        validation = self.compare_split(left, right, "validation", report, should_stop)
+        return shown, judge(shown, validation)
+
+    def climb(
+        self,
+        left: str,
+        right: str,
+        split: str,
+        with_encoder: bool,
+        report: Report = silent,
+        should_stop: ShouldStop = never,
+    ) -> list[SideScores]:
+        """Score the baselines, the simplest first, then both sides.
+
+        Args:
+            left: one side.
+            right: the other side.
+            split: validation or test.
+            with_encoder: also those that read every sentence of train with the encoder, a minute on MRPC
+                the first time. Those that have done so come anyway.
+            report: told how far it is.
+            should_stop: asked before every batch.
+        """
+        shown = self.compare_split(left, right, split, report, should_stop)
+        context = shown.right.side.run or shown.left.side.run
+        rungs = []
+        for name in BASELINES:
+            side = replace(self.catalog.find(f"baseline:{name}"), context=context)
+            if with_encoder or self.baselines.is_quick(side):
+                answers = self.baselines.answers(side, split, report, should_stop)
+                rungs.append(compare_answers(split, side, answers, side, answers).left)
+        return [*rungs, *(scores for scores in (shown.left, shown.right) if scores.side.kind != "baseline")]
 
     def num_pairs(self, left: str, right: str, split: str) -> int:
         """Return how many pairs a split of the sides' data has."""

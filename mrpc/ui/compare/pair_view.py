@@ -11,7 +11,7 @@ import gradio as gr
 
 from mrpc.errors import MrpcError
 from mrpc.ui.compare.frame import ACT, Frame
-from mrpc.ui.render.comparison import render_answers, render_note
+from mrpc.ui.render.compare.sides import render_answers, render_note
 
 if TYPE_CHECKING:
     from mrpc.services.container import Services

@@ -16,8 +16,9 @@ from mrpc.errors import MrpcError
 from mrpc.ui.compare.endpoints import register_endpoints
 from mrpc.ui.compare.frame import ACT, EMPTY_TEXT, build_frame, run_choices, side_choices
 from mrpc.ui.compare.pair_view import build_pair_view
+from mrpc.ui.compare.split_view import build_split_view
 from mrpc.ui.errors import shown_errors
-from mrpc.ui.render.comparison import render_note, render_scoreboard
+from mrpc.ui.render.compare.sides import render_note, render_scoreboard
 
 if TYPE_CHECKING:
     from mrpc.services.container import Services
@@ -52,18 +53,23 @@ def build_compare_tab(services: Services) -> None:
             preview_message = gr.HTML(elem_id="cmp-preview-message")
         with gr.Column(elem_id="cmp-body") as body:
             frame = build_frame()
-            with gr.Tabs(elem_id="cmp-views"), gr.Tab("One pair", id="pair"):
-                build_pair_view(services, frame)
-                board = gr.HTML(elem_id="cmp-board")
+            with gr.Tabs(elem_id="cmp-views"):
+                with gr.Tab("One pair", id="pair"):
+                    build_pair_view(services, frame)
+                    board = gr.HTML(elem_id="cmp-board", apply_default_css=False)
+                with gr.Tab("The split", id="split"):
+                    _, split_filling = build_split_view(services, frame)
         register_endpoints(services)
 
     chosen = [empty, body, frame.run, frame.left, frame.right]
     scores = {"fn": partial(on_scores, services), "inputs": frame.sides(), "outputs": board, **ACT}
     tab.select(
         partial(on_open, services), inputs=[frame.run, frame.left, frame.right], outputs=chosen, **ACT
-    ).then(**scores)
-    frame.run.input(partial(on_run, services), inputs=frame.run, outputs=chosen, **ACT).then(**scores)
-    gr.on([frame.left.input, frame.right.input], **scores)
+    ).then(**scores).then(**split_filling)
+    frame.run.input(partial(on_run, services), inputs=frame.run, outputs=chosen, **ACT).then(**scores).then(
+        **split_filling
+    )
+    gr.on([frame.left.input, frame.right.input], **scores).then(**split_filling)
     preview.click(partial(on_preview, services), outputs=preview_message, **ACT).success(
         None, js=GO_TO_TRAIN, api_visibility="private"
     )

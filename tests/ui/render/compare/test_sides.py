@@ -5,7 +5,7 @@ from mrpc.core.stored_predictions import PairPredictions
 from mrpc.services.comparison import PairAnswer
 from mrpc.services.comparison.sides import Side
 from mrpc.services.comparison.splits import compare_answers
-from mrpc.ui.render.comparison import render_answers, render_note, render_scoreboard
+from mrpc.ui.render.compare.sides import render_answers, render_note, render_scoreboard
 
 BASE = Side("r:base", "base", "base", None, 0, 0, "a" * 64)
 BEST = Side("r:best", "tuned", "<img src=x onerror=alert(1)> (epoch 2)", None, 2, 60, "b" * 64)

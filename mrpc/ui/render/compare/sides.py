@@ -31,6 +31,16 @@ def render_note(message: str, kind: str = "plain") -> str:
     return f'<p class="cmp-note cmp-{kind}" role="{role}">{html.escape(message)}</p>'
 
 
+def render_progress(what: str, num_done: int, num_total: int) -> str:
+    """Draw how far some work is."""
+    percent = 100 * num_done / max(num_total, 1)
+    return (
+        f'<div class="cmp-progress" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{percent:.0f}"><i style="width:{percent:.1f}%"></i></div>'
+        f'<p class="cmp-quiet">{html.escape(what)}: {num_done:,} of {num_total:,}</p>'
+    )
+
+
 def render_answers(left: PairAnswer, right: PairAnswer, label: int | None) -> str:
     """Draw what both sides say to a pair, side by side, and what the corpus says if it is known."""
     gold = "" if label is None else f" The corpus says: {LABEL_WORDS[_name(label)].lower()}."

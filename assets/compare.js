@@ -1,0 +1,224 @@
+// The Compare tab: charts and tables that the server describes as data. Text goes in as text, never as HTML.
+window.mrpcCompare = (() => {
+  const FORMULA = /^[=+\-@\t\r]/;
+  let plotly = null;
+
+  function loadPlotly(url) {
+    if (window.Plotly) return Promise.resolve(window.Plotly);
+    plotly ??= new Promise((resolve, reject) => {
+      const script = document.createElement('script');
+      script.src = url;
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => reject(new Error('plotly.js did not load'));
+      document.head.append(script);
+    });
+    return plotly;
+  }
+
+  // "var(--tuned)" anywhere in a figure becomes the colour of the theme that is shown now.
+  function themed(value, style) {
+    if (typeof value === 'string') {
+      return value.replace(/^var\((--[\w-]+)\)$/, (_, name) => style.getPropertyValue(name).trim() || '#888');
+    }
+    if (Array.isArray(value)) return value.map((item) => themed(item, style));
+    if (value && typeof value === 'object') {
+      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, themed(item, style)]));
+    }
+    return value;
+  }
+
+  function layoutOf(figure, style) {
+    const ink = style.getPropertyValue('--body-text-color').trim();
+    const line = style.getPropertyValue('--hairline').trim() || 'rgba(128,138,150,0.3)';
+    const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true };
+    const given = figure.layout || {};
+    const layout = {
+      paper_bgcolor: 'rgba(0,0,0,0)',
+      plot_bgcolor: 'rgba(0,0,0,0)',
+      font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink },
+      margin: { l: 48, r: 12, t: 12, b: 44 },
+      hovermode: 'closest',
+      legend: { orientation: 'h', y: 1.02, yanchor: 'bottom', x: 0 },
+      autosize: true,
+      ...given,
+    };
+    for (const key of Object.keys(given)) {
+      if (/^[xy]axis\d*$/.test(key)) layout[key] = { ...axis, ...given[key] };
+    }
+    layout.xaxis ??= axis;
+    layout.yaxis ??= axis;
+    return layout;
+  }
+
+  function chart(element, props, watch, trigger, url) {
+    const place = element.querySelector('.cmp-chart');
+    let drawn = false;
+    async function draw() {
+      const figure = props.value;
+      place.hidden = !figure;
+      if (!figure || !place.offsetWidth) return;
+      const library = await loadPlotly(url);
+      const style = getComputedStyle(place);
+      place.setAttribute('aria-label', figure.alt || '');
+      const config = { displayModeBar: false, responsive: true };
+      await library.react(place, themed(figure.data, style), themed(layoutOf(figure, style), style), config);
+      if (!drawn) {
+        drawn = true;
+        place.on('plotly_click', (event) => {
+          const id = event.points?.[0]?.customdata;
+          if (id !== undefined && id !== null) trigger('select', { id });
+        });
+      }
+    }
+    watch('value', draw);
+    new ResizeObserver(draw).observe(element);
+    new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ['class'] });
+    draw();
+  }
+
+  function plain(cell) {
+    if (cell === null || cell === undefined) return '';
+    if (Array.isArray(cell)) return cell.map(([text]) => text).join('');
+    return String(cell);
+  }
+
+  function shown(cell, column) {
+    if (typeof cell === 'number') {
+      const number = column.kind === 'percent' ? 100 * cell : cell;
+      const text = number.toFixed(column.digits ?? (column.kind === 'percent' ? 1 : 0));
+      return column.signed && number > 0 ? `+${text}` : text;
+    }
+    return plain(cell);
+  }
+
+  // A cell that a spreadsheet would run as a formula is made text.
+  function csvCell(cell) {
+    let text = plain(cell);
+    if (typeof cell !== 'number' && FORMULA.test(text)) text = `'${text}`;
+    return /[",\n\r']/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  }
+
+  function csv(table) {
+    const lines = [table.columns.map((column) => csvCell(column.title))];
+    for (const row of table.rows) lines.push(table.columns.map((column) => csvCell(row[column.key])));
+    return '\ufeff' + lines.map((line) => line.join(',')).join('\r\n') + '\r\n';
+  }
+
+  function save(text, name) {
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv;charset=utf-8' }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+
+  function compare(a, b) {
+    if (typeof a === 'number' && typeof b === 'number') return a - b;
+    if (a === null || a === undefined || b === null || b === undefined) return (b == null) - (a == null);
+    return plain(a).localeCompare(plain(b));
+  }
+
+  function make(tag, attributes = {}, ...children) {
+    const node = document.createElement(tag);
+    for (const [key, value] of Object.entries(attributes)) {
+      if (key.startsWith('on')) node.addEventListener(key.slice(2), value);
+      else if (value !== undefined && value !== null) node.setAttribute(key, value);
+    }
+    node.append(...children);
+    return node;
+  }
+
+  function cellNode(cell, column) {
+    const classes = ['number', 'percent'].includes(column.kind) ? 'cmp-num' : column.kind === 'diff' ? 'cmp-text' : '';
+    const td = make('td', { class: classes, 'data-title': column.title });
+    if (Array.isArray(cell)) {
+      for (const [text, mark] of cell) td.append(mark === 'only' ? make('mark', {}, text) : text);
+    } else {
+      td.append(shown(cell, column));
+    }
+    return td;
+  }
+
+  function table(element, props, watch, trigger) {
+    const place = element.querySelector('.cmp-table');
+    let order = null;
+    let page = 0;
+    let wanted = '';
+    const body = make('div', { class: 'cmp-table-scroll' });
+    const count = make('span', { class: 'cmp-quiet', 'aria-live': 'polite' });
+    const filter = make('input', {
+      type: 'search', placeholder: 'Filter', 'aria-label': 'Filter the rows',
+      oninput: () => { wanted = filter.value.toLowerCase(); page = 0; fill(); },
+    });
+    const download = make('button', { type: 'button', onclick: () => save(csv(props.value), props.value.file) }, 'Download CSV');
+    const before = make('button', { type: 'button', onclick: () => { page -= 1; fill(); } }, '‹ Previous');
+    const after = make('button', { type: 'button', onclick: () => { page += 1; fill(); } }, 'Next ›');
+    const tools = make('div', { class: 'cmp-table-tools' }, filter, count, make('span', { class: 'cmp-gap' }), before, after, download);
+    place.append(tools, body);
+
+    function visible(value) {
+      let rows = value.rows;
+      if (wanted) {
+        rows = rows.filter((row) => value.columns.some((column) => shown(row[column.key], column).toLowerCase().includes(wanted)));
+      }
+      if (order) {
+        const { key, sign } = order;
+        rows = rows.map((row, at) => [row, at]);
+        rows.sort(([a, i], [b, j]) => sign * compare(a[key], b[key]) || i - j);
+        rows = rows.map(([row]) => row);
+      }
+      return rows;
+    }
+
+    function heading(column) {
+      const sorted = order?.key === column.key;
+      const direction = sorted ? (order.sign > 0 ? 'ascending' : 'descending') : 'none';
+      const arrow = sorted ? (order.sign > 0 ? ' ↑' : ' ↓') : '';
+      const button = make('button', {
+        type: 'button', title: column.help,
+        onclick: () => {
+          order = sorted && order.sign < 0 ? null : { key: column.key, sign: sorted ? -1 : 1 };
+          page = 0;
+          fill(column.key);
+        },
+      }, column.title + arrow);
+      button.dataset.key = column.key;
+      return make('th', { scope: 'col', 'aria-sort': direction }, button);
+    }
+
+    function fill(focus) {
+      const value = props.value;
+      place.hidden = !value;
+      if (!value) return;
+      const size = value.page_size || 20;
+      const rows = visible(value);
+      const last = Math.max(0, Math.ceil(rows.length / size) - 1);
+      page = Math.min(Math.max(0, page), last);
+      const head = make('tr', {}, ...value.columns.map(heading));
+      if (value.open) head.append(make('th', { scope: 'col' }, make('span', { class: 'cmp-hidden' }, value.open)));
+      const lines = rows.slice(page * size, (page + 1) * size).map((row) => {
+        const line = make('tr', {}, ...value.columns.map((column) => cellNode(row[column.key], column)));
+        if (value.open) {
+          const open = make('button', { type: 'button', onclick: () => trigger('select', { id: row.id }) }, value.open);
+          line.append(make('td', { class: 'cmp-open' }, open));
+        }
+        return line;
+      });
+      body.replaceChildren(make('table', {},
+        make('caption', { class: 'cmp-hidden' }, value.caption || ''),
+        make('thead', {}, head), make('tbody', {}, ...lines)));
+      const pages = last ? `, page ${page + 1} of ${last + 1}` : '';
+      count.textContent = (wanted ? `${rows.length} of ${value.rows.length} rows` : `${rows.length} rows`) + pages;
+      before.hidden = after.hidden = !last;
+      before.disabled = page === 0;
+      after.disabled = page === last;
+      filter.hidden = value.rows.length < 6;
+      if (focus) body.querySelector(`th button[data-key="${CSS.escape(focus)}"]`)?.focus();
+    }
+
+    watch('value', () => { order = null; page = 0; wanted = filter.value = ''; fill(); });
+    fill();
+  }
+
+  return { chart, table, csv };
+})();

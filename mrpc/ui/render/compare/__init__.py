@@ -1,0 +1,1 @@
+"""How a comparison looks: pure functions from what services return to HTML, tables and figures."""
