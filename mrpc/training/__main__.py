@@ -228,7 +228,7 @@ def explain_failure(error: Exception) -> tuple[str, str]:
         return f"Another process of this training ended: {text}", ABANDONED.suggestion
     if isinstance(error, MrpcError):
         return text, "Mend what the message names and start again."
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if _is_full_disk(error):
         return f"The disk is full: {text}.", "Free some space or choose another runs folder, then resume."
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return f"A file may not be written: {text}.", "Make the runs folder writable, then resume."
@@ -237,6 +237,14 @@ def explain_failure(error: Exception) -> tuple[str, str]:
     if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
         return f"The memory is exhausted: {text}", "Use a smaller batch or a shorter max length."
     return f"{type(error).__name__}: {text}", "The last lines of the log tell more."
+
+
+def _is_full_disk(error: Exception) -> bool:
+    """Recognise a full disk also where safetensors and torch tell it in words of their own."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return True
+    signs = ("No space left on device", "File too large", "PytorchStreamWriter failed", "unexpected pos")
+    return any(sign in str(error) for sign in signs)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -1,0 +1,54 @@
+"""The app may die: the training goes on, and the next app knows it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from gradio_client import Client
+
+from mrpc.runs.store import RunState, RunStore
+from tests.live_app import running_app
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+CONFIG = {
+    "preset": "course",
+    "checkpoint": "local:tiny-bert",
+    "num_epochs": 50,
+    "train_batch_size": 1,
+    "learning_rate": 1e-3,
+}
+
+
+def test_a_training_outlives_its_app_and_the_next_one_adopts_it(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    arguments = ("--data-dir", str(tiny_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir))
+    with running_app(tmp_path, *arguments) as first:
+        client = Client(first.url, verbose=False)
+        run_id = client.predict(CONFIG, api_name="/start_run")["run_id"]
+        client.close()
+        first.process.kill()
+        first.process.wait(10)
+        run = RunStore(tmp_path).open(run_id)
+        wait_until(lambda: run.read_status().step > 10)
+        assert run.state() is RunState.RUNNING
+        with running_app(tmp_path, *arguments) as second:
+            client = Client(second.url, verbose=False)
+            asked_at = time.monotonic()
+            status = client.predict(run_id, api_name="/run_status")
+            assert status["state"] == "running"
+            assert time.monotonic() - asked_at < 2
+            client.predict(run_id, True, api_name="/stop_run")
+            wait_until(lambda: run.state() is RunState.STOPPED)
+            client.close()
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
