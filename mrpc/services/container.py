@@ -6,6 +6,7 @@ is up long before that; :meth:`Services.warm_up` then loads what the first click
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -76,6 +77,7 @@ class Services:
     @built_once
     def data(self) -> LoadedData:
         """The data in use, loaded at the first use; DataError or UnavailableError as long as it cannot be."""
+        assert self._libraries
         from mrpc.core.data import load_data
 
         return load_data("auto", self.settings.data_dir)
@@ -83,6 +85,7 @@ class Services:
     @built_once
     def inspection(self) -> Inspection:
         """Tokens of pairs, for the Tokenize tab."""
+        assert self._libraries
         from mrpc.services.inspection import Inspection
 
         return Inspection(lambda: self.data, self.settings)
@@ -143,6 +146,17 @@ class Services:
 
         return Comparison(self.store, lambda: self.data, self.settings)
 
+    @built_once
+    def _libraries(self) -> bool:
+        """Import datasets and transformers in one thread before any other may use them.
+
+        While one thread still imports transformers, a second one that hashes a data set fails in it.
+        """
+        import datasets
+        import transformers
+
+        return bool(datasets.Dataset and transformers.PreTrainedTokenizerBase)
+
     def checkpoint_availability(self) -> list[Availability]:
         """Tell of every checkpoint whether it can be had now; waits for the Hub as long as its time limit."""
         from mrpc.core.checkpoints import checkpoint_availability
@@ -154,8 +168,9 @@ class Services:
 
         Trouble is left for the click that meets it, which can say it to a person.
         """
-        for load in (lambda: self.inspection, lambda: self.data):
+        for load in (lambda: self.data, lambda: self.inspection.tokenizers.get()):
             try:
                 load()
             except MrpcError:
                 continue
+        importlib.import_module("torch")

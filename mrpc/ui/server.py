@@ -51,7 +51,9 @@ def serve(services: Services) -> int:
             app_kwargs={"middleware": host_guards(settings), "routes": static_routes()},
         )
     print(describe_address(settings, demo.share_url), flush=True)
-    threading.Timer(WARM_UP_DELAY_S, services.warm_up).start()
+    warm_up = threading.Timer(WARM_UP_DELAY_S, services.warm_up)
+    warm_up.daemon = True
+    warm_up.start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     ended.wait()

@@ -44,9 +44,7 @@ def on_start_run(services: Services, config: Any) -> dict[str, Any]:
     """Start a training."""
     with shown_errors():
         if not isinstance(config, dict):
-            raise InputError(
-                f"config is {str(config)[:60]!r}; it must be an object of settings, such as {{}}."
-            )
+            raise InputError(f"config is {str(config)[:60]}; it must be an object of settings, such as {{}}.")
         return {"run_id": services.launcher.start(config)}
 
 
@@ -66,7 +64,7 @@ def on_stop_run(services: Services, run_id: Any, save: Any) -> dict[str, Any]:
     """Ask a training to end."""
     with shown_errors():
         if not isinstance(save, bool):
-            raise InputError(f"save is {str(save)[:60]!r}; it must be true or false.")
+            raise InputError(f"save is {str(save)[:60]}; it must be true or false.")
         services.launcher.stop(run_id, save)
         return {"run_id": run_id, "state": services.monitoring.run_status(run_id)["state"]}
 

@@ -30,15 +30,16 @@ LABELS = {
     "num_train_pairs": "Training pairs",
     "seed": "Seed",
     "batch_order": "Batch order",
+    "mixed_precision": "Mixed precision",
     "keep_epochs": "Epochs to keep",
     "checkpoint_every_s": "Checkpoint interval",
 }
 """What people call the fields."""
 
 MAIN_FIELDS = ("num_train_pairs", "num_epochs", "train_batch_size", "learning_rate")
-SKIPPED_FIELDS = ("preset", "checkpoint")
-MORE_FIELDS = tuple(name for name in LABELS if name not in {*MAIN_FIELDS, *SKIPPED_FIELDS})
-FIELDS = ("preset", "checkpoint", *MAIN_FIELDS, *MORE_FIELDS)
+FIRST_FIELDS = ("preset", "checkpoint")
+MORE_FIELDS = tuple(name for name in TrainConfig.model_fields if name not in {*FIRST_FIELDS, *MAIN_FIELDS})
+FIELDS = (*FIRST_FIELDS, *MAIN_FIELDS, *MORE_FIELDS)
 """Every field, in the order in which the form hands its values on."""
 
 DEFAULT_PRESET = "recommended"
@@ -53,7 +54,7 @@ def label_text(name: str) -> str:
     """Return what people call a field, with its unit where that is not said already."""
     extra = TrainConfig.model_fields[name].json_schema_extra
     unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
-    label = LABELS[name]
+    label = LABELS.get(name, name.replace("_", " ").capitalize())
     return label if not unit or unit.split()[-1] in label.lower() else f"{label} ({unit})"
 
 

@@ -77,7 +77,8 @@ class TestRun:
         assert words in outcome(write_ended(tmp_path, how))
 
     def test_a_failure_shows_its_last_lines_escaped(self, tmp_path):
-        assert "OSError: [Errno 28] &lt;b&gt;No space&lt;/b&gt;</pre>" in render(write_ended(tmp_path, "failed"))
+        shown = render(write_ended(tmp_path, "failed"))
+        assert "OSError: [Errno 28] &lt;b&gt;No space&lt;/b&gt;</pre>" in shown
 
     def test_a_dead_process_is_never_running(self, tmp_path):
         run = write_ended(tmp_path, "interrupted")

@@ -1,8 +1,8 @@
 import ast
 
 from mrpc.runs.layout import RunLabel, write_model
-from mrpc.services.monitoring import Monitoring
 from mrpc.runs.store import RunStore
+from mrpc.services.monitoring import Monitoring
 from mrpc.ui.render.runs import render_log, render_runs, render_snippet, usage_snippet
 from tests.ui.written_run import write_ended, write_running
 

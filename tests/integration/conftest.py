@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live_app import LiveApp, running_app
+
+
+@pytest.fixture(scope="session")
+def live_app(
+    tmp_path_factory: pytest.TempPathFactory, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> Iterator[LiveApp]:
+    """The real app on tiny data with a tiny checkpoint."""
+    data, checkpoint = str(tiny_data_dir), str(tiny_checkpoint_dir)
+    with running_app(
+        tmp_path_factory.mktemp("runs"), "--data-dir", data, "--checkpoint-dir", checkpoint
+    ) as app:
+        yield app

@@ -1,0 +1,114 @@
+"""The real app as a process of its own, with a runs folder of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from mrpc.runs.process import find_process
+from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.services.processes import has_ended, kill_tree
+
+PROJECT_DIR = Path(__file__).resolve().parents[1]
+START_TIMEOUT_S = 90
+
+
+@dataclass
+class LiveApp:
+    """An app that answers at ``url``."""
+
+    url: str
+    port: int
+    runs_dir: Path
+    process: subprocess.Popen[str]
+
+    @property
+    def store(self) -> RunStore:
+        return RunStore(self.runs_dir)
+
+    def wait_for_state(self, run_id: str, *states: str, timeout_s: float = 120) -> Run:
+        """Wait until a run is in one of these states."""
+        run = self.store.open(run_id)
+        deadline = time.monotonic() + timeout_s
+        while run.state() not in {RunState(state) for state in states}:
+            assert time.monotonic() < deadline, f"still {run.state()}: {run.paths.log.read_text()[-2000:]}"
+            time.sleep(0.1)
+        return run
+
+    def end_trainings(self) -> None:
+        """Kill what still trains in the runs folder."""
+        for run in self.store.list():
+            info = run.read_process()
+            process = find_process(info) if info else None
+            if process is not None:
+                kill_tree(process)
+                wait_until_ended(process)
+
+
+def wait_until_ended(process: psutil.Process, timeout_s: float = 20) -> None:
+    """Wait until a process is gone, or a zombie that only its parent can collect."""
+    deadline = time.monotonic() + timeout_s
+    while not has_ended(process):
+        assert time.monotonic() < deadline, f"process {process.pid} does not end"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@contextmanager
+def running_app(runs_dir: Path, *arguments: str) -> Iterator[LiveApp]:
+    """Start ``python app.py`` and end it, and what it started, afterwards."""
+    port = free_port()
+    command = [sys.executable, "app.py", "--port", str(port), "--runs-dir", str(runs_dir), *arguments]
+    process = subprocess.Popen(
+        command,
+        cwd=PROJECT_DIR,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    app = LiveApp(f"http://127.0.0.1:{port}", port, runs_dir, process)
+    try:
+        wait_until_up(app)
+        yield app
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+        app.end_trainings()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def wait_until_up(app: LiveApp) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        assert app.process.poll() is None, app.process.stdout and app.process.stdout.read()
+        try:
+            with urllib.request.urlopen(app.url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.1)
+    raise AssertionError(f"the app does not answer within {START_TIMEOUT_S} s")
