@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ NICENESS = 10
 LOG_TAIL_BYTES = 2000
 
 _children: list[subprocess.Popen[bytes]] = []
+_children_lock = threading.Lock()
 
 
 def spawn(run: Run, *arguments: str) -> subprocess.Popen[bytes]:
@@ -42,7 +44,8 @@ def spawn(run: Run, *arguments: str) -> subprocess.Popen[bytes]:
             env=training_environment(),
             start_new_session=True,
         )
-    _children.append(child)
+    with _children_lock:
+        _children.append(child)
     process = psutil.Process(child.pid)
     signal_quietly(lambda: process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else NICENESS))
     return child
@@ -75,7 +78,8 @@ def spawn_attempt(run: Run) -> None:
 
 def reap() -> None:
     """Collect the children that ended, so that they do not stay as zombies."""
-    _children[:] = [child for child in _children if child.poll() is None]
+    with _children_lock:
+        _children[:] = [child for child in _children if child.poll() is None]
 
 
 def has_ended(process: psutil.Process) -> bool:
