@@ -45,6 +45,8 @@ EXIT_USAGE = 2
 EXIT_BUSY = 75
 EXIT_STOPPED = 130
 TRACEBACK_LINES = 12
+MEMORY_SIGNS = ("allocate memory", "out of memory", "could not create a primitive")
+"""What torch, CUDA and oneDNN say when there is no memory left."""
 
 ABANDONED = TrainingError(
     "The launcher ended this process, because another process of the training died or it was stopped itself.",
@@ -234,7 +236,7 @@ def explain_failure(error: Exception) -> tuple[str, str]:
         return f"A file may not be written: {text}.", "Make the runs folder writable, then resume."
     if isinstance(error, FileNotFoundError):
         return f"A file is gone: {text}.", "Put it back, or start a new run."
-    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
+    if isinstance(error, MemoryError) or any(sign in text for sign in MEMORY_SIGNS):
         return f"The memory is exhausted: {text}", "Use a smaller batch or a shorter max length."
     return f"{type(error).__name__}: {text}", "The last lines of the log tell more."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -41,13 +42,9 @@ def test_a_full_disk_fails_in_words_and_the_run_goes_on_when_there_is_room(
     run = create_run(small_disk, tiny_data_dir, tiny_checkpoint_dir, **settings)
     process = spawn(run)
     wait_for_event(run, process, "checkpoint")
-    with (small_disk / "filler").open("wb") as filler:
-        try:
-            while True:
-                filler.write(b"x" * 4096)
-                filler.flush()
-        except OSError:
-            pass
+    with (small_disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(b"x" * 4096)
     assert process.wait(120) == 1
     assert run.state() is RunState.FAILED
     assert "disk is full" in (run.error() or "")
