@@ -20,6 +20,8 @@
         predictions/           parquet, one file an evaluation
         derived/               computed by the app; may be deleted
         training.log           stdout and stderr of the training process
+        trainer.json           TrainerReport, written by the training process in the trainer loop
+        trackers/              what a tracker of accelerate writes, with --log-with
 """
 
 from __future__ import annotations
@@ -123,6 +125,18 @@ class RunStatus(BaseModel):
     error: str | None = None
 
 
+class TrainerReport(BaseModel):
+    """``trainer.json``: what transformers' Trainer reports of an evaluation, for runs of that loop.
+
+    Attributes:
+        without_compute_metrics: of a single pair, without a function that computes metrics.
+        with_compute_metrics: of the untrained model on validation, with one.
+    """
+
+    without_compute_metrics: dict[str, float]
+    with_compute_metrics: dict[str, float]
+
+
 class RunLabel(BaseModel):
     """``label.json``: what the user wrote about a run."""
 
@@ -176,6 +190,8 @@ class RunPaths:
         self.predictions = run_dir / "predictions"
         self.derived = run_dir / "derived"
         self.log = run_dir / "training.log"
+        self.trainer_report = run_dir / "trainer.json"
+        self.trackers = run_dir / "trackers"
 
     def epoch_model(self, epoch: int) -> Path:
         """Return the folder of the weights after ``epoch`` epochs."""

@@ -14,7 +14,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather, gather_object
 
 from mrpc.errors import TrainingError
-from mrpc.settings import LaunchedProcesses
+from mrpc.settings import LaunchedProcesses, cpu_is_forced
 
 Value = TypeVar("Value")
 
@@ -107,7 +107,7 @@ def join(launched: LaunchedProcesses) -> Ranks:
             "`accelerate launch` was asked for several processes on a CPU, but it starts only one.",
             "Start them with: ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 -m mrpc.training RUN_DIR",
         )
-    state = PartialState()
+    state = PartialState(cpu=cpu_is_forced())
     if state.num_processes != launched.world_size:
         raise TrainingError(
             f"{launched.world_size} processes were launched, but accelerate sees {state.num_processes}.",

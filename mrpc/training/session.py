@@ -65,7 +65,8 @@ class TrainingSession:
         config: the hyperparameters.
         model: the classifier, plain, on ``device``.
         optimizer, scheduler: AdamW and its linear schedule; the scheduler steps once an optimizer step.
-        validation: the pairs that the model is evaluated on.
+        train, validation: the encoded pairs to train on, and those to evaluate on.
+        collate: pads encoded pairs to a batch.
         ranks: the processes of this training.
         device: where the model lives.
         mixed_precision: "no", "bf16" or "fp16", as the hardware allows.
@@ -112,7 +113,7 @@ class TrainingSession:
         self.scheduler = get_linear_schedule_with_warmup(
             self.optimizer, round(config.warmup_ratio * self.num_steps), self.num_steps
         )
-        self._collate = PairCollator(self.tokenizer)
+        self.collate = PairCollator(self.tokenizer)
 
         self.step = 0
         self.epoch = 0
@@ -195,7 +196,7 @@ class TrainingSession:
         return DataLoader(
             self.train,
             batch_sampler=[self.ranks.share(rows) for rows in self._rows[self._position :]],
-            collate_fn=self._collate,
+            collate_fn=self.collate,
             generator=generator,
         )
 
@@ -339,7 +340,6 @@ class TrainingSession:
         self._write_train_records()
         self.epoch, self._position = self.epoch + 1, 0
         self.save_checkpoint()
-        self.report.phase("training")
         self._last_step_at = time.monotonic()
 
     def finish(self) -> None:
