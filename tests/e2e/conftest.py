@@ -1,0 +1,77 @@
+"""The real app in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from tests.live_app import LiveApp, running_app
+
+TIMEOUT_MS = 30_000
+"""How long an assertion may wait: test machines are slow and shared."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> None:
+    expect.set_options(timeout=TIMEOUT_MS)
+
+
+@pytest.fixture(scope="module")
+def live_app(
+    tmp_path_factory: pytest.TempPathFactory, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> Iterator[LiveApp]:
+    """The real app on tiny data with a tiny checkpoint, and a runs folder for this file of tests."""
+    data, checkpoint = str(tiny_data_dir), str(tiny_checkpoint_dir)
+    with running_app(
+        tmp_path_factory.mktemp("runs"), "--data-dir", data, "--checkpoint-dir", checkpoint
+    ) as app:
+        yield app
+
+
+@pytest.fixture
+def open_page(browser: Browser, live_app: LiveApp) -> Iterator[OpenPage]:
+    """Open pages of the app, each in a browser of its own; fails if one of them has errors in its console."""
+    opener = OpenPage(browser, live_app)
+    yield opener
+    opener.close()
+    assert opener.errors == []
+
+
+class OpenPage:
+    """Opens pages and collects what they complain about."""
+
+    def __init__(self, browser: Browser, app: LiveApp) -> None:
+        self.errors: list[str] = []
+        self._browser = browser
+        self._app = app
+        self._contexts: list = []
+
+    def __call__(self, tab: str, width: int = 1280, **context: object) -> Page:
+        """Open the page at a tab."""
+        self._contexts.append(
+            self._browser.new_context(viewport={"width": width, "height": 900}, **context)
+        )
+        page = self._contexts[-1].new_page()
+        page.set_default_timeout(TIMEOUT_MS)
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self._note_foreign(request.url))
+        page.goto(self._app.url)
+        page.get_by_role("tab", name=tab, exact=True).click()
+        return page
+
+    def close(self) -> None:
+        """Close all pages."""
+        for context in self._contexts:
+            context.close()
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def _note_foreign(self, url: str) -> None:
+        if not url.startswith((self._app.url, "data:", "blob:")):
+            self.errors.append(f"asked for {url}")

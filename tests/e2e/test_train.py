@@ -1,0 +1,211 @@
+"""The Train tab as a person meets it."""
+
+from __future__ import annotations
+
+import re
+import time
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mrpc.runs.layout import RunLabel, write_model
+from mrpc.runs.log import read_events
+from tests.live_app import LiveApp
+from tests.ui.written_run import step_event, write_ended, write_events, write_running
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+EVIL = "<script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_trains(live_app: LiveApp) -> Iterator[None]:
+    yield
+    live_app.end_trainings()
+
+
+def start_training(page: Page, **numbers: int) -> None:
+    """Fill the form for the tiny checkpoint and press Start."""
+    page.get_by_label("course", exact=True).check()
+    expect(page.locator("#train-learning-rate textarea, #train-learning-rate input")).to_have_value("5e-5")
+    page.locator("#train-checkpoint input").click()
+    page.get_by_role("option", name="tiny-bert").click()
+    for name, value in numbers.items():
+        page.locator(f"#train-{name.replace('_', '-')} input").fill(str(value))
+    page.locator("#train-start").click()
+
+
+def shown_state(page: Page):
+    return page.locator("#run-status .state")
+
+
+def shown_step(page: Page) -> int:
+    words = page.locator(".bar-words").inner_text()
+    found = re.search(r"step ([\d,]+)", words)
+    assert found, words
+    return int(found[1].replace(",", ""))
+
+
+def wait_for_step(page: Page, step: int, timeout_s: float = 90) -> None:
+    deadline = time.monotonic() + timeout_s
+    while shown_step(page) < step:
+        assert time.monotonic() < deadline, page.locator("#run-status").inner_text()
+        page.wait_for_timeout(100)
+
+
+def plot_range(page: Page) -> list[float]:
+    return page.evaluate("document.querySelector('[data-plot=loss]').layout.xaxis.range")
+
+
+def num_points(page: Page) -> int:
+    return page.evaluate("document.querySelector('[data-plot=loss]').data[0].x.length")
+
+
+def test_from_start_to_finish(open_page, live_app: LiveApp):
+    page = open_page("Train")
+    expect(page.locator("#train-plan")).to_contain_text("optimizer steps: 64 pairs")
+    start_training(page, num_epochs=2)
+    expect(shown_state(page)).to_contain_text(re.compile("starting|running"))
+    expect(shown_state(page)).to_contain_text("finished", timeout=120_000)
+    expect(page.locator("#run-status")).to_contain_text("step 16 of 16 · epoch 2.00 of 2")
+    expect(page.locator("#run-status")).to_contain_text("Best epoch")
+    expect(page.locator("#run-plots .main-svg").first).to_be_visible()
+    expect(page.locator("#run-usage")).to_contain_text('pipeline("text-classification"')
+    expect(page.locator("#runs tr.is-selected")).to_contain_text("finished")
+    traces = page.evaluate("document.querySelector('[data-plot=scores]').data.map(t => t.name)")
+    assert traces[:2] == ["accuracy", "F1"]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the model").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert {"config.json", "model.safetensors", "tokenizer.json"} <= {
+            name.split("/")[1] for name in archive.namelist()
+        }
+
+
+def test_predict_test_on_request(open_page, live_app: LiveApp):
+    page = open_page("Train")
+    if not live_app.store.list():
+        pytest.skip("needs the run of the test before")
+    page.get_by_role("button", name="Predict test").click()
+    expect(page.locator("#run-message")).to_contain_text("Predicting test")
+    expect(page.locator("#run-status")).to_contain_text("F1, test", timeout=120_000)
+
+
+def test_a_closed_page_does_not_end_the_training(open_page, live_app: LiveApp):
+    page = open_page("Train")
+    start_training(page, num_epochs=50, train_batch_size=1)
+    expect(shown_state(page)).to_contain_text("running")
+    wait_for_step(page, 1)
+    page.context.close()
+    (run,) = [run for run in live_app.store.list() if run.state() == "running"]
+    later = open_page("Train")
+    expect(shown_state(later)).to_contain_text("running")
+    expect(later.locator("#run-status")).to_contain_text(run.run_id)
+    wait_for_step(later, shown_step(later) + 3)
+
+    other = open_page("Train")  # two pages on one run
+    wait_for_step(other, shown_step(later))
+
+    later.get_by_role("button", name="Stop …").click()
+    later.get_by_role("button", name="Discard …").click()
+    expect(later.get_by_text("Really discard?")).to_be_visible()
+    later.get_by_role("button", name="Cancel").click()
+    expect(later.get_by_text("Really discard?")).to_be_hidden()
+    assert run.state() == "running"
+    later.get_by_role("button", name="Stop …").click()
+    later.get_by_role("button", name="Stop and keep").click()
+    for page in (later, other):
+        expect(shown_state(page)).to_contain_text("stopped")
+        expect(page.locator("#run-status")).to_contain_text("Its weights and a checkpoint are kept.")
+        expect(page.get_by_role("button", name="Resume")).to_be_visible()
+        expect(page.get_by_role("button", name="Stop …")).to_be_hidden()
+
+
+def test_discard(open_page, live_app: LiveApp):
+    page = open_page("Train")
+    start_training(page, num_epochs=50, train_batch_size=1)
+    expect(shown_state(page)).to_contain_text("running")
+    page.get_by_role("button", name="Stop …").click()
+    page.get_by_role("button", name="Discard …").click()
+    page.get_by_role("button", name="Yes, discard").click()
+    expect(shown_state(page)).to_contain_text("stopped")
+    expect(page.get_by_role("button", name="Download the model")).to_be_hidden()
+
+
+def test_a_mistake_is_named_and_nothing_starts(open_page, live_app: LiveApp):
+    page = open_page("Train")
+    num_runs = len(live_app.store.list())
+    page.locator("#train-num-epochs input").fill("99")
+    expect(page.locator("#train-plan")).to_contain_text("num_epochs is 99; it must be a whole number")
+    page.locator("#train-start").click()
+    expect(page.locator("#train-message")).to_contain_text("at least 1 and at most 50")
+    expect(page.locator("#train-start")).to_be_enabled()
+    assert len(live_app.store.list()) == num_runs
+
+
+def test_zoom_survives_updates_and_points_come_in(open_page, live_app: LiveApp):
+    run = write_running(live_app.runs_dir, step=30, num_steps=900)
+    page = open_page("Train")
+    expect(page.locator("#run-status")).to_contain_text(run.run_id)
+    plot = page.locator("[data-plot=loss]")
+    expect(plot.locator(".main-svg").first).to_be_visible()
+    area = plot.locator(".nsewdrag").first.bounding_box()
+    assert area is not None
+    page.mouse.move(area["x"] + 0.3 * area["width"], area["y"] + 0.5 * area["height"])
+    page.mouse.down()
+    page.mouse.move(area["x"] + 0.6 * area["width"], area["y"] + 0.5 * area["height"], steps=5)
+    page.mouse.up()
+    page.wait_for_function("document.querySelector('[data-plot=loss]').layout.xaxis.range[0] > 100")
+    zoomed = plot_range(page)
+    before = num_points(page)
+    write_events(run, [step_event(step, 900) for step in range(31, 61)])
+    page.wait_for_function(f"document.querySelector('[data-plot=loss]').data[0].x.length > {before}")
+    assert num_points(page) == 60
+    assert plot_range(page) == zoomed
+    assert shown_step(page) == 60
+    shown_state(page).click()  # the page is alive
+    run.request_stop(save=False)
+    write_events(run, [])
+    live_app.store.remove(run)
+
+
+def test_a_page_shows_the_run_it_looked_at_again(open_page, live_app: LiveApp):
+    first, second = (write_ended(live_app.runs_dir, outcome) for outcome in ("failed", "interrupted"))
+    page = open_page("Train")
+    page.get_by_role("button", name=first.run_id).click()
+    expect(page.locator("#run-status")).to_contain_text("Free 300 MB and resume.")
+    expect(page.locator("#run-status pre")).to_contain_text("<b>No space</b>")
+    page.reload()
+    page.get_by_role("tab", name="Train", exact=True).click()
+    expect(page.locator("#run-status h2")).to_have_text(first.run_id)
+    page.get_by_role("button", name=second.run_id).press("Enter")
+    expect(shown_state(page)).to_contain_text("interrupted")
+
+
+def test_what_a_run_says_is_text(open_page, live_app: LiveApp):
+    run = write_ended(live_app.runs_dir, "failed")
+    write_model(run.paths.label, RunLabel(name=EVIL[:80]))
+    failed = [event for event in read_events(run.paths.events).events if event.type == "failed"][0]
+    write_events(run, [failed.model_copy(update={"cause": EVIL, "suggestion": EVIL, "traceback": EVIL})])
+    run.paths.log.write_text(EVIL)
+    status = run.read_status().model_copy(update={"error": EVIL})
+    write_model(run.paths.status, status)
+    page = open_page("Train")
+    page.locator(f"[data-run='{run.run_id}']").click()
+    expect(page.locator("#run-status h2")).to_contain_text("<script>window.hurt")
+    expect(page.locator("#run-status .notice-bad")).to_contain_text("onerror=")
+    page.get_by_role("button", name="Log").click()
+    expect(page.locator("#run-log pre")).to_contain_text("<script>")
+    assert page.evaluate("window.hurt") is None
+    live_app.store.remove(run)
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_sticks_out(open_page, live_app: LiveApp, width: int, scheme: str):
+    write_ended(live_app.runs_dir)
+    page = open_page("Train", width=width, color_scheme=scheme)
+    expect(page.locator("#run-plots .main-svg").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
