@@ -35,17 +35,16 @@ class EventLog:
         self.path = path
         self.attempt = attempt
         self._seq = last_seq(path)
-        torn = path.exists() and not _ends_with_newline(path)
+        self._is_torn = path.exists() and not _ends_with_newline(path)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        if torn:
-            os.write(self._descriptor, b"\n")
 
     def append(self, event: BaseEvent) -> None:
         """Write one event, with its sequence number, time and attempt filled in."""
         self._seq += 1
         event = event.model_copy(update={"seq": self._seq, "time": time.time(), "attempt": self.attempt})
-        line = event.model_dump_json().encode() + b"\n"
+        line = b"\n" * self._is_torn + event.model_dump_json().encode() + b"\n"
         written = os.write(self._descriptor, line)
+        self._is_torn = 0 < written < len(line)
         if written != len(line):
             raise OSError(
                 28, f"only {written} of {len(line)} bytes of an event could be written", str(self.path)
