@@ -55,14 +55,11 @@ def write(directory: Path, step: int, model: nn.Module, state: dict[str, Any]) -
     _remove_unfinished(directory)
     unfinished = directory / f".step-{step:08d}.{os.getpid()}"
     unfinished.mkdir()
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, unfinished / MODEL_FILE)
-    torch.save(state, unfinished / STATE_FILE)
-    hashes = {name: _sha256(unfinished / name) for name in (MODEL_FILE, STATE_FILE)}
-    (unfinished / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}, indent=2))
-    num_bytes = sum(path.stat().st_size for path in unfinished.iterdir())
-    for path in [*unfinished.iterdir(), unfinished]:
-        _sync(path)
+    try:
+        num_bytes = _write_files(unfinished, step, model, state)
+    except OSError:
+        shutil.rmtree(unfinished, ignore_errors=True)  # a full disk needs the room
+        raise
     final = directory / f"step-{step:08d}"
     if final.exists():  # a repeated step of a resumed run: the same content
         shutil.rmtree(final)
@@ -71,6 +68,18 @@ def write(directory: Path, step: int, model: nn.Module, state: dict[str, Any]) -
     for old in _committed(directory)[NUM_KEPT:]:
         shutil.rmtree(old)
     return num_bytes
+
+
+def _write_files(directory: Path, step: int, model: nn.Module, state: dict[str, Any]) -> int:
+    """Write and sync the files of a checkpoint; return their size in bytes."""
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, directory / MODEL_FILE)
+    torch.save(state, directory / STATE_FILE)
+    hashes = {name: _sha256(directory / name) for name in (MODEL_FILE, STATE_FILE)}
+    (directory / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}, indent=2))
+    for path in [*directory.iterdir(), directory]:
+        _sync(path)
+    return sum(path.stat().st_size for path in directory.iterdir())
 
 
 def load_newest(directory: Path) -> Checkpoint | None:
