@@ -12,6 +12,7 @@ Mark = Literal["same", "only"]
 TOKEN = re.compile(r"\s+|\d[\d.,:/]*\d|\w+(?:['’]\w+)*|[^\w\s]")
 WORD = re.compile(r"\d[\d.,:/]*\d|\w+(?:['’]\w+)*")
 NUMBER = re.compile(r"\d[\d.,:/]*\d|\d")
+TORN_NEGATION = re.compile(r"(\w) (n?['’]t\b)", re.IGNORECASE)
 _NUMBER_WORDS = """
 one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
 eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion
@@ -62,8 +63,8 @@ def names(sentence: str) -> frozenset[str]:
 
 
 def is_negated(sentence: str) -> bool:
-    """Tell whether a sentence holds a negation."""
-    return not NEGATIONS.isdisjoint(words(sentence))
+    """Tell whether a sentence holds a negation; "do n't" and "don 't" count, as news corpora write them."""
+    return not NEGATIONS.isdisjoint(words(TORN_NEGATION.sub(r"\1\2", sentence)))
 
 
 def mark_differences(sentence1: str, sentence2: str) -> tuple[list[Segment], list[Segment]]:

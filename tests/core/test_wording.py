@@ -54,6 +54,8 @@ def test_names_are_capitalised_words_inside_a_sentence():
 def test_negations():
     assert is_negated("He did not come.")
     assert is_negated("They won’t pay.")
+    assert is_negated("They don 't pay.")
+    assert is_negated("They do n't pay.")
     assert not is_negated("A notable knot.")
 
 

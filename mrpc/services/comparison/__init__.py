@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from mrpc.core.data import LoadedData
+    from mrpc.services.comparison.flips import SplitPairs
     from mrpc.services.comparison.loaded import LoadedSides
 
 
@@ -192,6 +193,24 @@ class Comparison:
                 answers = self.baselines.answers(side, split, report, should_stop)
                 rungs.append(compare_answers(split, side, answers, side, answers).left)
         return [*rungs, *(scores for scores in (shown.left, shown.right) if scores.side.kind != "baseline")]
+
+    def split_pairs(self, left: str, right: str, split: str) -> SplitPairs:
+        """Return the pairs of a comparison with their texts, to list and to cut into kinds."""
+        from mrpc.services.comparison.flips import SplitPairs
+
+        comparison = self.compare_split(left, right, split)
+        data = comparison.right.side.data or comparison.left.side.data
+        return SplitPairs(comparison, self.shelf.get(data))
+
+    def flips(self, left: str, right: str, split: str, cell: str) -> dict[str, Any]:
+        """Return the pairs of a cell, the largest change in probability first, for scripts."""
+        pairs = self.split_pairs(left, right, split).in_cell(cell)
+        return {
+            "split": split,
+            "cell": cell,
+            "num_pairs": len(pairs),
+            "pairs": [pair.as_dict() for pair in pairs],
+        }
 
     def num_pairs(self, left: str, right: str, split: str) -> int:
         """Return how many pairs a split of the sides' data has."""

@@ -23,7 +23,11 @@ def register_endpoints(services: Services) -> None:
         """Compare two sides, such as RUN_ID:base and RUN_ID:best, on validation or test."""
         return on_compare_split(services, left, right, split)
 
-    for endpoint in (compare_pair, compare_split):
+    def flips(left: str, right: str, split: str, cell: str) -> dict[str, Any]:
+        """List the pairs that are fixed, broken, both_right or both_wrong, the largest change first."""
+        return on_flips(services, left, right, split, cell)
+
+    for endpoint in (compare_pair, compare_split, flips):
         gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=4)
 
 
@@ -37,3 +41,9 @@ def on_compare_split(services: Services, left: Any, right: Any, split: Any) -> d
     """Compare two sides on a split."""
     with shown_errors():
         return services.comparison.compare_split(left, right, split).as_dict()
+
+
+def on_flips(services: Services, left: Any, right: Any, split: Any, cell: Any) -> dict[str, Any]:
+    """List the pairs of a cell."""
+    with shown_errors():
+        return services.comparison.flips(left, right, split, cell)

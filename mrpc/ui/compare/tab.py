@@ -14,9 +14,11 @@ import gradio as gr
 
 from mrpc.errors import MrpcError
 from mrpc.ui.compare.endpoints import register_endpoints
+from mrpc.ui.compare.flips_view import build_flips_view
 from mrpc.ui.compare.frame import ACT, EMPTY_TEXT, build_frame, run_choices, side_choices
-from mrpc.ui.compare.pair_view import build_pair_view
+from mrpc.ui.compare.pair_view import build_pair_view, take_pair
 from mrpc.ui.compare.split_view import build_split_view
+from mrpc.ui.compare.widgets import selected_id
 from mrpc.ui.errors import shown_errors
 from mrpc.ui.render.compare.sides import render_note, render_scoreboard
 
@@ -53,26 +55,49 @@ def build_compare_tab(services: Services) -> None:
             preview_message = gr.HTML(elem_id="cmp-preview-message")
         with gr.Column(elem_id="cmp-body") as body:
             frame = build_frame()
-            with gr.Tabs(elem_id="cmp-views"):
+            with gr.Tabs(elem_id="cmp-views") as views:
                 with gr.Tab("One pair", id="pair"):
-                    build_pair_view(services, frame)
+                    pair_view, answering = build_pair_view(services, frame)
                     board = gr.HTML(elem_id="cmp-board", apply_default_css=False)
                 with gr.Tab("The split", id="split"):
-                    _, split_filling = build_split_view(services, frame)
+                    split, split_filling = build_split_view(services, frame)
+                with gr.Tab("Flips", id="flips"):
+                    flips, flips_filling = build_flips_view(services, frame, split)
         register_endpoints(services)
 
     chosen = [empty, body, frame.run, frame.left, frame.right]
     scores = {"fn": partial(on_scores, services), "inputs": frame.sides(), "outputs": board, **ACT}
-    tab.select(
+    opened = tab.select(
         partial(on_open, services), inputs=[frame.run, frame.left, frame.right], outputs=chosen, **ACT
-    ).then(**scores).then(**split_filling)
-    frame.run.input(partial(on_run, services), inputs=frame.run, outputs=chosen, **ACT).then(**scores).then(
-        **split_filling
     )
-    gr.on([frame.left.input, frame.right.input], **scores).then(**split_filling)
+    _chain(opened, scores, split_filling, flips_filling)
+    chosen_run = frame.run.input(partial(on_run, services), inputs=frame.run, outputs=chosen, **ACT)
+    _chain(chosen_run, scores, answering, split_filling, flips_filling)
+    chosen_side = gr.on([frame.left.input, frame.right.input], **scores)
+    _chain(chosen_side, answering, split_filling, flips_filling)
+    split.change(**flips_filling)
+
+    def open_pair(left: Any, right: Any, split: Any, event: gr.EventData) -> list[Any]:
+        return on_open_pair(services, left, right, split, selected_id(event))
+
+    opened_pair = flips.select(
+        open_pair, inputs=[*frame.sides(), split], outputs=[views, *pair_view.picked()], **ACT
+    )
+    _chain(opened_pair, answering)
     preview.click(partial(on_preview, services), outputs=preview_message, **ACT).success(
         None, js=GO_TO_TRAIN, api_visibility="private"
     )
+
+
+def _chain(event: Any, *fillings: dict[str, Any]) -> None:
+    """Fill one view after the other."""
+    for filling in fillings:
+        event = event.then(**filling)
+
+
+def on_open_pair(services: Services, left: Any, right: Any, split: Any, row: object) -> list[Any]:
+    """Show a pair that was clicked in a table in the one-pair view."""
+    return [gr.Tabs(selected="pair"), *take_pair(services, left, right, split, row)]
 
 
 def on_open(services: Services, run_id: Any, left: Any, right: Any) -> list[Any]:

@@ -39,5 +39,8 @@ def build_table(elem_id: str) -> gr.HTML:
 
 
 def selected_id(event: gr.EventData) -> object:
-    """Return the ``id`` of a ``select`` event, as the browser sent it: not to be trusted."""
+    """Return the ``id`` of a ``select`` event, as the browser sent it: not to be trusted.
+
+    A handler that takes an event is a plain function: Gradio gives none to a ``functools.partial``.
+    """
     return getattr(event, "id", None)
