@@ -29,9 +29,11 @@ def build_app(services: Services) -> gr.Blocks:
         delete_cache=(3600, 24 * 3600),
     ) as demo:
         header = gr.HTML(render_header(LOADING_LINE), elem_id="masthead", apply_default_css=False)
+        # Outside the tabs: a tab that is not open has no widgets yet that could know what the browser kept.
+        run_id = gr.BrowserState("", storage_key="mrpc-lab-run", secret="mrpc-lab")
         with gr.Tabs(elem_id="tabs"):
             build_tokenize_tab(services)
-            build_train_tab(services, demo)
+            build_train_tab(services, demo, run_id)
             build_compare_tab(services)
         demo.load(
             partial(on_load_header, services),

@@ -48,8 +48,14 @@ element.addEventListener('click', (event) => {
 CLICK_DOWNLOAD_JS = "() => document.querySelector('#run-download')?.click()"
 
 
-def build_train_tab(services: Services, demo: gr.Blocks) -> None:
-    """Build the tab inside the page that is being built."""
+def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState) -> None:
+    """Build the tab inside the page that is being built.
+
+    Args:
+        services: what the handlers call.
+        demo: the page, whose opening fills the tab.
+        run_id: keeps in the browser which run is looked at.
+    """
     board = RunBoard(services)
     with gr.Tab("Train", id="train"):
         with gr.Row(elem_id="train-columns", equal_height=False):
@@ -60,7 +66,7 @@ def build_train_tab(services: Services, demo: gr.Blocks) -> None:
                 start = gr.Button(START_LABEL, variant="primary", elem_id="train-start")
                 start_message = gr.HTML(elem_id="train-message", apply_default_css=False)
             with gr.Column(scale=1, min_width=320, elem_id="train-run"):
-                view, buttons = build_view()
+                view, buttons = build_view(run_id)
         gr.HTML("<h2>Runs</h2>", elem_classes="section-head", apply_default_css=False)
         runs = gr.HTML(render_runs([], ""), elem_id="runs", js_on_load=SELECT_JS, apply_default_css=False)
         listed = gr.Textbox(visible=False)

@@ -72,9 +72,8 @@ class StopButtons:
     download: gr.DownloadButton
 
 
-def build_view() -> tuple[View, StopButtons]:
+def build_view(run_id: gr.BrowserState) -> tuple[View, StopButtons]:
     """Build the widgets, empty."""
-    run_id = gr.BrowserState("", storage_key="mrpc-lab-run", secret="mrpc-lab")
     seen = gr.Textbox(visible=False)
     status = gr.HTML(NO_RUN, elem_id="run-status", apply_default_css=False)
     with gr.Row(elem_id="run-actions"):
