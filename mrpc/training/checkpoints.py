@@ -57,8 +57,8 @@ def write(directory: Path, step: int, model: nn.Module, state: dict[str, Any]) -
     unfinished.mkdir()
     try:
         num_bytes = _write_files(unfinished, step, model, state)
-    except OSError:
-        shutil.rmtree(unfinished, ignore_errors=True)  # a full disk needs the room
+    except BaseException:  # whatever it is, it goes on; a full disk needs the room
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise
     final = directory / f"step-{step:08d}"
     if final.exists():  # a repeated step of a resumed run: the same content
