@@ -62,22 +62,47 @@
     if (chips[next]) step(chips[next]);
   });
 
-  // Copy buttons
-  document.addEventListener('click', async (event) => {
-    const button = event.target.closest?.('[data-tk-copy]');
-    if (!button) return;
-    const code = button.parentElement.querySelector('code');
-    let copied = true;
+  // What is shown stands in the address, so that a link opens the same. What is as usual is left out, and so
+  // is a text too long for a link.
+  const MAX_VALUE = 2000;
+  const same = (one, other) => String(one ?? '') === String(other ?? '');
+  window.mrpcTokenize = {
+    remember(keys, usual, values) {
+      const address = new URL(location.href);
+      keys.forEach((key, number) => {
+        const value = String(values[number] ?? '');
+        if (same(values[number], usual[number]) || value.length > MAX_VALUE) address.searchParams.delete(key);
+        else address.searchParams.set(key, value);
+      });
+      if (address.href !== location.href) history.replaceState(history.state, '', address);
+    },
+  };
+
+  async function copy(text) {
     try {
-      await navigator.clipboard.writeText(code.textContent);
-    } catch {
-      const range = document.createRange();
-      range.selectNodeContents(code);
-      getSelection().removeAllRanges();
-      getSelection().addRange(range);
-      copied = document.execCommand('copy');
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch { // no permission, or a page that was not loaded over https
+      const area = document.body.appendChild(document.createElement('textarea'));
+      area.value = text;
+      area.select();
+      const copied = document.execCommand('copy');
+      area.remove();
+      return copied;
     }
-    button.textContent = copied ? 'Copied' : 'Press Ctrl-C';
-    setTimeout(() => { button.textContent = 'Copy'; }, 1500);
+  }
+  function say(button, text) {
+    button.dataset.usual ??= button.textContent;
+    button.textContent = text;
+    setTimeout(() => { button.textContent = button.dataset.usual; }, 1500);
+  }
+  document.addEventListener('click', async (event) => {
+    const button = event.target.closest?.('[data-tk-copy], [data-tk-link]');
+    if (!button) return;
+    const isLink = 'tkLink' in button.dataset;
+    const text = isLink ? location.href : button.parentElement.querySelector('code').textContent;
+    const copied = await copy(text);
+    button.focus();
+    say(button, copied ? 'Copied' : 'Not allowed');
   });
 })();

@@ -200,7 +200,7 @@ def token_rows(tokenizer: PreTrainedTokenizerBase, encoded: BatchEncoding, index
                 position=position,
                 token=encoding.tokens[position],
                 id=token_id,
-                token_type_id=None if type_ids is None else type_ids[position],
+                token_type_id=None if type_ids is None else int(type_ids[position]),
                 attention_mask=encoding.attention_mask[position],
                 sequence_id=sequence_id,
                 start=start,

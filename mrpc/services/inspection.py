@@ -6,6 +6,7 @@ Rows of the data are found by :mod:`mrpc.services.explorer`, batches built by :m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from mrpc.core.tokenization import (
     pad_pair,
     token_rows,
 )
-from mrpc.errors import InputError
+from mrpc.errors import InputError, UnavailableError
 from mrpc.services.limits import check_whole
 from mrpc.services.tokenizers import LoadedTokenizer, Tokenizers
 
@@ -84,6 +85,21 @@ class PairInspection:
             "sequence_ids": [row.sequence_id for row in self.rows],
             "num_truncated": self.num_truncated,
         }
+
+
+@dataclass(frozen=True)
+class ComparedCheckpoint:
+    """One of several checkpoints that look at the same pair.
+
+    Attributes:
+        checkpoint: its name.
+        inspection: what its tokenizer makes of the pair; None when it cannot be had now.
+        reason: why it cannot, in words; else "".
+    """
+
+    checkpoint: str
+    inspection: PairInspection | None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,20 +189,31 @@ class Inspection:
 
     def compare_checkpoints(
         self, sentence1: object, sentence2: object, checkpoints: Sequence[str]
-    ) -> list[PairInspection]:
+    ) -> list[ComparedCheckpoint]:
         """Encode one pair with several tokenizers.
+
+        Returns:
+            One entry a checkpoint, in their order; why there is none for those that cannot be had now.
 
         Raises:
             InputError: something given cannot be used, or there are more than :data:`MAX_COMPARED`.
-            UnavailableError: a tokenizer cannot be had now.
         """
         if not isinstance(checkpoints, list | tuple) or not 1 <= len(checkpoints) <= MAX_COMPARED:
             raise InputError(f"Choose one to {MAX_COMPARED} checkpoints.")
         pair = _check_pair(sentence1, sentence2)
-        return [
-            _inspect(self.tokenizers.get(name), pair, MAX_LENGTH, "longest_first", pad_to_max=False)
-            for name in dict.fromkeys(checkpoints)
-        ]
+
+        def inspect(name: str) -> ComparedCheckpoint:
+            try:
+                loaded = self.tokenizers.get(name)
+            except UnavailableError as error:
+                return ComparedCheckpoint(name, None, str(error))
+            return ComparedCheckpoint(
+                name, _inspect(loaded, pair, MAX_LENGTH, "longest_first", pad_to_max=False)
+            )
+
+        names = list(dict.fromkeys(checkpoints))
+        with ThreadPoolExecutor(len(names)) as pool:  # each may wait for the Hub
+            return list(pool.map(inspect, names))
 
     def warm_up(self) -> None:
         """Load the default tokenizer and encode once, so that the first click need not wait."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -55,6 +56,7 @@ class ModelInputs:
     def __init__(self, read_data: Callable[[], LoadedData], tokenizers: Tokenizers) -> None:
         self._read_data = read_data
         self._tokenizers = tokenizers
+        self._lock = threading.Lock()  # one model in memory at a time
 
     def first_batch(
         self, split: object, checkpoint: str = "", batch_size: object = 8, seed: object = 42
@@ -84,9 +86,10 @@ class ModelInputs:
         batch = next(iter(loader))
 
         spec = loaded.spec
-        classifier = load_classifier(resolve_checkpoint(spec.name, spec.folder), whole_seed)
-        with torch.inference_mode():
-            output = classifier.model(**batch)
+        with self._lock:
+            classifier = load_classifier(resolve_checkpoint(spec.name, spec.folder), whole_seed)
+            with torch.inference_mode():
+                output = classifier.model(**batch)
         return ModelInput(
             rows=rows,
             columns_tokenized={name: str(kind) for name, kind in tokenized.features.items()},

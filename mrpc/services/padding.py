@@ -215,6 +215,14 @@ class Padding:
             ],
         )
 
+    def draw_rows(self, split: object, num: int) -> list[int]:
+        """Draw some rows at random, in their order; fewer where the split is smaller.
+
+        Raises:
+            InputError: there is no such split.
+        """
+        return sorted(np.random.default_rng().permutation(len(self._split(split)))[:num].tolist())
+
     def lengths(self, split: object, checkpoint: str = "") -> np.ndarray:
         """Return the tokens of each row, at most :data:`MAX_REPORT_ROWS` of them; computed once.
 

@@ -48,13 +48,6 @@ class LoadedTokenizer:
         """Whether the model looks at token types."""
         return "token_type_ids" in self.tokenizer.model_input_names
 
-    @property
-    def hub_name(self) -> str:
-        """What a plain script gives to ``from_pretrained``: the repository, or the folder."""
-        if self.spec.name == DEFAULT_CHECKPOINT:
-            return "sentence-transformers/all-MiniLM-L6-v2"
-        return self.spec.repo_id or str(self.checkpoint.dir)
-
 
 class Tokenizers:
     """Loads tokenizers by the name of their checkpoint. May be used from many threads."""
@@ -71,6 +64,17 @@ class Tokenizers:
         """Return every checkpoint that may be asked for, the default first."""
         return list(self._specs.values())
 
+    def hub_name(self, name: str = "") -> str:
+        """Return what a plain script gives to ``from_pretrained``: a repository, or a folder.
+
+        Raises:
+            ConfigError: there is no checkpoint of this name.
+        """
+        spec = self._spec(name)
+        if spec.name == DEFAULT_CHECKPOINT:
+            return "sentence-transformers/all-MiniLM-L6-v2"
+        return spec.repo_id or str(spec.folder)
+
     def get(self, name: str = "") -> LoadedTokenizer:
         """Return a tokenizer, loaded at the first call for it.
 
@@ -81,11 +85,7 @@ class Tokenizers:
             ConfigError: there is no checkpoint of this name.
             UnavailableError: its files cannot be had now; the next call tries again.
         """
-        spec = self._specs.get(name or DEFAULT_CHECKPOINT) if isinstance(name, str) else None
-        if spec is None:
-            raise ConfigError(
-                f"checkpoint is {str(name)[:100]!r}; it must be one of {', '.join(self._specs)}."
-            )
+        spec = self._spec(name)
         with self._lock:
             loaded = self._loaded.get(spec.name)
             if loaded is not None:
@@ -97,6 +97,14 @@ class Tokenizers:
             while len(self._loaded) > MAX_LOADED:
                 self._loaded.popitem(last=False)
         return loaded
+
+    def _spec(self, name: str) -> CheckpointSpec:
+        spec = self._specs.get(name or DEFAULT_CHECKPOINT) if isinstance(name, str) else None
+        if spec is None:
+            raise ConfigError(
+                f"checkpoint is {str(name)[:100]!r}; it must be one of {', '.join(self._specs)}."
+            )
+        return spec
 
 
 def _load(spec: CheckpointSpec) -> LoadedTokenizer:

@@ -11,7 +11,7 @@ import torch
 
 from mrpc.core.data import check_pair
 from mrpc.core.models import load_classifier, resolve_checkpoint
-from mrpc.core.tokenization import tokenizer_lock
+from mrpc.core.tokenization import TokenRow, token_rows, tokenizer_lock
 from mrpc.services.limits import check_number, check_whole
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class TrainingStep:
     """What one step did.
 
     Attributes:
-        tokens: of each sentence, padding included.
+        rows: the tokens of each sentence, padding included.
         shapes: shape of each tensor of the batch.
         loss_before: mean cross-entropy, in nats.
         loss_after: of the same batch after the step.
@@ -55,7 +55,7 @@ class TrainingStep:
         encoder: how far everything else moved.
     """
 
-    tokens: list[list[str]]
+    rows: list[list[TokenRow]]
     shapes: dict[str, tuple[int, ...]]
     loss_before: float
     loss_after: float
@@ -114,7 +114,7 @@ class TrainingSteps:
                 again = model(**batch)
         head = [name for name in before if name in set(new_parameters)]
         return TrainingStep(
-            tokens=[list(loaded.tokenizer.convert_ids_to_tokens(ids)) for ids in batch["input_ids"].tolist()],
+            rows=[token_rows(loaded.tokenizer, batch, index) for index in (0, 1)],
             shapes={key: tuple(tensor.shape) for key, tensor in batch.items()},
             loss_before=output.loss.item(),
             loss_after=again.loss.item(),

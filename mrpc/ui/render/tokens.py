@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import html
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mrpc.core.tokenization import TokenRow
-    from mrpc.services.inspection import PairInspection
+    from mrpc.services.inspection import ComparedCheckpoint, PairInspection, SeparateAndJoined
 
 MAX_CUT_CHIPS = 200
 
@@ -82,15 +83,34 @@ def render_sentences(inspection: PairInspection) -> str:
     return "".join(parts)
 
 
-def render_chips(rows: Sequence[TokenRow], label: str, show_ids: bool = True) -> str:
-    """Draw tokens as chips, one of them a stop of the Tab key; the arrow keys go on from there."""
-    chips = [
-        f'<span class="tk-chip {chip_classes(row)}" role="option" aria-selected="false"'
-        f' data-i="{row.position}" tabindex="{0 if place == 0 else -1}"'
-        f' aria-label="{html.escape(describe_token(row))}">'
-        f"<bdi>{html.escape(row.token)}</bdi>{f'<small>{row.id}</small>' if show_ids else ''}</span>"
-        for place, row in enumerate(rows)
-    ]
+def render_chips(
+    rows: Sequence[TokenRow],
+    label: str,
+    show_ids: bool = True,
+    show_types: bool = False,
+    odd: Collection[int] = (),
+) -> str:
+    """Draw tokens as chips, one of them a stop of the Tab key; the arrow keys go on from there.
+
+    Args:
+        rows: the tokens.
+        label: names the list for who cannot see it.
+        show_ids: write the id under each.
+        show_types: write the token type under each.
+        odd: places in ``rows`` that are ringed.
+    """
+    chips = []
+    for place, row in enumerate(rows):
+        small = f"<small>{row.id}</small>" if show_ids else ""
+        if show_types:
+            small += f"<small>{'–' if row.token_type_id is None else row.token_type_id}</small>"
+        is_odd = place in odd
+        said = describe_token(row) + (", differs" if is_odd else "")
+        chips.append(
+            f'<span class="tk-chip {chip_classes(row)}{" odd" if is_odd else ""}" role="option"'
+            f' aria-selected="false" data-i="{row.position}" tabindex="{0 if place == 0 else -1}"'
+            f' aria-label="{html.escape(said)}"><bdi>{html.escape(row.token)}</bdi>{small}</span>'
+        )
     return (
         f'<div class="tk-chips" role="listbox" aria-orientation="horizontal"'
         f' aria-label="{html.escape(label)}">{"".join(chips)}</div>'
@@ -151,7 +171,8 @@ def render_table(rows: Sequence[TokenRow]) -> str:
         )
     return (
         '<div class="tk-scroll" tabindex="0" role="region" aria-label="Table of the tokens">'
-        f'<table class="tk-table"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+        f'<table class="tk-table tk-tokens"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
@@ -213,3 +234,59 @@ def _sentence(row: TokenRow) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def render_one_or_two(both: SeparateAndJoined) -> str:
+    """Draw the sentences alone, their lists joined, and the pair, one under the other."""
+    first, second = both.alone
+    as_second = [row if row.sequence_id is None else replace(row, sequence_id=1) for row in second]
+    joined = [replace(row, position=place) for place, row in enumerate([*first, *as_second])]
+    odd, pair = both.differences, both.pair
+    types = (
+        "In the pair <code>token_type_ids</code> say which sentence a token belongs to; in the joined lists "
+        "they are all 0."
+        if pair.uses_token_type_ids
+        else "This model does not use <code>token_type_ids</code>: only the separators part the sentences."
+    )
+    return (
+        '<div class="tk-view"><div class="tk-columns">'
+        f"<div><h3>Sentence 1 alone</h3>{render_chips(first, 'Sentence 1 alone', True, True)}</div>"
+        f"<div><h3>Sentence 2 alone</h3>{render_chips(as_second, 'Sentence 2 alone', True, True)}</div></div>"
+        '<div class="tk-linked"><h3>Both lists joined: not a pair</h3>'
+        f"{render_chips(joined, 'Both lists joined', True, True, odd)}"
+        f'<p class="tk-note">{len(odd)} of {max(len(joined), len(pair.rows))} places differ from the pair '
+        "below "
+        f"(ringed): there is a second start token in the middle. {types}</p>"
+        f"<h3>Encoded as a pair</h3>{render_chips(pair.rows, 'Encoded as a pair', True, True)}"
+        '<p class="tk-note">Under each token its id and its token type. Pointing at a place marks the same '
+        "place "
+        "in both lists.</p></div></div>"
+    )
+
+
+def render_checkpoints(columns: Sequence[ComparedCheckpoint], labels: Mapping[str, str]) -> str:
+    """Draw one pair as several tokenizers see it, side by side.
+
+    Args:
+        columns: one a checkpoint.
+        labels: what people call them, by name.
+    """
+    cards = "".join(_render_checkpoint(column, labels.get(column.checkpoint, "")) for column in columns)
+    return f'<div class="tk-view tk-cards">{cards}</div>'
+
+
+def _render_checkpoint(column: ComparedCheckpoint, label: str) -> str:
+    name = label or column.checkpoint
+    heading = f"<h3>{html.escape(name)}</h3>"
+    seen = column.inspection
+    if seen is None:
+        away = f"<p><strong>Not available.</strong> {html.escape(column.reason)}</p>"
+        return f'<section class="tk-card away">{heading}{away}</section>'
+    keys = ", ".join(f"<code>{html.escape(key)}</code>" for key in seen.raw)
+    types = "" if seen.uses_token_type_ids else render_no_types()
+    return (
+        f'<section class="tk-card">{heading}<p class="tk-note">{_count(len(seen.rows), "token")}, '
+        f"vocabulary of {seen.vocab_size:,}. Returns {keys}.</p>"
+        f"{render_chips(seen.rows, f'Tokens of {name}')}{types}"
+        f'<p class="tk-note">Decoded: <bdi>{html.escape(seen.decoded)}</bdi></p></section>'
+    )

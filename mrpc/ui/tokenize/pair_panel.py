@@ -1,7 +1,8 @@
-"""The pair and the checkpoint that the first three views look at, and where the pair can be taken from."""
+"""The checkpoint that all views use, and the pair that the first three look at."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import gradio as gr
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.errors import MrpcError
 from mrpc.ui.errors import render_alert
+from mrpc.ui.tokenize.link import Linked, choice, text, whole
 from mrpc.ui.tokenize.view import LIVE, view_html
 
 if TYPE_CHECKING:
@@ -18,14 +20,15 @@ if TYPE_CHECKING:
 
 COURSE_SENTENCES = ("This is the first sentence.", "This is the second one.")
 SPLITS = ("train", "validation", "test")
+CHECKPOINT_KEY = "checkpoint"
 
 
 @dataclass(frozen=True)
 class PairPanel:
-    """The widgets above the first three views.
+    """The widgets above the views.
 
     Attributes:
-        group: all of them, to show and hide.
+        groups: those of the pair, to show and hide.
         sentence1: the first sentence.
         sentence2: the second.
         checkpoint: whose tokenizer.
@@ -34,7 +37,7 @@ class PairPanel:
         message: what the corpus says about the row, or why there is none.
     """
 
-    group: gr.Group
+    groups: Sequence[Any]
     sentence1: gr.Textbox
     sentence2: gr.Textbox
     checkpoint: gr.Dropdown
@@ -44,35 +47,50 @@ class PairPanel:
 
     @property
     def inputs(self) -> list[Any]:
-        """What the views look at."""
+        """What every view is given first."""
         return [self.sentence1, self.sentence2, self.checkpoint]
+
+    @property
+    def links(self) -> Sequence[Linked]:
+        """What of it stands in the page's address."""
+        return (
+            Linked("s1", self.sentence1, text(2_000)),
+            Linked("s2", self.sentence2, text(2_000)),
+            Linked(CHECKPOINT_KEY, self.checkpoint, text(100)),
+            Linked("split", self.split, choice(*SPLITS)),
+            Linked("row", self.row, whole(0, 10**9)),
+        )
 
 
 def build_pair_panel(services: Services) -> PairPanel:
     """Build the panel."""
-    with gr.Column(elem_classes="tk-panel") as group:
-        with gr.Row(elem_classes="tk-sentences"):
-            sentence1 = gr.Textbox(
-                COURSE_SENTENCES[0], label="Sentence 1", lines=2, max_lines=4, elem_id="tk-s1"
-            )
-            sentence2 = gr.Textbox(
-                COURSE_SENTENCES[1], label="Sentence 2", lines=2, max_lines=4, elem_id="tk-s2"
-            )
-        with gr.Row(elem_classes="tk-controls", equal_height=False):
-            checkpoint = gr.Dropdown(
-                [(DEFAULT_CHECKPOINT, DEFAULT_CHECKPOINT)],
-                value=DEFAULT_CHECKPOINT,
-                label="Checkpoint",
-                elem_id="tk-checkpoint",
-                filterable=False,
-            )
+    with gr.Row(elem_classes="tk-line"):
+        checkpoint = gr.Dropdown(
+            [(DEFAULT_CHECKPOINT, DEFAULT_CHECKPOINT)],  # the others are added when the page is open
+            value=DEFAULT_CHECKPOINT,
+            label="Checkpoint",
+            elem_id="tk-checkpoint",
+            filterable=False,
+            scale=0,
+            min_width=280,
+        )
+        with gr.Row(elem_classes="tk-line", scale=1) as from_data:
             split = gr.Dropdown(
-                list(SPLITS), value="train", label="Split", filterable=False, elem_id="tk-split"
+                list(SPLITS),
+                value="train",
+                label="A row of the data",
+                filterable=False,
+                elem_id="tk-split",
+                scale=0,
+                min_width=150,
             )
-            row = gr.Number(0, label="Row", precision=0, minimum=0, elem_id="tk-row")
-            take = gr.Button("Take this row", elem_id="tk-take", scale=0, min_width=140)
-        message = view_html(elem_id="tk-row-message")
-    panel = PairPanel(group, sentence1, sentence2, checkpoint, split, row, message)
+            row = gr.Number(0, label="Row", precision=0, minimum=0, elem_id="tk-row", scale=0, min_width=110)
+            take = gr.Button("Take this row", size="md", elem_id="tk-take", scale=0, min_width=140)
+            message = view_html(elem_id="tk-row-message")
+    with gr.Row(elem_classes="tk-sentences") as sentences:
+        sentence1 = gr.Textbox(COURSE_SENTENCES[0], label="Sentence 1", lines=2, max_lines=4, elem_id="tk-s1")
+        sentence2 = gr.Textbox(COURSE_SENTENCES[1], label="Sentence 2", lines=2, max_lines=4, elem_id="tk-s2")
+    panel = PairPanel((from_data, sentences), sentence1, sentence2, checkpoint, split, row, message)
     gr.on(
         [take.click, row.submit],
         partial(on_take_row, services),
@@ -80,6 +98,7 @@ def build_pair_panel(services: Services) -> PairPanel:
         outputs=[sentence1, sentence2, message],
         **LIVE,
     )
+    gr.on([sentence1.input, sentence2.input], lambda: "", outputs=message, **LIVE)
     return panel
 
 
@@ -89,5 +108,5 @@ def on_take_row(services: Services, split: Any, row: Any) -> tuple[Any, Any, str
         pair = services.explorer.row(split, row)
     except MrpcError as error:
         return gr.skip(), gr.skip(), render_alert(str(error))
-    said = f"Row {pair.number:,} of {split} is idx {pair.idx}, labelled {pair.label_name}."
+    said = f"Row {pair.number:,} of {split} is idx {pair.idx}: {pair.label_name.replace('_', ' ')}."
     return pair.sentence1, pair.sentence2, f'<p class="tk-note" role="status">{said}</p>'

@@ -10,8 +10,8 @@ import gradio as gr
 from mrpc.ui.render.code import render_code, render_raw
 from mrpc.ui.render.tokens import format_raw, render_inspection
 from mrpc.ui.tokenize import snippets
-from mrpc.ui.tokenize.pair_panel import PairPanel
-from mrpc.ui.tokenize.view import View, code_fold, intro, or_notice, view_html
+from mrpc.ui.tokenize.link import Linked, choice, flag, whole
+from mrpc.ui.tokenize.view import LOADING, View, code_fold, intro, or_notice, view_html
 
 if TYPE_CHECKING:
     from mrpc.services.container import Services
@@ -24,32 +24,37 @@ TRUNCATION_CHOICES = [
 ]
 
 
-def build_pair_view(services: Services, panel: PairPanel) -> View:
+def build_pair_view(services: Services) -> View:
     """Build the view."""
-    with gr.Tab("1 Pair", id="pair") as tab:
+    with gr.Column(elem_classes="tk-step") as column:
         intro(
             "A pair becomes one list of ids",
             "The tokenizer cuts both sentences into pieces of its vocabulary and joins them with special "
-            "tokens. Point at a piece to see where it came from.",
+            "tokens. Point at a piece, or walk with the arrow keys, to see where it came from.",
         )
         with gr.Row(elem_classes="tk-controls"):
             max_length = gr.Slider(
-                8, 512, 128, step=1, label="Max length", info="Longer pairs are cut to this many tokens."
+                8, 512, 128, step=1, label="Max length, in tokens", elem_id="tk-max-length"
             )
             truncation = gr.Radio(
-                TRUNCATION_CHOICES, value="longest_first", label="Truncation: what is cut first"
+                TRUNCATION_CHOICES, value="longest_first", label="Cut first", elem_id="tk-truncation"
             )
-            padding = gr.Checkbox(False, label="Pad to max length")
-        shown = view_html(elem_id="tk-pair")
+            padding = gr.Checkbox(False, label="Pad to max length", elem_id="tk-pad")
+        shown = view_html(elem_id="tk-pair", value=LOADING)
         with gr.Accordion("What the tokenizer returns", open=False, elem_classes="tk-fold"):
             raw = view_html(elem_id="tk-raw")
         code = code_fold()
     return View(
         "pair",
-        tab,
-        [*panel.inputs, max_length, truncation, padding],
+        column,
+        [max_length, truncation, padding],
         [shown, raw, code],
         partial(on_pair, services),
+        (
+            Linked("length", max_length, whole(8, 512)),
+            Linked("cut", truncation, choice(*(name for _, name in TRUNCATION_CHOICES))),
+            Linked("pad", padding, flag),
+        ),
     )
 
 
@@ -75,7 +80,7 @@ def on_pair(
             + "<h3><code>decode</code></h3>"
             + render_raw(inspection.decoded, "decoded text")
         )
-        hub_name = services.inspection.tokenizers.get(checkpoint).hub_name
+        hub_name = services.inspection.tokenizers.hub_name(checkpoint)
         code = snippets.inspect_pair(hub_name, sentence1, sentence2, int(max_length), truncation)
         return [render_inspection(inspection), raw, render_code(code)]
 

@@ -5,9 +5,10 @@ Each function returns code with the values of the view in it. Nothing of this pr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import dedent
 
-BERT = "google-bert/bert-base-uncased"
+LOAD_DATA = 'raw_datasets = load_dataset("nyu-mll/glue", "mrpc")'
 
 
 def inspect_pair(hub_name: str, sentence1: str, sentence2: str, max_length: int, truncation: str) -> str:
@@ -30,6 +31,209 @@ def inspect_pair(hub_name: str, sentence1: str, sentence2: str, max_length: int,
         print(tokenizer.decode(inputs["input_ids"]))
         """
     )
+
+
+def one_or_two(hub_name: str, sentence1: str, sentence2: str) -> str:
+    """Encode two sentences alone and as a pair."""
+    return _code(
+        f"""
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained({hub_name!r})
+        first = tokenizer({sentence1!r})
+        second = tokenizer({sentence2!r})
+        pair = tokenizer({sentence1!r}, {sentence2!r})
+
+        joined = first["input_ids"] + second["input_ids"]
+        print(tokenizer.convert_ids_to_tokens(joined))  # a second start token in the middle
+        print(tokenizer.convert_ids_to_tokens(pair["input_ids"]))
+        print(pair.get("token_type_ids"))  # None where the model has no token types
+        """
+    )
+
+
+def compare_checkpoints(hub_names: Sequence[str], sentence1: str, sentence2: str) -> str:
+    """Encode one pair with several tokenizers."""
+    names = "".join(f"\n            {name!r}," for name in hub_names)
+    return _code(
+        f"""
+        from transformers import AutoTokenizer
+
+        for checkpoint in [{names}
+        ]:
+            tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+            inputs = tokenizer({sentence1!r}, {sentence2!r})
+            print(checkpoint, list(inputs), len(tokenizer), "entries")
+            print(inputs.tokens())
+            print(inputs.sequence_ids())  # works for every model, with token types or without
+        """
+    )
+
+
+def explore(split: str, query: str, label: str) -> str:
+    """Look at the data: splits, features, a row, a search."""
+    conditions = []
+    if query:
+        conditions.append(f'{query.lower()!r} in (row["sentence1"] + "\\n" + row["sentence2"]).lower()')
+    if label:
+        conditions.append(f'row["label"] == {int(label == "equivalent")}')
+    search = ""
+    if conditions:
+        search = f"""
+        found = rows.filter(lambda row: {" and ".join(conditions)})
+        print(len(found), found[:3])"""
+    return _code(
+        f"""
+        from datasets import load_dataset
+
+        {LOAD_DATA}
+        print(raw_datasets)
+
+        rows = raw_datasets[{split!r}]
+        print(rows.features)  # label is a ClassLabel: 0 is not_equivalent, 1 is equivalent
+        print(rows[14])
+        print(rows.features["label"].int2str(rows[14]["label"])){search}
+        """
+    )
+
+
+def tokenize_all(hub_name: str, split: str, num_rows: int) -> str:
+    """Tokenize a split in the ways of the course, with the time each takes."""
+    return _code(
+        f"""
+        import time
+
+        from datasets import load_dataset
+        from transformers import AutoTokenizer
+
+        {LOAD_DATA}
+        rows = raw_datasets[{split!r}].select(range({num_rows}))
+        tokenizer = AutoTokenizer.from_pretrained({hub_name!r})
+
+
+        def tokenize_function(example):
+            return tokenizer(example["sentence1"], example["sentence2"], truncation=True)
+
+
+        start = time.perf_counter()
+        tokenizer(list(rows["sentence1"]), list(rows["sentence2"]), truncation=True)  # all of it in memory
+        print("one call", time.perf_counter() - start)
+
+        for options in [{{}}, {{"batched": True}}, {{"batched": True, "num_proc": 2}}]:
+            start = time.perf_counter()
+            tokenized = rows.map(tokenize_function, load_from_cache_file=False, **options)
+            print(options, time.perf_counter() - start)
+        print(tokenized)
+        """
+    )
+
+
+def pad_batch(hub_name: str, split: str, rows: Sequence[int], pad_to: str, longest_of_split: int) -> str:
+    """Pad a few rows into one batch."""
+    options = {
+        "longest": "",
+        "multiple_of_8": ", pad_to_multiple_of=8",
+        "split": f', padding="max_length", max_length={longest_of_split}',
+        "128": ', padding="max_length", max_length=128',
+        "512": ', padding="max_length", max_length=512',
+    }[pad_to]
+    return _code(
+        f"""
+        from datasets import load_dataset
+        from transformers import AutoTokenizer, DataCollatorWithPadding
+
+        {LOAD_DATA}
+        tokenizer = AutoTokenizer.from_pretrained({hub_name!r})
+        data_collator = DataCollatorWithPadding(tokenizer{options})
+
+        rows = raw_datasets[{split!r}].select({list(rows)})
+        samples = rows.map(
+            lambda example: tokenizer(
+                example["sentence1"], example["sentence2"], truncation=True, max_length={_cut_at(pad_to)}
+            ),
+            batched=True,
+            remove_columns=["idx", "sentence1", "sentence2"],
+        )
+        print([len(ids) for ids in samples["input_ids"]])
+
+        batch = data_collator(samples[:])
+        print({{key: values.shape for key, values in batch.items()}})
+        """
+    )
+
+
+def model_input(hub_name: str, split: str, batch_size: int, seed: int) -> str:
+    """Prepare a split for the model and run the first batch of a training through it."""
+    return _code(
+        f"""
+        import torch
+        from datasets import load_dataset
+        from torch.utils.data import DataLoader
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
+
+        {LOAD_DATA}
+        tokenizer = AutoTokenizer.from_pretrained({hub_name!r})
+
+
+        def tokenize_function(example):
+            return tokenizer(example["sentence1"], example["sentence2"], truncation=True, max_length=128)
+
+
+        rows = raw_datasets[{split!r}]
+        permutation = torch.randperm(len(rows), generator=torch.Generator().manual_seed({seed}))
+        first_rows = rows.select(permutation[:{batch_size}].tolist())
+
+        tokenized = first_rows.map(tokenize_function, batched=True)
+        tokenized = tokenized.remove_columns(["sentence1", "sentence2", "idx"])
+        tokenized = tokenized.rename_column("label", "labels")
+        tokenized.set_format("torch")
+
+        loader = DataLoader(tokenized, batch_size={batch_size}, collate_fn=DataCollatorWithPadding(tokenizer))
+        batch = next(iter(loader))
+        print({{key: values.shape for key, values in batch.items()}})
+
+        torch.manual_seed({seed})  # decides the new head
+        model = AutoModelForSequenceClassification.from_pretrained({hub_name!r}, num_labels=2)
+        outputs = model(**batch)
+        print(outputs.loss, outputs.logits.shape)
+        """
+    )
+
+
+def training_step(hub_name: str, sentence1: str, sentence2: str, learning_rate: float, seed: int) -> str:
+    """Take one training step on two sentences, as the first cell of the course does."""
+    return _code(
+        f"""
+        import torch
+        from torch.optim import AdamW
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        checkpoint = {hub_name!r}
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+        torch.manual_seed({seed})  # decides the new head
+        model = AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=2)
+        sequences = [
+            {sentence1!r},
+            {sentence2!r},
+        ]
+        batch = tokenizer(sequences, padding=True, truncation=True, max_length=128, return_tensors="pt")
+        batch["labels"] = torch.tensor([1, 1])
+
+        optimizer = AdamW(model.parameters(), lr={learning_rate!r})
+        head_before = model.classifier.weight.detach().clone()
+        loss = model(**batch).loss
+        loss.backward()
+        optimizer.step()
+
+        with torch.inference_mode():
+            print(loss.item(), model(**batch).loss.item())
+        print((model.classifier.weight - head_before).norm().item())
+        """
+    )
+
+
+def _cut_at(pad_to: str) -> int:
+    return 128 if pad_to == "128" else 512
 
 
 def _code(text: str) -> str:

@@ -11,6 +11,7 @@ import gradio as gr
 
 from mrpc.errors import MrpcError
 from mrpc.ui.errors import render_alert
+from mrpc.ui.tokenize.link import Linked
 
 LIVE: dict[str, Any] = {
     "api_visibility": "private",
@@ -20,6 +21,18 @@ LIVE: dict[str, Any] = {
 }
 """How a quick event is bound: a view that follows what is typed."""
 
+SLOW: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "minimal",
+    "concurrency_limit": 2,
+    "trigger_mode": "once",
+}
+"""How an event is bound that runs a model."""
+
+
+LOADING = '<p class="tk-empty" role="status">Loading …</p>'
+"""What stands in a view until the server has drawn it: on a fresh start the libraries take some seconds."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -27,31 +40,31 @@ class View:
 
     Attributes:
         name: what an address calls it.
-        tab: its tab.
-        inputs: the widgets that it shows the effect of.
+        column: everything in it, to show and hide.
+        inputs: the widgets that it shows the effect of; drawn anew when one of them changes.
         outputs: what it draws.
-        render: values of ``inputs`` to values of ``outputs``.
+        render: values of the shared inputs and of ``inputs`` to values of ``outputs``.
+        links: what of it stands in the page's address.
+        on_demand: drawn by a button of its own, not when it is opened.
     """
 
     name: str
-    tab: gr.Tab
+    column: gr.Column
     inputs: Sequence[Any]
     outputs: Sequence[Any]
-    render: Callable[..., Any]
+    render: Callable[..., list[Any]]
+    links: Sequence[Linked] = ()
+    on_demand: bool = False
 
 
 def view_html(**options: Any) -> gr.HTML:
     """Make a place for HTML that the server draws, without the styles for running text."""
-    return gr.HTML(apply_default_css=False, js_on_load=None, **options)
+    return gr.HTML(**{"apply_default_css": False, "js_on_load": None, **options})
 
 
 def intro(title: str, text: str) -> gr.HTML:
-    """Say what a view is about, in a sentence or two."""
-    return gr.HTML(
-        f'<div class="tk-intro"><h2>{html.escape(title)}</h2><p>{text}</p></div>',
-        apply_default_css=False,
-        js_on_load=None,
-    )
+    """Say what a view is about, in a sentence or two of HTML."""
+    return view_html(value=f'<div class="tk-intro"><h2>{html.escape(title)}</h2><p>{text}</p></div>')
 
 
 def code_fold() -> gr.HTML:
