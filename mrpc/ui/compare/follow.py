@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
 
 from mrpc.errors import MrpcError
-from mrpc.services.comparison.progress import Progress, Work, follow
 from mrpc.ui.render.compare.sides import render_note, render_progress
+
+if TYPE_CHECKING:
+    from mrpc.services.comparison.progress import Work
 
 Result = TypeVar("Result")
 
@@ -24,6 +26,9 @@ def followed(
         num_outputs: how many outputs the handler has, the first included.
         render: from the result to the updates of all outputs but the first, which is emptied.
     """
+    # Brings scipy and scikit-learn along, which the page need not wait for.
+    from mrpc.services.comparison.progress import Progress, follow
+
     others = [gr.skip()] * (num_outputs - 1)
     try:
         for step in follow(work):
