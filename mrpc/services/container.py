@@ -68,11 +68,18 @@ _LOCKS_LOCK = threading.Lock()
 
 
 class Services:
-    """What the tabs call. One for a whole app; everything in it may be used from many threads."""
+    """What the tabs call. One for a whole app; everything in it may be used from many threads.
+
+    Attributes:
+        settings: of this process.
+        store: the runs.
+        page_is_up: set when the first page is drawn: from then on the heavy imports disturb nobody.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = RunStore(settings.runs_dir)
+        self.page_is_up = threading.Event()
 
     @built_once
     def data(self) -> LoadedData:

@@ -42,12 +42,13 @@ def build_app(services: Services) -> gr.Blocks:
             show_progress="hidden",
             concurrency_limit=None,
         )
-    demo.queue(api_open=False, default_concurrency_limit=8)
+    demo.api_open = False  # as demo.queue(api_open=False) does, which would build the whole server once more
     return demo
 
 
 def on_load_header(services: Services) -> str:
     """Say which data is in use once it is known."""
+    services.page_is_up.set()
     try:
         return render_header(f"Data: {services.data.reason}")
     except MrpcError as error:

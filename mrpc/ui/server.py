@@ -15,8 +15,8 @@ from mrpc.ui.hosts import host_guards
 from mrpc.ui.theme import build_theme, collect_css, collect_head, static_routes
 
 MAX_UPLOAD = "20mb"
-WARM_UP_DELAY_S = 1.0
-"""How long after the page is up the heavy imports begin, so that the first visit is not slowed by them."""
+FIRST_PAGE_TIMEOUT_S = 10.0
+"""The heavy imports begin when the first page is drawn, and after this long without one, in seconds."""
 
 
 def serve(services: Services) -> int:
@@ -51,15 +51,18 @@ def serve(services: Services) -> int:
             app_kwargs={"middleware": host_guards(settings), "routes": static_routes()},
         )
     print(describe_address(settings, demo.share_url), flush=True)
-    warm_up = threading.Timer(WARM_UP_DELAY_S, services.warm_up)
-    warm_up.daemon = True
-    warm_up.start()
+    threading.Thread(target=_warm_up, args=[services], daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     ended.wait()
     print("\n" + describe_end(services), flush=True)
     demo.close(verbose=False)
     return 0
+
+
+def _warm_up(services: Services) -> None:
+    services.page_is_up.wait(FIRST_PAGE_TIMEOUT_S)
+    services.warm_up()
 
 
 def describe_address(settings: Settings, share_url: str | None) -> str:

@@ -24,7 +24,10 @@ from mrpc.ui.theme import collect_css, render_header
 from tests.ui.written_run import write_running
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
-HEAVY = ("torch", "datasets", "transformers", "plotly", "evaluate", "accelerate", "mrpc.training")
+HEAVY = (
+    *("torch", "datasets", "transformers", "evaluate", "accelerate"),
+    *("plotly", "scipy", "sklearn", "mrpc.training"),
+)
 
 
 class TestArguments:
