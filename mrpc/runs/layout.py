@@ -43,6 +43,8 @@ TRASH = ".trash"
 
 TRAINING_LOCK = "training.lock"
 
+TrackerName = Literal["tensorboard", "trackio", "wandb"]
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -80,6 +82,7 @@ class RunConfig(BaseModel):
         None, description="Folder of a local checkpoint named on the command line."
     )
     group: str | None = Field(None, description="Runs that differ in their seed alone share a group.")
+    log_with: TrackerName | None = Field(None, description="A tracker that gets the run's numbers as well.")
 
 
 class ProcessInfo(BaseModel):

@@ -31,6 +31,7 @@ from mrpc.runs.layout import (
     RunPaths,
     RunStatus,
     StopRequest,
+    TrackerName,
     read_model,
     write_model,
 )
@@ -148,7 +149,12 @@ class RunStore:
         self.runs_dir = runs_dir
 
     def create(
-        self, train: TrainConfig, data: DataRef, checkpoint_dir: Path | None = None, group: str | None = None
+        self,
+        train: TrainConfig,
+        data: DataRef,
+        checkpoint_dir: Path | None = None,
+        group: str | None = None,
+        log_with: TrackerName | None = None,
     ) -> Run:
         """Make a new run directory with its ``config.json``."""
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -160,6 +166,7 @@ class RunStore:
             data=data,
             checkpoint_dir=checkpoint_dir,
             group=group,
+            log_with=log_with,
         )
         paths = RunPaths(self.runs_dir / run_id)
         paths.run_dir.mkdir(parents=True)

@@ -26,17 +26,18 @@ import traceback
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mrpc import settings
 from mrpc.config import PRESETS, RESUMABLE_LOOPS, TrainConfig, allowed_range, build_config
 from mrpc.errors import BusyError, ConfigError, InputError, MrpcError, RunStateError, TrainingError
 from mrpc.runs.events import FailedEvent, StoppedEvent
-from mrpc.runs.layout import DataRef, write_model
+from mrpc.runs.layout import DataRef, TrackerName, write_model
 from mrpc.runs.process import describe_this_process
 from mrpc.runs.store import Run, RunState, RunStore, training_lock
 from mrpc.settings import LaunchedProcesses
 from mrpc.training.report import Reporter, SilentReporter, StopTraining, add_log_file
+from mrpc.training.trackers import Tracking, check_tracker
 from mrpc.training.watch import watch_signals
 
 EXIT_FINISHED = 0
@@ -89,15 +90,16 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
         values["checkpoint"] = f"local:{options.checkpoint_dir.resolve().name}"
     config = build_config({name: value for name, value in values.items() if value is not None})
     _check_loop(config, launched)
+    if options.log_with is not None:
+        check_tracker(options.log_with)
     with training_lock(options.runs_dir):
         from mrpc.core.checkpoints import resolve_checkpoint
         from mrpc.core.data import load_data
 
         resolve_checkpoint(config.checkpoint, options.checkpoint_dir)
         data = DataRef.model_validate(load_data(data_dir=options.data_dir))
-        run = RunStore(options.runs_dir).create(
-            config, data, options.checkpoint_dir and options.checkpoint_dir.resolve()
-        )
+        checkpoint_dir = options.checkpoint_dir and options.checkpoint_dir.resolve()
+        run = RunStore(options.runs_dir).create(config, data, checkpoint_dir, log_with=options.log_with)
         print(f"Run {run.run_id} in {run.paths.run_dir}", file=sys.stderr)
         add_log_file(run.paths.log)
         return _train(run, launched)
@@ -117,6 +119,9 @@ def _check_loop(config: TrainConfig, launched: LaunchedProcesses) -> None:
 def _train(run: Run, launched: LaunchedProcesses) -> int:
     """Run one attempt, under the lock, and record how it ended."""
     _check_loop(run.config.train, launched)
+    log_with = run.config.log_with
+    if log_with is not None:
+        check_tracker(log_with)
     before = run.read_process()
     if before is not None and run.state() is RunState.FINISHED:
         raise RunStateError(f"Run {run.run_id} has finished; there is nothing left to train.")
@@ -145,6 +150,8 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
     session: Any = None
     try:
         report = Reporter(run, attempt)
+        if log_with is not None:
+            report.listeners.append(Tracking(log_with, run))
         if launched.world_size > 1:
             heard = watch_signals(partial(_record_failure, ABANDONED, report), EXIT_FAILED)
         report.phase("importing libraries")
@@ -266,6 +273,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--data-dir", type=Path, default=settings.default_data_dir(), help="a folder with one file a split"
     )
     parser.add_argument("--checkpoint-dir", type=Path, help="a local checkpoint folder to start from")
+    parser.add_argument(
+        "--log-with",
+        choices=get_args(TrackerName),
+        help="a tracker that gets the numbers as well; it has to be installed",
+    )
     for name, field in TrainConfig.model_fields.items():
         choices = list(PRESETS) if name == "preset" else None
         parser.add_argument(
@@ -278,7 +290,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.runs_dir = options.runs_dir.resolve()
     if options.run_dir is not None:
         given = [name for name in TrainConfig.model_fields if getattr(options, name) is not None]
-        if given or options.checkpoint_dir:
+        if given or options.checkpoint_dir or options.log_with:
             parser.error(
                 "a run directory has its settings in its config.json; give either the directory or settings"
             )

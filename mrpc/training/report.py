@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -47,6 +48,7 @@ class Reporter:
         before = run.read_status()
         self.status = before.model_copy(update={"attempt": attempt, "outcome": None, "error": None})
         self.log = EventLog(run.paths.events, attempt)
+        self.listeners: list[Callable[[BaseEvent], None]] = []
         self._status_written_at = 0.0
         self._bar: tqdm[None] | None = None
         self._num_tokens, self._steps_s = 0, 0.0
@@ -54,6 +56,8 @@ class Reporter:
     def emit(self, event: BaseEvent) -> None:
         """Append an event and bring the status up to date with it."""
         self.log.append(event)
+        for listen in self.listeners:
+            listen(event)
         match event:
             case StepEvent():
                 if self._bar is not None:
@@ -103,6 +107,8 @@ class Reporter:
             self._bar.close()
         self.log.append(event)
         self.log.sync()
+        for listen in self.listeners:
+            listen(event)
         self._update(write=True, **status)
 
     def free_reserve(self) -> None:
