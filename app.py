@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import socket
 import sys
@@ -105,7 +106,9 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    # Gradio takes seconds to import: a mistake in the arguments is answered before.
+    # Gradio takes seconds to import: a mistake in the arguments is answered before. Collecting garbage
+    # meanwhile would take half a second and find nothing; serve() switches it on again.
+    gc.disable()
     from mrpc.services.container import Services
     from mrpc.ui.server import serve
 

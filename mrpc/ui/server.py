@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import signal
 import threading
@@ -50,6 +51,8 @@ def serve(services: Services) -> int:
             head=collect_head(),
             app_kwargs={"middleware": host_guards(settings), "routes": static_routes()},
         )
+    gc.freeze()  # what is here now stays: no need to look at it again at every collection
+    gc.enable()
     print(describe_address(settings, demo.share_url), flush=True)
     threading.Thread(target=_warm_up, args=[services], daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -62,6 +65,7 @@ def serve(services: Services) -> int:
 
 def _warm_up(services: Services) -> None:
     services.page_is_up.wait(FIRST_PAGE_TIMEOUT_S)
+    services.launcher.watch_queue()
     services.warm_up()
 
 
