@@ -18,12 +18,15 @@ import psutil
 
 import mrpc
 from mrpc.errors import BusyError, RunStateError
-from mrpc.runs.store import Run
-from mrpc.settings import training_environment
+from mrpc.runs.store import Run, RunStore
+from mrpc.settings import accelerate_config_file, training_environment
 
 PROJECT_DIR = Path(mrpc.__file__).resolve().parent.parent
 EXIT_BUSY = 75
 START_TIMEOUT_S = 5.0
+LAUNCHER_START_S = 30.0
+"""What ``accelerate launch`` may take beyond that: it imports torch before it starts anything, in seconds."""
+
 NICENESS = 10
 LOG_TAIL_BYTES = 2000
 
@@ -32,11 +35,11 @@ _children_lock = threading.Lock()
 
 
 def spawn(run: Run, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start ``python -m mrpc.training RUN_DIR`` niced, detached, with its output in the run's log."""
+    """Start the training process of a run niced, detached, with its output in the run's log."""
     reap()
     with run.paths.log.open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "mrpc.training", str(run.paths.run_dir), *arguments],
+            training_command(run, *arguments),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -51,6 +54,33 @@ def spawn(run: Run, *arguments: str) -> subprocess.Popen[bytes]:
     return child
 
 
+def training_command(run: Run, *arguments: str) -> list[str]:
+    """Return how the training process of a run is started.
+
+    ``accelerate launch`` starts it where ``accelerate config`` wrote a file, or where there are several GPUs.
+    """
+    module = ["-m", "mrpc.training", str(run.paths.run_dir), *arguments]
+    if run.config.train.loop != "accelerate" or arguments:
+        return [sys.executable, *module]
+    launch = [sys.executable, "-m", "accelerate.commands.launch"]
+    if accelerate_config_file() is not None:
+        return [*launch, *module]
+    num_gpus = count_gpus()
+    if num_gpus < 2:
+        return [sys.executable, *module]
+    machine = ["--multi_gpu", f"--num_processes={num_gpus}", "--num_machines=1"]
+    return [*launch, *machine, "--mixed_precision=no", "--dynamo_backend=no", *module]
+
+
+def count_gpus() -> int:
+    """Count the NVIDIA GPUs that a training may use; torch is imported only where there may be several."""
+    if len(list(Path("/dev").glob("nvidia[0-9]*"))) < 2:
+        return 1
+    import torch
+
+    return torch.cuda.device_count()
+
+
 def spawn_attempt(run: Run) -> None:
     """Start the next attempt at a run, and return once its process holds the lock.
 
@@ -61,13 +91,14 @@ def spawn_attempt(run: Run) -> None:
     before = run.read_process()
     attempt = before.attempt + 1 if before is not None else 1
     child = spawn(run)
-    deadline = time.monotonic() + START_TIMEOUT_S
+    is_launched = "accelerate.commands.launch" in training_command(run)
+    deadline = time.monotonic() + START_TIMEOUT_S + (LAUNCHER_START_S if is_launched else 0.0)
     while time.monotonic() < deadline:
         info = run.read_process()
         if info is not None and info.attempt == attempt:
             return
         code = child.poll()
-        if code == EXIT_BUSY:
+        if code == EXIT_BUSY or (code is not None and is_launched and _is_busy(run)):
             raise BusyError("A training is under way already in this runs folder.")
         if code is not None:
             raise RunStateError(
@@ -107,6 +138,11 @@ def signal_quietly(send: Callable[[], Any]) -> None:
         send()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return
+
+
+def _is_busy(run: Run) -> bool:
+    holder = RunStore(run.paths.run_dir.parent).holder()
+    return holder is not None and holder.run_id != run.run_id
 
 
 def _last_line(path: Path) -> str:
