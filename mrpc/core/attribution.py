@@ -18,7 +18,7 @@ import torch
 from captum.attr import IntegratedGradients
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mrpc.core.prediction import MODEL_INPUTS, evaluation_mode, predict_pairs
+from mrpc.core.prediction import MODEL_INPUTS, evaluation_mode
 from mrpc.core.tokenization import TokenRow, encode_pairs, token_rows
 from mrpc.core.wording import WORD
 
@@ -160,19 +160,6 @@ def integrated_gradients(
             if result.error < max_error or num_points >= MAX_POINTS:
                 return result
             num_points *= 2
-
-
-def leave_one_out(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    sentence1: str,
-    sentence2: str,
-    max_length: int = 128,
-) -> list[WordEffect]:
-    """Return what leaving out each word does to the probability of equivalent."""
-    found, first, second = shortened_pairs(sentence1, sentence2)
-    logits = predict_pairs(model, tokenizer, [sentence1, *first], [sentence2, *second], max_length=max_length)
-    return word_effects(found, logits[:, 1].astype(np.float64) - logits[:, 0])
 
 
 def shortened_pairs(sentence1: str, sentence2: str) -> tuple[list[tuple[int, str]], list[str], list[str]]:

@@ -4,6 +4,7 @@ import torch
 
 from mrpc.core import attribution as att
 from mrpc.core.models import load_classifier, load_tokenizer, resolve_checkpoint, weights_sha256
+from mrpc.core.prediction import predict_pairs
 
 SENTENCES = ("The mayor of Springfield closed two roads.", "Two roads were not closed by the mayor.")
 
@@ -103,7 +104,9 @@ def test_a_word_is_left_out_and_its_space_with_it(model, tokenizer):
     assert found == [(0, "One"), (0, "two"), (1, "Three"), (1, "four")]
     assert first == [", two.", "One,.", "One, two.", "One, two."]
     assert second == ["Three four.", "Three four.", "four.", "Three."]
-    effects = att.leave_one_out(model, tokenizer, *SENTENCES)
+    found, first, second = att.shortened_pairs(*SENTENCES)
+    logits = predict_pairs(model, tokenizer, [SENTENCES[0], *first], [SENTENCES[1], *second])
+    effects = att.word_effects(found, logits[:, 1].astype(float) - logits[:, 0])
     whole = margin(model, **tokenizer(*SENTENCES, return_tensors="pt"))
     less = margin(
         model, **tokenizer(SENTENCES[0], "Two roads were closed by the mayor.", return_tensors="pt")

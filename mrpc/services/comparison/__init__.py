@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from mrpc.core.data import LoadedData
+    from mrpc.services.comparison.explaining import Explanations
     from mrpc.services.comparison.flips import SplitPairs
     from mrpc.services.comparison.loaded import LoadedSides
 
@@ -87,6 +88,7 @@ class Comparison:
         self.baselines = Baselines(self.shelf, settings.runs_dir / DERIVED_DIR)
         self.answers = Answers(self.shelf, self.baselines, lambda: self.loaded)
         self._loaded: LoadedSides | None = None
+        self._explanations: Explanations | None = None
         self._splits: OrderedDict[tuple[str, ...], SplitComparison] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -99,6 +101,27 @@ class Comparison:
 
                 self._loaded = LoadedSides()
             return self._loaded
+
+    @property
+    def explanations(self) -> Explanations:
+        """What looks into answers; the first use imports torch and captum."""
+        loaded = self.loaded
+        with self._lock:
+            if self._explanations is None:
+                from mrpc.services.comparison.explaining import Explanations
+
+                self._explanations = Explanations(self.answers, self.shelf, loaded)
+            return self._explanations
+
+    def look_at(
+        self, left: str, right: str, sentence1: str, sentence2: str
+    ) -> tuple[Side, Side, SentencePair]:
+        """Return two sides and a pair that came from outside, checked.
+
+        Raises:
+            InputError: for a side or a sentence that cannot be used.
+        """
+        return *self.catalog.find_two(left, right), check_pair(sentence1, sentence2)
 
     def comparable_runs(self) -> list[Run]:
         """Return the runs with a base and a fine-tuned model, the newest first."""
@@ -119,8 +142,7 @@ class Comparison:
             UnavailableError: when a side's weights are not there.
             RunStateError: when base and fine-tuned are the same weights.
         """
-        sides = self.catalog.find_two(left, right)
-        pair = check_pair(sentence1, sentence2)
+        *sides, pair = self.look_at(left, right, sentence1, sentence2)
         answers = self._answer(sides[0], pair), self._answer(sides[1], pair)
         check_weights_differ(sides[0], answers[0].weights_sha256, sides[1], answers[1].weights_sha256)
         return answers

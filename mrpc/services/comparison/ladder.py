@@ -12,6 +12,7 @@ import numpy as np
 from mrpc.core.stored_predictions import PairPredictions
 from mrpc.services.comparison.progress import Report, ShouldStop, never, silent
 from mrpc.services.comparison.sides import Side
+from mrpc.services.comparison.vectors import read_vectors, write_vectors
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -146,13 +147,10 @@ class _VectorBook:
         dataset = data.dataset[split]
         sentences = [*dataset["sentence1"], *dataset["sentence2"]]
         path = self._derived_dir / f"vectors-{self._checkpoint.sha256[:16]}-{fingerprint}.npy"
-        vectors = _load_vectors(path, len(sentences))
+        vectors = read_vectors(path, len(sentences))
         if vectors is None:
             vectors = self._embed(sentences, f"Reading the sentences of {split}", report, should_stop)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(f".{path.name}.{threading.get_ident()}.npy")
-            np.save(beside, vectors)
-            beside.replace(path)
+            write_vectors(path, vectors)
         self._rows.update(zip(sentences, vectors, strict=True))
         self._splits.add(fingerprint)
 
@@ -176,14 +174,6 @@ class _VectorBook:
             on_progress=lambda num: report(what, num, len(sentences)),
             should_stop=should_stop,
         )
-
-
-def _load_vectors(path: Path, num: int) -> np.ndarray | None:
-    try:
-        vectors: np.ndarray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError):
-        return None
-    return vectors if vectors.ndim == 2 and len(vectors) == num else None
 
 
 def _as_predictions(margins: np.ndarray, dataset: Dataset) -> PairPredictions:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from mrpc.errors import MrpcError
+from mrpc.ui.compare.explain_view import build_explain_view
 from mrpc.ui.compare.frame import ACT, Frame
 from mrpc.ui.render.compare.sides import render_answers, render_note
 
@@ -63,8 +64,10 @@ def build_pair_view(services: Services, frame: Frame) -> tuple[PairView, dict[st
         take = gr.Button("Take this pair", elem_id="cmp-take", scale=0, min_width=130)
         another = gr.Button("Any other", elem_id="cmp-another", scale=0, min_width=110)
         compare = gr.Button("Compare", variant="primary", elem_id="cmp-compare", scale=0, min_width=130)
+        explain = gr.Button("Explain", elem_id="cmp-explain-button", scale=0, min_width=110)
     split = gr.Textbox("validation", visible=False)  # where the pair was taken from
     answers = gr.HTML(HINT, elem_id="cmp-answers")
+    build_explain_view(services, frame, [sentence1, sentence2], explain)
     view = PairView(sentence1, sentence2, row, split, answers)
 
     ask = partial(on_pair, services)

@@ -44,3 +44,8 @@ def selected_id(event: gr.EventData) -> object:
     A handler that takes an event is a plain function: Gradio gives none to a ``functools.partial``.
     """
     return getattr(event, "id", None)
+
+
+def quiet(text: str) -> str:
+    """Return an explanation in a smaller, greyer voice. The text is ours and may hold HTML."""
+    return f'<p class="cmp-quiet">{text}</p>'
