@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import shlex
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,8 +96,8 @@ class Catalog:
             raise InputError(f"At most {MAX_PROBES} pairs can be pinned; these are {len(pairs)}.")
         try:
             probes = [
-                Probe(probe_id=f"p{number}", sentence1=sentence1, sentence2=sentence2)
-                for number, (sentence1, sentence2) in enumerate(pairs, start=1)
+                Probe(probe_id=_probe_id(*pair), sentence1=pair[0], sentence2=pair[1])
+                for pair in dict.fromkeys(pairs)
             ]
         except ValidationError:
             raise InputError("A pinned sentence must have 1 to 2,000 characters.") from None
@@ -109,6 +111,19 @@ class Catalog:
     def disk_bytes(self) -> dict[str, int]:
         """Return the size of every run, in bytes."""
         return {run.run_id: folder_bytes(run.paths.run_dir) for run in self._store.list()}
+
+    def apply_retention(self, limit_bytes: int, run_ids: Iterable[str]) -> list[Deletion]:
+        """Move the runs of a plan to the trash, as far as it still stands; return those that went.
+
+        Args:
+            limit_bytes: the limit of the plan.
+            run_ids: the runs that a person saw in it; no other goes.
+        """
+        seen = set(run_ids)
+        plan = [deletion for deletion in self.plan_retention(limit_bytes) if deletion.run_id in seen]
+        for deletion in plan:
+            self.delete(deletion.run_id)
+        return plan
 
     def plan_retention(self, limit_bytes: int) -> list[Deletion]:
         """Tell which runs would have to go so that all together fit a limit: the oldest ended ones first."""
@@ -202,8 +217,21 @@ def events_csv(run: Run) -> str:
     writer = csv.DictWriter(output, columns)
     writer.writeheader()
     for row in rows:
-        writer.writerow({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in row.items()})
+        writer.writerow({name: _cell(value) for name, value in row.items()})
     return output.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Return what stands in the table: text that a spreadsheet would run as a formula gets a quote in front."""
+    if isinstance(value, list | dict):
+        return json.dumps(value)
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if is_formula else value
+
+
+def _probe_id(sentence1: Any, sentence2: Any) -> str:
+    """Name a pair by its words, so that its record goes on when others are pinned or let go."""
+    return "p" + hashlib.sha256(f"{sentence1}\0{sentence2}".encode()).hexdigest()[:12]
 
 
 def reproduce_command(run: Run) -> str:

@@ -18,14 +18,17 @@ from mrpc.settings import Settings
 if TYPE_CHECKING:
     from mrpc.core.checkpoints import Availability
     from mrpc.core.data import LoadedData
+    from mrpc.services.catalog import Catalog
     from mrpc.services.comparison import Comparison
     from mrpc.services.explorer import Explorer
+    from mrpc.services.export import CodeExport
     from mrpc.services.inspection import Inspection
     from mrpc.services.launcher import Launcher
     from mrpc.services.model_input import ModelInputs
     from mrpc.services.monitoring import Monitoring
     from mrpc.services.padding import Padding
     from mrpc.services.tokenization_speed import TokenizationSpeed
+    from mrpc.services.training_loops import TrainingLoops
     from mrpc.services.training_step import TrainingSteps
 
 Value = TypeVar("Value")
@@ -140,11 +143,32 @@ class Services:
         return Launcher(self.store, lambda: self.data, self.settings)
 
     @built_once
+    def catalog(self) -> Catalog:
+        """Names, notes, pinned pairs, deleting and the disk."""
+        from mrpc.services.catalog import Catalog
+
+        return Catalog(self.store)
+
+    @built_once
     def monitoring(self) -> Monitoring:
         """What runs are doing."""
         from mrpc.services.monitoring import Monitoring
 
         return Monitoring(self.store)
+
+    @built_once
+    def training_loops(self) -> TrainingLoops:
+        """The three loops as text, and the Trainer's settings."""
+        from mrpc.services.training_loops import TrainingLoops
+
+        return TrainingLoops(self.store)
+
+    @built_once
+    def code_export(self) -> CodeExport:
+        """The code of a run, to take home."""
+        from mrpc.services.export import CodeExport
+
+        return CodeExport(self.store)
 
     @built_once
     def comparison(self) -> Comparison:

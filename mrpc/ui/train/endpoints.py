@@ -20,6 +20,10 @@ def register_endpoints(services: Services) -> None:
         """Start a training and return its id. Keys are hyperparameters, laid over their preset."""
         return on_start_run(services, config)
 
+    def queue_run(config: dict[str, Any]) -> dict[str, Any]:
+        """Put a training behind those that wait and return its id. Keys as for start_run."""
+        return on_queue_run(services, config)
+
     def list_runs() -> dict[str, Any]:
         """List all runs, the newest first."""
         return on_list_runs(services)
@@ -36,16 +40,20 @@ def register_endpoints(services: Services) -> None:
         """Continue a run that was cut, stopped or failed, from its newest checkpoint."""
         return on_resume_run(services, run_id)
 
-    for endpoint in (start_run, list_runs, run_status, stop_run, resume_run):
+    for endpoint in (start_run, queue_run, list_runs, run_status, stop_run, resume_run):
         gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=None)
 
 
 def on_start_run(services: Services, config: Any) -> dict[str, Any]:
     """Start a training."""
     with shown_errors():
-        if not isinstance(config, dict):
-            raise InputError(f"config is {str(config)[:60]}; it must be an object of settings, such as {{}}.")
-        return {"run_id": services.launcher.start(config)}
+        return {"run_id": services.launcher.start(_settings(config))}
+
+
+def on_queue_run(services: Services, config: Any) -> dict[str, Any]:
+    """Put a training behind those that wait."""
+    with shown_errors():
+        return {"run_id": services.launcher.add_to_queue(_settings(config))}
 
 
 def on_list_runs(services: Services) -> dict[str, Any]:
@@ -73,3 +81,9 @@ def on_resume_run(services: Services, run_id: Any) -> dict[str, Any]:
     """Continue a run."""
     with shown_errors():
         return {"run_id": services.launcher.resume(run_id)}
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    if not isinstance(config, dict):
+        raise InputError(f"config is {str(config)[:60]}; it must be an object of settings, such as {{}}.")
+    return config

@@ -1,0 +1,62 @@
+"""Runs that wait for their turn, asked for as a script would."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from mrpc.runs.queue import RunQueue
+from tests.live_app import LiveApp, running_app
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+SHORT = {"preset": "course", "checkpoint": "local:tiny-bert", "num_epochs": 1, "learning_rate": 1e-3}
+
+
+def test_three_runs_train_one_after_another(live_app: LiveApp):
+    client = Client(live_app.url, verbose=False)
+    ids = [client.predict({**SHORT, "seed": s}, api_name="/queue_run")["run_id"] for s in (1, 2, 3)]
+    alive_together = 0
+    deadline = time.monotonic() + 300
+    states: dict[str, str] = {}
+    while set(states.values()) != {"finished"}:
+        assert time.monotonic() < deadline, states
+        states = {run_id: str(live_app.store.open(run_id).state()) for run_id in ids}
+        alive = [state for state in states.values() if state in {"starting", "running"}]
+        alive_together = max(alive_together, len(alive))
+        time.sleep(0.05)
+    assert alive_together <= 1
+    runs = [live_app.store.open(run_id) for run_id in ids]
+    processes = [run.read_process() for run in runs]
+    starts = [process.started_at for process in processes if process]
+    assert starts == sorted(starts)
+    assert RunQueue(live_app.runs_dir).read() == []
+    client.close()
+
+
+@pytest.mark.parametrize("config", [None, [1], {"seed": -1}, {"learning_rat": 1}])
+def test_bad_settings_do_not_queue(live_app: LiveApp, config):
+    client = Client(live_app.url, verbose=False)
+    num_before = len(live_app.store.list())
+    with pytest.raises(AppError, match=r"must be|Unknown setting"):
+        client.predict(config, api_name="/queue_run")
+    assert len(live_app.store.list()) == num_before
+    client.close()
+
+
+def test_the_queue_waits_for_an_app(tmp_path, tiny_data_dir, tiny_checkpoint_dir):
+    arguments = ("--data-dir", str(tiny_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir))
+    long = {**SHORT, "num_epochs": 50, "train_batch_size": 1}
+    with running_app(tmp_path, *arguments) as app:
+        client = Client(app.url, verbose=False)
+        running = client.predict(long, api_name="/start_run")["run_id"]
+        waiting = client.predict(SHORT, api_name="/queue_run")["run_id"]
+        client.close()
+        assert app.store.open(waiting).state() == "queued"
+        assert app.store.open(running).state() in {"starting", "running"}
+    assert app.store.open(waiting).state() == "queued"  # the app, and what it had started, are gone
+    with running_app(tmp_path, *arguments) as again:
+        again.wait_for_state(waiting, "finished")
