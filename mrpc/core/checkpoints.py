@@ -203,11 +203,17 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
     :mod:`mrpc.core.tokenization`.
     """
     tokenizer_class: Any
+    model_type = json.loads((checkpoint.dir / "config.json").read_bytes())["model_type"]
     # AutoTokenizer imports torch (a second); BERT's own class, which it would choose, does not.
-    if json.loads((checkpoint.dir / "config.json").read_bytes())["model_type"] == "bert":
+    if model_type == "bert":
         from transformers.models.bert import BertTokenizer
 
         tokenizer_class = BertTokenizer
+    elif model_type == "distilbert":
+        # AutoTokenizer chooses BERT's here too, and that returns token types, which this model does not have.
+        from transformers.models.distilbert import DistilBertTokenizer
+
+        tokenizer_class = DistilBertTokenizer
     else:
         from transformers import AutoTokenizer
 

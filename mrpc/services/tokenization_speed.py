@@ -147,7 +147,7 @@ class TokenizationSpeed:
         """
         dataset = find_split(self._read_data(), split)
         count = check_whole(num_rows, "rows", 0, len(dataset)) or len(dataset)
-        if not isinstance(ways, list | tuple) or not ways or not set(ways) <= set(WAYS):
+        if not isinstance(ways, list | tuple) or not ways or not all(way in WAYS for way in ways):
             raise InputError(f"Choose some of these ways: {', '.join(WAYS)}.")
         chosen = [way for way in WAYS if way in ways]
         checkpoint_dir = self._tokenizers.get(checkpoint).checkpoint.dir
@@ -158,7 +158,9 @@ class TokenizationSpeed:
                     "Another measurement is under way. Two at once would slow each other down; wait."
                 )
             self._current = job
-        thread = threading.Thread(target=self._run, args=(job, dataset, count, checkpoint_dir), daemon=True)
+        thread = threading.Thread(
+            target=self._run, args=(job, dataset, count, checkpoint_dir), name="measurement", daemon=True
+        )
         thread.start()
         try:
             while thread.is_alive():

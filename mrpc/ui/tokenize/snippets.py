@@ -5,6 +5,7 @@ Each function returns code with the values of the view in it. Nothing of this pr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from textwrap import dedent
 
@@ -17,11 +18,11 @@ def inspect_pair(hub_name: str, sentence1: str, sentence2: str, max_length: int,
         f"""
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained({hub_name!r})
+        tokenizer = AutoTokenizer.from_pretrained({_quoted(hub_name)})
         inputs = tokenizer(
-            {sentence1!r},
-            {sentence2!r},
-            truncation={truncation!r},
+            {_quoted(sentence1)},
+            {_quoted(sentence2)},
+            truncation={_quoted(truncation)},
             max_length={max_length},
         )
         print(inputs)
@@ -39,10 +40,10 @@ def one_or_two(hub_name: str, sentence1: str, sentence2: str) -> str:
         f"""
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained({hub_name!r})
-        first = tokenizer({sentence1!r})
-        second = tokenizer({sentence2!r})
-        pair = tokenizer({sentence1!r}, {sentence2!r})
+        tokenizer = AutoTokenizer.from_pretrained({_quoted(hub_name)})
+        first = tokenizer({_quoted(sentence1)})
+        second = tokenizer({_quoted(sentence2)})
+        pair = tokenizer({_quoted(sentence1)}, {_quoted(sentence2)})
 
         joined = first["input_ids"] + second["input_ids"]
         print(tokenizer.convert_ids_to_tokens(joined))  # a second start token in the middle
@@ -54,7 +55,7 @@ def one_or_two(hub_name: str, sentence1: str, sentence2: str) -> str:
 
 def compare_checkpoints(hub_names: Sequence[str], sentence1: str, sentence2: str) -> str:
     """Encode one pair with several tokenizers."""
-    names = "".join(f"\n            {name!r}," for name in hub_names)
+    names = "".join(f"\n            {_quoted(name)}," for name in hub_names)
     return _code(
         f"""
         from transformers import AutoTokenizer
@@ -62,7 +63,7 @@ def compare_checkpoints(hub_names: Sequence[str], sentence1: str, sentence2: str
         for checkpoint in [{names}
         ]:
             tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-            inputs = tokenizer({sentence1!r}, {sentence2!r})
+            inputs = tokenizer({_quoted(sentence1)}, {_quoted(sentence2)})
             print(checkpoint, list(inputs), len(tokenizer), "entries")
             print(inputs.tokens())
             print(inputs.sequence_ids())  # works for every model, with token types or without
@@ -74,13 +75,18 @@ def explore(split: str, query: str, label: str) -> str:
     """Look at the data: splits, features, a row, a search."""
     conditions = []
     if query:
-        conditions.append(f'{query.lower()!r} in (row["sentence1"] + "\\n" + row["sentence2"]).lower()')
+        conditions.append(
+            f'{_quoted(query.lower())} in (row["sentence1"] + "\\n" + row["sentence2"]).lower()'
+        )
     if label:
         conditions.append(f'row["label"] == {int(label == "equivalent")}')
     search = ""
     if conditions:
+        wanted = "\n            and ".join(conditions)
         search = f"""
-        found = rows.filter(lambda row: {" and ".join(conditions)})
+        found = rows.filter(
+            lambda row: {wanted}
+        )
         print(len(found), found[:3])"""
     return _code(
         f"""
@@ -89,7 +95,7 @@ def explore(split: str, query: str, label: str) -> str:
         {LOAD_DATA}
         print(raw_datasets)
 
-        rows = raw_datasets[{split!r}]
+        rows = raw_datasets[{_quoted(split)}]
         print(rows.features)  # label is a ClassLabel: 0 is not_equivalent, 1 is equivalent
         print(rows[14])
         print(rows.features["label"].int2str(rows[14]["label"])){search}
@@ -107,8 +113,8 @@ def tokenize_all(hub_name: str, split: str, num_rows: int) -> str:
         from transformers import AutoTokenizer
 
         {LOAD_DATA}
-        rows = raw_datasets[{split!r}].select(range({num_rows}))
-        tokenizer = AutoTokenizer.from_pretrained({hub_name!r})
+        rows = raw_datasets[{_quoted(split)}].select(range({num_rows}))
+        tokenizer = AutoTokenizer.from_pretrained({_quoted(hub_name)})
 
 
         def tokenize_function(example):
@@ -143,10 +149,10 @@ def pad_batch(hub_name: str, split: str, rows: Sequence[int], pad_to: str, longe
         from transformers import AutoTokenizer, DataCollatorWithPadding
 
         {LOAD_DATA}
-        tokenizer = AutoTokenizer.from_pretrained({hub_name!r})
+        tokenizer = AutoTokenizer.from_pretrained({_quoted(hub_name)})
         data_collator = DataCollatorWithPadding(tokenizer{options})
 
-        rows = raw_datasets[{split!r}].select({list(rows)})
+        rows = raw_datasets[{_quoted(split)}].select({list(rows)})
         samples = rows.map(
             lambda example: tokenizer(
                 example["sentence1"], example["sentence2"], truncation=True, max_length={_cut_at(pad_to)}
@@ -172,14 +178,14 @@ def model_input(hub_name: str, split: str, batch_size: int, seed: int) -> str:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
 
         {LOAD_DATA}
-        tokenizer = AutoTokenizer.from_pretrained({hub_name!r})
+        tokenizer = AutoTokenizer.from_pretrained({_quoted(hub_name)})
 
 
         def tokenize_function(example):
             return tokenizer(example["sentence1"], example["sentence2"], truncation=True, max_length=128)
 
 
-        rows = raw_datasets[{split!r}]
+        rows = raw_datasets[{_quoted(split)}]
         permutation = torch.randperm(len(rows), generator=torch.Generator().manual_seed({seed}))
         first_rows = rows.select(permutation[:{batch_size}].tolist())
 
@@ -193,7 +199,7 @@ def model_input(hub_name: str, split: str, batch_size: int, seed: int) -> str:
         print({{key: values.shape for key, values in batch.items()}})
 
         torch.manual_seed({seed})  # decides the new head
-        model = AutoModelForSequenceClassification.from_pretrained({hub_name!r}, num_labels=2)
+        model = AutoModelForSequenceClassification.from_pretrained({_quoted(hub_name)}, num_labels=2)
         outputs = model(**batch)
         print(outputs.loss, outputs.logits.shape)
         """
@@ -208,13 +214,13 @@ def training_step(hub_name: str, sentence1: str, sentence2: str, learning_rate: 
         from torch.optim import AdamW
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        checkpoint = {hub_name!r}
+        checkpoint = {_quoted(hub_name)}
         tokenizer = AutoTokenizer.from_pretrained(checkpoint)
         torch.manual_seed({seed})  # decides the new head
         model = AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=2)
         sequences = [
-            {sentence1!r},
-            {sentence2!r},
+            {_quoted(sentence1)},
+            {_quoted(sentence2)},
         ]
         batch = tokenizer(sequences, padding=True, truncation=True, max_length=128, return_tensors="pt")
         batch["labels"] = torch.tensor([1, 1])
@@ -230,6 +236,11 @@ def training_step(hub_name: str, sentence1: str, sentence2: str, learning_rate: 
         print((model.classifier.weight - head_before).norm().item())
         """
     )
+
+
+def _quoted(text: str) -> str:
+    """Write a text as Python does, in double quotes: JSON's escapes are Python's too."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _cut_at(pad_to: str) -> int:
