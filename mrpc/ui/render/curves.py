@@ -301,7 +301,7 @@ def _mark_events(layout: Figure, series: RunSeries) -> None:
         (event.step, f"{event.what} is {event.value} at step {event.step:,}", ALERT_COLOR)
         for event in first_of.values()
     ]
-    for step, text, color in marks:
+    for row, (step, text, color) in enumerate(marks):
         layout["shapes"].append(
             {
                 "type": "line",
@@ -316,7 +316,7 @@ def _mark_events(layout: Figure, series: RunSeries) -> None:
         layout["annotations"].append(
             {
                 "x": step,
-                "y": 1,
+                "y": 1 - 0.07 * (row % 6),  # beside each other they would overlap
                 "yref": "paper",
                 "text": html.escape(text),
                 "showarrow": False,

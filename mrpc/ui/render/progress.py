@@ -131,7 +131,8 @@ def _render_title(run: Run, state: RunState) -> str:
     facts += [f"{key} {value}" for key, value in changed_settings(train).items() if key not in shown]
     facts.append(f"started {render_time(run.config.created_at)}")
     line = " · ".join(html.escape(str(fact)) for fact in facts)
-    return f'<div class="run-title"><h2>{name}</h2>{render_state(state)}</div><p class="run-facts">{line}</p>'
+    pill = f'<span role="status">{render_state(state)}</span>'
+    return f'<div class="run-title"><h2>{name}</h2>{pill}</div><p class="run-facts">{line}</p>'
 
 
 def _render_progress(state: RunState, status: RunStatus, history: RunHistory) -> str:

@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from mrpc.runs.store import RunState
 from mrpc.ui.render.progress import render_state
 from mrpc.ui.render.text import render_duration, render_percent, render_time
 
@@ -39,7 +40,8 @@ def render_runs(summaries: Iterable[RunSummary], selected: str) -> str:
 def _render_row(summary: RunSummary, is_selected: bool) -> str:
     run_id = html.escape(summary.run_id, quote=True)
     name = html.escape(summary.name or summary.run_id)
-    step = f"{summary.step:,}" + (f" / {summary.num_steps:,}" if summary.num_steps else "")
+    is_full = summary.state is RunState.FINISHED or not summary.num_steps
+    step = "" if is_full else f"{summary.step / (summary.num_steps or 1):.0%}"
     pressed = "true" if is_selected else "false"
     cells = (
         f'{render_state(summary.state)}<small class="quiet">{step}</small>',

@@ -176,9 +176,8 @@ def _widget(name: str, value: Any) -> Field:
     }
     choices = get_args(field.annotation)
     if choices:
-        return gr.Dropdown(
-            choices=[(str(choice).replace("_", " and "), choice) for choice in choices], **common
-        )
+        named = [(str(choice).replace("_", " and "), choice) for choice in choices]
+        return gr.Dropdown(choices=named, filterable=False, elem_classes="field-wide", **common)
     if field.annotation is float:  # as text, so that 5e-5 reads as people write it
         return gr.Textbox(max_lines=1, **common)
     return gr.Number(**common)

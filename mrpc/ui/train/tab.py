@@ -11,6 +11,7 @@ import gradio as gr
 from mrpc.ui.render.runs import render_runs
 from mrpc.ui.train.board import RunBoard
 from mrpc.ui.train.endpoints import register_endpoints
+from mrpc.ui.train.export_view import build_export_view
 from mrpc.ui.train.form import build_form
 from mrpc.ui.train.handlers import (
     START_LABEL,
@@ -25,6 +26,7 @@ from mrpc.ui.train.handlers import (
     on_stop,
     on_tick,
 )
+from mrpc.ui.train.loops_view import build_loops_view
 from mrpc.ui.train.view import build_view
 
 if TYPE_CHECKING:
@@ -43,7 +45,9 @@ ACT: dict[str, Any] = {**POLL, "concurrency_limit": 8}
 SELECT_JS = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-run]');
-  if (button) trigger('select', {run_id: button.dataset.run});
+  if (!button) return;
+  trigger('select', {run_id: button.dataset.run});
+  document.querySelector('#train-run').scrollIntoView({behavior: 'smooth', block: 'start'});
 });"""
 CLICK_DOWNLOAD_JS = "() => document.querySelector('#run-download')?.click()"
 
@@ -67,10 +71,14 @@ def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState
                 start_message = gr.HTML(elem_id="train-message", apply_default_css=False)
             with gr.Column(scale=1, min_width=320, elem_id="train-run"):
                 view, buttons = build_view(run_id)
-        gr.HTML("<h2>Runs</h2>", elem_classes="section-head", apply_default_css=False)
-        runs = gr.HTML(render_runs([], ""), elem_id="runs", js_on_load=SELECT_JS, apply_default_css=False)
+                build_export_view(services, run_id)
+                gr.HTML("<h2>Runs</h2>", elem_classes="section-head", apply_default_css=False)
+                runs = gr.HTML(
+                    render_runs([], ""), elem_id="runs", js_on_load=SELECT_JS, apply_default_css=False
+                )
         listed = gr.Textbox(visible=False)
         list_timer = gr.Timer(LIST_TICK_S)
+        build_loops_view(services, run_id)
         register_endpoints(services)
 
     def select(event: gr.EventData) -> list[Any]:

@@ -16,7 +16,7 @@ def test_list_shows_what_runs_are_and_which_is_selected(tmp_path):
     assert f'data-run="{ended.run_id}" aria-pressed="true"' in shown
     assert "course, seed 7" in shown
     assert "84.0" in shown
-    assert "30 / 90" in shown
+    assert ">33%</small>" in shown
 
 
 def test_names_are_escaped(tmp_path):
