@@ -69,10 +69,9 @@ class CodeExport:
         config = self._store.open(run_id).config
         return write_notebook(config) if form == "notebook" else write_script(config, form)
 
-
-def file_name(form: str) -> str:
-    """Return what to call the file of a form."""
-    return "train.ipynb" if form == "notebook" else "train.py"
+    def file_name(self, form: str) -> str:
+        """Return what to call the file of a form."""
+        return "train.ipynb" if form == "notebook" else "train.py"
 
 
 def write_script(config: RunConfig, form: str) -> str:

@@ -1,0 +1,72 @@
+"""The code of the run that the page looks at, and the endpoint that gives it to scripts."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.errors import InputError
+from mrpc.ui.errors import render_alert, shown_errors
+from mrpc.ui.render.export import render_export
+
+if TYPE_CHECKING:
+    from mrpc.services.container import Services
+
+FORMS = [
+    ("Accelerate", "accelerate"),
+    ("Plain PyTorch", "pytorch"),
+    ("Trainer", "trainer"),
+    ("Notebook", "notebook"),
+]
+INTRO = (
+    "<p>What this run did, with plain libraries and nothing of this app: run it here, on another machine or "
+    "in a notebook. With the course preset it gives the run's own losses and scores.</p>"
+)
+NO_RUN = '<p class="quiet">Start or pick a run: its code will stand here.</p>'
+
+
+def build_export_view(services: Services, run_id: gr.BrowserState) -> None:
+    """Build the fold; it is filled when it is opened, and when another run or form is picked.
+
+    Args:
+        services: what the handlers call.
+        run_id: which run the page looks at.
+    """
+    with gr.Accordion("Get the code of this run", open=False, elem_id="export-fold") as fold:
+        gr.HTML(INTRO, apply_default_css=False)
+        form = gr.Radio(FORMS, value="accelerate", label="Form", elem_id="export-form")
+        code = gr.HTML(NO_RUN, elem_id="export-code", apply_default_css=False)
+    gr.on(
+        [fold.expand, form.change, run_id.change],
+        partial(on_show_code, services),
+        inputs=[run_id, form],
+        outputs=code,
+        api_visibility="private",
+        show_progress="hidden",
+        concurrency_limit=8,
+    )
+
+    def export_code(run_id: str, form: str) -> dict[str, Any]:
+        """Return the code of a run; form is accelerate, pytorch, trainer (train.py) or notebook (.ipynb)."""
+        return on_export_code(services, run_id, form)
+
+    gr.api(export_code, api_name="export_code", concurrency_limit=None)
+
+
+def on_show_code(services: Services, run_id: Any, form: Any) -> str:
+    """Show the code of a run."""
+    if not run_id:
+        return NO_RUN
+    try:
+        code = services.code_export.export_code(run_id, form)
+    except InputError as error:
+        return render_alert(str(error))
+    return render_export(code, form, services.code_export.file_name(form))
+
+
+def on_export_code(services: Services, run_id: Any, form: Any) -> dict[str, Any]:
+    """Return the code of a run."""
+    with shown_errors():
+        return {"code": services.code_export.export_code(run_id, form)}
