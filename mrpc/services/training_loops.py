@@ -122,7 +122,10 @@ def _side_by_side(one: list[str], other: list[str]) -> tuple[list[SourceLine], l
     """Line two texts up with each other; both results have the same number of lines."""
     blank = SourceLine("", "blank")
     left, right = [], []
-    for kind, start1, end1, start2, end2 in difflib.SequenceMatcher(None, one, other, False).get_opcodes():
+    # A line that only moved further in is no difference.
+    words1, words2 = [line.strip() for line in one], [line.strip() for line in other]
+    matcher = difflib.SequenceMatcher(None, words1, words2, autojunk=False)
+    for kind, start1, end1, start2, end2 in matcher.get_opcodes():
         if kind == "equal":
             left += [SourceLine(text) for text in one[start1:end1]]
             right += [SourceLine(text) for text in other[start2:end2]]

@@ -14,6 +14,7 @@ from mrpc.training.session import Batch, TrainingSession
 def train(session: TrainingSession) -> None:
     """Fine-tune the session's model to its last step."""
     config = session.config
+    max_grad_norm = config.max_grad_norm or float("inf")
     accelerator = Accelerator(
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         mixed_precision=session.mixed_precision,
@@ -35,9 +36,7 @@ def train(session: TrainingSession) -> None:
                 accelerator.backward(loss)
                 if not accelerator.sync_gradients:
                     continue
-                grad_norm = accelerator.clip_grad_norm_(
-                    model.parameters(), config.max_grad_norm or float("inf")
-                )
+                grad_norm = accelerator.clip_grad_norm_(model.parameters(), max_grad_norm)
                 session.require_finite_gradient(grad_norm)
                 learning_rate = scheduler.get_last_lr()[0]
                 optimizer.step()

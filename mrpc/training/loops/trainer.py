@@ -7,15 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import (
-    EvalPrediction,
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
 from mrpc.core.metrics import new_metric
@@ -44,7 +36,6 @@ def train(session: TrainingSession) -> None:
             eval_dataset=validation,
             processing_class=session.tokenizer,
             compute_metrics=compute_metrics,
-            callbacks=[SessionCallback(session)],
         )
         trainer.session = session
         for each in (bare, trainer):
@@ -91,6 +82,23 @@ class SessionTrainer(Trainer):
             self.session.on_batch(outputs.loss, outputs.logits, inputs)
         return (outputs.loss, outputs) if return_outputs else outputs.loss
 
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Record a step; Trainer logs evaluations and its summary here as well."""
+        super().log(logs, start_time)
+        if "learning_rate" in logs:
+            self.session.on_step(logs["learning_rate"], logs["grad_norm"])
+
+    def prediction_step(self, *args: Any, **kwargs: Any) -> Any:
+        """Predict a batch, and show that the process lives."""
+        self.session.on_progress()
+        return super().prediction_step(*args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Evaluate at the end of an epoch, and close it."""
+        metrics = super().evaluate(*args, **kwargs)
+        self.session.end_epoch()
+        return metrics
+
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         """Evaluate or predict validation, and record it."""
         self.session.begin_evaluation()
@@ -101,50 +109,18 @@ class SessionTrainer(Trainer):
         return output
 
 
-class SessionCallback(TrainerCallback):
-    """What happens between the steps."""
+class EpochBatches:
+    """Row numbers, batch by batch; each pass over them is the next epoch."""
 
     def __init__(self, session: TrainingSession) -> None:
         self.session = session
         self.epochs = session.epochs()
 
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Go on to the next epoch."""
-        next(self.epochs)
-
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Record a step; Trainer logs evaluations and its summary here as well."""
-        logs = kwargs["logs"]
-        if "learning_rate" in logs:
-            self.session.on_step(logs["learning_rate"], logs["grad_norm"])
-
-    def on_prediction_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Show that the process lives."""
-        self.session.on_progress()
-
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Close the epoch: it was evaluated at its end."""
-        self.session.end_epoch()
-
-
-class EpochBatches:
-    """Row numbers, batch by batch, of the epoch under way."""
-
-    def __init__(self, session: TrainingSession) -> None:
-        self.session = session
-
     def __len__(self) -> int:
         return self.session.batches_per_epoch
 
     def __iter__(self) -> Iterator[list[int]]:
+        next(self.epochs)
         rows = self.session.batches().batch_sampler
         assert rows is not None
         yield from rows
