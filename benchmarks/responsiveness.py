@@ -1,6 +1,5 @@
-"""How quickly the app is there, and how quickly it answers while a training uses every core.
+"""How quickly the app answers while a training uses every core, and what watching costs the training.
 
-    python benchmarks/responsiveness.py startup            app.py against an empty Gradio app, interleaved
     python benchmarks/responsiveness.py inspect DATA_DIR   /inspect_pair, idle and during a training
     python benchmarks/responsiveness.py pages DATA_DIR     50 pages that poll one run while it trains
 
@@ -12,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,49 +22,9 @@ from gradio_client import Client
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT_DIR))
 
-from tests.live_app import LiveApp, free_port, running_app  # noqa: E402
+from tests.live_app import LiveApp, running_app  # noqa: E402
 
-EMPTY_APP = """
-import sys
-import gradio as gr
-with gr.Blocks() as demo:
-    pass
-demo.launch(server_port=int(sys.argv[1]), quiet=True)
-"""
 PAIR = ("The company sold its bakeries to a rival.", "A rival bought the bakeries of the company.")
-
-
-def measure_startup(rounds: int) -> None:
-    """Time both apps from the command to the first answered page, in turn."""
-    seconds: dict[str, list[float]] = {"MRPC Lab": [], "empty": []}
-    with tempfile.TemporaryDirectory() as folder:
-        empty = Path(folder) / "empty.py"
-        empty.write_text(EMPTY_APP)
-        for _ in range(rounds + 1):
-            for name in seconds:
-                port = str(free_port())
-                lab = ["app.py", "--port", port, "--runs-dir", folder]
-                command = [sys.executable, *(lab if name == "MRPC Lab" else [str(empty), port])]
-                seconds[name].append(_time_to_page(command, int(port)))
-    for name, values in seconds.items():
-        _print(f"{name}: start to page, s", values[1:])  # the first warms the disk's cache
-    ratios = [lab / empty for lab, empty in zip(seconds["MRPC Lab"][1:], seconds["empty"][1:], strict=True)]
-    _print("ratio", ratios)
-
-
-def _time_to_page(command: list[str], port: int) -> float:
-    started_at = time.perf_counter()
-    process = subprocess.Popen(command, cwd=PROJECT_DIR, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while True:
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/", timeout=5).status_code == 200:
-                    return time.perf_counter() - started_at
-            except httpx.TransportError:
-                time.sleep(0.02)
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def measure_inspect(data_dir: Path, calls: int) -> None:
@@ -159,18 +117,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["startup", "inspect", "pages"])
-    parser.add_argument("data_dir", nargs="?", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("what", choices=["inspect", "pages"])
+    parser.add_argument("data_dir", type=Path)
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--pages", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=20.0)
     options = parser.parse_args()
-    if options.what == "startup":
-        measure_startup(options.rounds)
-    elif options.data_dir is None:
-        parser.error("name the folder of the corpus")
-    elif options.what == "inspect":
+    if options.what == "inspect":
         measure_inspect(options.data_dir, options.calls)
     else:
         measure_pages(options.data_dir, options.pages, options.seconds)
