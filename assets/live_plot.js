@@ -10,8 +10,9 @@
   const CONFIG = {
     displaylogo: false,
     responsive: true,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+    modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
   };
+  const MAX_CAPTION_WIDTH = 110; // characters a line of a picture
   let loading = null;
 
   function loadPlotly(url) {
@@ -41,12 +42,42 @@
     };
   }
 
+  // The picture of a plot says what it shows, on the paper of the page.
+  function downloadPicture(place, caption, Plotly) {
+    const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    const lines = caption.split("\n").flatMap((line) => wrap(line, MAX_CAPTION_WIDTH)).map(escaped);
+    const layout = structuredClone({ ...place.layout, width: undefined, height: undefined });
+    layout.margin = { ...layout.margin, b: 60 + 14 * lines.length };
+    layout.paper_bgcolor = getComputedStyle(document.body).backgroundColor;
+    layout.annotations = (layout.annotations ?? []).concat({
+      text: lines.join("<br>"),
+      showarrow: false,
+      align: "left",
+      font: { size: 10 },
+      ...{ xref: "paper", x: 0, xanchor: "left", yref: "paper", y: 0, yanchor: "top", yshift: -44 },
+    });
+    const filename = (caption.match(/Run ([\w-]+)/)?.[1] ?? "runs") + "-" + place.dataset.plot;
+    const size = { width: Math.max(720, place.offsetWidth), height: place.offsetHeight + 14 * lines.length + 20 };
+    return Plotly.downloadImage({ data: place.data, layout }, { format: "png", scale: 2, filename, ...size });
+  }
+
+  function wrap(text, width) {
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      if (lines.at(-1).length + word.length > width) lines.push("");
+      lines[lines.length - 1] += (lines.at(-1) && " ") + word;
+    }
+    return lines;
+  }
+
   window.mrpcLivePlots = (element, props, watch, plotlyUrl) => {
     let figures = props.value;
     const isVisible = (place) => place.offsetWidth > 0;
 
     async function draw() {
       if (!figures) return;
+      const caption = element.querySelector("[data-plot-caption]");
+      if (caption) caption.textContent = figures.caption ?? "";
       const places = [...element.querySelectorAll("[data-plot]")].filter(isVisible);
       if (!places.length) return;
       const Plotly = await loadPlotly(plotlyUrl);
@@ -54,7 +85,17 @@
         const figure = figures[place.dataset.plot];
         if (figure && place.drawn !== figure) {
           place.drawn = figure;
-          await Plotly.react(place, figure.data, themed(figure.layout, place), CONFIG);
+          await Plotly.react(place, figure.data, themed(figure.layout, place), {
+            ...CONFIG,
+            modeBarButtonsToAdd: [
+              {
+                name: "download",
+                title: "Download the picture",
+                icon: Plotly.Icons.camera,
+                click: () => downloadPicture(place, figures.caption ?? "", Plotly),
+              },
+            ],
+          });
         }
       }
     }

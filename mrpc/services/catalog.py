@@ -222,7 +222,7 @@ def events_csv(run: Run) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Return what stands in the table: text that a spreadsheet would run as a formula gets a quote in front."""
+    """Return what stands in the table; text that a spreadsheet would run as a formula gets a quote."""
     if isinstance(value, list | dict):
         return json.dumps(value)
     is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))

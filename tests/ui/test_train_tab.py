@@ -11,6 +11,7 @@ import pytest
 
 from mrpc.config import PRESETS, TrainConfig, build_config
 from mrpc.errors import BusyError, RunStateError
+from mrpc.runs.events import CheckpointEvent
 from mrpc.runs.layout import RunLabel, RunStatus, write_model
 from mrpc.runs.store import RunStore
 from mrpc.services.monitoring import Monitoring
@@ -49,6 +50,9 @@ class FakeLauncher:
 
     def stop(self, run_id: str, save: bool) -> None:
         self._note("stop", run_id, save)
+
+    def kill(self, run_id: str) -> None:
+        self._note("kill", run_id)
 
     def resume(self, run_id: str) -> str:
         self._note("resume", run_id)
@@ -259,7 +263,24 @@ class TestEnd:
         handlers.on_stop(services, board, save, run.run_id)
         assert services.launcher.calls == [("stop", run.run_id, save)]
 
-    @pytest.mark.parametrize("act", [handlers.on_resume, lambda s, b, r: handlers.on_stop(s, b, True, r)])
+    def test_end_now_is_offered_while_it_saves(self, services, board, tmp_path):
+        run = write_running(tmp_path, step=30)
+        write_events(run, [CheckpointEvent(step=20, num_bytes=1, duration_s=1)])
+        run.request_stop(save=True)
+        shown = named(handlers.on_open(board, run.run_id))
+        assert shown["end_now"]["visible"] is True
+        assert shown["end_now"]["value"] == "End now, lose 10 steps"
+        assert shown["stop"]["visible"] is False
+        handlers.on_end_now(services, board, run.run_id)
+        assert services.launcher.calls == [("kill", run.run_id)]
+
+    def test_what_cannot_go_on_is_not_offered_to(self, board, tmp_path):
+        run = write_ended(tmp_path, "stopped", loop="trainer")
+        assert named(handlers.on_open(board, run.run_id))["resume"]["visible"] is False
+
+    @pytest.mark.parametrize(
+        "act", [handlers.on_end_now, handlers.on_resume, lambda s, b, r: handlers.on_stop(s, b, True, r)]
+    )
     def test_refusals_are_shown(self, tmp_path, act):
         services = FakeServices(tmp_path, FakeLauncher(RunStateError("It is <i>over</i>.")))
         run = write_ended(tmp_path)

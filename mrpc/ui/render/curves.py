@@ -143,14 +143,14 @@ def loss_figure(series: RunSeries, run_id: str) -> Figure:
     if len(series.steps):
         raw = keep_extremes(series.steps, series.losses, MAX_RAW_POINTS)
         line = {"color": TRAINING_COLOR, "width": 1}
-        data.append(_line(*raw, name="training, each step", line=line, opacity=0.5, hoverinfo="skip"))
+        data.append(line_trace(*raw, name="training, each step", line=line, opacity=0.5, hoverinfo="skip"))
         span = smoothing_span(series.started)
         smoothed = keep_every(series.steps, smooth(series.losses, span), MAX_SMOOTH_POINTS)
         line = {"color": TRAINING_COLOR, "width": 2.2}
-        data.append(_line(*smoothed, name=f"training, over {span:.0f} steps", line=line))
+        data.append(line_trace(*smoothed, name=f"training, over {span:.0f} steps", line=line))
     if series.evaluations:
         data.append(
-            _line(
+            line_trace(
                 [evaluation.step for evaluation in series.evaluations],
                 [evaluation.loss for evaluation in series.evaluations],
                 name="validation",
@@ -160,7 +160,7 @@ def loss_figure(series: RunSeries, run_id: str) -> Figure:
                 cliponaxis=False,
             )
         )
-    layout = _layout(run_id, "optimizer step", "loss (nats)")
+    layout = plot_layout(run_id, "optimizer step", "loss (nats)")
     if not data:
         layout["yaxis"]["range"] = [0, 1]
     _fix_steps(layout, series)
@@ -174,7 +174,7 @@ def score_figure(series: RunSeries, run_id: str) -> Figure:
     accuracies = [100 * evaluation.accuracy for evaluation in series.evaluations]
     f1s = [100 * evaluation.f1 for evaluation in series.evaluations]
     data = [
-        _line(
+        line_trace(
             epochs,
             accuracies,
             name="accuracy",
@@ -182,7 +182,7 @@ def score_figure(series: RunSeries, run_id: str) -> Figure:
             line={"color": TRAINING_COLOR, "width": 2},
             marker={"symbol": "circle", "size": 9},
         ),
-        _line(
+        line_trace(
             epochs,
             f1s,
             name="F1",
@@ -191,7 +191,7 @@ def score_figure(series: RunSeries, run_id: str) -> Figure:
             marker={"symbol": "square", "size": 9},
         ),
     ]
-    layout = _layout(run_id, "epoch (0 is the untrained model)", "validation (%)")
+    layout = plot_layout(run_id, "epoch (0 is the untrained model)", "validation (%)")
     num_epochs = series.started.num_epochs if series.started else 1
     layout["xaxis"] |= {
         "range": [-0.2, num_epochs + 0.2],
@@ -207,7 +207,9 @@ def score_figure(series: RunSeries, run_id: str) -> Figure:
             baseline = {"color": color, "width": 1.2, "dash": "dot"}
             text = f"{name} of always answering the majority"
             data.append(
-                _line([-0.2, num_epochs + 0.2], [100 * score] * 2, name=text, line=baseline, showlegend=False)
+                line_trace(
+                    [-0.2, num_epochs + 0.2], [100 * score] * 2, name=text, line=baseline, showlegend=False
+                )
             )
             layout["annotations"].append(
                 {
@@ -232,8 +234,8 @@ def rate_figure(series: RunSeries, run_id: str) -> Figure:
     if len(series.steps):
         steps, rates = keep_extremes(series.steps, series.learning_rates, MAX_RATE_POINTS)
         line = {"color": NEUTRAL_COLOR, "width": 2}
-        data.append(_line(steps, rates, name="learning rate", line=line, showlegend=False))
-    layout = _layout(run_id, "optimizer step", "learning rate")
+        data.append(line_trace(steps, rates, name="learning rate", line=line, showlegend=False))
+    layout = plot_layout(run_id, "optimizer step", "learning rate")
     layout["yaxis"] |= {"rangemode": "tozero", "tickformat": ".1e"}
     if not data:
         layout["yaxis"] |= {"range": [0, 1], "showticklabels": False}
@@ -250,7 +252,7 @@ def run_figures(series: RunSeries, run_id: str) -> dict[str, Figure]:
     }
 
 
-def _line(x: Iterable[float], y: Iterable[float], name: str, **attributes: Any) -> Figure:
+def line_trace(x: Iterable[float], y: Iterable[float], name: str, **attributes: Any) -> Figure:
     """Return a scatter trace with short numbers; a value that is not finite leaves a gap."""
     return {
         "type": "scatter",
@@ -266,7 +268,7 @@ def _short(value: float) -> float | None:
     return float(f"{value:.4g}") if math.isfinite(value) else None
 
 
-def _layout(run_id: str, x_title: str, y_title: str) -> Figure:
+def plot_layout(run_id: str, x_title: str, y_title: str) -> Figure:
     """Return what all plots share. The browser adds the colour of text, which depends on the theme."""
     axis = {"gridcolor": GRID_COLOR, "zeroline": False, "automargin": True, "showline": False}
     return {
@@ -292,7 +294,7 @@ def _fix_steps(layout: Figure, series: RunSeries) -> None:
 def _mark_events(layout: Figure, series: RunSeries) -> None:
     """Mark where a run was cut, and where a number was not finite."""
     marks = [
-        (resumed, f"cut at {cut:,}, resumed from {resumed:,}", NEUTRAL_COLOR) for cut, resumed in series.cuts
+        (cut, f"cut at {cut:,}, resumed from {resumed:,}", NEUTRAL_COLOR) for cut, resumed in series.cuts
     ]
     first_of: dict[str, NonFiniteEvent] = {}
     for event in series.non_finite:

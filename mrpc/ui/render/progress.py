@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from itertools import islice
 
-from mrpc.config import changed_settings
+from mrpc.config import RESUMABLE_LOOPS, changed_settings
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
 from mrpc.runs.history import RunHistory
 from mrpc.runs.layout import RunStatus
@@ -71,11 +71,16 @@ def describe_outcome(
             notices.append(
                 ("note", "Stopped and discarded: its weights are deleted, log and curves are kept.")
             )
+        case RunState.STOPPED if terminal is None:
+            notices.append(("warn", _describe_cut_short(run, status, history)))
         case RunState.STOPPED:
-            weights = (
-                "Its weights and a checkpoint are kept." if run.has_weights() else "No weights were kept."
-            )
+            kept = "Its weights and a checkpoint are kept."
+            if run.config.train.loop not in RESUMABLE_LOOPS:
+                kept = "Its weights are kept; this loop cannot go on from them."
+            weights = kept if run.has_weights() else "No weights were kept."
             notices.append(("note", f"Stopped after step {status.step:,}. {weights}"))
+        case RunState.STOPPING:
+            notices.append(("note", _describe_stopping(run, history, checkpoint)))
         case RunState.FAILED:
             cause = run.error() or "The training process ended with an error and gave no cause."
             notices.append(("bad", cause))
@@ -101,12 +106,35 @@ def describe_outcome(
         text = f"Not a number: {first.what} was {first.value} at step {first.step:,}{more}."
         notices.append(("bad", text))
     for cut, resumed in history.cuts:
-        repeated = f"{cut - resumed:,} steps were repeated"
-        notices.append(("note", f"Cut at step {cut:,}, resumed from checkpoint {resumed:,}: {repeated}."))
+        origin = f"checkpoint {resumed:,}" if resumed else "the start"
+        repeated = f"{cut - resumed:,} steps repeated"
+        notices.append(("note", f"Cut at step {cut:,}, resumed from {origin}, {repeated}."))
     notices += [("warn", message) for message in history.warnings[-3:]]
     if history.num_unreadable:
         notices.append(("warn", f"{history.num_unreadable:,} lines of this run's record cannot be read."))
     return notices
+
+
+def num_steps_at_risk(history: RunHistory) -> int:
+    """Return how many steps would have to be repeated if the process ended this moment."""
+    last = history.last_step.step if history.last_step else 0
+    return max(0, last - (history.checkpoint_step or 0))
+
+
+def run_caption(run: Run, history: RunHistory) -> str:
+    """Say in a line, as plain text, what a plot of this run shows: run, seed, data, versions, device."""
+    config, started, process = run.config, history.started, run.read_process()
+    name = run.read_label().name
+    facts = [f"Run {run.run_id}" + (f" ({name})" if name else ""), f"seed {config.train.seed}"]
+    facts.append(f"data {config.data.kind} {config.data.fingerprint[:12]}")
+    versions = (started.versions if started else {}) or (process.versions if process else {})
+    if versions:
+        facts.append(", ".join(f"{package} {version}" for package, version in versions.items()))
+    if started is not None:
+        threads = f"{started.num_threads} thread" + "s" * (started.num_threads != 1)
+        processes = f", {started.num_processes} processes" if started.num_processes > 1 else ""
+        facts.append(f"{started.device}, {threads}{processes}")
+    return " · ".join(facts)
 
 
 def recent_speed(history: RunHistory) -> tuple[float, float, float] | None:
@@ -214,6 +242,29 @@ def _describe_finish(status: RunStatus, terminal: object) -> str:
         peak = f" The process needed {render_bytes(terminal.peak_memory_bytes)} of memory."
         return f"Finished in {render_duration(terminal.train_s)}.{best}{peak}"
     return f"Finished.{best}"
+
+
+def _describe_stopping(run: Run, history: RunHistory, checkpoint: str) -> str:
+    request = run.read_stop_request(history.attempt)
+    if request is not None and not request.save:
+        return "Discarding: the process ends within seconds, then its weights and checkpoints are deleted."
+    if run.config.train.loop not in RESUMABLE_LOOPS:
+        return "Finishing the step, writing the weights."
+    return f"Finishing the step, writing the checkpoint. {checkpoint}"
+
+
+def _describe_cut_short(run: Run, status: RunStatus, history: RunHistory) -> str:
+    """Say what is left of a run whose process ended before it could report that it stopped."""
+    request = run.read_stop_request(history.attempt)
+    if request is not None and not request.save:
+        return "Stopped and discarded: its weights are deleted, log and curves are kept."
+    lost = num_steps_at_risk(history)
+    if history.checkpoint_step is None or run.config.train.loop not in RESUMABLE_LOOPS:
+        return f"Ended after step {status.step:,} before it could save: there is no checkpoint to go on from."
+    return (
+        f"Ended after step {status.step:,} before it could save. The checkpoint of step "
+        f"{history.checkpoint_step:,} is kept; Resume goes on from there, {lost:,} steps are lost."
+    )
 
 
 def _render_notice(kind: str, text: str) -> str:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mrpc.config import RESUMABLE_LOOPS
 from mrpc.runs.store import ALIVE_STATES, RunState
 from mrpc.ui.render.curves import run_figures, take_series
-from mrpc.ui.render.progress import render_run
+from mrpc.ui.render.progress import num_steps_at_risk, render_run, run_caption
 from mrpc.ui.render.runs import render_log, render_runs, render_snippet, usage_snippet
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_RENDERED_RUNS = 16
 SUMMARIES_AGE_S = 1.0
+RESUMABLE_STATES = (RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
 PART_NAMES = ("status", "plots", "log", "usage")
 
 
@@ -40,6 +42,8 @@ class RunParts:
         plots: figures by place, for the browser to draw.
         log: HTML of the end of the log.
         usage: HTML of the lines that use the model, or nothing.
+        can_resume: whether the run can go on where it was cut.
+        num_at_risk: steps that are lost if its process is ended at once, None when that is no choice.
     """
 
     run_id: str
@@ -49,6 +53,8 @@ class RunParts:
     plots: dict[str, Any]
     log: str
     usage: str
+    can_resume: bool = False
+    num_at_risk: int | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -58,7 +64,7 @@ class RunParts:
     @cached_property
     def marks(self) -> dict[str, str]:
         """A short mark of each part, and of the state, that changes when it changes."""
-        parts = {"run": self.run_id, "state": f"{self.state}{self.has_weights}"}
+        parts = {"run": self.run_id, "state": f"{self.state}{self.has_weights}{self.num_at_risk}"}
         parts |= {name: json.dumps(getattr(self, name)) for name in PART_NAMES}
         return {name: _mark(part) for name, part in parts.items()}
 
@@ -141,6 +147,10 @@ class RunBoard:
         with view.lock:
             series = take_series(view.history)
             status = render_run(run, view.state, view.status, view.history)
+            caption = run_caption(run, view.history)
+            request = run.read_stop_request(view.history.attempt)
+            is_saving = view.state is RunState.STOPPING and (request is None or request.save)
+            num_at_risk = num_steps_at_risk(view.history) if is_saving else None
         has_weights = run.has_weights() and view.state not in ALIVE_STATES
         usage = render_snippet(usage_snippet(str(run.paths.best_model))) if has_weights else ""
         return RunParts(
@@ -148,9 +158,11 @@ class RunBoard:
             state=view.state,
             has_weights=has_weights,
             status=status,
-            plots=run_figures(series, run.run_id),
+            plots={**run_figures(series, run.run_id), "caption": caption},
             log=render_log(self._services.monitoring.read_log_tail(run.run_id)),
             usage=usage,
+            can_resume=view.state in RESUMABLE_STATES and run.config.train.loop in RESUMABLE_LOOPS,
+            num_at_risk=num_at_risk,
         )
 
 

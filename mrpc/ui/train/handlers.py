@@ -87,6 +87,15 @@ def on_stop(services: Services, board: RunBoard, save: bool, run_id: Any) -> lis
     return _show(board, run_id)
 
 
+def on_end_now(services: Services, board: RunBoard, run_id: Any) -> list[Any]:
+    """End a training at once; its last checkpoint stays."""
+    try:
+        services.launcher.kill(run_id)
+    except MrpcError as error:
+        return _show(board, run_id, message=render_alert(str(error)))
+    return _show(board, run_id)
+
+
 def on_resume(services: Services, board: RunBoard, run_id: Any) -> list[Any]:
     """Continue a run from its newest checkpoint."""
     try:

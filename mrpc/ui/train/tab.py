@@ -16,6 +16,7 @@ from mrpc.ui.train.form import build_form
 from mrpc.ui.train.handlers import (
     START_LABEL,
     on_checkpoints,
+    on_end_now,
     on_evaluate_test,
     on_open,
     on_pack,
@@ -106,6 +107,7 @@ def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState
     )
     buttons.keep.click(partial(on_stop, services, board, True), inputs=view.run_id, outputs=shown, **ACT)
     buttons.discard.click(partial(on_stop, services, board, False), inputs=view.run_id, outputs=shown, **ACT)
+    view.end_now.click(partial(on_end_now, services, board), inputs=view.run_id, outputs=shown, **ACT)
     view.resume.click(partial(on_resume, services, board), inputs=view.run_id, outputs=shown, **ACT)
     view.test.click(partial(on_evaluate_test, services), inputs=view.run_id, outputs=view.message, **ACT)
     packed = view.pack.click(

@@ -13,7 +13,6 @@ from mrpc.ui.theme import PLOTLY_URL
 from mrpc.ui.train.board import RunParts
 
 TICK_S = 1.0
-RESUMABLE_STATES = (RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
 
 PLOTS_TEMPLATE = """
 <div class="plots">
@@ -21,6 +20,7 @@ PLOTS_TEMPLATE = """
   <figure class="plot"><figcaption>Validation scores</figcaption><div data-plot="scores"></div></figure>
   <figure class="plot"><figcaption>Learning rate</figcaption><div data-plot="rate"></div></figure>
 </div>
+<p class="plot-caption" data-plot-caption></p>
 """
 
 STOP_QUESTION = (
@@ -43,6 +43,7 @@ class View:
     seen: gr.Textbox
     status: gr.HTML
     stop: gr.Button
+    end_now: gr.Button
     resume: gr.Button
     test: gr.Button
     pack: gr.Button
@@ -78,6 +79,7 @@ def build_view(run_id: gr.BrowserState) -> tuple[View, StopButtons]:
     status = gr.HTML(NO_RUN, elem_id="run-status", apply_default_css=False)
     with gr.Row(elem_id="run-actions"):
         stop = gr.Button("Stop …", size="sm", visible=False, elem_id="run-stop")
+        end_now = gr.Button("End now", size="sm", variant="stop", visible=False, elem_id="run-end-now")
         resume = gr.Button("Resume", size="sm", variant="primary", visible=False, elem_id="run-resume")
         pack = gr.Button("Download the model", size="sm", visible=False, elem_id="run-pack")
         test = gr.Button("Predict test", size="sm", visible=False, elem_id="run-test")
@@ -111,6 +113,7 @@ def build_view(run_id: gr.BrowserState) -> tuple[View, StopButtons]:
         seen=seen,
         status=status,
         stop=stop,
+        end_now=end_now,
         resume=resume,
         test=test,
         pack=pack,
@@ -156,7 +159,10 @@ def view_updates(parts: RunParts | None, seen: str = "", message: str | None = N
     if "state" in changed:
         updates |= {
             "stop": gr.update(visible=parts.is_alive and parts.state is not RunState.STOPPING),
-            "resume": gr.update(visible=parts.state in RESUMABLE_STATES),
+            "end_now": gr.update(
+                value=f"End now, lose {parts.num_at_risk or 0:,} steps", visible=parts.num_at_risk is not None
+            ),
+            "resume": gr.update(visible=parts.can_resume),
             "test": gr.update(visible=parts.has_weights),
             "pack": gr.update(visible=parts.has_weights),
             "stop_question": gr.update(visible=False),
@@ -167,6 +173,6 @@ def view_updates(parts: RunParts | None, seen: str = "", message: str | None = N
 
 
 HIDDEN_WITHOUT_RUN = (
-    *("stop", "resume", "test", "pack", "stop_question", "discard_question"),
+    *("stop", "end_now", "resume", "test", "pack", "stop_question", "discard_question"),
     *("usage", "details"),
 )

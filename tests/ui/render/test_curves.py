@@ -152,7 +152,7 @@ class TestFigures:
         assert trace(loss, "training, each")["x"] == list(range(1, 41))
         assert trace(loss, "training, each")["y"][20:] == [0.1] * 20
         assert loss["layout"]["annotations"][0]["text"] == "cut at 30, resumed from 20"
-        assert loss["layout"]["shapes"][0]["x0"] == 20
+        assert loss["layout"]["shapes"][0]["x0"] == 30
 
     def test_a_number_that_is_not_finite_is_marked_once_and_escaped(self):
         history = make_history(30)

@@ -5,7 +5,14 @@ from mrpc.runs.history import RunHistory
 from mrpc.runs.layout import RunLabel, StopRequest, write_model
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run, RunState
-from mrpc.ui.render.progress import describe_outcome, recent_speed, render_run, render_state
+from mrpc.ui.render.progress import (
+    describe_outcome,
+    num_steps_at_risk,
+    recent_speed,
+    render_run,
+    render_state,
+    run_caption,
+)
 from mrpc.ui.render.text import render_bytes, render_duration, render_percent
 from tests.ui.written_run import (
     create_run,
@@ -90,6 +97,43 @@ class TestRun:
         write_model(run.paths.stop, StopRequest(attempt=1, save=True, requested_at=0))
         assert ">stopping</span>" in render(run)
 
+    def test_stopping_says_what_it_waits_for(self, tmp_path):
+        run = write_running(tmp_path)
+        write_events(run, [ev.CheckpointEvent(step=20, num_bytes=1, duration_s=1)])
+        write_model(run.paths.stop, StopRequest(attempt=1, save=True, requested_at=0))
+        assert "Finishing the step, writing the checkpoint. The last checkpoint is of step 20." in outcome(
+            run
+        )
+        assert num_steps_at_risk(history_of(run)) == 10
+        write_model(run.paths.stop, StopRequest(attempt=1, save=False, requested_at=0))
+        assert "Discarding: the process ends within seconds" in outcome(run)
+
+    @pytest.mark.parametrize(
+        ("save", "checkpoint", "words"),
+        [
+            (
+                True,
+                40,
+                "before it could save. The checkpoint of step 40 is kept; Resume goes on from there, 5 ",
+            ),
+            (True, None, "before it could save: there is no checkpoint"),
+            (False, 40, "Stopped and discarded"),
+        ],
+    )
+    def test_a_process_that_was_ended_before_it_could_save(self, tmp_path, save, checkpoint, words):
+        run = write_ended(tmp_path, "interrupted")
+        if checkpoint:
+            write_events(run, [ev.CheckpointEvent(step=checkpoint, num_bytes=1, duration_s=1)])
+        write_model(run.paths.stop, StopRequest(attempt=1, save=save, requested_at=0))
+        assert run.state() is RunState.STOPPED
+        assert words in outcome(run)
+
+    def test_the_caption_says_where_a_plot_comes_from(self, tmp_path):
+        run = write_ended(tmp_path, seed=7)
+        write_model(run.paths.label, RunLabel(name="first"))
+        caption = run_caption(run, history_of(run))
+        assert caption == f"Run {run.run_id} (first) · seed 7 · data sample 0123456789ab · cpu, 1 thread"
+
     def test_stalled(self, tmp_path):
         run = write_running(tmp_path)
         status = run.read_status().model_copy(update={"updated_at": 1.0})
@@ -110,7 +154,7 @@ class TestRun:
         )
         said = outcome(run)
         assert "Not a number: loss was nan at step 7 and 1 more times." in said
-        assert "Cut at step 30, resumed from checkpoint 20: 10 steps were repeated." in said
+        assert "Cut at step 30, resumed from checkpoint 20, 10 steps repeated." in said
         assert "Only one CPU core." in said
 
     def test_what_a_person_wrote_is_escaped(self, tmp_path):
