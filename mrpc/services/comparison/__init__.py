@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mrpc.services.comparison.explaining import Explanations
     from mrpc.services.comparison.flips import SplitPairs
     from mrpc.services.comparison.loaded import LoadedSides
+    from mrpc.services.comparison.probing import ProbeResult
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Comparison:
         self.answers = Answers(self.shelf, self.baselines, lambda: self.loaded)
         self._loaded: LoadedSides | None = None
         self._explanations: Explanations | None = None
+        self._probed: OrderedDict[tuple[str, ...], list[ProbeResult]] = OrderedDict()
         self._splits: OrderedDict[tuple[str, ...], SplitComparison] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -223,6 +225,25 @@ class Comparison:
         comparison = self.compare_split(left, right, split)
         data = comparison.right.side.data or comparison.left.side.data
         return SplitPairs(comparison, self.shelf.get(data))
+
+    def probe(
+        self, left: str, right: str, report: Report = silent, should_stop: ShouldStop = never
+    ) -> list[ProbeResult]:
+        """Ask both sides pairs whose answer is known, made from validation; once for each two sides."""
+        from mrpc.services.comparison.probing import run_probes
+
+        pairs = self.split_pairs(left, right, "validation")
+        one, other = pairs.comparison.left.side, pairs.comparison.right.side
+        key = _split_key(one, other, "validation")
+        with self._lock:
+            known = self._probed.get(key)
+        if known is None:
+            known = run_probes(self.answers, pairs, one, other, report, should_stop)
+            with self._lock:
+                self._probed[key] = known
+                while len(self._probed) > MAX_KEPT_SPLITS:
+                    self._probed.popitem(last=False)
+        return known
 
     def flips(self, left: str, right: str, split: str, cell: str) -> dict[str, Any]:
         """Return the pairs of a cell, the largest change in probability first, for scripts."""

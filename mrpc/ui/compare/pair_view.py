@@ -97,6 +97,11 @@ def on_pair(
     return render_answers(*answers, label)
 
 
+def put_pair(sentence1: str, sentence2: str) -> list[Any]:
+    """Put any two sentences in; the outputs are :meth:`PairView.picked`."""
+    return ["", gr.skip(), sentence1, sentence2, gr.skip()]
+
+
 def take_pair(services: Services, left: Any, right: Any, split: Any, row: Any) -> list[Any]:
     """Put a pair of the data into the sentences; the outputs are :meth:`PairView.picked`."""
     try:

@@ -16,7 +16,8 @@ from mrpc.errors import MrpcError
 from mrpc.ui.compare.endpoints import register_endpoints
 from mrpc.ui.compare.flips_view import build_flips_view
 from mrpc.ui.compare.frame import ACT, EMPTY_TEXT, build_frame, run_choices, side_choices
-from mrpc.ui.compare.pair_view import build_pair_view, take_pair
+from mrpc.ui.compare.pair_view import build_pair_view, put_pair, take_pair
+from mrpc.ui.compare.probes_view import build_probes_view, pick_case
 from mrpc.ui.compare.split_view import build_split_view
 from mrpc.ui.compare.widgets import selected_id
 from mrpc.ui.errors import shown_errors
@@ -63,6 +64,8 @@ def build_compare_tab(services: Services) -> None:
                     split, split_filling = build_split_view(services, frame)
                 with gr.Tab("Flips", id="flips"):
                     flips, flips_filling = build_flips_view(services, frame, split)
+                with gr.Tab("Probes", id="probes"):
+                    cases, probe_name, probes_emptying = build_probes_view(services, frame)
         register_endpoints(services)
 
     chosen = [empty, body, frame.run, frame.left, frame.right]
@@ -72,9 +75,9 @@ def build_compare_tab(services: Services) -> None:
     )
     _chain(opened, scores, split_filling, flips_filling)
     chosen_run = frame.run.input(partial(on_run, services), inputs=frame.run, outputs=chosen, **ACT)
-    _chain(chosen_run, scores, answering, split_filling, flips_filling)
+    _chain(chosen_run, scores, answering, probes_emptying, split_filling, flips_filling)
     chosen_side = gr.on([frame.left.input, frame.right.input], **scores)
-    _chain(chosen_side, answering, split_filling, flips_filling)
+    _chain(chosen_side, answering, probes_emptying, split_filling, flips_filling)
     split.change(**flips_filling)
 
     def open_pair(left: Any, right: Any, split: Any, event: gr.EventData) -> list[Any]:
@@ -84,6 +87,14 @@ def build_compare_tab(services: Services) -> None:
         open_pair, inputs=[*frame.sides(), split], outputs=[views, *pair_view.picked()], **ACT
     )
     _chain(opened_pair, answering)
+
+    def open_case(left: Any, right: Any, name: Any, event: gr.EventData) -> list[Any]:
+        return on_open_case(services, left, right, name, selected_id(event))
+
+    opened_case = cases.select(
+        open_case, inputs=[*frame.sides(), probe_name], outputs=[views, *pair_view.picked()], **ACT
+    )
+    _chain(opened_case, answering)
     preview.click(partial(on_preview, services), outputs=preview_message, **ACT).success(
         None, js=GO_TO_TRAIN, api_visibility="private"
     )
@@ -98,6 +109,12 @@ def _chain(event: Any, *fillings: dict[str, Any]) -> None:
 def on_open_pair(services: Services, left: Any, right: Any, split: Any, row: object) -> list[Any]:
     """Show a pair that was clicked in a table in the one-pair view."""
     return [gr.Tabs(selected="pair"), *take_pair(services, left, right, split, row)]
+
+
+def on_open_case(services: Services, left: Any, right: Any, name: Any, number: object) -> list[Any]:
+    """Show a case of a probe in the one-pair view."""
+    with shown_errors():
+        return [gr.Tabs(selected="pair"), *put_pair(*pick_case(services, left, right, name, number))]
 
 
 def on_open(services: Services, run_id: Any, left: Any, right: Any) -> list[Any]:
