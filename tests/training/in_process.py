@@ -1,0 +1,61 @@
+"""Train a run in the very process of the test: seconds instead of the start of a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from accelerate.state import AcceleratorState, GradientState
+
+from mrpc.config import build_config
+from mrpc.core.data import load_data
+from mrpc.runs import events as ev
+from mrpc.runs.layout import DataRef
+from mrpc.runs.log import read_events
+from mrpc.runs.store import Run, RunStore
+from mrpc.settings import LaunchedProcesses
+from mrpc.training.ranks import join
+from mrpc.training.report import Reporter
+from mrpc.training.session import TrainingSession, load_run_data, select_loop
+
+
+def make_run(runs_dir: Path, data_dir: Path, checkpoint_dir: Path | None, **values: Any) -> Run:
+    """Make a run; without a checkpoint folder it starts from the bundled checkpoint."""
+    if checkpoint_dir is not None:
+        values = {"checkpoint": f"local:{checkpoint_dir.name}", **values}
+    config = build_config({"preset": "course", **values})
+    data = DataRef.model_validate(load_data("folder", data_dir))
+    return RunStore(runs_dir).create(config, data, checkpoint_dir)
+
+
+def open_session(run: Run) -> TrainingSession:
+    """Return a session that has begun, as the training process would have it."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+    report = Reporter(run, attempt=1)
+    session = TrainingSession(run, load_run_data(run), report, join(LaunchedProcesses()))
+    report.preparing = False
+    session.begin()
+    return session
+
+
+def train_here(run: Run) -> Run:
+    """Train a run to its end."""
+    session = open_session(run)
+    select_loop(run.config.train.loop)(session)
+    session.finish()
+    return run
+
+
+def steps(run: Run) -> list[ev.StepEvent]:
+    return [event for event in read_events(run.paths.events).events if isinstance(event, ev.StepEvent)]
+
+
+def evaluations(run: Run) -> list[ev.EvaluationEvent]:
+    return [event for event in read_events(run.paths.events).events if isinstance(event, ev.EvaluationEvent)]
+
+
+def train_records(run: Run, epoch: int) -> dict[str, list[Any]]:
+    """Return idx, loss and prob_equivalent of the pairs that passed in an epoch."""
+    return pq.read_table(run.paths.train_records(epoch)).to_pydict()
