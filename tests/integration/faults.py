@@ -64,6 +64,7 @@ def kill_again_and_again(
         tally.different_weights += terminal(victim).weights_sha256 != terminal(reference).weights_sha256
         tally.different_losses += step_losses(victim) != step_losses(reference)
         _count_repeated_steps(victim, tally)
+        print(tally, file=sys.stderr, flush=True)
     return tally
 
 
