@@ -52,7 +52,7 @@ class LiveApp:
         for run in self.store.list():
             info = run.read_process()
             process = find_process(info) if info else None
-            if process is not None:
+            if process is not None and process.pid != os.getpid():  # a run that a test wrote
                 kill_tree(process)
                 wait_until_ended(process)
 
