@@ -30,10 +30,11 @@ _AUXILIARIES = "is|are|was|were|will|would|could|should|has|have|had|may|might|m
 AUXILIARY = re.compile(rf"\b({_AUXILIARIES})\b")
 _SYNONYMS = """
 said:stated company:firm companies:firms officials:authorities attorney:lawyer attorneys:lawyers
-lawyer:attorney almost:nearly nearly:almost began:started children:kids doctor:physician doctors:physicians film:movie
-films:movies movie:film firm:company reporters:journalists currently:presently rapidly:quickly quickly:rapidly
-announced:declared buy:purchase bought:purchased however:nevertheless numerous:many told:informed
-earlier:previously
+lawyer:attorney almost:nearly nearly:almost began:started children:kids doctor:physician doctors:physicians
+film:movie films:movies movie:film firm:company reporters:journalists currently:presently
+rapidly:quickly quickly:rapidly announced:declared buy:purchase bought:purchased however:nevertheless
+numerous:many
+told:informed earlier:previously
 """
 SYNONYMS = dict(pair.split(":") for pair in _SYNONYMS.split())
 _OTHER_NUMBERS = (

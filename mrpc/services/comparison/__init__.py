@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mrpc.core.pairs import LABEL_NAMES, SentencePair, check_pair
-from mrpc.errors import InputError
+from mrpc.core.pairs import LABEL_NAMES, SPLITS, SentencePair, check_pair
+from mrpc.errors import InputError, UnavailableError
 from mrpc.runs.store import Run, RunStore
 from mrpc.services.comparison.answers import (
     Answers,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mrpc.services.comparison.flips import SplitPairs
     from mrpc.services.comparison.loaded import LoadedSides
     from mrpc.services.comparison.probing import ProbeResult
+    from mrpc.services.comparison.training_map import MappedPair, TrainingMap
 
 
 @dataclass(frozen=True)
@@ -245,6 +246,28 @@ class Comparison:
                     self._probed.popitem(last=False)
         return known
 
+    def training_map(self, left: str, right: str) -> TrainingMap:
+        """Return the map of the training pairs of the right side's run, or of the left's for a baseline.
+
+        Raises:
+            UnavailableError: when the run has fewer than three epochs, or neither side is a run.
+        """
+        from mrpc.services.comparison.training_map import TrainingMap
+
+        one, other = self.catalog.find_two(left, right)
+        run = other.run or one.run
+        if run is None:
+            raise UnavailableError("Baselines are not trained step by step, so there is no map of them.")
+        return TrainingMap(run, self.shelf.get(run.config.data))
+
+    def doubt_labels(
+        self, left: str, right: str, report: Report = silent, should_stop: ShouldStop = never
+    ) -> list[MappedPair]:
+        """Return likely label errors of train with what both sides say."""
+        found = self.training_map(left, right)
+        sides = self.catalog.find_two(left, right)
+        return found.doubtful_labels(self.answers, *sides, report, should_stop)
+
     def flips(self, left: str, right: str, split: str, cell: str) -> dict[str, Any]:
         """Return the pairs of a cell, the largest change in probability first, for scripts."""
         pairs = self.split_pairs(left, right, split).in_cell(cell)
@@ -288,7 +311,9 @@ class Comparison:
     def _dataset(self, left: str, right: str, split: str) -> Dataset:
         sides = self.catalog.find(left), self.catalog.find(right)
         ref = next((side.data for side in sides if side.data is not None), None)
-        return self.shelf.get(ref).dataset[check_split(split)]
+        if split not in SPLITS:
+            raise InputError(f"The split is {str(split)[:40]!r}; it must be one of {', '.join(SPLITS)}.")
+        return self.shelf.get(ref).dataset[split]
 
     def _answer(self, side: Side, pair: SentencePair) -> PairAnswer:
         sha256 = "" if side.kind == "baseline" else self.loaded.get(side).weights_sha256

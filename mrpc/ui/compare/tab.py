@@ -16,6 +16,7 @@ from mrpc.errors import MrpcError
 from mrpc.ui.compare.endpoints import register_endpoints
 from mrpc.ui.compare.flips_view import build_flips_view
 from mrpc.ui.compare.frame import ACT, EMPTY_TEXT, build_frame, run_choices, side_choices
+from mrpc.ui.compare.map_view import build_map_view
 from mrpc.ui.compare.pair_view import build_pair_view, put_pair, take_pair
 from mrpc.ui.compare.probes_view import build_probes_view, pick_case
 from mrpc.ui.compare.split_view import build_split_view
@@ -66,6 +67,8 @@ def build_compare_tab(services: Services) -> None:
                     flips, flips_filling = build_flips_view(services, frame, split)
                 with gr.Tab("Probes", id="probes"):
                     cases, probe_name, probes_emptying = build_probes_view(services, frame)
+                with gr.Tab("Data map", id="map") as map_tab:
+                    training_pairs, map_filling = build_map_view(services, frame)
         register_endpoints(services)
 
     chosen = [empty, body, frame.run, frame.left, frame.right]
@@ -75,9 +78,9 @@ def build_compare_tab(services: Services) -> None:
     )
     _chain(opened, scores, split_filling, flips_filling)
     chosen_run = frame.run.input(partial(on_run, services), inputs=frame.run, outputs=chosen, **ACT)
-    _chain(chosen_run, scores, answering, probes_emptying, split_filling, flips_filling)
+    _chain(chosen_run, scores, answering, probes_emptying, split_filling, flips_filling, map_filling)
     chosen_side = gr.on([frame.left.input, frame.right.input], **scores)
-    _chain(chosen_side, answering, probes_emptying, split_filling, flips_filling)
+    _chain(chosen_side, answering, probes_emptying, split_filling, flips_filling, map_filling)
     split.change(**flips_filling)
 
     def open_pair(left: Any, right: Any, split: Any, event: gr.EventData) -> list[Any]:
@@ -87,6 +90,16 @@ def build_compare_tab(services: Services) -> None:
         open_pair, inputs=[*frame.sides(), split], outputs=[views, *pair_view.picked()], **ACT
     )
     _chain(opened_pair, answering)
+
+    def open_training_pair(left: Any, right: Any, event: gr.EventData) -> list[Any]:
+        return on_open_pair(services, left, right, "train", selected_id(event))
+
+    for table in training_pairs:
+        opened_pair = table.select(
+            open_training_pair, inputs=frame.sides(), outputs=[views, *pair_view.picked()], **ACT
+        )
+        _chain(opened_pair, answering)
+    map_tab.select(**map_filling)
 
     def open_case(left: Any, right: Any, name: Any, event: gr.EventData) -> list[Any]:
         return on_open_case(services, left, right, name, selected_id(event))
