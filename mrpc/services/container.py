@@ -175,7 +175,7 @@ class Services:
         """Base and fine-tuned side by side."""
         from mrpc.services.comparison import Comparison
 
-        return Comparison(self.store, lambda: self.data, self.settings)
+        return Comparison(self.store, lambda: self.data, self.settings, lambda: self._libraries)
 
     @built_once
     def _libraries(self) -> bool:

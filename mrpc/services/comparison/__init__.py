@@ -77,14 +77,23 @@ class PairAnswer:
 class Comparison:
     """Compares sides. One for a whole app; may be used from many threads."""
 
-    def __init__(self, store: RunStore, data: Callable[[], LoadedData], settings: Settings) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        data: Callable[[], LoadedData],
+        settings: Settings,
+        prepare: Callable[[], object] = lambda: None,
+    ) -> None:
         """Bind to a runs folder.
 
         Args:
             store: the runs.
             data: returns the app's own data; may load it first.
             settings: of this process.
+            prepare: called before datasets and transformers are imported, which must not happen in two
+                threads at once.
         """
+        self._prepare = prepare
         self.catalog = SideCatalog(store)
         self.shelf = DataShelf(data)
         self.baselines = Baselines(self.shelf, settings.runs_dir / DERIVED_DIR)
@@ -98,6 +107,7 @@ class Comparison:
     @property
     def loaded(self) -> LoadedSides:
         """The models in memory; the first use imports torch."""
+        self._prepare()
         with self._lock:
             if self._loaded is None:
                 from mrpc.services.comparison.loaded import LoadedSides
@@ -221,6 +231,7 @@ class Comparison:
 
     def split_pairs(self, left: str, right: str, split: str) -> SplitPairs:
         """Return the pairs of a comparison with their texts, to list and to cut into kinds."""
+        self._prepare()
         from mrpc.services.comparison.flips import SplitPairs
 
         comparison = self.compare_split(left, right, split)
@@ -231,6 +242,7 @@ class Comparison:
         self, left: str, right: str, report: Report = silent, should_stop: ShouldStop = never
     ) -> list[ProbeResult]:
         """Ask both sides pairs whose answer is known, made from validation; once for each two sides."""
+        self._prepare()
         from mrpc.services.comparison.probing import run_probes
 
         pairs = self.split_pairs(left, right, "validation")
@@ -252,6 +264,7 @@ class Comparison:
         Raises:
             UnavailableError: when the run has fewer than three epochs, or neither side is a run.
         """
+        self._prepare()
         from mrpc.services.comparison.training_map import TrainingMap
 
         one, other = self.catalog.find_two(left, right)

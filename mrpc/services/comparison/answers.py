@@ -94,9 +94,9 @@ class Answers:
         stored = self.read(side, split)
         if stored is not None:
             return stored
+        loaded = self._loaded().get(side)
         from mrpc.core.prediction import predict_dataset
 
-        loaded = self._loaded().get(side)
         dataset = self._shelf.get(side.data).dataset[split]
         with loaded.predictor.lock:
             predictions = predict_dataset(
@@ -140,9 +140,9 @@ class Answers:
                 self._baselines.margins(side, sentence1, sentence2, report, should_stop)
             )
         else:
+            loaded = self._loaded().get(side)
             from mrpc.core.prediction import predict_pairs
 
-            loaded = self._loaded().get(side)
             with loaded.predictor.lock:
                 logits = predict_pairs(
                     loaded.predictor.model,

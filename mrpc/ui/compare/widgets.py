@@ -43,7 +43,8 @@ def selected_id(event: gr.EventData) -> object:
 
     A handler that takes an event is a plain function: Gradio gives none to a ``functools.partial``.
     """
-    return getattr(event, "id", None)
+    data = event._data  # None, or anything, when a script calls the handler
+    return data.get("id") if isinstance(data, dict) else None
 
 
 def quiet(text: str) -> str:
