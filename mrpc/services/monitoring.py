@@ -13,6 +13,7 @@ from mrpc.runs.history import RunHistory
 from mrpc.runs.layout import RunStatus
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.services.scores import Scores, has_collapsed
 
 MAX_CACHED_RUNS = 16
 LOG_TAIL_BYTES = 16_000
@@ -27,6 +28,7 @@ class RunSummary(BaseModel):
         name, note: what the user wrote.
         state: see :class:`mrpc.runs.store.RunState`.
         data_kind, data_fingerprint: where the rows came from, and their hash.
+        collapsed: whether its best or last model gives every validation pair the same answer.
         best_accuracy, best_f1: on validation, of the best epoch by F1; None before the first.
         train_s: training time so far, in seconds.
         created_at: unix time, in seconds.
@@ -47,6 +49,7 @@ class RunSummary(BaseModel):
     best_epoch: int | None
     best_accuracy: float | None
     best_f1: float | None
+    collapsed: bool = False
     train_s: float
     created_at: float
     step: int
@@ -85,10 +88,15 @@ class _Watched:
 
 
 class Monitoring:
-    """Reads the runs of one folder. Many pages that poll one run share one reader."""
+    """Reads the runs of one folder. Many pages that poll one run share one reader.
+
+    Attributes:
+        scores: the evaluations of all runs.
+    """
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
+        self.scores = Scores()
         self._watched: OrderedDict[str, _Watched] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -183,6 +191,7 @@ class Monitoring:
             best_epoch=status.best_epoch,
             best_accuracy=status.best_accuracy,
             best_f1=status.best_f1,
+            collapsed=status.best_f1 is not None and has_collapsed(self.scores.validation(run)),
             train_s=status.train_s,
             created_at=run.config.created_at,
             step=status.step,

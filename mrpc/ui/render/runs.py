@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from mrpc.services.monitoring import RunSummary
 
 MAX_LISTED = 200
+MAX_NOTE = 60
+COLLAPSED_HELP = "Its best or last model gives every validation pair the same answer."
 
-COLUMNS = ("State", "Run", "Preset", "Checkpoint", "Data", "Accuracy", "F1", "Trained", "Started")
+COLUMNS = ("Compare", "State", "Run", "Preset", "Checkpoint", "Data", "Accuracy", "F1", "Trained", "Started")
 
 EXAMPLE_PAIR = (
     "The council approved the new bridge on Monday.",
@@ -43,19 +45,30 @@ def _render_row(summary: RunSummary, is_selected: bool) -> str:
     is_full = summary.state is RunState.FINISHED or not summary.num_steps
     step = "" if is_full else f"{summary.step / (summary.num_steps or 1):.0%}"
     pressed = "true" if is_selected else "false"
+    collapsed = (
+        f'<span class="flag" title="{COLLAPSED_HELP}">one class only</span>' if summary.collapsed else ""
+    )
+    note = f'<p class="run-note">{html.escape(_shorten(summary.note))}</p>' if summary.note else ""
     cells = (
+        f'<label class="compare-box"><input type="checkbox" data-compare="{run_id}" '
+        f'aria-label="Compare {name}"></label>',
         f'{render_state(summary.state)}<small class="quiet">{step}</small>',
-        f'<button type="button" data-run="{run_id}" aria-pressed="{pressed}">{name}</button>',
+        f'<button type="button" data-run="{run_id}" aria-pressed="{pressed}">{name}</button>{note}',
         f"{html.escape(summary.preset)}, seed {summary.seed}",
         html.escape(summary.checkpoint),
         f"{html.escape(summary.data_kind)} <code>{html.escape(summary.data_fingerprint[:8])}</code>",
         render_percent(summary.best_accuracy),
-        render_percent(summary.best_f1),
+        render_percent(summary.best_f1) + collapsed,
         render_duration(summary.train_s),
         render_time(summary.created_at),
     )
     marked = ' class="is-selected"' if is_selected else ""
     return f"<tr{marked}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _shorten(text: str) -> str:
+    first = text.strip().splitlines()[0] if text.strip() else ""
+    return first if len(first) <= MAX_NOTE and first == text.strip() else first[:MAX_NOTE].rstrip() + " …"
 
 
 def usage_snippet(model_dir: str) -> str:

@@ -74,8 +74,13 @@ def read_form(values: Sequence[Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None and value != ""}
 
 
-def build_form() -> dict[str, Field]:
-    """Build the widgets, in :data:`FIELDS`' order, filled with the default preset."""
+def fill_form(config: TrainConfig) -> list[Any]:
+    """Return the help of a config's preset, and what every field of the form holds under the config."""
+    return [render_preset_help(config.preset), *(_shown(name, getattr(config, name)) for name in FIELDS)]
+
+
+def build_form() -> tuple[dict[str, Field], gr.HTML]:
+    """Build the widgets, in :data:`FIELDS`' order, filled with the default preset, and the preset's help."""
     shown = preset_values(DEFAULT_PRESET)
     widgets: dict[str, Field] = {}
     widgets["preset"] = gr.Radio(
@@ -112,7 +117,7 @@ def build_form() -> dict[str, Field]:
         show_progress="hidden",
         concurrency_limit=None,
     )
-    return {name: widgets[name] for name in FIELDS}
+    return {name: widgets[name] for name in FIELDS}, preset_help
 
 
 def on_preset(preset: Any) -> list[Any]:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from mrpc.config import build_config
 from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.services.downloads import zip_model
 from mrpc.ui.errors import render_alert, shown_errors
+from mrpc.ui.render.queue import render_estimate
 from mrpc.ui.train.board import RunBoard, RunParts
 from mrpc.ui.train.form import read_form, render_plan
 from mrpc.ui.train.view import view_updates
@@ -44,9 +46,12 @@ def on_checkpoints(services: Services) -> Any:
 def on_plan(services: Services, *values: Any) -> str:
     """Say what a training with the form's values does; return it for the place above the button."""
     try:
-        return render_plan(values, services.data.dataset["train"].num_rows)
+        num_pairs = services.data.dataset["train"].num_rows
+        config = build_config(read_form(values))
+        estimate = services.catalog.estimate(config, num_pairs)
     except MrpcError as error:
         return render_alert(str(error))
+    return render_plan(values, num_pairs) + render_estimate(estimate)
 
 
 def on_open(board: RunBoard, run_id: Any) -> list[Any]:
@@ -60,8 +65,15 @@ def on_select(board: RunBoard, run_id: Any) -> list[Any]:
 
 
 def on_tick(board: RunBoard, run_id: Any, seen: Any, listed: Any) -> list[Any]:
-    """Bring a page up to date; one that shows no run takes up the one under way."""
-    return _show(board, run_id or board.alive_run_id(), seen, listed)
+    """Bring a page up to date; one that shows no run takes up the one under way.
+
+    A run that was deleted meanwhile gives way to the one under way, or to the newest.
+    """
+    known = _known(board, run_id)
+    if run_id and not known:
+        board.forget_summaries()
+        known = board.alive_run_id() or board.newest_run_id()
+    return _show(board, known or board.alive_run_id(), seen, listed)
 
 
 def on_start(services: Services, board: RunBoard, *values: Any) -> Iterator[list[Any]]:

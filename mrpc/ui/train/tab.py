@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from mrpc.ui.render.overlay import NUM_SLOTS
 from mrpc.ui.render.runs import render_runs
 from mrpc.ui.train.board import RunBoard
 from mrpc.ui.train.endpoints import register_endpoints
@@ -27,7 +28,11 @@ from mrpc.ui.train.handlers import (
     on_stop,
     on_tick,
 )
+from mrpc.ui.train.library import Library, bind_library, build_library
 from mrpc.ui.train.loops_view import build_loops_view
+from mrpc.ui.train.manage_run import build_manage
+from mrpc.ui.train.probes_view import build_probes
+from mrpc.ui.train.queue_view import ACTS_JS
 from mrpc.ui.train.view import build_view
 
 if TYPE_CHECKING:
@@ -40,8 +45,9 @@ POLL: dict[str, Any] = {
     "show_progress": "hidden",
     "concurrency_limit": None,
     "trigger_mode": "once",
+    "queue": False,  # one request and its answer: with 50 pages the queue answers five times later
 }
-ACT: dict[str, Any] = {**POLL, "concurrency_limit": 8}
+ACT: dict[str, Any] = {**POLL, "concurrency_limit": 8, "queue": True}
 
 SELECT_JS = """
 element.addEventListener('click', (event) => {
@@ -49,7 +55,9 @@ element.addEventListener('click', (event) => {
   if (!button) return;
   trigger('select', {run_id: button.dataset.run});
   document.querySelector('#train-run').scrollIntoView({behavior: 'smooth', block: 'start'});
-});"""
+});
+mrpcKeepFocus(element, watch);"""
+CHOOSE_JS = f"mrpcChooseRuns(element, trigger, watch, {NUM_SLOTS});"
 CLICK_DOWNLOAD_JS = "() => document.querySelector('#run-download')?.click()"
 
 
@@ -66,17 +74,27 @@ def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState
         with gr.Row(elem_id="train-columns", equal_height=False):
             with gr.Column(scale=0, min_width=340, elem_id="train-form"):
                 gr.HTML("<h2>New training</h2>", apply_default_css=False)
-                form = build_form()
+                form, preset_help = build_form()
                 plan = gr.HTML(elem_id="train-plan", apply_default_css=False)
-                start = gr.Button(START_LABEL, variant="primary", elem_id="train-start")
+                with gr.Row(elem_id="train-buttons"):
+                    start = gr.Button(START_LABEL, variant="primary", min_width=140, elem_id="train-start")
+                    add = gr.Button("Add to queue", min_width=120, elem_id="train-add")
                 start_message = gr.HTML(elem_id="train-message", apply_default_css=False)
+                queue = gr.HTML(elem_id="queue", js_on_load=ACTS_JS, apply_default_css=False)
             with gr.Column(scale=1, min_width=320, elem_id="train-run"):
                 view, buttons = build_view(run_id)
+                with view.details:
+                    probes = build_probes()
+                    manage = build_manage()
                 build_export_view(services, run_id)
                 gr.HTML("<h2>Runs</h2>", elem_classes="section-head", apply_default_css=False)
                 runs = gr.HTML(
-                    render_runs([], ""), elem_id="runs", js_on_load=SELECT_JS, apply_default_css=False
+                    render_runs([], ""),
+                    elem_id="runs",
+                    js_on_load=SELECT_JS + CHOOSE_JS,
+                    apply_default_css=False,
                 )
+                library_view = build_library(queue, probes, manage)
         listed = gr.Textbox(visible=False)
         list_timer = gr.Timer(LIST_TICK_S)
         build_loops_view(services, run_id)
@@ -117,6 +135,18 @@ def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState
         **(ACT | {"show_progress": "minimal"}),
     )
     packed.success(None, js=CLICK_DOWNLOAD_JS, api_visibility="private")
+    bind_library(
+        Library(services, board),
+        library_view,
+        run_id=run_id,
+        runs=runs,
+        form=list(form.values()),
+        preset_help=preset_help,
+        add=add,
+        add_message=start_message,
+        refresh={"fn": partial(on_tick, board), "inputs": page, "outputs": shown, **POLL},
+        triggers=[demo.load, list_timer.tick],
+    )
     questions = [view.stop_question, view.discard_question]
     for button, answers in (
         (view.stop, (True, False)),
