@@ -173,9 +173,10 @@ class Services:
     @built_once
     def comparison(self) -> Comparison:
         """Base and fine-tuned side by side."""
+        assert self._libraries  # it imports pandas and pyarrow too, and later transformers
         from mrpc.services.comparison import Comparison
 
-        return Comparison(self.store, lambda: self.data, self.settings, lambda: self._libraries)
+        return Comparison(self.store, lambda: self.data, self.settings)
 
     @built_once
     def _libraries(self) -> bool:

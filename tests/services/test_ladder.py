@@ -8,8 +8,8 @@ from mrpc.core.data import load_data
 from mrpc.errors import InputError
 from mrpc.runs.store import RunStore
 from mrpc.services.comparison import Comparison
-from mrpc.services.comparison.progress import Done, Progress, follow
 from mrpc.services.comparison.sides import BASELINES
+from mrpc.services.progress import Done, Progress, follow
 from mrpc.settings import Settings
 from tests.finished_run import make_finished_run
 

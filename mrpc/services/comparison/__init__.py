@@ -24,9 +24,9 @@ from mrpc.services.comparison.answers import (
 )
 from mrpc.services.comparison.judging import Judgements, judge
 from mrpc.services.comparison.ladder import Baselines
-from mrpc.services.comparison.progress import Report, ShouldStop, never, silent
 from mrpc.services.comparison.sides import BASELINES, Side, SideCatalog, check_weights_differ
 from mrpc.services.comparison.splits import SideScores, SplitComparison, compare_answers
+from mrpc.services.progress import Report, ShouldStop, never, silent
 from mrpc.settings import Settings
 
 DERIVED_DIR = ".derived"
@@ -77,23 +77,14 @@ class PairAnswer:
 class Comparison:
     """Compares sides. One for a whole app; may be used from many threads."""
 
-    def __init__(
-        self,
-        store: RunStore,
-        data: Callable[[], LoadedData],
-        settings: Settings,
-        prepare: Callable[[], object] = lambda: None,
-    ) -> None:
+    def __init__(self, store: RunStore, data: Callable[[], LoadedData], settings: Settings) -> None:
         """Bind to a runs folder.
 
         Args:
             store: the runs.
             data: returns the app's own data; may load it first.
             settings: of this process.
-            prepare: called before datasets and transformers are imported, which must not happen in two
-                threads at once.
         """
-        self._prepare = prepare
         self.catalog = SideCatalog(store)
         self.shelf = DataShelf(data)
         self.baselines = Baselines(self.shelf, settings.runs_dir / DERIVED_DIR)
@@ -107,7 +98,6 @@ class Comparison:
     @property
     def loaded(self) -> LoadedSides:
         """The models in memory; the first use imports torch."""
-        self._prepare()
         with self._lock:
             if self._loaded is None:
                 from mrpc.services.comparison.loaded import LoadedSides
@@ -231,7 +221,6 @@ class Comparison:
 
     def split_pairs(self, left: str, right: str, split: str) -> SplitPairs:
         """Return the pairs of a comparison with their texts, to list and to cut into kinds."""
-        self._prepare()
         from mrpc.services.comparison.flips import SplitPairs
 
         comparison = self.compare_split(left, right, split)
@@ -242,7 +231,6 @@ class Comparison:
         self, left: str, right: str, report: Report = silent, should_stop: ShouldStop = never
     ) -> list[ProbeResult]:
         """Ask both sides pairs whose answer is known, made from validation; once for each two sides."""
-        self._prepare()
         from mrpc.services.comparison.probing import run_probes
 
         pairs = self.split_pairs(left, right, "validation")
@@ -264,7 +252,6 @@ class Comparison:
         Raises:
             UnavailableError: when the run has fewer than three epochs, or neither side is a run.
         """
-        self._prepare()
         from mrpc.services.comparison.training_map import TrainingMap
 
         one, other = self.catalog.find_two(left, right)

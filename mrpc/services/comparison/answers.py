@@ -19,8 +19,8 @@ from mrpc.core.stored_predictions import (
 from mrpc.errors import DataError, InputError, UnavailableError
 from mrpc.runs.layout import DataRef
 from mrpc.services.comparison.ladder import Baselines, margins_to_logits
-from mrpc.services.comparison.progress import Report, ShouldStop, never, silent
 from mrpc.services.comparison.sides import Side
+from mrpc.services.progress import Report, ShouldStop, never, silent
 
 if TYPE_CHECKING:
     from mrpc.core.data import LoadedData

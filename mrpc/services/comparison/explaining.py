@@ -16,9 +16,9 @@ from mrpc.core.embeddings import embed_pairs, nearest
 from mrpc.core.pairs import SentencePair
 from mrpc.errors import InputError, UnavailableError
 from mrpc.services.comparison.answers import Answers, DataShelf, split_fingerprint
-from mrpc.services.comparison.progress import Report, ShouldStop, never, silent
 from mrpc.services.comparison.sides import Side
 from mrpc.services.comparison.vectors import read_vectors, write_vectors
+from mrpc.services.progress import Report, ShouldStop, never, silent
 
 if TYPE_CHECKING:
     from mrpc.services.comparison.loaded import LoadedSide, LoadedSides

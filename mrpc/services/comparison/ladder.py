@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrpc.core.stored_predictions import PairPredictions
-from mrpc.services.comparison.progress import Report, ShouldStop, never, silent
 from mrpc.services.comparison.sides import Side
 from mrpc.services.comparison.vectors import read_vectors, write_vectors
+from mrpc.services.progress import Report, ShouldStop, never, silent
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -10,8 +10,8 @@ from mrpc.core.probes import Probe, ProbeCase, make_probes
 from mrpc.core.stored_predictions import PairPredictions
 from mrpc.services.comparison.answers import Answers
 from mrpc.services.comparison.flips import SplitPairs
-from mrpc.services.comparison.progress import Report, ShouldStop
 from mrpc.services.comparison.sides import Side
+from mrpc.services.progress import Report, ShouldStop
 
 
 @dataclass(frozen=True)

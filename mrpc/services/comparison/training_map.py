@@ -13,8 +13,8 @@ from mrpc.core.stored_predictions import read_table
 from mrpc.errors import DataError, InputError, UnavailableError
 from mrpc.runs.store import Run
 from mrpc.services.comparison.answers import Answers
-from mrpc.services.comparison.progress import Report, ShouldStop
 from mrpc.services.comparison.sides import Side
+from mrpc.services.progress import Report, ShouldStop
 
 MAX_LISTED = 500
 NUM_DOUBTFUL = 30

@@ -11,7 +11,7 @@ from mrpc.errors import MrpcError
 from mrpc.ui.render.compare.sides import render_note, render_progress
 
 if TYPE_CHECKING:
-    from mrpc.services.comparison.progress import Work
+    from mrpc.services.progress import Work
 
 Result = TypeVar("Result")
 
@@ -27,7 +27,7 @@ def followed(
         render: from the result to the updates of all outputs but the first, which is emptied.
     """
     # Brings scipy and scikit-learn along, which the page need not wait for.
-    from mrpc.services.comparison.progress import Progress, follow
+    from mrpc.services.progress import Progress, follow
 
     others = [gr.skip()] * (num_outputs - 1)
     try:
