@@ -1,0 +1,181 @@
+"""The code of a run, run as written: it gives the run's own weights and scores."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from safetensors.torch import load_file
+
+from mrpc.runs.store import Run, RunStore
+from mrpc.services.export import CodeExport
+from tests.training.in_process import evaluations, make_run, steps, train_here
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+
+COURSE = {"num_train_pairs": 61, "num_epochs": 2, "learning_rate": 1e-3, "seed": 5}
+"""The course's recipe on few pairs, with a learning rate at which the tiny model moves."""
+
+MORE = {
+    "num_train_pairs": 45,
+    "num_epochs": 3,
+    "train_batch_size": 4,
+    "gradient_accumulation_steps": 2,
+    "max_steps": 14,
+    "warmup_ratio": 0.2,
+    "weight_decay": 0.1,
+    "max_grad_norm": 0.5,
+    "learning_rate": 1e-3,
+    "max_length": 20,
+    "seed": 8,
+}
+"""Everything else that plain libraries express exactly."""
+
+
+@pytest.fixture(scope="module")
+def course_runs(
+    tmp_path_factory: pytest.TempPathFactory, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> dict[str, Run]:
+    folder = tmp_path_factory.mktemp("runs")
+    return {
+        loop: train_here(make_run(folder, tiny_data_dir, tiny_checkpoint_dir, loop=loop, **COURSE))
+        for loop in ("accelerate", "trainer")
+    }
+
+
+def export(run: Run, form: str) -> str:
+    return CodeExport(RunStore(run.paths.run_dir.parent)).export_code(run.run_id, form)
+
+
+def run_script(folder: Path, run: Run, form: str, *launcher: str) -> str:
+    """Run ``train.py`` in an empty folder and return what it printed; the model is in ``folder/model``."""
+    folder.mkdir(exist_ok=True)
+    (folder / "train.py").write_text(export(run, form), encoding="utf-8")
+    arguments = ("--checkpoint", str(run.config.checkpoint_dir), "--output-dir", "model")
+    done = subprocess.run(
+        [sys.executable, *launcher, "train.py", *arguments, "--data-dir", str(run.config.data.data_dir)],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def assert_same_weights(folder: Path, run: Run) -> None:
+    ours, theirs = (
+        load_file(path / "model.safetensors") for path in (run.paths.last_model, folder / "model")
+    )
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert (tensor - theirs[name]).abs().max() <= 1e-6, name
+
+
+def assert_same_numbers(printed: str, run: Run) -> None:
+    """Compare the losses and scores that the plain and the Accelerate form print."""
+    losses = {step: float(loss) for step, loss in re.findall(r"step (\d+): loss ([\d.]+)", printed)}
+    expected = {str(step.step): step.loss for step in steps(run) if step.step % 10 == 0 or step.step == 1}
+    if run.config.train.gradient_accumulation_steps == 1:
+        assert losses == pytest.approx(expected, abs=1e-6)
+    assert losses.keys() == expected.keys()
+    shown = re.findall(r"epoch (\d+): \{'accuracy': ([\d.]+), 'f1': ([\d.]+)\}", printed)
+    assert [(int(epoch), float(accuracy), float(f1)) for epoch, accuracy, f1 in shown] == [
+        (e.epoch, pytest.approx(e.accuracy), pytest.approx(e.f1)) for e in evaluations(run)[1:]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "launcher"),
+    [
+        ("pytorch", ()),
+        ("accelerate", ()),
+        ("accelerate", ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1")),
+    ],
+    ids=["pytorch", "accelerate", "accelerate launch"],
+)
+def test_the_plain_forms_repeat_a_course_run(
+    tmp_path: Path, course_runs: dict[str, Run], form: str, launcher: tuple[str, ...]
+) -> None:
+    run = course_runs["accelerate"]
+    printed = run_script(tmp_path, run, form, *launcher)
+    assert_same_numbers(printed, run)
+    assert_same_weights(tmp_path, run)
+
+
+def test_the_trainer_form_repeats_a_course_run_of_the_trainer_loop(
+    tmp_path: Path, course_runs: dict[str, Run]
+) -> None:
+    run = course_runs["trainer"]
+    printed = run_script(tmp_path, run, "trainer")
+    shown = re.findall(r"'eval_accuracy': '?([\d.]+)'?, 'eval_f1': '?([\d.]+)", printed)
+    assert [(float(accuracy), float(f1)) for accuracy, f1 in shown] == [
+        (pytest.approx(e.accuracy, abs=1e-4), pytest.approx(e.f1, abs=1e-4)) for e in evaluations(run)[1:]
+    ]
+    assert_same_weights(tmp_path, run)
+
+
+def test_the_notebook_repeats_a_course_run(
+    tmp_path: Path, course_runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = course_runs["accelerate"]
+    for name, value in (
+        ("CHECKPOINT", run.config.checkpoint_dir),
+        ("DATA_DIR", run.config.data.data_dir),
+        ("OMP_NUM_THREADS", "1"),
+        ("IPYTHONDIR", tmp_path / "ipython"),
+    ):
+        monkeypatch.setenv(name, str(value))
+    notebook = nbformat.reads(export(run, "notebook"), as_version=4)
+    NotebookClient(notebook, timeout=400, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [output for cell in notebook.cells[1:] for output in cell.outputs]
+    printed = "".join(output.text for output in outputs if output.get("name") == "stdout")
+    assert_same_numbers(printed, run)
+
+
+@pytest.mark.parametrize("form", ["pytorch", "accelerate", "trainer"])
+def test_every_setting_that_is_carried_is_carried_exactly(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, form: str
+) -> None:
+    run = train_here(
+        make_run(tmp_path / "runs", tiny_data_dir, tiny_checkpoint_dir, loop="accelerate", **MORE)
+    )
+    assert len(steps(run)) == 14
+    printed = run_script(tmp_path / "out", run, form)
+    if form != "trainer":
+        assert_same_numbers(printed, run)
+    assert_same_weights(tmp_path / "out", run)
+
+
+@pytest.mark.parametrize("form", ["pytorch", "accelerate", "trainer"])
+def test_batches_of_similar_length_run_too(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, form: str
+) -> None:
+    values: dict[str, Any] = {"preset": "recommended", "num_epochs": 1, "max_steps": 3}
+    run = make_run(tmp_path / "runs", tiny_data_dir, tiny_checkpoint_dir, **values)
+    printed = run_script(tmp_path / "out", run, form)
+    assert "accuracy" in printed
+
+
+def test_a_folder_of_csv_files_is_read_as_well(
+    tmp_path: Path, course_runs: dict[str, Run], tiny_data_dir: Path
+) -> None:
+    from datasets import load_dataset
+
+    for split in ("train", "validation"):
+        rows = load_dataset("json", data_files=str(tiny_data_dir / f"{split}.jsonl"), split="train")
+        (tmp_path / "data").mkdir(exist_ok=True)
+        rows.to_csv(tmp_path / "data" / f"{split}.csv")
+    run = course_runs["accelerate"]
+    data = run.config.data.model_copy(update={"data_dir": tmp_path / "data"})
+    moved = Run(run.paths, run.config.model_copy(update={"data": data}))
+    assert_same_numbers(run_script(tmp_path / "out", moved, "pytorch"), run)
