@@ -17,7 +17,7 @@ MAX_LISTED = 200
 MAX_NOTE = 60
 COLLAPSED_HELP = "Its best or last model gives every validation pair the same answer."
 
-COLUMNS = ("Compare", "State", "Run", "Preset", "Checkpoint", "Data", "Accuracy", "F1", "Trained", "Started")
+COLUMNS = ("Compare", "State", "Run", "Preset, checkpoint", "Data", "Accuracy", "F1", "Trained", "Started")
 
 EXAMPLE_PAIR = (
     "The council approved the new bridge on Monday.",
@@ -54,8 +54,8 @@ def _render_row(summary: RunSummary, is_selected: bool) -> str:
         f'aria-label="Compare {name}"></label>',
         f'{render_state(summary.state)}<small class="quiet">{step}</small>',
         f'<button type="button" data-run="{run_id}" aria-pressed="{pressed}">{name}</button>{note}',
-        f"{html.escape(summary.preset)}, seed {summary.seed}",
-        html.escape(summary.checkpoint),
+        f"{html.escape(summary.preset)}, seed {summary.seed}"
+        f'<small class="quiet block">{html.escape(summary.checkpoint)}</small>',
         f"{html.escape(summary.data_kind)} <code>{html.escape(summary.data_fingerprint[:8])}</code>",
         render_percent(summary.best_accuracy),
         render_percent(summary.best_f1) + collapsed,
