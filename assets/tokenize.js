@@ -62,13 +62,27 @@
     if (chips[next]) step(chips[next]);
   });
 
+  // Each step is a radio button of its own to the browser: let the arrow keys walk them as one group.
+  document.addEventListener('keydown', (event) => {
+    const move = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const input = event.target.closest?.('#tk-steps input');
+    if (!move || !input) return;
+    const inputs = [...document.querySelectorAll('#tk-steps input')];
+    const next = inputs[(inputs.indexOf(input) + move + inputs.length) % inputs.length];
+    event.preventDefault();
+    next.focus();
+    next.click();
+  });
+
   // What is shown stands in the address, so that a link opens the same. What is as usual is left out, and so
   // is a text too long for a link.
   const MAX_VALUE = 2000;
+  let tooLong = false;
   const same = (one, other) => String(one ?? '') === String(other ?? '');
   window.mrpcTokenize = {
     remember(keys, usual, values) {
       const address = new URL(location.href);
+      tooLong = values.some((value) => String(value ?? '').length > MAX_VALUE);
       keys.forEach((key, number) => {
         const value = String(values[number] ?? '');
         if (same(values[number], usual[number]) || value.length > MAX_VALUE) address.searchParams.delete(key);
@@ -103,6 +117,7 @@
     const text = isLink ? location.href : button.parentElement.querySelector('code').textContent;
     const copied = await copy(text);
     button.focus();
-    say(button, copied ? 'Copied' : 'Not allowed');
+    const what = isLink && tooLong ? 'Copied, without the long text' : 'Copied';
+    say(button, copied ? what : 'Not allowed');
   });
 })();

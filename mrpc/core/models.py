@@ -12,6 +12,7 @@ import ctypes
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -56,6 +57,9 @@ __all__ = [
 BASE_TENSORS = "new_tensors.safetensors"
 """File in a run's ``base/`` folder: the tensors that the checkpoint lacked, as they were drawn."""
 
+_MAKING_LOCK = threading.RLock()
+"""Held from setting the seed until the model is made: another one made meanwhile would draw in between."""
+
 
 class Classifier(NamedTuple):
     """A model made from a checkpoint.
@@ -80,8 +84,9 @@ def load_classifier(checkpoint: Checkpoint, seed: int) -> Classifier:
     """
     import torch
 
-    torch.manual_seed(seed)
-    model, missing = _from_pretrained(checkpoint.dir)
+    with _MAKING_LOCK:
+        torch.manual_seed(seed)
+        model, missing = _from_pretrained(checkpoint.dir)
     return Classifier(model, missing)
 
 
@@ -167,7 +172,7 @@ def _from_pretrained(directory: Path) -> tuple[PreTrainedModel, list[str]]:
     from transformers import AutoModelForSequenceClassification
 
     try:
-        with _quiet_transformers():
+        with _MAKING_LOCK, _quiet_transformers():
             model, loading = AutoModelForSequenceClassification.from_pretrained(
                 str(directory),
                 num_labels=len(LABEL_NAMES),

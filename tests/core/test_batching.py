@@ -1,8 +1,6 @@
 """The order of an epoch, the collator and the padding report."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,12 +127,11 @@ def test_padded_length_and_cost():
     assert batch_cost(8, 512) / batch_cost(8, 128) == pytest.approx(4 * (1 + 512 / 2304) / (1 + 128 / 2304))
 
 
-@pytest.mark.skipif("MRPC_DATA_DIR" not in os.environ, reason="needs the real corpus")
-def test_padding_of_mrpc():
+def test_padding_of_mrpc(mrpc_data_dir):
     from mrpc.core.models import load_tokenizer, resolve_checkpoint
     from mrpc.core.tokenization import encode_pairs, encoded_lengths
 
-    lines = (Path(os.environ["MRPC_DATA_DIR"]) / "train.jsonl").read_text().splitlines()
+    lines = (mrpc_data_dir / "train.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     encoded = encode_pairs(
         load_tokenizer(resolve_checkpoint()),

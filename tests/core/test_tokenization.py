@@ -1,9 +1,7 @@
 """Encoding pairs, rows for people, truncation, and threads that share a tokenizer."""
 
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from transformers import BertTokenizer
@@ -164,12 +162,11 @@ def test_the_course_pair_with_the_bundled_checkpoint():
     assert encoded["attention_mask"] == [[1] * 15]
 
 
-@pytest.mark.skipif("MRPC_DATA_DIR" not in os.environ, reason="needs the real corpus")
-def test_rows_of_the_whole_corpus_are_what_the_model_is_fed():
+def test_rows_of_the_whole_corpus_are_what_the_model_is_fed(mrpc_data_dir):
     from mrpc.core.models import load_tokenizer, resolve_checkpoint
 
     tokenizer = load_tokenizer(resolve_checkpoint())
-    lines = (Path(os.environ["MRPC_DATA_DIR"]) / "validation.jsonl").read_text().splitlines()
+    lines = (mrpc_data_dir / "validation.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     sentence1, sentence2 = [row["sentence1"] for row in rows], [row["sentence2"] for row in rows]
     encoded = encode_pairs(tokenizer, sentence1, sentence2)

@@ -49,17 +49,15 @@ class OpenPage:
         self._app = app
         self._contexts: list = []
 
-    def __call__(self, tab: str, width: int = 1280, **context: object) -> Page:
-        """Open the page at a tab."""
-        self._contexts.append(
-            self._browser.new_context(viewport={"width": width, "height": 900}, **context)
-        )
+    def __call__(self, tab: str, width: int = 1280, query: str = "", **context: object) -> Page:
+        """Open the page at a tab, with something after the question mark of its address."""
+        self._contexts.append(self._browser.new_context(viewport={"width": width, "height": 900}, **context))
         page = self._contexts[-1].new_page()
         page.set_default_timeout(TIMEOUT_MS)
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self._note_foreign(request.url))
-        page.goto(self._app.url)
+        page.goto(f"{self._app.url}/?{query}" if query else self._app.url)
         page.get_by_role("tab", name=tab, exact=True).click()
         return page
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,17 @@ def test_what_cannot_be_used_is_refused(tokenizers, model_inputs, given, message
         TrainingSteps(tokenizers).take(**({"sentences": COURSE} | given))
     with pytest.raises(InputError, match="batch size is '17'"):
         model_inputs.first_batch("train", "local:tiny-bert", 17)
+
+
+def test_models_made_at_the_same_time_draw_the_same_heads(tiny_checkpoint_dir):
+    checkpoint = resolve_checkpoint(checkpoint_dir=tiny_checkpoint_dir)
+
+    def head(seed: int) -> list[float]:
+        return load_classifier(checkpoint, seed).model.classifier.weight.flatten().tolist()
+
+    alone = [head(seed) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(head, range(8))) == alone
 
 
 def test_a_tokenizer_is_loaded_once_and_its_checkpoint_named(tokenizers, tiny_checkpoint_dir):

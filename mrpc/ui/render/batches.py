@@ -41,7 +41,7 @@ def render_split_padding(padding: SplitPadding, batch_size: int, split: str) -> 
     scale = ratios[-2] * 1.12  # 512 would make all other bars alike: its bar runs out of the picture
     base = padding.strategies[0].report.cost
     bars = render_plain_table(
-        ("batches", "computed for each real token", "", "padding", "predicted cost"),
+        ("batches", "computed for each real token", "ratio", "padding", "predicted cost"),
         [_strategy_cells(strategy, scale, base) for strategy in padding.strategies],
         "tk-bars",
     )

@@ -57,7 +57,7 @@ def build_explorer_view(services: Services, panel: PairPanel, steps: gr.Radio) -
     inputs = [split, label, query, start]
     first.click(lambda: 0, outputs=start, **LIVE)
     back.click(on_back, inputs=start, outputs=start, **LIVE)
-    on.click(on_next, inputs=start, outputs=start, **LIVE)
+    on.click(partial(on_next, services), inputs=inputs, outputs=start, **LIVE)
     gr.on([split.input, label.input, query.input], lambda: 0, outputs=start, **LIVE)
 
     def on_select(value: Any, event: gr.EventData) -> tuple[Any, ...]:  # a partial would get no event
@@ -116,9 +116,13 @@ def on_back(start: Any) -> int:
     return max(0, _number(start) - PAGE_ROWS)
 
 
-def on_next(start: Any) -> int:
-    """Go a page on; past the end, the server shows the last page."""
-    return _number(start) + PAGE_ROWS
+def on_next(services: Services, split: Any, label: Any, query: Any, start: Any) -> Any:
+    """Go a page on, or stay on the last one."""
+    try:
+        wanted = "" if label == "both" else label
+        return services.explorer.page(split, query, wanted, _number(start) + PAGE_ROWS).start
+    except MrpcError:
+        return gr.skip()  # what is wrong stands where the rows would be
 
 
 def on_inspect_row(services: Services, split: Any, number: Any) -> tuple[Any, ...]:

@@ -92,10 +92,8 @@ def on_speed(
     """Draw the code."""
 
     def render() -> list[str]:
-        num_rows = services.explorer.num_rows()
-        if split not in num_rows:
-            return [""]
-        wanted = rows if isinstance(rows, int) and 0 < rows <= num_rows[split] else num_rows[split]
+        there_are = services.explorer.page(split).num_rows
+        wanted = rows if isinstance(rows, int) and 0 < rows <= there_are else there_are
         hub_name = services.inspection.tokenizers.hub_name(checkpoint)
         return [render_code(snippets.tokenize_all(hub_name, split, wanted))]
 

@@ -1,0 +1,370 @@
+"""The Tokenize tab in a browser: every view, by mouse, keyboard and link, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+VIEWS = ("pair", "single", "checkpoints", "data", "speed", "padding", "model", "step")
+TINY = "checkpoint=local:tiny-bert"
+SLOW_MS = 120_000
+
+OpenView = Callable[..., Page]
+
+
+@pytest.fixture
+def open_view(open_page) -> OpenView:
+    """Open the tab at an address."""
+
+    def open_at(query: str = "", width: int = 1280, **context: object) -> Page:
+        return open_page("Tokenize", width, query, **context)
+
+    return open_at
+
+
+def chips(page: Page, place: str = "#tk-pair"):
+    return page.locator(f"{place} .tk-chips").first.get_by_role("option")
+
+
+def step(page: Page, name: str) -> None:
+    page.locator("#tk-steps").get_by_text(name, exact=True).click()
+
+
+def detail(page: Page) -> dict[str, str]:
+    """Return what is said about the token pointed at."""
+    place = page.locator("[data-tk-detail]")
+    names, values = place.locator("dt").all_inner_texts(), place.locator("dd").all_inner_texts()
+    return dict(zip(names, values, strict=True))
+
+
+def test_the_course_pair_is_shown_as_the_course_has_it(open_view):
+    page = open_view()
+    expect(chips(page)).to_have_count(15)
+    rows = page.locator("#tk-pair .tk-tokens tbody tr")
+    cells = [row.split("\t") for row in rows.all_inner_texts()]
+    assert [int(row[2]) for row in cells] == [
+        *(101, 2023, 2003, 1996, 2034, 6251, 1012, 102),
+        *(2023, 2003, 1996, 2117, 2028, 1012, 102),
+    ]
+    assert [row[3] for row in cells] == ["0"] * 8 + ["1"] * 7
+    assert [row[4] for row in cells] == ["1"] * 15
+
+
+def test_chip_table_and_sentence_are_linked(open_view):
+    page = open_view()
+    chips(page).nth(5).hover()
+    assert detail(page) == {
+        "position": "5",
+        "token": "sentence",
+        "id": "6251",
+        "token_type_id": "0",
+        "attention_mask": "1",
+        "sentence": "1",
+        "characters": "18–26",
+        "word": "4",
+        "kind": "word start",
+    }
+    expect(page.locator("#tk-pair .tk-span.on")).to_have_text("sentence")
+    expect(page.locator("#tk-pair tr.on td").nth(1)).to_have_text("sentence")
+    page.locator("#tk-pair .tk-sentence.s2 .tk-span").nth(3).hover()
+    assert detail(page)["token"] == "second"
+    page.locator("#tk-pair .tk-tokens tbody tr").nth(0).hover()
+    assert detail(page)["kind"] == "special"
+
+
+def test_tokens_are_walked_by_keyboard(open_view):
+    page = open_view()
+    expect(chips(page)).to_have_count(15)
+    page.locator("#tk-pad input").focus()
+    page.keyboard.press("Tab")
+    expect(chips(page).nth(0)).to_be_focused()
+    assert detail(page)["token"] == "[CLS]"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert detail(page)["token"] == "is"
+    expect(chips(page).nth(2)).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("End")
+    assert detail(page)["position"] == "14"
+    page.keyboard.press("Home")
+    expect(chips(page).nth(0)).to_be_focused()
+
+
+def test_the_steps_are_walked_by_keyboard(open_view):
+    page = open_view()
+    expect(chips(page)).to_have_count(15)
+    page.locator("#tk-steps input").first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", name="Why two lists cannot just be joined")).to_be_visible()
+    expect(page).to_have_url(re.compile("step=single"))
+
+
+def test_what_is_typed_follows_at_once_and_is_cut(open_view):
+    page = open_view()
+    page.locator("#tk-s1 textarea").fill("unbelievable roads ☃")
+    expect(page.locator("#tk-pair .tk-chip.cont").first).to_be_visible()
+    page.locator("#tk-max-length input[type=number]").fill("8")
+    page.locator("#tk-max-length input[type=number]").press("Enter")
+    expect(chips(page)).to_have_count(8)
+    expect(page.locator("#tk-pair .tk-cut")).to_contain_text("Truncation cut away")
+    page.locator("#tk-truncation").get_by_text("only sentence 2").click()
+    expect(page.locator("#tk-pair .tk-cut, #tk-pair [role=alert]")).to_contain_text("sentence 2")
+    page.locator("#tk-truncation").get_by_text("do not truncate").click()
+    expect(page.locator("#tk-pair .tk-cut")).to_have_count(0)
+
+
+def test_padding_unknown_and_raw_dictionary(open_view):
+    page = open_view(f"{TINY}&s1=zzz%E2%98%83&length=24&pad=true")
+    expect(page.locator("#tk-pair [role=listbox] .tk-chip.pad").first).to_be_visible()
+    expect(page.locator("#tk-pair [role=listbox] .tk-chip.unk").first).to_be_visible()
+    page.get_by_role("button", name="What the tokenizer returns").click()
+    raw = page.locator("#tk-raw code")
+    expect(raw.nth(0)).to_be_visible()
+    assert raw.nth(0).inner_text().startswith("{'input_ids': [")
+    expect(page.locator("#tk-raw")).to_contain_text("convert_ids_to_tokens")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "<script>window.hacked = 1</script>",
+        "<img src=x onerror='window.hacked = 1'>",
+        '"><b onmouseover="window.hacked=1">x</b>',
+        "${window.hacked = 1} {{value}} `x`",
+        "שלום עולם",
+        "我喜欢学习 🙂👩‍👩‍👧",
+        "cafe\u0301",
+    ],
+)
+def test_odd_text_is_shown_as_text(open_view, sentence):
+    page = open_view()
+    page.locator("#tk-s1 textarea").fill(sentence)
+    expect(page.locator("#tk-pair .tk-sentence.s1 .tk-text")).to_have_text(sentence)
+    chips(page).nth(1).hover()
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("#tk-pair script, #tk-pair img, #tk-pair b").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("sentence", "message"),
+    [
+        ("", "Sentence 1 is empty"),
+        ("   ", "Sentence 1 is empty"),
+        ("a" * 100_000, "Sentence 1 has 100,000 characters"),
+        ("a\u0000b", "control character"),
+        ("a\u0007b", "control character"),
+    ],
+)
+def test_what_cannot_be_used_gets_a_message(open_view, sentence, message):
+    page = open_view()
+    expect(chips(page)).to_have_count(15)
+    page.locator("#tk-s1 textarea").fill(sentence)
+    expect(page.locator("#tk-pair [role=alert]")).to_contain_text(message)
+    page.locator("#tk-s1 textarea").fill("Good again.")
+    expect(chips(page).nth(1)).to_contain_text("good")
+
+
+def test_a_row_of_the_data_is_taken(open_view):
+    page = open_view()
+    page.locator("#tk-row input").fill("14")
+    page.locator("#tk-take").click()
+    expect(page.locator("#tk-row-message")).to_contain_text("Row 14 of train is idx 14")
+    expect(page.locator("#tk-s1 textarea")).to_have_value(re.compile("^The .* closed five roads"))
+    page.locator("#tk-row input").fill("64")
+    page.locator("#tk-take").click()
+    expect(page.locator("#tk-row-message [role=alert]")).to_contain_text("from 0 to 63")
+
+
+def test_one_or_two(open_view):
+    page = open_view()
+    step(page, "2 One or two")
+    joined = page.get_by_role("listbox", name="Both lists joined")
+    expect(joined.get_by_role("option")).to_have_count(16)
+    expect(joined.locator(".odd")).to_have_count(8)
+    expect(page.locator("#tk-single")).to_contain_text("8 of 16 places differ")
+    page.locator("#tk-s2 textarea").fill("Two.")
+    expect(page.get_by_role("listbox", name="Encoded as a pair").get_by_role("option")).to_have_count(11)
+
+
+def test_checkpoints_side_by_side(open_view):
+    page = open_view("step=checkpoints")
+    cards = page.locator("#tk-checkpoints .tk-card")
+    expect(cards).to_have_count(3)
+    expect(page.locator("#tk-checkpoints .tk-card.away")).to_have_count(2)
+    expect(cards.nth(1)).to_contain_text("Not available.")
+    group = page.locator("#tk-compared")
+    expect(group.get_by_label("RoBERTa base (not available)")).to_be_checked()
+    group.get_by_label("tiny-bert").check()
+    expect(page.locator("#tk-checkpoints [role=alert]")).to_contain_text("one to 3")
+    group.get_by_label("RoBERTa base (not available)").uncheck()
+    group.get_by_label("DistilBERT base, uncased (not available)").uncheck()
+    expect(cards).to_have_count(2)
+    expect(page.locator("#tk-checkpoints .tk-card.away")).to_have_count(0)
+
+
+def test_the_data_is_paged_searched_and_opened(open_view):
+    page = open_view("step=data")
+    rows = page.locator("#tk-rows tbody tr")
+    expect(rows).to_have_count(10)
+    page.locator("#tk-x-next").click()
+    expect(rows.first).to_contain_text("10")
+    page.locator("#tk-x-label").get_by_text("not equivalent").click()
+    expect(page.locator("#tk-rows")).to_contain_text("32 of 64 rows found, 1 to 10 shown")
+    page.locator("#tk-x-query input").fill("STORM")
+    expect(page.locator("#tk-rows mark").first).to_have_text("storm")
+    page.locator("#tk-x-query input").fill("<b>nothing</b>")
+    expect(page.locator("#tk-rows")).to_contain_text("No row holds that")
+    page.locator("#tk-x-query input").fill("")
+    page.locator("#tk-x-split").get_by_text("validation").click()
+    expect(page.locator("#tk-rows")).to_contain_text("8 of 16 rows found")
+    expect(page.locator("#tk-overview")).to_contain_text("8 equivalent, 50.0 %")
+    expect(page.locator("#tk-overview")).to_contain_text("ClassLabel(names=['not_equivalent', 'equivalent'])")
+    page.get_by_role("button", name="Inspect row 2", exact=True).click()
+    expect(page.locator("#tk-row-message")).to_contain_text("Row 2 of validation is idx 66")
+    expect(chips(page).first).to_be_visible()
+
+
+def test_the_whole_split_is_tokenized_measured_and_cancelled(open_view):
+    page = open_view(f"step=speed&{TINY}&ways=batched")
+    page.locator("#tk-p-run").click()
+    way = page.locator("#tk-speed .tk-way")
+    expect(way).to_contain_text("done, 64 of 64 rows", timeout=SLOW_MS)
+    expect(way.locator("dd")).to_have_count(3)
+    expect(page.locator("#tk-p-run")).to_be_enabled()
+    page.locator("#tk-p-run").click()
+    page.locator("#tk-p-cancel").click()
+    expect(way).to_contain_text("cancelled", timeout=SLOW_MS)
+    expect(page.locator("#tk-p-run")).to_be_enabled()
+
+
+def test_the_failing_map_shows_the_real_error(open_view):
+    page = open_view("step=speed")
+    page.locator("#tk-p-fail").click()
+    expect(page.locator("#tk-failed .tk-error")).to_have_text(
+        "pyarrow.lib.ArrowInvalid: Column 4 named testtest expected length 64 but got length 1"
+    )
+    expect(page.locator("#tk-failed")).to_contain_text("It gives 64 rows")
+
+
+def test_padding_is_drawn_for_chosen_rows(open_view):
+    page = open_view("step=padding")
+    expect(page.locator("#tk-batch .tk-grid-row")).to_have_count(8, timeout=SLOW_MS)
+    page.locator("#tk-b-pad").get_by_text("128", exact=True).click()
+    expect(page.locator("#tk-batch")).to_contain_text("8 × 128")
+    page.locator("#tk-b-rows input, #tk-b-rows textarea").fill("0 5 9")
+    expect(page.locator("#tk-batch .tk-grid-row")).to_have_count(3)
+    expect(page.locator("#tk-split-padding .tk-bars tbody tr")).to_have_count(7)
+    page.locator("#tk-b-rows input, #tk-b-rows textarea").fill("0-99")
+    expect(page.locator("#tk-batch [role=alert]")).to_contain_text("Choose 1 to 16 rows")
+    page.locator("#tk-b-draw").click()
+    expect(page.locator("#tk-batch .tk-grid-row")).to_have_count(8)
+
+
+def test_a_batch_goes_through_the_model(open_view):
+    page = open_view(f"step=model&{TINY}")
+    page.locator("#tk-m-run").click()
+    view = page.locator("#tk-model")
+    expect(view).to_contain_text("[8, 2]", timeout=SLOW_MS)
+    expect(view).to_contain_text("0.6931")
+    expect(view).to_contain_text("renamed to labels")
+    assert float(view.locator(".tk-figures dd").first.inner_text()) == pytest.approx(0.693, abs=0.1)
+
+
+def test_one_step_lowers_the_loss(open_view):
+    page = open_view(f"step=step&{TINY}")
+    page.locator("#tk-t-run").click()
+    figures = page.locator("#tk-training-step .tk-figures dd")
+    expect(figures).to_have_count(3, timeout=SLOW_MS)
+    before, after = (float(figures.nth(place).inner_text()) for place in (0, 1))
+    assert after < before
+    page.locator("#tk-t-rate").get_by_text("nothing moves").click()
+    page.locator("#tk-t-run").click()
+    expect(figures.nth(2)).to_have_text("+0.0000", timeout=SLOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("query", "seen"),
+    [
+        ("s1=One+%26+two%3F&s2=%3Cb%3E&length=64&cut=only_first&pad=true", "#tk-pair .tk-chip.pad"),
+        (f"step=single&{TINY}&s1=one", "#tk-single .odd"),
+        ("step=data&rows=test&label=equivalent&find=mayor&from=0", "#tk-rows mark"),
+        ("step=padding&pick=3+4&to=512&size=16", "#tk-batch .tk-grid-row"),
+        ("step=speed&measure=test&num=5&ways=one_call%2Cbatched", "#tk-p-run"),
+        ("step=model&model_of=validation&model_size=4&seed=7", "#tk-m-run"),
+        ("step=step&t1=Hello&rate=5e-05", "#tk-t-run"),
+    ],
+)
+def test_a_link_opens_the_same_view(open_view, query, seen):
+    page = open_view(query)
+    expect(page.locator(seen).first).to_be_visible(timeout=SLOW_MS)
+    page.wait_for_timeout(1000)  # whatever the page writes into the address now, it must mean the same
+    address = page.evaluate("[...new URLSearchParams(location.search)].sort().join('\\n')")
+    wanted = page.evaluate("query => [...new URLSearchParams(query)].sort().join('\\n')", query)
+    assert set(address.split("\n")) >= set(wanted.split("\n")) - {"from,0"}
+
+
+def test_an_address_with_nonsense_opens_the_usual_view(open_view):
+    page = open_view("step=<b>&length=9999&checkpoint=../../etc&with=a,b&pad=maybe&row=-1&s1=" + "a" * 3000)
+    expect(chips(page)).to_have_count(15)
+
+
+def test_a_link_and_code_are_copied(open_view):
+    page = open_view(permissions=["clipboard-read", "clipboard-write"])
+    page.locator("#tk-s2 textarea").fill("Copied.")
+    expect(page).to_have_url(re.compile(r"s2=Copied"))
+    page.get_by_role("button", name="Copy a link to this view").click()
+    expect(page.get_by_role("button", name="Copy a link to this view")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    page.get_by_role("button", name="Code: the same with the plain libraries").click()
+    page.get_by_role("button", name="Copy the code").click()
+    code = page.evaluate("navigator.clipboard.readText()")
+    assert code.startswith("from transformers import AutoTokenizer\n")
+    assert '"Copied."' in code
+    compile(code, "copied.py", "exec")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(open_view, view, theme):
+    page = open_view(f"step={view}&{TINY}&length=12&__theme={theme}", color_scheme=theme)
+    show_all(page, view)
+    found = Axe().run(page).response["violations"]
+    serious = [
+        (fault["id"], node["target"], node["html"][:200])
+        for fault in found
+        if fault["impact"] in {"serious", "critical"}
+        for node in fault["nodes"]
+    ]
+    assert serious == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_narrow_pages_do_not_scroll_sideways(open_view, view):
+    page = open_view(f"step={view}&{TINY}&s1={'long' * 30}", width=390)
+    show_all(page, view)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def show_all(page: Page, view: str) -> None:
+    """Let a view draw all it has, and open its folds."""
+    button, place = {
+        "speed": ("#tk-p-fail", "#tk-failed .tk-error"),
+        "model": ("#tk-m-run", "#tk-model .tk-figures"),
+        "step": ("#tk-t-run", "#tk-training-step .tk-figures"),
+        "pair": (None, "#tk-pair .tk-tokens"),
+        "single": (None, "#tk-single .tk-chips"),
+        "checkpoints": (None, "#tk-checkpoints .tk-card"),
+        "data": (None, "#tk-overview table"),
+        "padding": (None, "#tk-split-padding table"),
+    }[view]
+    if button:
+        page.locator(button).click()
+    expect(page.locator(place).first).to_be_visible(timeout=SLOW_MS)
+    for fold in page.locator(".tk-fold button:visible").all():
+        fold.click()
+    expect(page.locator(".tk-fold pre:visible").first).to_be_visible()
