@@ -174,10 +174,16 @@ def build_config(values: Mapping[str, Any], default_preset: PresetName = "recomm
     if not isinstance(preset, str) or preset not in PRESETS:
         raise ConfigError(f"preset is {_shown(preset)}; allowed: {', '.join(PRESETS)}.")
     try:
-        return TrainConfig.model_validate({**PRESETS[preset], **values, "preset": preset})
+        config = TrainConfig.model_validate({**PRESETS[preset], **values, "preset": preset})
     except ValidationError as error:
         problems = [_explain(problem) for problem in error.errors()]
         raise ConfigError(" ".join(dict.fromkeys(problems))) from None
+    if config.loop == "pytorch" and config.mixed_precision != "no":
+        raise ConfigError(
+            f"mixed_precision is {config.mixed_precision}, but the loop pytorch trains in float32. "
+            "Choose another loop, or mixed_precision no."
+        )
+    return config
 
 
 def allowed_range(name: str) -> str:

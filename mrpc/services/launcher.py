@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from mrpc.config import TrainConfig, build_config
+from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
 from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
 from mrpc.runs.layout import DataRef
 from mrpc.runs.process import find_process
@@ -146,7 +146,7 @@ class Launcher:
         """Continue a run that was cut, stopped or failed, from its newest checkpoint.
 
         Raises:
-            RunStateError: when the run is under way or finished.
+            RunStateError: when the run is under way or finished, or its loop cannot go on exactly.
             BusyError: when another training is under way.
         """
         run = self._store.open(run_id)
@@ -154,6 +154,11 @@ class Launcher:
         if state not in RESUMABLE_STATES:
             raise RunStateError(
                 f"Run {run_id} is {state}; only stopped, failed or interrupted runs can go on."
+            )
+        if run.config.train.loop not in RESUMABLE_LOOPS:
+            raise RunStateError(
+                f"Run {run_id} cannot go on: the loop {run.config.train.loop} writes no checkpoints, because "
+                "transformers' Trainer would not continue exactly. Start a new run with the same settings."
             )
         self._refuse_if_busy()
         self._launch(run)

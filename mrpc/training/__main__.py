@@ -112,8 +112,6 @@ def _check_loop(config: TrainConfig, launched: LaunchedProcesses) -> None:
             f"{launched.world_size} processes were launched, but the loop {config.loop} trains in one. "
             "Use the loop accelerate."
         )
-    if config.loop == "pytorch" and config.mixed_precision != "no":
-        raise ConfigError("The loop pytorch trains in float32. Use another loop, or mixed_precision no.")
 
 
 def _train(run: Run, launched: LaunchedProcesses) -> int:

@@ -9,15 +9,16 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
-from mrpc.config import LOOP_HELP, RESUMABLE_LOOPS
+from mrpc.config import LOOP_HELP, RESUMABLE_LOOPS, build_config
 from mrpc.core.models import weights_sha256
 from mrpc.core.stored_predictions import read_predictions
-from mrpc.errors import TrainingError
-from mrpc.runs.events import FinishedEvent, NonFiniteEvent
+from mrpc.errors import ConfigError, TrainingError
+from mrpc.runs.events import FinishedEvent, NonFiniteEvent, WarningEvent
 from mrpc.runs.layout import StopRequest, TrainerReport, read_model, write_model
 from mrpc.runs.log import read_events, read_terminal_event
 from mrpc.runs.store import Run
 from mrpc.training.precision import select_precision
+from mrpc.training.random_state import read_random_state
 from mrpc.training.report import StopTraining
 from mrpc.training.session import select_loop
 from tests.training.in_process import (
@@ -219,3 +220,25 @@ def test_the_form_says_what_a_loop_cannot_do() -> None:
     assert "cannot continue exactly" in LOOP_HELP["trainer"]
     assert set(LOOP_HELP) == set(LOOPS)
     assert {"trainer"} == set(LOOPS) - RESUMABLE_LOOPS
+
+
+def test_the_plain_loop_refuses_mixed_precision() -> None:
+    with pytest.raises(ConfigError, match="the loop pytorch trains in float32"):
+        build_config({"loop": "pytorch", "mixed_precision": "bf16"})
+
+
+def test_a_run_that_goes_on_with_another_number_of_processes_says_so(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir)
+    session = open_session(run)
+    states = [read_random_state(), read_random_state()]
+    session.ranks.gather = lambda value: states  # type: ignore[method-assign, assignment]
+    session.step = session.epoch = 1
+    session.save_checkpoint()
+    open_session(run)
+    warnings = [e.message for e in read_events(run.paths.events).events if isinstance(e, WarningEvent)]
+    assert warnings == [
+        "This attempt trains with 1 processes, the one before with 2: dropout drops other activations than "
+        "it would have."
+    ]
