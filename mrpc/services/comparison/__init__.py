@@ -24,6 +24,7 @@ from mrpc.services.comparison.answers import (
 )
 from mrpc.services.comparison.judging import Judgements, judge
 from mrpc.services.comparison.ladder import Baselines
+from mrpc.services.comparison.own_pairs import OwnAnswers, answer_own_pairs, read_own_pairs
 from mrpc.services.comparison.sides import BASELINES, Side, SideCatalog, check_weights_differ
 from mrpc.services.comparison.splits import SideScores, SplitComparison, compare_answers
 from mrpc.services.progress import Report, ShouldStop, never, silent
@@ -267,6 +268,34 @@ class Comparison:
         found = self.training_map(left, right)
         sides = self.catalog.find_two(left, right)
         return found.doubtful_labels(self.answers, *sides, report, should_stop)
+
+    def answer_own(
+        self,
+        left: str,
+        right: str,
+        text: object,
+        path: object,
+        report: Report = silent,
+        should_stop: ShouldStop = never,
+    ) -> OwnAnswers:
+        """Ask both sides a person's own pairs.
+
+        Args:
+            left: one side.
+            right: the other side.
+            text: pasted lines, taken when there is no file.
+            path: of an uploaded file, or None.
+            report: told how far it is.
+            should_stop: asked before every batch.
+
+        Raises:
+            DataError: for pairs that cannot be used, with the line.
+        """
+        sides = self.catalog.find_two(left, right)
+        pairs = read_own_pairs(text, path)
+        started_at = time.perf_counter()
+        said = answer_own_pairs(self.answers, *sides, pairs, report, should_stop)
+        return OwnAnswers(*sides, pairs, *said, time.perf_counter() - started_at)
 
     def flips(self, left: str, right: str, split: str, cell: str) -> dict[str, Any]:
         """Return the pairs of a cell, the largest change in probability first, for scripts."""

@@ -17,6 +17,7 @@ from mrpc.ui.compare.endpoints import register_endpoints
 from mrpc.ui.compare.flips_view import build_flips_view
 from mrpc.ui.compare.frame import ACT, EMPTY_TEXT, build_frame, run_choices, side_choices
 from mrpc.ui.compare.map_view import build_map_view
+from mrpc.ui.compare.own_view import build_own_view
 from mrpc.ui.compare.pair_view import build_pair_view, put_pair, take_pair
 from mrpc.ui.compare.probes_view import build_probes_view, pick_case
 from mrpc.ui.compare.split_view import build_split_view
@@ -69,6 +70,8 @@ def build_compare_tab(services: Services) -> None:
                     cases, probe_name, probes_emptying = build_probes_view(services, frame)
                 with gr.Tab("Data map", id="map") as map_tab:
                     training_pairs, map_filling = build_map_view(services, frame)
+                with gr.Tab("Your pairs", id="own"):
+                    build_own_view(services, frame)
         register_endpoints(services)
 
     chosen = [empty, body, frame.run, frame.left, frame.right]

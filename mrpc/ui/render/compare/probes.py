@@ -116,7 +116,7 @@ def cases_table(name: str, answers: Sequence[ProbeAnswer]) -> Table:
             column("left_before", "Left before", "percent", help="before the change"),
             column("right_before", "Right before", "percent", help="before the change"),
         ]
-    columns += [column("left_passed", "Left"), column("right_passed", "Right")]
+    columns += [column("left_passed", "Left result"), column("right_passed", "Right result")]
     rows = []
     for number, answer in enumerate(answers):
         first, second = mark_differences(answer.case.sentence1, answer.case.sentence2)
