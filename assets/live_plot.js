@@ -85,7 +85,8 @@
         const figure = figures[place.dataset.plot];
         if (figure && place.drawn !== figure) {
           place.drawn = figure;
-          await Plotly.react(place, figure.data, themed(figure.layout, place), {
+          // The same object each time: Plotly draws anew, and forgets the zoom, when a config differs.
+          place.config ??= {
             ...CONFIG,
             modeBarButtonsToAdd: [
               {
@@ -95,7 +96,8 @@
                 click: () => downloadPicture(place, figures.caption ?? "", Plotly),
               },
             ],
-          });
+          };
+          await Plotly.react(place, figure.data, themed(figure.layout, place), place.config);
         }
       }
     }

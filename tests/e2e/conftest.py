@@ -67,7 +67,8 @@ class OpenPage:
             context.close()
 
     def _note(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # Gradio's own complaint about a request that was under way when the page was left.
+        if message.type == "error" and "AbortError" not in message.text:
             self.errors.append(message.text)
 
     def _note_foreign(self, url: str) -> None:
