@@ -68,7 +68,7 @@ services = Services(Settings())
 with gr.Blocks() as demo, gr.Tabs():
     build_tokenize_tab(services)
 fns = [[fn.api_name, fn.api_visibility, fn.concurrency_limit, fn.fn is None] for fn in demo.fns.values()]
-heavy = [name for name in ("torch", "transformers", "datasets", "mrpc.core.checkpoints") if name in sys.modules]
+heavy = sorted({"torch", "transformers", "datasets", "mrpc.core.checkpoints"} & set(sys.modules))
 print(json.dumps([fns, heavy]))
 """
 

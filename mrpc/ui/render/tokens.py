@@ -47,14 +47,14 @@ def render_inspection(inspection: PairInspection) -> str:
     """Draw one pair: sentences, chips, the token pointed at, and the table, all linked."""
     note = "" if inspection.uses_token_type_ids else render_no_types()
     return (
-        '<div class="tk-linked tk-inspection">'
-        '<div class="tk-main">'
+        '<div class="tk-linked tk-inspection"><div class="tk-over">'
         f"{render_sentences(inspection)}"
+        '<div class="tk-detail" role="status" data-tk-detail>'
+        "<p>Point at a token, or walk with the arrow keys, to see all about it.</p></div></div>"
+        '<div class="tk-main">'
         f"<h3>{_count(len(inspection.rows), 'token')}</h3>{note}"
         f"{render_chips(inspection.rows, 'Tokens of the pair')}"
         f"{_render_cut(inspection)}"
-        '<div class="tk-detail" role="status" data-tk-detail>'
-        "<p>Point at a token, or walk with the arrow keys, to see all about it.</p></div>"
         f"{render_legend()}</div>"
         f'<div class="tk-side">{render_table(inspection.rows)}</div></div>'
     )
@@ -179,7 +179,7 @@ def render_table(rows: Sequence[TokenRow]) -> str:
 def render_legend() -> str:
     """Explain the looks of a chip."""
     items = "".join(
-        f'<li><span class="tk-chip {classes}" aria-hidden="true">{sample}</span> {meaning}</li>'
+        f'<li><span class="tk-chip {classes}" aria-hidden="true"><bdi>{sample}</bdi></span> {meaning}</li>'
         for classes, sample, meaning in LEGEND
     )
     return f'<ul class="tk-legend" aria-label="What the chips mean">{items}</ul>'
@@ -194,17 +194,20 @@ def _render_cut(inspection: PairInspection) -> str:
     if not inspection.cut_rows:
         return ""
     first, second = inspection.num_cut
-    shown = inspection.cut_rows[:MAX_CUT_CHIPS]
-    more = len(inspection.cut_rows) - len(shown)
-    rest = f" The first {len(shown)} are shown." if more else ""
-    chips = "".join(
-        f'<li class="tk-chip {chip_classes(row)} cut"><bdi>{html.escape(row.token)}</bdi></li>'
-        for row in shown
-    )
+    lists = ""
+    for number in (0, 1):
+        cut = [row for row in inspection.cut_rows if row.sequence_id == number]
+        if cut:
+            chips = "".join(
+                f'<li class="tk-chip {chip_classes(row)} cut"><bdi>{html.escape(row.token)}</bdi></li>'
+                for row in cut[:MAX_CUT_CHIPS]
+            )
+            more = f" (the first {MAX_CUT_CHIPS} shown)" if len(cut) > MAX_CUT_CHIPS else ""
+            lists += f'<ul class="tk-chips" aria-label="Cut from sentence {number + 1}{more}">{chips}</ul>'
+    rest = f" The first {MAX_CUT_CHIPS} of each are shown." if max(first, second) > MAX_CUT_CHIPS else ""
     return (
         f'<div class="tk-cut"><p>Truncation cut away {_count(first, "token")} of sentence 1 and '
-        f"{_count(second, 'token')} of sentence 2.{rest}</p>"
-        f'<ul class="tk-chips" aria-label="Tokens that were cut away">{chips}</ul></div>'
+        f"{_count(second, 'token')} of sentence 2.{rest}</p>{lists}</div>"
     )
 
 

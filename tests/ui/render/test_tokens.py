@@ -98,7 +98,7 @@ def test_cut_tokens_and_cut_text_are_shown(inspection):
     assert source.count("tk-chip s1 cut") == 4 + 1  # and one in the legend
     assert re.search(r"<del class=\"tk-cut-text\">\s*four five six seven</del>", source)
     long = inspection.inspect_pair("one " * 1000, "two", "", 8)
-    assert "The first 200 are shown." in render_inspection(long)
+    assert "The first 200 of each are shown." in render_inspection(long)
 
 
 def test_bytes_of_one_character_share_a_span(inspection):
