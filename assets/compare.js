@@ -50,18 +50,21 @@ window.mrpcCompare = (() => {
     return layout;
   }
 
+  function draw(place, figure, library) {
+    const style = getComputedStyle(place);
+    place.setAttribute('aria-label', figure.alt || '');
+    const config = { displayModeBar: false, responsive: true };
+    return library.react(place, themed(figure.data, style), themed(layoutOf(figure, style), style), config);
+  }
+
   function chart(element, props, watch, trigger, url) {
     const place = element.querySelector('.cmp-chart');
     let drawn = false;
-    async function draw() {
+    async function redraw() {
       const figure = props.value;
       place.hidden = !figure;
       if (!figure || !place.offsetWidth) return;
-      const library = await loadPlotly(url);
-      const style = getComputedStyle(place);
-      place.setAttribute('aria-label', figure.alt || '');
-      const config = { displayModeBar: false, responsive: true };
-      await library.react(place, themed(figure.data, style), themed(layoutOf(figure, style), style), config);
+      await draw(place, figure, await loadPlotly(url));
       if (!drawn) {
         drawn = true;
         place.on('plotly_click', (event) => {
@@ -70,10 +73,10 @@ window.mrpcCompare = (() => {
         });
       }
     }
-    watch('value', draw);
-    new ResizeObserver(draw).observe(element);
-    new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ['class'] });
-    draw();
+    watch('value', redraw);
+    new ResizeObserver(redraw).observe(element);
+    new MutationObserver(redraw).observe(document.body, { attributes: true, attributeFilter: ['class'] });
+    redraw();
   }
 
   function plain(cell) {
@@ -220,5 +223,15 @@ window.mrpcCompare = (() => {
     fill();
   }
 
-  return { chart, table, csv };
+  // A report that stands on its own: draws what its page holds as data.
+  function report(content) {
+    for (const place of document.querySelectorAll('[data-figure]')) {
+      draw(place, content.figures[place.dataset.figure], window.Plotly);
+    }
+    for (const element of document.querySelectorAll('[data-table]')) {
+      table(element, { value: content.tables[element.dataset.table] }, () => {}, () => {});
+    }
+  }
+
+  return { chart, table, report, csv };
 })();

@@ -127,12 +127,17 @@ def collect_head() -> str:
     return "\n".join(f"<script>\n{script}\n</script>" for script in scripts)
 
 
-def static_routes() -> list[BaseRoute]:
-    """Return the routes of files served as they are: plotly.js of the plotly package, nothing else."""
+def plotly_dir() -> Path:
+    """Return the folder of the plotly package that holds plotly.min.js."""
     plotly = find_spec("plotly")  # found, not imported: that would cost time before the page is up
     assert plotly is not None
     assert plotly.origin is not None
-    package_data = Path(plotly.origin).parent / "package_data"
+    return Path(plotly.origin).parent / "package_data"
+
+
+def static_routes() -> list[BaseRoute]:
+    """Return the routes of files served as they are: plotly.js of the plotly package, nothing else."""
+    package_data = plotly_dir()
     return [Mount("/" + PLOTLY_URL.split("/")[0], StaticFiles(directory=package_data))]
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mrpc.services.comparison.flips import SplitPairs
     from mrpc.services.comparison.loaded import LoadedSides
     from mrpc.services.comparison.probing import ProbeResult
+    from mrpc.services.comparison.reporting import Report as ComparisonReport
     from mrpc.services.comparison.training_map import MappedPair, TrainingMap
 
 
@@ -296,6 +297,32 @@ class Comparison:
         started_at = time.perf_counter()
         said = answer_own_pairs(self.answers, *sides, pairs, report, should_stop)
         return OwnAnswers(*sides, pairs, *said, time.perf_counter() - started_at)
+
+    def report(
+        self, left: str, right: str, split: str, report: Report = silent, should_stop: ShouldStop = never
+    ) -> ComparisonReport:
+        """Put together all that is known of a comparison; probes are in it if they were run."""
+        from mrpc.services.comparison.reporting import MAX_LISTED_FLIPS, new_report
+
+        shown, judgements = self.judge_split(left, right, split, report, should_stop)
+        pairs = self.split_pairs(left, right, split)
+        sides = shown.left.side, shown.right.side
+        with self._lock:
+            probes = self._probed.get(_split_key(*sides, "validation"))
+        try:
+            counts: dict[str, int] | None = self.training_map(left, right).counts()
+        except UnavailableError:
+            counts = None
+        return new_report(
+            comparison=shown,
+            judgements=judgements,
+            rungs=self.climb(left, right, split, False, report, should_stop),
+            slices=pairs.slice_scores(),
+            fixed=pairs.in_cell("fixed")[:MAX_LISTED_FLIPS],
+            broken=pairs.in_cell("broken")[:MAX_LISTED_FLIPS],
+            probes=probes,
+            map_counts=counts,
+        )
 
     def flips(self, left: str, right: str, split: str, cell: str) -> dict[str, Any]:
         """Return the pairs of a cell, the largest change in probability first, for scripts."""

@@ -20,6 +20,7 @@ from mrpc.ui.compare.map_view import build_map_view
 from mrpc.ui.compare.own_view import build_own_view
 from mrpc.ui.compare.pair_view import build_pair_view, put_pair, take_pair
 from mrpc.ui.compare.probes_view import build_probes_view, pick_case
+from mrpc.ui.compare.report_view import build_report_view
 from mrpc.ui.compare.split_view import build_split_view
 from mrpc.ui.compare.widgets import selected_id
 from mrpc.ui.errors import shown_errors
@@ -72,6 +73,8 @@ def build_compare_tab(services: Services) -> None:
                     training_pairs, map_filling = build_map_view(services, frame)
                 with gr.Tab("Your pairs", id="own"):
                     build_own_view(services, frame)
+                with gr.Tab("Report", id="report"):
+                    report_emptying = build_report_view(services, frame, split)
         register_endpoints(services)
 
     chosen = [empty, body, frame.run, frame.left, frame.right]
@@ -81,10 +84,21 @@ def build_compare_tab(services: Services) -> None:
     )
     _chain(opened, scores, split_filling, flips_filling)
     chosen_run = frame.run.input(partial(on_run, services), inputs=frame.run, outputs=chosen, **ACT)
-    _chain(chosen_run, scores, answering, probes_emptying, split_filling, flips_filling, map_filling)
+    _chain(
+        chosen_run,
+        scores,
+        answering,
+        probes_emptying,
+        report_emptying,
+        split_filling,
+        flips_filling,
+        map_filling,
+    )
     chosen_side = gr.on([frame.left.input, frame.right.input], **scores)
-    _chain(chosen_side, answering, probes_emptying, split_filling, flips_filling, map_filling)
-    split.change(**flips_filling)
+    _chain(
+        chosen_side, answering, probes_emptying, report_emptying, split_filling, flips_filling, map_filling
+    )
+    split.change(**flips_filling).then(**report_emptying)
 
     def open_pair(left: Any, right: Any, split: Any, event: gr.EventData) -> list[Any]:
         return on_open_pair(services, left, right, split, selected_id(event))

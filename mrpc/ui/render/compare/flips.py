@@ -52,6 +52,12 @@ def render_cells(counts: Transitions, shown: str) -> str:
     )
 
 
+def render_counts(counts: Transitions) -> str:
+    """Say in a sentence how many pairs are in each cell."""
+    said = ", ".join(f"{getattr(counts, name):,} {words.lower()}" for name, words in CELL_WORDS.items())
+    return f"<p>{said}. Of the changed pairs, those whose probability moved most are listed.</p>"
+
+
 def flips_table(pairs: Sequence[FlippedPair], name: str) -> Table:
     """Return pairs with both probabilities and the words that differ marked.
 
