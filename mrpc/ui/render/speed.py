@@ -10,7 +10,8 @@ from mrpc.ui.render.code import render_code
 from mrpc.ui.render.text import render_bytes
 
 if TYPE_CHECKING:
-    from mrpc.services.tokenization_speed import FailedMap, WayProgress
+    from mrpc.services.measurement import WayProgress
+    from mrpc.services.tokenization_speed import FailedMap
 
 WAYS = {
     "one_call": ("One call with lists", "tokenizer(list(rows['sentence1']), list(rows['sentence2']))"),

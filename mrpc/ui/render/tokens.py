@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import html
 from bisect import bisect_left
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mrpc.core.tokenization import TokenRow
-    from mrpc.services.inspection import ComparedCheckpoint, PairInspection, SeparateAndJoined
+    from mrpc.services.inspection import PairInspection
 
 MAX_CUT_CHIPS = 200
 
@@ -52,7 +51,7 @@ def render_inspection(inspection: PairInspection) -> str:
         '<div class="tk-detail" role="status" data-tk-detail>'
         "<p>Point at a token, or walk with the arrow keys, to see all about it.</p></div></div>"
         '<div class="tk-main">'
-        f"<h3>{_count(len(inspection.rows), 'token')}</h3>{note}"
+        f"<h3>{count(len(inspection.rows), 'token')}</h3>{note}"
         f"{render_chips(inspection.rows, 'Tokens of the pair')}"
         f"{_render_cut(inspection)}"
         f"{render_legend()}</div>"
@@ -206,8 +205,8 @@ def _render_cut(inspection: PairInspection) -> str:
             lists += f'<ul class="tk-chips" aria-label="Cut from sentence {number + 1}{more}">{chips}</ul>'
     rest = f" The first {MAX_CUT_CHIPS} of each are shown." if max(first, second) > MAX_CUT_CHIPS else ""
     return (
-        f'<div class="tk-cut"><p>Truncation cut away {_count(first, "token")} of sentence 1 and '
-        f"{_count(second, 'token')} of sentence 2.{rest}</p>{lists}</div>"
+        f'<div class="tk-cut"><p>Truncation cut away {count(first, "token")} of sentence 1 and '
+        f"{count(second, 'token')} of sentence 2.{rest}</p>{lists}</div>"
     )
 
 
@@ -235,61 +234,6 @@ def _sentence(row: TokenRow) -> str:
     return "added by the tokenizer" if row.sequence_id is None else f"sentence {row.sequence_id + 1}"
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Write a number of things: "1 token", "1,200 tokens"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def render_one_or_two(both: SeparateAndJoined) -> str:
-    """Draw the sentences alone, their lists joined, and the pair, one under the other."""
-    first, second = both.alone
-    as_second = [row if row.sequence_id is None else replace(row, sequence_id=1) for row in second]
-    joined = [replace(row, position=place) for place, row in enumerate([*first, *as_second])]
-    odd, pair = both.differences, both.pair
-    types = (
-        "In the pair <code>token_type_ids</code> say which sentence a token belongs to; in the joined lists "
-        "they are all 0."
-        if pair.uses_token_type_ids
-        else "This model does not use <code>token_type_ids</code>: only the separators part the sentences."
-    )
-    return (
-        '<div class="tk-view"><div class="tk-columns">'
-        f"<div><h3>Sentence 1 alone</h3>{render_chips(first, 'Sentence 1 alone', True, True)}</div>"
-        f"<div><h3>Sentence 2 alone</h3>{render_chips(as_second, 'Sentence 2 alone', True, True)}</div></div>"
-        '<div class="tk-linked"><h3>Both lists joined: not a pair</h3>'
-        f"{render_chips(joined, 'Both lists joined', True, True, odd)}"
-        f'<p class="tk-note">{len(odd)} of {max(len(joined), len(pair.rows))} places differ from the pair '
-        "below "
-        f"(ringed): there is a second start token in the middle. {types}</p>"
-        f"<h3>Encoded as a pair</h3>{render_chips(pair.rows, 'Encoded as a pair', True, True)}"
-        '<p class="tk-note">Under each token its id and its token type. Pointing at a place marks the same '
-        "place "
-        "in both lists.</p></div></div>"
-    )
-
-
-def render_checkpoints(columns: Sequence[ComparedCheckpoint], labels: Mapping[str, str]) -> str:
-    """Draw one pair as several tokenizers see it, side by side.
-
-    Args:
-        columns: one a checkpoint.
-        labels: what people call them, by name.
-    """
-    cards = "".join(_render_checkpoint(column, labels.get(column.checkpoint, "")) for column in columns)
-    return f'<div class="tk-view tk-cards">{cards}</div>'
-
-
-def _render_checkpoint(column: ComparedCheckpoint, label: str) -> str:
-    name = label or column.checkpoint
-    heading = f"<h3>{html.escape(name)}</h3>"
-    seen = column.inspection
-    if seen is None:
-        away = f"<p><strong>Not available.</strong> {html.escape(column.reason)}</p>"
-        return f'<section class="tk-card away">{heading}{away}</section>'
-    keys = ", ".join(f"<code>{html.escape(key)}</code>" for key in seen.raw)
-    types = "" if seen.uses_token_type_ids else render_no_types()
-    return (
-        f'<section class="tk-card">{heading}<p class="tk-note">{_count(len(seen.rows), "token")}, '
-        f"vocabulary of {seen.vocab_size:,}. Returns {keys}.</p>"
-        f"{render_chips(seen.rows, f'Tokens of {name}')}{types}"
-        f'<p class="tk-note">Decoded: <bdi>{html.escape(seen.decoded)}</bdi></p></section>'
-    )

@@ -9,7 +9,7 @@ import gradio as gr
 
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.ui.render.code import render_code
-from mrpc.ui.render.tokens import render_checkpoints
+from mrpc.ui.render.encodings import render_checkpoints
 from mrpc.ui.tokenize import snippets
 from mrpc.ui.tokenize.link import Linked
 from mrpc.ui.tokenize.view import View, code_fold, intro, or_notice, view_html

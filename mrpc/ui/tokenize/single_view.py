@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from mrpc.ui.render.code import render_code
-from mrpc.ui.render.tokens import render_one_or_two
+from mrpc.ui.render.encodings import render_one_or_two
 from mrpc.ui.tokenize import snippets
 from mrpc.ui.tokenize.view import View, code_fold, intro, or_notice, view_html
 

@@ -8,9 +8,10 @@ import pytest
 
 from mrpc.core.batching import PaddingReport
 from mrpc.services.explorer import Page, Row, SplitOverview
+from mrpc.services.measurement import WayProgress
 from mrpc.services.model_input import ModelInput
 from mrpc.services.padding import BatchRow, PaddedBatch, SplitPadding, Strategy
-from mrpc.services.tokenization_speed import FailedMap, WayProgress
+from mrpc.services.tokenization_speed import FailedMap
 from mrpc.services.training_step import MovedPart, TrainingStep
 from mrpc.ui.render.batches import render_batch, render_split_padding
 from mrpc.ui.render.rows import render_features, render_overview, render_page

@@ -11,13 +11,12 @@ import pytest
 from mrpc.services.inspection import Inspection
 from mrpc.settings import Settings
 from mrpc.ui.render.code import render_code, render_raw
+from mrpc.ui.render.encodings import render_checkpoints, render_one_or_two
 from mrpc.ui.render.tokens import (
     chip_classes,
     describe_token,
     format_raw,
-    render_checkpoints,
     render_inspection,
-    render_one_or_two,
     render_sentences,
 )
 from tests.tokenizer_families import make_family
