@@ -10,6 +10,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.live_app import LiveApp, running_app
 
+LEFT_BEHIND = ("AbortError", "Connection errored out")
+"""What Gradio says about a request that was under way when the page was left or loaded anew."""
+
 TIMEOUT_MS = 30_000
 """How long an assertion may wait: test machines are slow and shared."""
 
@@ -67,8 +70,7 @@ class OpenPage:
             context.close()
 
     def _note(self, message: ConsoleMessage) -> None:
-        # Gradio's own complaint about a request that was under way when the page was left.
-        if message.type == "error" and "AbortError" not in message.text:
+        if message.type == "error" and not any(words in message.text for words in LEFT_BEHIND):
             self.errors.append(message.text)
 
     def _note_foreign(self, url: str) -> None:

@@ -174,13 +174,13 @@ def test_zoom_survives_updates_and_points_come_in(open_page, live_app: LiveApp):
 def test_a_page_shows_the_run_it_looked_at_again(open_page, live_app: LiveApp):
     first, second = (write_ended(live_app.runs_dir, outcome) for outcome in ("failed", "interrupted"))
     page = open_page("Train")
-    page.get_by_role("button", name=first.run_id).click()
+    page.locator(f"[data-run={first.run_id!r}]").click()
     expect(page.locator("#run-status")).to_contain_text("Free 300 MB and resume.")
     expect(page.locator("#run-status pre")).to_contain_text("<b>No space</b>")
     page.reload()
     page.get_by_role("tab", name="Train", exact=True).click()
     expect(page.locator("#run-status h2")).to_have_text(first.run_id)
-    page.get_by_role("button", name=second.run_id).press("Enter")
+    page.locator(f"[data-run={second.run_id!r}]").press("Enter")
     expect(shown_state(page)).to_contain_text("interrupted")
 
 

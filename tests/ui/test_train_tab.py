@@ -344,3 +344,15 @@ def test_status_file_of_nobody_does_not_break_the_board(board, tmp_path):
     write_model(run.paths.status, RunStatus(outcome="finished"))
     shown = named(handlers.on_open(board, run.run_id))
     assert "2 lines of this run&#x27;s record cannot be read." in shown["status"]
+
+
+def test_a_late_answer_does_not_change_which_run_is_shown(board, tmp_path):
+    first = write_ended(tmp_path)
+    late = named(handlers.on_tick(board, first.run_id, "seen of another run", ""))
+    assert "status" in late
+    assert "run_id" not in late
+
+
+def test_an_empty_page_is_told_so_once(board):
+    shown = named(handlers.on_open(board, ""))
+    assert named(handlers.on_tick(board, "", shown["seen"], shown["listed"])) == {"listed": shown["listed"]}

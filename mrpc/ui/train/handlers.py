@@ -27,6 +27,9 @@ from mrpc.ui.train.view import view_updates
 if TYPE_CHECKING:
     from mrpc.services.container import Services
 
+RUN_ID_PLACE = 2
+"""Where the updates of a handler have the run that the page shows: behind the list and its mark."""
+
 START_LABEL = "Start training"
 TEST_MESSAGE = (
     '<p class="notice notice-note">Predicting test with the base and the fine-tuned model in the background. '
@@ -73,7 +76,10 @@ def on_tick(board: RunBoard, run_id: Any, seen: Any, listed: Any) -> list[Any]:
     if run_id and not known:
         board.forget_summaries()
         known = board.alive_run_id() or board.newest_run_id()
-    return _show(board, known or board.alive_run_id(), seen, listed)
+    updates = _show(board, known or board.alive_run_id(), seen, listed)
+    if known and known == run_id:  # an answer that comes late must not take the page back from a run picked meanwhile
+        updates[RUN_ID_PLACE] = gr.skip()
+    return updates
 
 
 def on_start(services: Services, board: RunBoard, *values: Any) -> Iterator[list[Any]]:

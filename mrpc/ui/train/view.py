@@ -13,6 +13,8 @@ from mrpc.ui.theme import PLOTLY_URL
 from mrpc.ui.train.board import RunParts
 
 TICK_S = 1.0
+NOTHING_SEEN = "none"
+"""What a page has seen that shows no run."""
 
 PLOTS_TEMPLATE = """
 <div class="plots">
@@ -140,9 +142,11 @@ def view_updates(parts: RunParts | None, seen: str = "", message: str | None = N
     updates: dict[str, Any] = {field.name: gr.skip() for field in fields(View)}
     if message is not None:
         updates["message"] = message
+    if parts is None and seen == NOTHING_SEEN:
+        return list(updates.values())
     if parts is None:
         updates |= {name: gr.update(visible=False) for name in HIDDEN_WITHOUT_RUN}
-        updates |= {"run_id": "", "seen": "", "status": NO_RUN, "timer": gr.Timer(active=False)}
+        updates |= {"run_id": "", "seen": NOTHING_SEEN, "status": NO_RUN, "timer": gr.Timer(active=False)}
         return list(updates.values())
     changed = parts.changed_since(seen)
     if not changed:
