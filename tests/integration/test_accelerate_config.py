@@ -1,0 +1,115 @@
+"""The app starts a training as ``accelerate config`` says, and gives its code to scripts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from mrpc.core.data import load_data
+from mrpc.errors import BusyError, RunStateError
+from mrpc.runs.events import FinishedEvent, WarningEvent
+from mrpc.runs.log import read_events
+from mrpc.runs.process import find_process
+from mrpc.runs.store import RunState, RunStore
+from mrpc.services.export import CodeExport
+from mrpc.services.launcher import Launcher
+from mrpc.services.processes import kill_tree
+from mrpc.settings import Settings
+from tests.integration.training_process import create_run, terminal
+from tests.live_app import LiveApp
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+CONFIG = """
+compute_environment: LOCAL_MACHINE
+debug: false
+distributed_type: 'NO'
+downcast_bf16: 'no'
+machine_rank: 0
+main_training_function: main
+mixed_precision: fp16
+num_machines: 1
+num_processes: 1
+use_cpu: true
+"""
+"""As ``accelerate config`` writes it, with a format that no processor computes in: the run must say so."""
+
+
+@pytest.fixture
+def launcher(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> Launcher:
+    config = tmp_path / "home" / "accelerate" / "default_config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(CONFIG)
+    data = load_data("folder", tiny_data_dir)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    settings = Settings(runs_dir=tmp_path / "runs", checkpoint_dirs=(tiny_checkpoint_dir,))
+    return Launcher(RunStore(settings.runs_dir), lambda: data, settings)
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 300) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def test_a_config_of_accelerate_is_honoured(launcher: Launcher, tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    values: dict[str, Any] = {"preset": "course", "checkpoint": "local:tiny-bert", "num_epochs": 3}
+    run = store.open(launcher.start(values))
+    info = run.read_process()
+    assert info is not None
+    process = find_process(info)
+    assert process is not None
+    try:
+        parents = [" ".join(parent.cmdline()) for parent in process.parents()]
+        assert any("accelerate.commands.launch" in command for command in parents)
+        with pytest.raises(BusyError):
+            launcher.start(values)
+        wait_until(lambda: run.state() is RunState.FINISHED)
+    finally:
+        if psutil.pid_exists(info.pid):
+            kill_tree(process)
+    events = read_events(run.paths.events).events
+    assert isinstance(terminal(run), FinishedEvent)
+    (warning,) = [event.message for event in events if isinstance(event, WarningEvent)]
+    assert "The config of accelerate asks for fp16" in warning
+    assert "runs in float32" in warning
+
+
+def test_a_run_of_the_trainer_loop_is_not_resumed(
+    launcher: Launcher, tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    run = create_run(tmp_path / "runs", tiny_data_dir, tiny_checkpoint_dir, loop="trainer")
+    run.paths.config.write_text(
+        run.config.model_copy(update={"created_at": 0.0}).model_dump_json(), encoding="utf-8"
+    )
+    assert run.state() in (RunState.STARTING, RunState.INTERRUPTED)
+    with pytest.raises(RunStateError, match="writes no checkpoints"):
+        launcher.resume(run.run_id)
+
+
+def test_the_endpoint_gives_the_code(
+    live_app: LiveApp, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    run = create_run(live_app.runs_dir, tiny_data_dir, tiny_checkpoint_dir)
+    client = Client(live_app.url, verbose=False)
+    for form in ("accelerate", "pytorch", "trainer", "notebook"):
+        answer = client.predict(run.run_id, form, api_name="/export_code")
+        assert answer == {"code": CodeExport(live_app.store).export_code(run.run_id, form)}
+    for run_id, form, problem in (
+        (run.run_id, "jax", "it must be one of accelerate, pytorch, trainer, notebook"),
+        ("../etc", "pytorch", "There is no run"),
+    ):
+        with pytest.raises(AppError, match=problem):
+            client.predict(run_id, form, api_name="/export_code")
+    client.close()
