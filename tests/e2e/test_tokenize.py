@@ -169,6 +169,17 @@ def test_what_cannot_be_used_gets_a_message(open_view, sentence, message):
     expect(chips(page).nth(1)).to_contain_text("good")
 
 
+def test_half_a_surrogate_pair_gets_a_message(open_view):
+    page = open_view()
+    expect(chips(page)).to_have_count(15)
+    page.locator("#tk-s1 textarea").evaluate(
+        "area => { area.value = 'a\\ud83d b'; area.dispatchEvent(new Event('input', {bubbles: true})); }"
+    )
+    expect(page.locator("#tk-pair [role=alert], #tk-pair .tk-sentence.s1")).to_contain_text(
+        re.compile("surrogate|a\ufffd b")
+    )
+
+
 def test_a_row_of_the_data_is_taken(open_view):
     page = open_view()
     page.locator("#tk-row input").fill("14")
