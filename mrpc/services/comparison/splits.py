@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from mrpc.core import statistics as st
-from mrpc.core.calibration import expected_calibration_error
+from mrpc.core.calibration import (
+    Curve,
+    ReliabilityBin,
+    expected_calibration_error,
+    precision_recall,
+    reliability_bins,
+    roc,
+)
 from mrpc.core.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import DataError
 from mrpc.services.comparison.sides import Side
@@ -39,6 +46,28 @@ class SideScores:
     def ece(self) -> float:
         """Expected calibration error, in [0, 1]."""
         return expected_calibration_error(self.answers.label, self.answers.prob_equivalent)
+
+    @cached_property
+    def roc(self) -> Curve | None:
+        """The ROC curve; None when only one class is there."""
+        return roc(self.answers.label, self.answers.margin)
+
+    @cached_property
+    def precision_recall(self) -> Curve | None:
+        """The precision-recall curve; None when only one class is there."""
+        return precision_recall(self.answers.label, self.answers.margin)
+
+    @cached_property
+    def reliability(self) -> list[ReliabilityBin]:
+        """What was said against what was so, in ten bins; those without pairs are left out."""
+        bins = reliability_bins(self.answers.label, self.answers.prob_equivalent)
+        return [item for item in bins if item.num_pairs]
+
+    def sweep(self, thresholds: st.FloatArray) -> tuple[st.FloatArray, st.FloatArray]:
+        """Return F1 and accuracy at each of K thresholds, float64 [K] each."""
+        called = self.answers.prob_equivalent[None, :] > thresholds[:, None]
+        f1 = st.f1_statistic(np.broadcast_to(self.answers.label, called.shape), called.astype(np.int64))
+        return f1, (called == self.answers.label).mean(axis=1)
 
     @cached_property
     def metrics(self) -> dict[str, float]:

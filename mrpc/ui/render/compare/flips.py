@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mrpc.core.wording import mark_differences
+from mrpc.services.comparison.differences import mark_differences
 from mrpc.ui.render.compare.tables import Table, column, marked, table
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mrpc.core.calibration import Curve, precision_recall, reliability_bins, roc
-
 if TYPE_CHECKING:
+    from mrpc.core.calibration import Curve
     from mrpc.services.comparison.splits import SideScores, SplitComparison
 
 Figure = dict[str, Any]
@@ -31,7 +30,7 @@ def side_style(place: str) -> dict[str, Any]:
 
 def roc_figure(comparison: SplitComparison) -> Figure | None:
     """Draw both ROC curves; None when only one class is there."""
-    curves = [roc(side.answers.label, side.answers.margin) for side in (comparison.left, comparison.right)]
+    curves = [comparison.left.roc, comparison.right.roc]
     return _curves(
         curves,
         ("AUC", "false positive rate", "true positive rate (recall)"),
@@ -42,8 +41,7 @@ def roc_figure(comparison: SplitComparison) -> Figure | None:
 
 def precision_recall_figure(comparison: SplitComparison) -> Figure | None:
     """Draw both precision-recall curves; None when only one class is there."""
-    sides = (comparison.left, comparison.right)
-    curves = [precision_recall(side.answers.label, side.answers.margin) for side in sides]
+    curves = [comparison.left.precision_recall, comparison.right.precision_recall]
     share = float(comparison.labels.mean())
     return _curves(
         curves,
@@ -57,11 +55,7 @@ def reliability_figure(comparison: SplitComparison) -> Figure:
     """Draw what was said against what was so; bigger marks stand for more pairs."""
     traces: list[dict[str, Any]] = [_guide({"x": [0, 1], "y": [0, 1], "name": "perfect"})]
     for place, side in (("left", comparison.left), ("right", comparison.right)):
-        bins = [
-            item
-            for item in reliability_bins(side.answers.label, side.answers.prob_equivalent)
-            if item.num_pairs
-        ]
+        bins = side.reliability
         most = max(item.num_pairs for item in bins)
         sizes = [6 + 16 * (item.num_pairs / most) ** 0.5 for item in bins]
         traces.append(
@@ -92,7 +86,7 @@ def threshold_figure(comparison: SplitComparison, threshold: float) -> Figure:
     grid = np.linspace(0, 1, 101)
     traces = []
     for place, side in (("left", comparison.left), ("right", comparison.right)):
-        f1, accuracy = _sweep(side, grid)
+        f1, accuracy = side.sweep(grid)
         for name, values, dash in (("F1", f1, "solid"), ("accuracy", accuracy, "dot")):
             traces.append(
                 {
@@ -194,13 +188,3 @@ def _square(x_title: str, y_title: str) -> dict[str, Any]:
         "xaxis": {"title": {"text": x_title}, "range": [-0.02, 1.02]},
         "yaxis": {"title": {"text": y_title}, "range": [-0.02, 1.04]},
     }
-
-
-def _sweep(side: SideScores, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return F1 and accuracy at each threshold of a grid, [K] each."""
-    labels, probabilities = side.answers.label, side.answers.prob_equivalent
-    called = probabilities[None, :] > grid[:, None]
-    found = (called & (labels == 1)).sum(axis=1)
-    total = called.sum(axis=1) + labels.sum()
-    f1 = np.divide(2.0 * found, total, out=np.zeros(len(grid)), where=total > 0)
-    return f1, (called == labels).mean(axis=1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mrpc.core.wording import Segment
+    from mrpc.services.comparison.differences import Segment
 
 Table = dict[str, Any]
 Column = dict[str, Any]
