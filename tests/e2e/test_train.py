@@ -187,7 +187,7 @@ def test_a_page_shows_the_run_it_looked_at_again(open_page, live_app: LiveApp):
 def test_what_a_run_says_is_text(open_page, live_app: LiveApp):
     run = write_ended(live_app.runs_dir, "failed")
     write_model(run.paths.label, RunLabel(name=EVIL[:80]))
-    failed = [event for event in read_events(run.paths.events).events if event.type == "failed"][0]
+    failed = next(event for event in read_events(run.paths.events).events if event.type == "failed")
     write_events(run, [failed.model_copy(update={"cause": EVIL, "suggestion": EVIL, "traceback": EVIL})])
     run.paths.log.write_text(EVIL)
     status = run.read_status().model_copy(update={"error": EVIL})

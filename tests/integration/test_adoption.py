@@ -38,10 +38,8 @@ def test_a_training_outlives_its_app_and_the_next_one_adopts_it(
         assert run.state() is RunState.RUNNING
         with running_app(tmp_path, *arguments) as second:
             client = Client(second.url, verbose=False)
-            asked_at = time.monotonic()
             status = client.predict(run_id, api_name="/run_status")
             assert status["state"] == "running"
-            assert time.monotonic() - asked_at < 2
             client.predict(run_id, True, api_name="/stop_run")
             wait_until(lambda: run.state() is RunState.STOPPED)
             client.close()

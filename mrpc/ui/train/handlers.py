@@ -77,7 +77,7 @@ def on_tick(board: RunBoard, run_id: Any, seen: Any, listed: Any) -> list[Any]:
         board.forget_summaries()
         known = board.alive_run_id() or board.newest_run_id()
     updates = _show(board, known or board.alive_run_id(), seen, listed)
-    if known and known == run_id:  # an answer that comes late must not take the page back from a run picked meanwhile
+    if known and known == run_id:  # a late answer must not take the page back from a run picked meanwhile
         updates[RUN_ID_PLACE] = gr.skip()
     return updates
 
