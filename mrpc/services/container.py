@@ -103,6 +103,7 @@ class Services:
     @built_once
     def explorer(self) -> Explorer:
         """Rows of the data, by number, page and search."""
+        assert self._libraries
         from mrpc.services.explorer import Explorer
 
         return Explorer(lambda: self.data)
@@ -110,6 +111,7 @@ class Services:
     @built_once
     def padding(self) -> Padding:
         """Batches as grids, and what padding costs over a split."""
+        assert self._libraries
         from mrpc.services.padding import Padding
 
         return Padding(lambda: self.data, self.inspection.tokenizers)
@@ -117,6 +119,7 @@ class Services:
     @built_once
     def tokenization_speed(self) -> TokenizationSpeed:
         """How long the ways of tokenizing a split take."""
+        assert self._libraries
         from mrpc.services.tokenization_speed import TokenizationSpeed
 
         return TokenizationSpeed(lambda: self.data, self.inspection.tokenizers)
@@ -124,6 +127,7 @@ class Services:
     @built_once
     def model_inputs(self) -> ModelInputs:
         """From a tokenized split to the logits."""
+        assert self._libraries
         from mrpc.services.model_input import ModelInputs
 
         return ModelInputs(lambda: self.data, self.inspection.tokenizers)
@@ -131,6 +135,7 @@ class Services:
     @built_once
     def training_steps(self) -> TrainingSteps:
         """Single steps of training, to look at."""
+        assert self._libraries
         from mrpc.services.training_step import TrainingSteps
 
         return TrainingSteps(self.inspection.tokenizers)
@@ -159,6 +164,7 @@ class Services:
     @built_once
     def training_loops(self) -> TrainingLoops:
         """The three loops as text, and the Trainer's settings."""
+        assert self._libraries
         from mrpc.services.training_loops import TrainingLoops
 
         return TrainingLoops(self.store)
@@ -166,6 +172,7 @@ class Services:
     @built_once
     def code_export(self) -> CodeExport:
         """The code of a run, to take home."""
+        assert self._libraries
         from mrpc.services.export import CodeExport
 
         return CodeExport(self.store)
@@ -184,10 +191,9 @@ class Services:
 
         While one thread still imports transformers, a second one that hashes a data set fails in it.
         """
-        import datasets
-        import transformers
-
-        return bool(datasets.Dataset and transformers.PreTrainedTokenizerBase)
+        importlib.import_module("datasets")
+        importlib.import_module("transformers.tokenization_utils_base")
+        return True
 
     def checkpoint_availability(self) -> list[Availability]:
         """Tell of every checkpoint whether it can be had now; waits for the Hub as long as its time limit."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from mrpc.errors import MrpcError
+from mrpc.ui.browser_events import told
 from mrpc.ui.errors import render_alert
 from mrpc.ui.render.code import render_code
 from mrpc.ui.render.rows import render_features, render_overview, render_page
@@ -61,7 +62,7 @@ def build_explorer_view(services: Services, panel: PairPanel, steps: gr.Radio) -
     gr.on([split.input, label.input, query.input], lambda: 0, outputs=start, **LIVE)
 
     def on_select(value: Any, event: gr.EventData) -> tuple[Any, ...]:  # a partial would get no event
-        return on_inspect_row(services, value, getattr(event, "row", None))
+        return on_inspect_row(services, value, told(event, "row"))
 
     shown.select(
         on_select,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from mrpc.errors import UnknownRunError
+from mrpc.ui.browser_events import told
 from mrpc.ui.render.disk import render_foreign
 from mrpc.ui.train.board import RunBoard
 from mrpc.ui.train.compare_runs import build_overlay, build_seeds, overlay_updates, seeds_updates
@@ -190,13 +191,16 @@ def bind_library(
         event.then(**refresh).then(**poll)
 
     def choose(run: Any, marks: Any, event: gr.EventData) -> list[Any]:
-        return on_choose(library, run, getattr(event, "slots", None), marks)
+        slots = told(event, "slots")
+        if slots is None:  # the server drew the list anew; what is chosen stays
+            return [gr.skip()] * (1 + len(view.shown()))
+        return on_choose(library, run, slots, marks)
 
     def queue_act(event: gr.EventData) -> str:
-        return on_queue_act(services, board, getattr(event, "act", ""), getattr(event, "run_id", ""))
+        return on_queue_act(services, board, told(event, "act"), told(event, "run_id"))
 
     def unpin(run: Any, event: gr.EventData) -> str:
-        return on_unpin(services, run, getattr(event, "run_id", ""))
+        return on_unpin(services, run, told(event, "run_id"))
 
     gr.on([*triggers, run_id.change], **poll)
     runs.change(choose, inputs=[run_id, view.marks], outputs=[view.chosen, *view.shown()], **ACT)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from mrpc.ui.browser_events import told
 from mrpc.ui.render.overlay import NUM_SLOTS
 from mrpc.ui.render.runs import render_runs
 from mrpc.ui.train.board import RunBoard
@@ -101,7 +102,7 @@ def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState
         register_endpoints(services)
 
     def select(event: gr.EventData) -> list[Any]:
-        return on_select(board, getattr(event, "run_id", ""))
+        return on_select(board, told(event, "run_id"))
 
     shown = [runs, listed, *view.widgets()]
     page = [view.run_id, view.seen, listed]
