@@ -13,7 +13,7 @@ from tests.live_app import LiveApp, running_app
 LEFT_BEHIND = ("AbortError", "Connection errored out")
 """What Gradio says about a request that was under way when the page was left or loaded anew."""
 
-TIMEOUT_MS = 30_000
+TIMEOUT_MS = 90_000
 """How long an assertion may wait: test machines are slow and shared."""
 
 
