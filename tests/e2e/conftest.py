@@ -61,6 +61,8 @@ class OpenPage:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self._note_foreign(request.url))
         page.goto(f"{self._app.url}/?{query}" if query else self._app.url)
+        # What the page loads for itself has come: on a slow machine it would overwrite what a test types.
+        expect(page.locator("#masthead")).not_to_contain_text("looking for it")
         page.get_by_role("tab", name=tab, exact=True).click()
         return page
 
