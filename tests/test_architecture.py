@@ -36,7 +36,7 @@ FORBIDDEN = {
     "core": PAGE_LIBRARIES | {"accelerate"},
 }
 ALLOWED = {
-    "runs": {"pydantic", "psutil", "filelock"},
+    "runs": {"pydantic", "psutil", "filelock", "typing_extensions"},
     "config": {"pydantic"},
     "settings": set(),
     "errors": set(),

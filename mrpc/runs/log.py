@@ -28,6 +28,20 @@ class EventPage(NamedTuple):
     num_unreadable: int
 
 
+class LinePage(NamedTuple):
+    """What :func:`read_lines` found.
+
+    Attributes:
+        lines: whole lines without their newlines, in the order of the file; none of them blank.
+        offset: where the next read starts, in bytes.
+        is_replaced: whether the file is shorter than the offset was, and was read from its start.
+    """
+
+    lines: list[bytes]
+    offset: int
+    is_replaced: bool
+
+
 class EventLog:
     """The one writer of an event log. A line is one ``write``, so a reader never sees half of an event."""
 
@@ -59,10 +73,8 @@ class EventLog:
         os.close(self._descriptor)
 
 
-def read_events(path: Path, offset: int = 0, limit_bytes: int | None = None) -> EventPage:
-    """Read the events after a byte offset.
-
-    A torn last line is left for the next read; a line that cannot be understood is counted and skipped.
+def read_lines(path: Path, offset: int = 0, limit_bytes: int | None = None) -> LinePage:
+    """Read the whole lines after a byte offset; a torn last line is left for the next read.
 
     Args:
         path: the log; one that does not exist is empty.
@@ -71,23 +83,30 @@ def read_events(path: Path, offset: int = 0, limit_bytes: int | None = None) -> 
     """
     try:
         with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if offset > size:  # the file was replaced by a shorter one
+            is_replaced = offset > os.fstat(file.fileno()).st_size
+            if is_replaced:
                 offset = 0
             file.seek(offset)
             content = file.read() if limit_bytes is None else file.read(limit_bytes)
     except FileNotFoundError:
-        return EventPage([], 0, 0)
+        return LinePage([], 0, offset > 0)
     end = content.rfind(b"\n") + 1
+    return LinePage([line for line in content[:end].splitlines() if line.strip()], offset + end, is_replaced)
+
+
+def read_events(path: Path, offset: int = 0, limit_bytes: int | None = None) -> EventPage:
+    """Read the events after a byte offset, as :func:`read_lines` does.
+
+    A line that cannot be understood is counted and skipped.
+    """
+    page = read_lines(path, offset, limit_bytes)
     events, num_unreadable = [], 0
-    for line in content[:end].splitlines():
-        if not line.strip():
-            continue
+    for line in page.lines:
         try:
             events.append(EVENT_ADAPTER.validate_json(line))
         except ValidationError:
             num_unreadable += 1
-    return EventPage(events, offset + end, num_unreadable)
+    return EventPage(events, page.offset, num_unreadable)
 
 
 def read_terminal_event(path: Path, attempt: int) -> TerminalEvent | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from mrpc.runs.history import RunHistory
 from mrpc.runs.layout import RunStatus
-from mrpc.runs.log import read_events
+from mrpc.runs.log import read_lines
 from mrpc.runs.store import Run, RunState, RunStore
 from mrpc.services.scores import Scores, has_collapsed
 
@@ -117,12 +117,10 @@ class Monitoring:
         )  # before the events: never a state newer than its curves
         watched = self._entry(run_id)
         with watched.lock:
-            page = read_events(run.paths.events, watched.offset)
-            if page.offset < watched.offset:  # the log was replaced
+            page = read_lines(run.paths.events, watched.offset)
+            if page.is_replaced:
                 watched.history = RunHistory()
-                page = read_events(run.paths.events)
-            watched.history.fold(page.events)
-            watched.history.num_unreadable += page.num_unreadable
+            watched.history.fold_lines(page.lines)
             watched.offset = page.offset
         version = f"{run_id}:{watched.offset}:{state}:{status.phase}"
         return RunView(run, state, status, watched.history, version, watched.lock)
@@ -161,7 +159,12 @@ class Monitoring:
                     {"epoch": e.epoch, "step": e.step, "loss": e.loss, "accuracy": e.accuracy, "f1": e.f1}
                     for e in history.validation()
                 ],
-                "losses": [[step, history.steps[step].loss] for step in sorted(history.steps)],
+                "losses": [
+                    [int(step), loss]
+                    for step, loss in zip(
+                        history.steps.column("step"), history.steps.column("loss"), strict=True
+                    )
+                ],
                 "error": view.run.error() if view.state is RunState.FAILED else None,
             }
 

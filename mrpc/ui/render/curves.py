@@ -12,6 +12,7 @@ import html
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -62,18 +63,10 @@ class RunSeries:
 
 def take_series(history: RunHistory) -> RunSeries:
     """Copy the curves out of a history that may go on growing."""
-    events = history.steps
-    num = len(events)
-    steps = np.fromiter(events.keys(), np.int64, num)
-    losses = np.fromiter((event.loss for event in events.values()), np.float64, num)
-    rates = np.fromiter((event.learning_rate for event in events.values()), np.float64, num)
-    if num > 1 and (np.diff(steps) <= 0).any():  # a resumed run repeats steps
-        order = np.argsort(steps, kind="stable")
-        steps, losses, rates = steps[order], losses[order], rates[order]
     return RunSeries(
-        steps=steps,
-        losses=losses,
-        learning_rates=rates,
+        steps=np.array(history.steps.column("step")).astype(np.int64),
+        losses=np.array(history.steps.column("loss")),
+        learning_rates=np.array(history.steps.column("learning_rate")),
         evaluations=history.validation(),
         non_finite=list(history.non_finite),
         cuts=list(history.cuts),
@@ -84,10 +77,14 @@ def take_series(history: RunHistory) -> RunSeries:
 def keep_extremes(steps: Ints, values: Floats, max_points: int) -> tuple[Ints, Floats]:
     """Thin out a curve to the least and the greatest value of each bucket, and the first and last point.
 
+    A bucket holds 2, 4, 8, ... steps and begins at a multiple of that. Points of full buckets stay as they
+    are while new steps come; where the buckets must double, what stays is a part of what was there.
+
     Args:
         steps: ascending, [N].
-        values: [N].
-        max_points: at most this many points come back, at least 4.
+        values: [N]; where one is not finite, the first such of each bucket is kept as well, so that the gap
+            is seen.
+        max_points: at most this many points come back, at least 4, and the first gap of each bucket.
 
     Returns:
         Steps and values of the points that are kept, in order.
@@ -97,16 +94,24 @@ def keep_extremes(steps: Ints, values: Floats, max_points: int) -> tuple[Ints, F
     shift = 1
     while 2 * ((int(steps[-1]) >> shift) - (int(steps[0]) >> shift) + 1) + 2 > max_points:
         shift += 1
-    buckets = steps >> shift
-    starts = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
-    lengths = np.diff(starts, append=len(steps))
+    finite = np.isfinite(values)
+    low, high = np.where(finite, values, np.inf), np.where(finite, values, -np.inf)
     kept = {0, len(steps) - 1}
-    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
-        bucket = values[start : start + length]
-        kept.add(start + int(bucket.argmin()))
-        kept.add(start + int(bucket.argmax()))
+    starts = _bucket_starts(steps, shift).tolist()
+    for start, end in pairwise([*starts, len(steps)]):
+        kept.add(start + int(low[start:end].argmin()))
+        kept.add(start + int(high[start:end].argmax()))
+    gaps = np.flatnonzero(~finite)
+    if len(gaps):
+        kept.update(gaps[_bucket_starts(steps[gaps], shift)].tolist())
     indices = sorted(kept)
     return steps[indices], values[indices]
+
+
+def _bucket_starts(steps: Ints, shift: int) -> Ints:
+    """Return the place of the first step of each bucket of 2 to the power of ``shift`` steps."""
+    buckets = steps >> shift
+    return np.flatnonzero(np.diff(buckets, prepend=buckets[:1] - 1))
 
 
 def smooth(values: Floats, span: float) -> Floats:
@@ -128,12 +133,11 @@ def smoothing_span(started: StartedEvent | None) -> float:
 
 
 def keep_every(steps: Ints, values: Floats, max_points: int) -> tuple[Ints, Floats]:
-    """Thin out a smooth curve to every 2nd, 4th, 8th, ... step, and its last point."""
+    """Thin out a smooth curve to the first of every 2, 4, 8, ... steps, and its last point."""
     shift = 0
     while (int(steps[-1]) >> shift) - (int(steps[0]) >> shift) + 2 > max_points:
         shift += 1
-    kept = (steps & ((1 << shift) - 1)) == 0
-    kept[[0, -1]] = True
+    kept = np.union1d(_bucket_starts(steps, shift), [len(steps) - 1])
     return steps[kept], values[kept]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from itertools import islice
 
 from mrpc.config import RESUMABLE_LOOPS, changed_settings
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
@@ -139,7 +138,7 @@ def run_caption(run: Run, history: RunHistory) -> str:
 
 def recent_speed(history: RunHistory) -> tuple[float, float, float] | None:
     """Return pairs, real tokens and positions with padding per second, newest steps; None before any."""
-    steps = list(islice(reversed(history.steps.values()), SPEED_STEPS))
+    steps = history.steps.newest(SPEED_STEPS)
     seconds = sum(step.duration_s for step in steps)
     if seconds <= 0:
         return None

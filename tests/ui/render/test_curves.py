@@ -8,7 +8,7 @@ import pytest
 from mrpc.runs import events as ev
 from mrpc.runs.history import RunHistory
 from mrpc.ui.render import curves
-from tests.ui.written_run import evaluation_event, started_event, step_event
+from tests.ui.written_run import NUM_EPOCHS, evaluation_event, started_event, step_event
 
 MAX_UPDATE_BYTES = 30_000
 
@@ -17,14 +17,10 @@ def make_history(num_reported: int, num_steps: int | None = None) -> RunHistory:
     num_steps = num_steps or num_reported
     history = RunHistory()
     history.fold([started_event(num_steps), evaluation_event(0, num_steps)])
-    history.steps = {
-        step: ev.StepEvent.model_construct(
-            step=step,
-            loss=0.7 - 0.3 * step / num_steps + 0.1 * math.sin(step * 1.7),
-            learning_rate=1e-4 * (1 - step / num_steps),
-        )
-        for step in range(1, num_reported + 1)
-    }
+    for step in range(1, num_reported + 1):
+        loss = 0.7 - 0.3 * step / num_steps + 0.1 * math.sin(step * 1.7)
+        rate = 1e-4 * (1 - step / num_steps)
+        history.steps.put((step, NUM_EPOCHS * step / num_steps, loss, rate, 8, 400, 500, 0.5, 0.5 * step))
     return history
 
 
@@ -69,12 +65,54 @@ class TestKeepExtremes:
         settled = set(before[before < 4_960].tolist())
         assert settled == set(after[after < 4_960].tolist())
 
+    @pytest.mark.parametrize("max_points", [100, 800])
+    def test_where_buckets_double_a_part_of_the_points_stays_and_none_moves(self, max_points):
+        rng = np.random.default_rng(7)
+        values, steps = rng.standard_normal(40_000), np.arange(1, 40_001)
+        before: set[int] = set()
+        for num in range(1_000, 40_001, 977):
+            kept, kept_values = curves.keep_extremes(steps[:num], values[:num], max_points)
+            assert kept_values.tolist() == values[kept - 1].tolist()
+            settled = {step for step in kept.tolist() if step < num - 977 - 40_000 // max_points * 8}
+            assert settled <= before | {1} or not before
+            before = set(kept.tolist())
+
+    def test_every_spike_of_its_own_bucket_is_kept(self):
+        values = np.zeros(100_000)
+        spikes = np.arange(500, 100_000, 1_000)
+        values[spikes] = np.where(spikes % 2_000 == 500, 5.0, -5.0)
+        steps, kept = curves.keep_extremes(np.arange(100_000), values, 800)
+        assert set(spikes.tolist()) <= set(steps.tolist())
+        assert np.count_nonzero(kept) == len(spikes)
+
+    def test_a_number_that_is_not_finite_hides_no_spike(self):
+        values = np.full(50_000, 0.5)
+        values[31_000:31_010] = np.nan
+        values[31_020] = 9.0
+        steps, kept = curves.keep_extremes(np.arange(50_000), values, 400)
+        assert {31_000, 31_020} <= set(steps.tolist())
+        assert np.isnan(kept).sum() == 1
+
     def test_gaps_in_the_steps(self):
         steps = np.concatenate([np.arange(1, 2_000), np.arange(500_000, 502_000)])
         kept, _ = curves.keep_extremes(steps, np.sin(steps), 200)
         assert len(kept) <= 200
         assert kept[0] == 1
         assert kept[-1] == 501_999
+
+
+class TestKeepEvery:
+    def test_points_stay_while_new_ones_come(self):
+        steps, values = np.arange(1, 9_001), np.linspace(1, 0, 9_000)
+        before, _ = curves.keep_every(steps[:7_000], values[:7_000], 300)
+        after, _ = curves.keep_every(steps, values, 300)
+        assert set(before[:-1].tolist()) <= set(after.tolist())
+        assert after[-1] == 9_000
+
+    def test_steps_that_are_no_multiples_have_points_too(self):
+        steps = np.arange(1, 40_000, 2)
+        kept, _ = curves.keep_every(steps, steps / 1.0, 300)
+        assert 100 < len(kept) <= 300
 
 
 class TestSmooth:
@@ -106,6 +144,22 @@ class TestFigures:
         sent = json.dumps(figures_of(make_history(num)))
         assert len(sent) < MAX_UPDATE_BYTES
 
+    def test_sparse_evaluations_of_a_long_run_are_all_there(self):
+        history = make_history(100_000)
+        events = [evaluation_event(e, 100_000, step=2_000 * e, loss=1 / e) for e in range(1, 51)]
+        history.fold(events)
+        figures = figures_of(history)
+        validation = trace(figures["loss"], "validation")
+        assert validation["x"] == [0, *(event.step for event in events)]
+        assert validation["y"][1:] == [float(f"{event.loss:.4g}") for event in events]
+        assert trace(figures["scores"], "accuracy")["x"] == list(range(51))
+        assert len(json.dumps(figures)) < MAX_UPDATE_BYTES
+
+    def test_a_long_run_ends_in_its_last_step_in_every_curve(self):
+        figures = figures_of(make_history(99_991, 100_000))
+        for curve in (*figures["loss"]["data"][:2], figures["rate"]["data"][0]):
+            assert curve["x"][-1] == 99_991
+
     def test_a_long_run_is_drawn_quickly(self):
         history = make_history(100_000)
         started_at = time.process_time()
@@ -114,7 +168,7 @@ class TestFigures:
 
     def test_every_number_is_finite_json(self):
         history = make_history(20)
-        history.steps[7] = step_event(7, 20).model_copy(update={"loss": float("nan")})
+        history.fold([step_event(7, 20).model_copy(update={"loss": float("nan")})])
         text = json.dumps(figures_of(history), allow_nan=False)
         assert "null" in text
 
