@@ -71,14 +71,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_app(runs_dir: Path, *arguments: str) -> Iterator[LiveApp]:
-    """Start ``python app.py`` and end it, and what it started, afterwards."""
+def running_app(runs_dir: Path, *arguments: str, num_threads: int | None = 1) -> Iterator[LiveApp]:
+    """Start ``python app.py`` and end it, and what it started, afterwards.
+
+    Args:
+        runs_dir: where its runs live.
+        arguments: further ones of the command line.
+        num_threads: torch threads of the app and of its trainings; None leaves it to torch.
+    """
     port = free_port()
     command = [sys.executable, "app.py", "--port", str(port), "--runs-dir", str(runs_dir), *arguments]
     process = subprocess.Popen(
         command,
         cwd=PROJECT_DIR,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, **({} if num_threads is None else {"OMP_NUM_THREADS": str(num_threads)})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

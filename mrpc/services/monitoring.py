@@ -16,7 +16,7 @@ from mrpc.runs.store import Run, RunState, RunStore
 from mrpc.services.scores import Scores, has_collapsed
 
 MAX_CACHED_RUNS = 16
-LOG_TAIL_BYTES = 16_000
+LOG_TAIL_BYTES = 8_000
 LOG_TAIL_LINES = 60
 
 

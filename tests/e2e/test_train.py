@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from mrpc.runs.layout import RunLabel, write_model
 from mrpc.runs.log import read_events
 from tests.live_app import LiveApp
-from tests.ui.written_run import step_event, write_ended, write_events, write_running
+from tests.ui.written_run import evaluation_event, step_event, write_ended, write_events, write_running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -169,6 +169,31 @@ def test_zoom_survives_updates_and_points_come_in(open_page, live_app: LiveApp):
     shown_state(page).click()  # the page is alive
     run.request_stop(save=False)
     write_events(run, [])
+    live_app.store.remove(run)
+
+
+def test_an_update_of_a_long_run_is_small_and_leaves_its_points(open_page, live_app: LiveApp):
+    num_steps, step = 100_000, 99_000
+    run = write_running(live_app.runs_dir, step=step, num_steps=num_steps)
+    page = open_page("Train")
+    expect(page.locator(".bar-words")).to_contain_text("step 99,000 of 100,000")
+    page.wait_for_function("document.querySelector('[data-plot=loss]').data?.at(0).x.at(-1) == 99000")
+    before = page.evaluate("document.querySelector('[data-plot=loss]').data[0].x")
+    sizes: list[int] = []
+    network = page.context.new_cdp_session(page)
+    network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    network.send("Network.enable")
+    run.paths.log.write_text("\n".join(f"{line:04d} {'x' * 190}" for line in range(100)))
+    spike = step_event(step + 3, num_steps, loss=7.5)
+    write_events(run, [step_event(step + 1, num_steps), spike, step_event(step + 9, num_steps)])
+    write_events(run, [evaluation_event(2, num_steps)])
+    page.wait_for_function("document.querySelector('[data-plot=loss]').data[0].x.at(-1) == 99009")
+    page.wait_for_timeout(2_500)  # and what the next polls send
+    x, y = page.evaluate("(({x, y}) => [x, y])(document.querySelector('[data-plot=loss]').data[0])")
+    assert set(before) - set(x) <= set(range(step - 1_000, step + 1))
+    assert y[x.index(step + 3)] == 7.5
+    assert page.evaluate("document.querySelector('[data-plot=loss]').data[2].x") == [0, 66_666]
+    assert 10_000 < max(sizes) < 30_000
     live_app.store.remove(run)
 
 

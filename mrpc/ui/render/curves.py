@@ -25,7 +25,7 @@ Figure = dict[str, Any]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MAX_RAW_POINTS = 800
+MAX_RAW_POINTS = 600
 MAX_SMOOTH_POINTS = 300
 MAX_RATE_POINTS = 120
 

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from mrpc.runs.store import RunState
+from mrpc.runs.store import ALIVE_STATES, RunState
 from mrpc.ui.render.progress import render_state
 from mrpc.ui.render.text import render_duration, render_percent, render_time
 
@@ -59,11 +59,18 @@ def _render_row(summary: RunSummary, is_selected: bool) -> str:
         f"{html.escape(summary.data_kind)} <code>{html.escape(summary.data_fingerprint[:8])}</code>",
         render_percent(summary.best_accuracy),
         render_percent(summary.best_f1) + collapsed,
-        render_duration(summary.train_s),
+        _render_trained(summary),
         render_time(summary.created_at),
     )
     marked = ' class="is-selected"' if is_selected else ""
     return f"<tr{marked}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _render_trained(summary: RunSummary) -> str:
+    """Write how long a run trained; while it does, in minutes, or the list would be sent each second."""
+    if summary.state in ALIVE_STATES and summary.train_s < 3600:
+        return f"{int(summary.train_s) // 60} min"
+    return render_duration(summary.train_s)
 
 
 def _shorten(text: str) -> str:

@@ -1,7 +1,7 @@
 import ast
 
 from mrpc.runs.layout import RunLabel, write_model
-from mrpc.runs.store import RunStore
+from mrpc.runs.store import RunState, RunStore
 from mrpc.services.monitoring import Monitoring
 from mrpc.ui.render.runs import render_log, render_runs, render_snippet, usage_snippet
 from tests.ui.written_run import write_ended, write_running
@@ -17,6 +17,15 @@ def test_list_shows_what_runs_are_and_which_is_selected(tmp_path):
     assert "course, seed 7" in shown
     assert "84.0" in shown
     assert ">33%</small>" in shown
+
+
+def test_the_list_does_not_change_with_every_second_of_a_training(tmp_path):
+    running = write_running(tmp_path, step=30)
+    (before,) = Monitoring(RunStore(tmp_path)).list_runs()
+    later = before.model_copy(update={"train_s": before.train_s + 7})
+    ended = later.model_copy(update={"state": RunState.STOPPED})
+    assert render_runs([later], running.run_id) == render_runs([before], running.run_id)
+    assert "<td>22 s</td>" in render_runs([ended], running.run_id)
 
 
 def test_names_are_escaped(tmp_path):
