@@ -11,11 +11,12 @@ import nbformat
 import pytest
 
 from mrpc.config import PRESETS, TrainConfig
+from mrpc.core.metrics import compute_metrics
 from mrpc.errors import InputError, UnknownRunError
 from mrpc.runs.layout import DataRef
 from mrpc.runs.store import Run, RunStore
 from mrpc.services.export import FORMS, CodeExport
-from mrpc.services.export.code import BESIDE, CARRIED
+from mrpc.services.export.code import BESIDE, CARRIED, write_notebook, write_script
 
 SCRIPTS = ("accelerate", "pytorch", "trainer")
 ALLOWED = {
@@ -113,10 +114,63 @@ def test_the_header_lists_what_is_left_out(tmp_path: Path) -> None:
     assert "within the spread of seeds" in grouped
 
 
-def test_every_setting_is_carried_or_named() -> None:
-    """A new setting is listed in the header until it is carried: what the code has must be in the config."""
+class LaterConfig(TrainConfig):
+    """A config with settings that no template knows."""
+
+    swap_share: float = 0.0
+    freeze: bool = False
+    pooling: str = "cls"
+
+
+@pytest.mark.parametrize("form", SCRIPTS)
+def test_a_setting_that_no_template_knows_is_listed_as_left_out(tmp_path: Path, form: str) -> None:
+    run = make_run(tmp_path)
+
+    def header(**settings: Any) -> str:
+        code = write_script(run.config.model_copy(update={"train": LaterConfig(**settings)}), form)
+        assert imported(code) <= ALLOWED
+        return ast.get_docstring(ast.parse(code)) or ""
+
+    assert header() == ast.get_docstring(ast.parse(code_of(run, form)))
+    odd = 'a """\\N quote\nimport os'
+    listed = header(swap_share=0.5, freeze=True, pooling=odd)
+    assert "swap_share = 0.5;" in listed
+    assert "freeze = True;" in listed
+    assert f"pooling = {odd!r}." in listed
+    assert "within the spread of seeds" in listed
+    cells = json.loads(write_notebook(run.config.model_copy(update={"train": LaterConfig(freeze=True)})))[
+        "cells"
+    ]
+    assert "freeze = True." in "".join(cells[0]["source"])
+
+
+def test_what_counts_as_carried_is_a_setting() -> None:
     assert set(TrainConfig.model_fields) >= CARRIED | BESIDE
     assert not CARRIED & BESIDE
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references"),
+    [
+        ([0, 0, 0], [1, 0, 1]),
+        ([0, 0], [0, 0]),
+        ([1, 1], [1, 1]),
+        ([1, 1, 0], [0, 0, 0]),
+        ([1, 0, 1, 1], [1, 1, 0, 1]),
+    ],
+    ids=str,
+)
+def test_the_metric_in_the_code_is_that_of_the_app(
+    tmp_path: Path, predictions: list[int], references: list[int]
+) -> None:
+    tree = ast.parse(code_of(make_run(tmp_path), "accelerate"))
+    wanted = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.Import | ast.ImportFrom)]
+    names: dict[str, Any] = {}
+    exec(compile(ast.Module(wanted, []), "train.py", "exec"), names)
+    metric = names["GlueMrpc"](keep_in_memory=True)
+    for start in range(0, len(predictions), 2):
+        metric.add_batch(predictions=predictions[start : start + 2], references=references[start : start + 2])
+    assert metric.compute() == pytest.approx(compute_metrics(predictions, references), abs=1e-12)
 
 
 def test_the_defaults_are_the_hubs_names(tmp_path: Path) -> None:

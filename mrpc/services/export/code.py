@@ -193,10 +193,10 @@ def _notes(config: RunConfig, form: str) -> list[str]:
         left_out.append("the app's own batches of similar length: those of transformers are formed otherwise")
     if train.mixed_precision != "no" and form == "pytorch":
         left_out.append(f"mixed precision ({train.mixed_precision})")
-    for name, field in TrainConfig.model_fields.items():
+    for name, field in type(train).model_fields.items():
         value = getattr(train, name)
         if name not in CARRIED | BESIDE and value != field.default:
-            left_out.append(f"{name} = {value!r}")
+            left_out.append(f"{name} = {_in_docstring(repr(value))}")
     notes.append(
         "Left out: checkpoints to resume from, the choice of the best epoch, and records of every pair"
     )
@@ -205,3 +205,8 @@ def _notes(config: RunConfig, form: str) -> list[str]:
     if left_out:
         notes.append("Its scores lie within the spread of seeds of the run's, not on them.")
     return notes
+
+
+def _in_docstring(text: str) -> str:
+    """Escape a text so that a docstring with it reads like the text, and ends where it should."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
