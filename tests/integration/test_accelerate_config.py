@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,30 +29,17 @@ from tests.live_app import LiveApp
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-CONFIG = """
-compute_environment: LOCAL_MACHINE
-debug: false
-distributed_type: 'NO'
-downcast_bf16: 'no'
-machine_rank: 0
-main_training_function: main
-mixed_precision: fp16
-num_machines: 1
-num_processes: 1
-use_cpu: true
-"""
-"""As ``accelerate config`` writes it, with a format that no processor computes in: the run must say so."""
-
 
 @pytest.fixture
 def launcher(
     tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Launcher:
-    config = tmp_path / "home" / "accelerate" / "default_config.yaml"
-    config.parent.mkdir(parents=True)
-    config.write_text(CONFIG)
-    data = load_data("folder", tiny_data_dir)
+    """A launcher where ``accelerate config`` was answered, with a format that no processor computes in."""
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    answer = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "config", "default"]
+    subprocess.run([*answer, "--mixed_precision", "fp16"], check=True, timeout=120)
+    assert (tmp_path / "home" / "accelerate" / "default_config.yaml").is_file()
+    data = load_data("folder", tiny_data_dir)
     settings = Settings(runs_dir=tmp_path / "runs", checkpoint_dirs=(tiny_checkpoint_dir,))
     return Launcher(RunStore(settings.runs_dir), lambda: data, settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -234,6 +235,27 @@ def test_a_run_from_the_shell(tmp_path: Path, tiny_data_dir: Path, tiny_checkpoi
     assert run.config.train.num_train_pairs == 32
     assert len(step_losses(run)) == 4
     assert "evaluating" in run.paths.log.read_text()
+
+
+def test_a_person_at_a_terminal_sees_a_progress_bar(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    run = create_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, num_epochs=1)
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "mrpc.training", str(run.paths.run_dir)]
+    process = subprocess.Popen(command, cwd=PROJECT_DIR, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 65536)
+        except OSError:  # the process has closed its side
+            break
+    os.close(ours)
+    assert process.wait(180) == 0, shown.decode()
+    assert "8/8 [" in shown.decode()
+    assert "loss=" in shown.decode()
 
 
 @pytest.mark.parametrize(
