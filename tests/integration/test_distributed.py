@@ -20,7 +20,7 @@ from mrpc.core.models import weights_sha256
 from mrpc.runs.events import EvaluationEvent, StartedEvent, StepEvent
 from mrpc.runs.layout import StopRequest, write_model
 from mrpc.runs.log import read_events
-from mrpc.runs.store import Run, RunState
+from mrpc.runs.store import Run, RunState, RunStore
 from tests.integration.training_process import (
     PROJECT_DIR,
     create_run,
@@ -28,6 +28,7 @@ from tests.integration.training_process import (
     terminal,
     train,
 )
+from tests.live_app import free_port
 from tests.training.in_process import train_records
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -123,6 +124,8 @@ def test_two_processes_compute_what_one_does_without_dropout(
 
     assert [event.num_processes for event in events(two, StartedEvent)] == [2]
     assert [event.num_processes for event in events(one, StartedEvent)] == [1]
+    written = read_events(two.paths.events).events  # by one process: another's would repeat numbers
+    assert [event.seq for event in written] == list(range(1, len(written) + 1))
     assert step_losses(two) == pytest.approx(step_losses(one), abs=1e-5)
     for ours, theirs in zip(events(one, StepEvent), events(two, StepEvent), strict=True):
         assert (theirs.num_pairs, theirs.num_tokens) == (ours.num_pairs, ours.num_tokens)
@@ -249,6 +252,51 @@ def test_accelerate_launch_with_one_process_trains(
     assert train(plain) == 0
     assert wait_for_end(process, launched) == 0, launched.paths.log.read_text()
     assert step_losses(launched) == step_losses(plain)
+
+
+def test_two_launchers_make_one_run_from_the_shell(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    """As on two machines that share a disk: the same command on each, but for its rank."""
+    settings = (
+        "--preset",
+        "course",
+        "--num-epochs",
+        "1",
+        "--seed",
+        "5",
+        "--runs-dir",
+        str(tmp_path / "runs"),
+    )
+    folders = ("--data-dir", str(tiny_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir))
+    port = str(free_port())
+    logs = [tmp_path / f"machine-{number}.log" for number in (0, 1)]
+    launchers = []
+    for number, log in enumerate(logs):
+        machine = ("--nnodes", "2", "--nproc_per_node", "1", "--node_rank", str(number))
+        meet = ("--master_addr", "127.0.0.1", "--master_port", port)
+        launcher = [sys.executable, "-m", "torch.distributed.run", *machine, *meet]
+        with log.open("wb") as output:
+            launchers.append(
+                subprocess.Popen(
+                    [*launcher, "-m", "mrpc.training", *settings, *folders],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=PROJECT_DIR,
+                    env={**os.environ, "OMP_NUM_THREADS": "1", **ON_CPU},
+                )
+            )
+    try:
+        codes = [launcher.wait(300) for launcher in launchers]
+    finally:
+        for launcher in launchers:
+            launcher.terminate()
+    assert codes == [0, 0], "".join(log.read_text() for log in logs)
+    (run,) = RunStore(tmp_path / "runs").list()
+    assert run.state() is RunState.FINISHED
+    assert [event.num_processes for event in events(run, StartedEvent)] == [2]
+    assert list(step_losses(run)) == list(range(1, 9))
 
 
 @pytest.mark.parametrize("loop", ["pytorch", "trainer"])

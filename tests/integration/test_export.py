@@ -54,7 +54,10 @@ def export(run: Run, form: str) -> str:
     return CodeExport(RunStore(run.paths.run_dir.parent)).export_code(run.run_id, form)
 
 
-def run_script(folder: Path, run: Run, form: str, *launcher: str) -> str:
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+
+
+def run_script(folder: Path, run: Run, form: str, *launcher: str, **environment: str) -> str:
     """Run ``train.py`` in an empty folder and return what it printed; the model is in ``folder/model``."""
     folder.mkdir(exist_ok=True)
     (folder / "train.py").write_text(export(run, form), encoding="utf-8")
@@ -62,13 +65,16 @@ def run_script(folder: Path, run: Run, form: str, *launcher: str) -> str:
     done = subprocess.run(
         [sys.executable, *launcher, "train.py", *arguments, "--data-dir", str(run.config.data.data_dir)],
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
         timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    if form != "trainer" and not environment:
+        num_steps = len(steps(run))
+        assert not num_steps or f"{num_steps}/{num_steps} [" in done.stderr, "the progress bar"
     return done.stdout
 
 
@@ -110,6 +116,17 @@ def test_the_plain_forms_repeat_a_course_run(
     printed = run_script(tmp_path, run, form, *launcher)
     assert_same_numbers(printed, run)
     assert_same_weights(tmp_path, run)
+
+
+def test_the_accelerate_form_trains_on_two_processes(tmp_path: Path, course_runs: dict[str, Run]) -> None:
+    """Each takes a batch of the course's size, as the course's own loop does: half as many steps."""
+    run = course_runs["accelerate"]
+    printed = run_script(tmp_path, run, "accelerate", *TORCHRUN, ACCELERATE_USE_CPU="true")
+    assert re.findall(r"step (\d+): loss", printed) == ["1"]
+    assert re.findall(r"epoch (\d+): \{'accuracy'", printed) == ["1", "2"]
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    assert weights.keys() == load_file(run.paths.last_model / "model.safetensors").keys()
+    assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
 def test_the_trainer_form_repeats_a_course_run_of_the_trainer_loop(
