@@ -6,8 +6,9 @@ Two parts, each run in a training process of its own, one after the other:
     python benchmarks/loops.py --data-dir ../mrpc --part full       # Accelerate, Trainer, all pairs, one seed
     python benchmarks/loops.py --data-dir ../mrpc                   # both
 
-Writes benchmarks/loops.json; a part that is not run keeps what it holds. Scores are fractions in [0, 1], of
-validation, after the last epoch and after the best by F1; seconds are training time with validations.
+Writes benchmarks/loops.json after every run: a part that was cut goes on, a whole one is measured anew, one
+that is not run keeps what it holds. Scores are fractions in [0, 1], of validation, after the last epoch and
+after the best by F1; seconds are training time with validations.
 """
 
 from __future__ import annotations
@@ -118,16 +119,19 @@ def main() -> None:
     }
     for name in [options.part] if options.part else list(PARTS):
         part = PARTS[name]
-        runs = []
-        with tempfile.TemporaryDirectory() as folder:
-            for seed in part["seeds"]:
-                for loop in part["loops"]:  # interleaved: what disturbs the machine disturbs them alike
-                    data_dir = options.data_dir.resolve()
-                    runs.append(train(Path(folder), data_dir, loop, part["num_train_pairs"], seed))
-                    print(json.dumps(runs[-1]), flush=True)
-        rows = summarize(runs)
-        results["parts"][name] = {"date": date.today().isoformat(), "rows": rows, "runs": runs}
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        wanted = [(seed, loop) for seed in part["seeds"] for loop in part["loops"]]
+        runs = results["parts"].get(name, {}).get("runs", [])
+        if len(runs) == len(wanted):
+            runs = []
+        # The loops take turns: what disturbs the machine disturbs them alike.
+        for seed, loop in wanted[len(runs) :]:
+            with tempfile.TemporaryDirectory() as folder:
+                data_dir = options.data_dir.resolve()
+                runs.append(train(Path(folder), data_dir, loop, part["num_train_pairs"], seed))
+            print(json.dumps(runs[-1]), flush=True)
+            rows = summarize(runs)
+            results["parts"][name] = {"date": date.today().isoformat(), "rows": rows, "runs": runs}
+            RESULTS.write_text(json.dumps(results, indent=2) + "\n")
         print_table(name, rows)
 
 
