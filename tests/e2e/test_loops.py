@@ -28,6 +28,10 @@ def test_the_loops_stand_side_by_side(open_page, live_app: LiveApp) -> None:
     expect(page.locator("#loops [data-loop=trainer]")).to_contain_text("cannot continue exactly")
     accelerate = page.locator("#loops [data-loop=accelerate] pre").inner_text()
     assert "accelerator.backward(loss)" in accelerate
+    tops = page.evaluate(
+        "[...document.querySelectorAll('#loops pre')].map(e => e.getBoundingClientRect().top)"
+    )
+    assert tops[0] == tops[1], "plain and Accelerate line up"
     expect(page.locator("#trainer-arguments")).to_contain_text("of 114 values differ")
     expect(page.locator("#trainer-report")).to_contain_text("compute_metrics")
 
@@ -38,6 +42,10 @@ def test_the_code_of_a_run_is_shown_and_downloaded(open_page, live_app: LiveApp,
     page.locator(f"#runs [data-run='{run.run_id}']").first.click()
     unfold(page, "export-fold")
     expect(page.locator("#export-code")).to_contain_text("SEED = 77")
+    expect(page.locator(".export-commands")).to_contain_text(
+        "python train.py --checkpoint DIR --data-dir DIR"
+    )
+    expect(page.locator(".export-commands")).to_contain_text("accelerate launch train.py")
     export = CodeExport(live_app.store)
     for label, form in (("Plain PyTorch", "pytorch"), ("Trainer", "trainer"), ("Notebook", "notebook")):
         page.locator("#export-form").get_by_label(label, exact=True).check()

@@ -10,12 +10,20 @@ from mrpc.ui.render.code import render_code, render_raw
 
 MIME_TYPES = {".py": "text/x-python", ".ipynb": "application/x-ipynb+json"}
 
+HUB = "With the Hub"
+NO_HUB = "Where there is no Hub, DIR being folders of yours"
+SEVERAL = "On several GPUs, each with batches of its own, after accelerate config has asked about them"
+SCRIPT = {"python train.py": HUB, "python train.py --checkpoint DIR --data-dir DIR": NO_HUB}
 COMMANDS = {
-    "accelerate": ("python train.py", "accelerate launch train.py"),
-    "pytorch": ("python train.py",),
-    "trainer": ("python train.py", "accelerate launch train.py"),
-    "notebook": ("jupyter lab train.ipynb",),
+    "accelerate": {**SCRIPT, "accelerate launch train.py": SEVERAL},
+    "pytorch": SCRIPT,
+    "trainer": {**SCRIPT, "accelerate launch train.py": SEVERAL},
+    "notebook": {
+        "jupyter lab train.ipynb": HUB,
+        "CHECKPOINT=DIR DATA_DIR=DIR jupyter lab train.ipynb": NO_HUB,
+    },
 }
+"""How each form is started, and when so."""
 
 
 def render_export(code: str, form: str, file_name: str) -> str:
@@ -32,9 +40,12 @@ def render_export(code: str, form: str, file_name: str) -> str:
         f'<a class="export-link" download="{html.escape(file_name)}" '
         f'href="data:{MIME_TYPES[suffix]};base64,{content}">Download {html.escape(file_name)}</a>'
     )
-    commands = "\n".join(COMMANDS[form])
+    commands = "".join(
+        f"<div><dt>{html.escape(when)}</dt><dd>{render_raw(command, 'command')}</dd></div>"
+        for command, when in COMMANDS[form].items()
+    )
     shown = render_code(_cells_as_text(code) if suffix == ".ipynb" else code, file_name)
-    return f'<div class="export">{link}{render_raw(commands, "commands")}{shown}</div>'
+    return f'<div class="export">{link}<dl class="export-commands">{commands}</dl>{shown}</div>'
 
 
 def _cells_as_text(notebook: str) -> str:

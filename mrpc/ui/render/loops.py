@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 MARKS = {"same": " ", "gone": "−", "new": "+", "blank": " "}
 SPOKEN = {"gone": "only here: ", "new": "new: "}
+WHERE_IT_RUNS = (
+    "<p class='quiet'>Where the training runs, it sets three more: <code>output_dir</code> to a folder of "
+    "the run, and on a CPU <code>use_cpu</code> to True and <code>dataloader_pin_memory</code> to False.</p>"
+)
+"""What :mod:`mrpc.training.loops.trainer` adds, which a table of settings cannot know."""
 
 
 def render_loops(sources: Sequence[LoopSource]) -> str:
@@ -48,7 +53,7 @@ def render_arguments(rows: Sequence[ArgumentRow], whose: str) -> str:
     others = [row for row in rows if not row.is_changed]
     return (
         f"<p>TrainingArguments of {html.escape(whose)}: {len(changed)} of {len(rows)} values differ from "
-        f"Trainer's defaults.</p>{_table(changed)}"
+        f"Trainer's defaults.</p>{_table(changed)}{WHERE_IT_RUNS}"
         f"<details><summary>The {len(others)} values at their default</summary>{_table(others)}</details>"
     )
 

@@ -21,8 +21,9 @@ FORMS = [
     ("Notebook", "notebook"),
 ]
 INTRO = (
-    "<p>What this run did, with plain libraries and nothing of this app: run it here, on another machine or "
-    "in a notebook. With the course preset it gives the run's own losses and scores.</p>"
+    "<p>What this run did, with plain libraries (torch, transformers, datasets, evaluate, accelerate) and "
+    "nothing of this app: run it here, on another machine or in a notebook. With the course preset it gives "
+    "the run's own losses and scores, the Trainer form those of a run of the loop <code>trainer</code>.</p>"
 )
 NO_RUN = '<p class="quiet">Start or pick a run: its code will stand here.</p>'
 
