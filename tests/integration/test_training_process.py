@@ -241,8 +241,9 @@ def test_a_person_at_a_terminal_sees_a_progress_bar(
     tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
 ) -> None:
     run = create_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, num_epochs=1)
-    pty = pytest.importorskip("pty")
+    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))  # rows and columns: a new terminal has none
     command = [sys.executable, "-m", "mrpc.training", str(run.paths.run_dir)]
     process = subprocess.Popen(command, cwd=PROJECT_DIR, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
