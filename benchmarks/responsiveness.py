@@ -2,6 +2,8 @@
 
     python benchmarks/responsiveness.py inspect DATA_DIR   /inspect_pair, idle and during a training
     python benchmarks/responsiveness.py pages DATA_DIR     50 pages that poll one run while it trains
+    python benchmarks/responsiveness.py events DATA_DIR    from a step of a training to its number on the page
+    python benchmarks/responsiveness.py long               a page of a run of 100,000 steps: opening, updates
 
 Prints medians and spreads; writes nothing.
 """
@@ -14,22 +16,29 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
 from gradio_client import Client
+from playwright.sync_api import Page, expect, sync_playwright
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT_DIR))
 
+from mrpc.runs.events import StepEvent  # noqa: E402
+from mrpc.runs.log import read_events  # noqa: E402
+from tests.browser import LAUNCH_ARGS, find_chromium  # noqa: E402
 from tests.live_app import LiveApp, running_app  # noqa: E402
+from tests.ui.written_run import step_event, write_events, write_running  # noqa: E402
 
 PAIR = ("The company sold its bakeries to a rival.", "A rival bought the bakeries of the company.")
 
 
 def measure_inspect(data_dir: Path, calls: int) -> None:
     """Time ``/inspect_pair`` in the idle app, then while a training runs."""
-    with tempfile.TemporaryDirectory() as runs, running_app(Path(runs), "--data-dir", str(data_dir)) as app:
+    with tempfile.TemporaryDirectory() as runs, _app(runs, data_dir) as app:
         client = Client(app.url, verbose=False)
         client.predict(*PAIR, "", api_name="/inspect_pair")
         _print("/inspect_pair idle, ms", _time_calls(client, calls))
@@ -50,7 +59,7 @@ def _time_calls(client: Client, calls: int) -> list[float]:
 
 def measure_pages(data_dir: Path, num_pages: int, duration_s: float) -> None:
     """Compare a training's step time alone and with pages that ask for its status every second."""
-    with tempfile.TemporaryDirectory() as runs, running_app(Path(runs), "--data-dir", str(data_dir)) as app:
+    with tempfile.TemporaryDirectory() as runs, _app(runs, data_dir) as app:
         client = Client(app.url, verbose=False)
         run_id = _start(client, app)
         alone, watched, latencies = [], [], []
@@ -66,6 +75,97 @@ def measure_pages(data_dir: Path, num_pages: int, duration_s: float) -> None:
         print(f"slowdown of the training: {1 - statistics.median(watched) / statistics.median(alone):.1%}")
         client.predict(run_id, False, api_name="/stop_run")
         client.close()
+
+
+NOTE_STEPS = """
+() => {
+  window.shownSteps = [];
+  const status = document.querySelector('#run-status');
+  const look = () => {
+    const found = /step ([\\d,]+)/.exec(status.querySelector('.bar-words')?.textContent ?? '');
+    const step = found ? Number(found[1].replaceAll(',', '')) : 0;
+    if (step > (window.shownSteps.at(-1)?.[0] ?? 0)) window.shownSteps.push([step, Date.now() / 1000]);
+  };
+  new MutationObserver(look).observe(status, {childList: true, subtree: true, characterData: true});
+}
+"""
+
+
+def measure_events(data_dir: Path, duration_s: float) -> None:
+    """Compare when steps of a training happened with when a page showed them, or a later one."""
+    with tempfile.TemporaryDirectory() as runs, _app(runs, data_dir) as app, _page() as page:
+        client = Client(app.url, verbose=False)
+        run_id = _start(client, app)
+        _open_train_tab(page, app)
+        page.evaluate(NOTE_STEPS)
+        page.wait_for_timeout(1000 * duration_s)
+        shown: list[tuple[int, float]] = page.evaluate("window.shownSteps")
+        client.predict(run_id, False, api_name="/stop_run")
+        client.close()
+        events = read_events(app.store.open(run_id).paths.events).events
+    happened = {event.step: event.time for event in events if isinstance(event, StepEvent)}
+    delays, before = [], shown[0][0]
+    for step, shown_at in shown[1:]:
+        delays += [shown_at - happened[number] for number in range(before + 1, step + 1)]
+        before = step
+    _print("from a step to the page, s", delays)
+
+
+def measure_long(num_steps: int = 100_000, repeats: int = 5) -> None:
+    """Time a page that opens on a long run, in a fresh app and again, and count what its updates send."""
+    with _page() as page:
+        fresh, again, sizes = [], [], []
+        network = page.context.new_cdp_session(page)
+        network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+        for _ in range(repeats):
+            with tempfile.TemporaryDirectory() as runs, running_app(Path(runs), num_threads=None) as app:
+                _open_train_tab(page, app)  # what the browser and the server do once is done
+                page.wait_for_timeout(5_000)
+                page.goto("about:blank")  # or its polls would read the run while it is written
+                run = write_running(Path(runs), step=num_steps - 1_000, num_steps=num_steps)
+                fresh.append(_time_opening(page, app, num_steps - 1_000))
+                again.append(_time_opening(page, app, num_steps - 1_000))
+                network.send("Network.enable")
+                for step in range(num_steps - 999, num_steps - 989):
+                    write_events(run, [step_event(step, num_steps)])
+                    page.wait_for_timeout(1_000)
+                network.send("Network.disable")
+    _print("page of a long run that the app has not read, s", fresh)
+    _print("the same page again, s", again)
+    _print("bytes of an answer", sizes)
+
+
+def _time_opening(page: Page, app: LiveApp, last_step: int) -> float:
+    """Return the seconds from the address to the curve of the newest run on the page."""
+    page.goto("about:blank")
+    began_at = time.perf_counter()
+    page.goto(app.url, wait_until="commit")
+    page.get_by_role("tab", name="Train", exact=True).click()
+    page.wait_for_function(
+        f"document.querySelector('[data-plot=loss]')?.data?.[0]?.x.at(-1) == {last_step}", polling="raf"
+    )
+    return time.perf_counter() - began_at
+
+
+def _open_train_tab(page: Page, app: LiveApp) -> None:
+    page.goto(app.url)
+    expect(page.locator("#masthead")).not_to_contain_text("looking for it", timeout=300_000)
+    page.get_by_role("tab", name="Train", exact=True).click()
+
+
+@contextmanager
+def _page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(LAUNCH_ARGS))
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(300_000)
+        yield page
+        browser.close()
+
+
+def _app(runs: str, data_dir: Path) -> AbstractContextManager[LiveApp]:
+    """Start the app such that its trainings use every core."""
+    return running_app(Path(runs), "--data-dir", str(data_dir), num_threads=None)
 
 
 def _step_rate(client: Client, run_id: str, duration_s: float) -> float:
@@ -117,16 +217,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["inspect", "pages"])
-    parser.add_argument("data_dir", type=Path)
+    parser.add_argument("what", choices=["inspect", "pages", "events", "long"])
+    parser.add_argument("data_dir", type=Path, nargs="?")
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--pages", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=20.0)
     options = parser.parse_args()
-    if options.what == "inspect":
+    if options.what == "long":
+        measure_long()
+    elif options.data_dir is None:
+        parser.error(f"{options.what} needs DATA_DIR")
+    elif options.what == "inspect":
         measure_inspect(options.data_dir, options.calls)
-    else:
+    elif options.what == "pages":
         measure_pages(options.data_dir, options.pages, options.seconds)
+    else:
+        measure_events(options.data_dir, options.seconds)
 
 
 if __name__ == "__main__":
