@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from mrpc.services.tokenization_speed import TokenizationSpeed
     from mrpc.services.training_loops import TrainingLoops
     from mrpc.services.training_step import TrainingSteps
+
+PAUSE_BEFORE_TORCH_S = 1.0
 
 Value = TypeVar("Value")
 
@@ -202,13 +205,16 @@ class Services:
         return checkpoint_availability(self.settings.checkpoint_dirs)
 
     def warm_up(self) -> None:
-        """Load torch, the tokenizer and the data, so that the first click need not wait for them.
+        """Load the tokenizer, the data and torch, so that the first click need not wait for them.
 
-        Trouble is left for the click that meets it, which can say it to a person.
+        Torch comes last and after a pause, because its import holds up whatever answers meanwhile: the first
+        tokens of the page that was just opened. Trouble is left for the click that meets it, which can say it
+        to a person.
         """
         for load in (lambda: self.data, lambda: self.inspection.tokenizers.get()):
             try:
                 load()
             except MrpcError:
                 continue
+        time.sleep(PAUSE_BEFORE_TORCH_S)
         importlib.import_module("torch")
