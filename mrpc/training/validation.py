@@ -66,7 +66,7 @@ class Validation:
 
     def predictions(self, logits: np.ndarray) -> PairPredictions:
         """Put logits, in the order of ``dataset``, together with what is known about the pairs."""
-        idx, label = self.dataset["idx"], self.dataset["label"]
+        idx, label = self.dataset["idx"][:], self.dataset["label"][:]
         return PairPredictions(
             np.asarray(idx, dtype=np.int64), np.asarray(label, dtype=np.int64), logits.astype(np.float32)
         )

@@ -4,8 +4,10 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from datasets import Dataset
 from transformers import BertTokenizer
 
+from mrpc.core import tokenization
 from mrpc.core.tokenization import (
     TRUNCATIONS,
     decode_ids,
@@ -174,3 +176,30 @@ def test_rows_of_the_whole_corpus_are_what_the_model_is_fed(mrpc_data_dir):
         shown = token_rows(tokenizer, encoded, index)
         assert [row.id for row in shown] == encoded["input_ids"][index]
         assert [row.token_type_id for row in shown] == encoded["token_type_ids"][index]
+
+
+class TestEncodeDataset:
+    def dataset(self, num_rows: int) -> Dataset:
+        return Dataset.from_dict(
+            {
+                "sentence1": [f"The first sentence, number {row}." for row in range(num_rows)],
+                "sentence2": [f"The second of {row} sentences." * (1 + row % 3) for row in range(num_rows)],
+                "label": [row % 2 for row in range(num_rows)],
+                "idx": list(range(num_rows)),
+            }
+        )
+
+    def test_a_large_data_set_lies_in_a_file_and_is_the_same(self, tokenizer, monkeypatch):
+        dataset = self.dataset(2_500)
+        in_memory = tokenization.encode_dataset(tokenizer, dataset, 24)
+        monkeypatch.setattr(tokenization, "MAX_ROWS_IN_MEMORY", 100)
+        mapped = tokenization.encode_dataset(tokenizer, dataset, 24)
+        assert in_memory.cache_files == []
+        assert len(mapped.cache_files) == 1
+        assert mapped.column_names == in_memory.column_names
+        assert mapped[:] == in_memory[:]
+
+    def test_says_that_it_gets_on(self, tokenizer):
+        calls: list[int] = []
+        tokenization.encode_dataset(tokenizer, self.dataset(2_500), on_progress=lambda: calls.append(1))
+        assert len(calls) == 3
