@@ -7,7 +7,7 @@ The larger corpora are the rows of DATA_DIR over and over, each with an idx of i
 temporary folder; validation and test stay as they are. For each size the real app is started with an empty
 cache, its page is opened in Chromium, and a training is started through it. Tokenization is measured apart,
 in a process of its own, the sizes in turn. Memory is what Linux counts: "own" leaves out the pages of mapped
-files, which the system takes back when it needs them.
+files, which the system takes back when it needs them. Other systems do not tell them apart.
 
 Writes benchmarks/scale.json and assets/readme/scale.png.
 """
@@ -115,10 +115,7 @@ def measure_size(data_dir: Path, cache_dir: Path, num_pairs: int, max_steps: int
             answer = client.predict({"preset": "recommended", "max_steps": max_steps}, api_name="/start_run")
             start_answers_s = time.perf_counter() - asked_at
             run = app.store.open(answer["run_id"])
-            info = run.read_process()
-            process = find_process(info) if info is not None else None
-            assert process is not None, "the training ended before it was looked at"
-            with watched(process) as training_peak:
+            with watched(training_process(run)) as training_peak:
                 app.wait_for_state(run.run_id, "finished", timeout_s=3600)
             client.close()
         return {
@@ -131,6 +128,15 @@ def measure_size(data_dir: Path, cache_dir: Path, num_pairs: int, max_steps: int
             **first_step(run),
             "page_s": page_s,
         }
+
+
+def training_process(run: Run) -> psutil.Process:
+    """Wait until the training of a run has said which process it is."""
+    while (info := run.read_process()) is None:
+        time.sleep(0.01)
+    process = find_process(info)
+    assert process is not None, "the training ended before it was looked at"
+    return process
 
 
 def use_page(app: LiveApp, num_pairs: int) -> dict[str, float]:
