@@ -56,7 +56,7 @@ def copied(tmp_path, run, data):
 
 
 def test_a_pair_is_answered_by_the_models_that_the_run_kept(comparison, run, tiny_checkpoint_dir):
-    result = comparison.compare_pair(run.run_id, *SENTENCES)
+    result = comparison.pair.compare(run.run_id, *SENTENCES)
     base = load_classifier(resolve_checkpoint("local:tiny-bert", tiny_checkpoint_dir), seed=1).model
     tuned, tokenizer = load_finetuned(run.paths.best_model)
     for model, answer in ((base, result["base"]), (tuned, result["tuned"])):
@@ -73,7 +73,7 @@ def test_a_pair_is_answered_by_the_models_that_the_run_kept(comparison, run, tin
 
 def test_at_most_two_sides_are_in_memory(comparison, run, other_run):
     for side in ("base", "best"):
-        comparison.answer_pair(f"{run.run_id}:{side}", f"{other_run.run_id}:{side}", *SENTENCES)
+        comparison.pair.answer(f"{run.run_id}:{side}", f"{other_run.run_id}:{side}", *SENTENCES)
     assert len(comparison.loaded.names()) == 2
 
 
@@ -85,7 +85,7 @@ def test_a_base_that_is_the_fine_tuned_model_is_refused_before_it_answers(copied
     same = "".join(line.replace(record.by_epoch[0].weights_sha256, best) for line in lines)
     run.paths.events.write_text(same)
     with pytest.raises(RunStateError, match="have the same weights"):
-        comparison.compare_pair(run.run_id, *SENTENCES)
+        comparison.pair.compare(run.run_id, *SENTENCES)
     with pytest.raises(RunStateError, match="have the same weights"):
         comparison.compare_split(f"{run.run_id}:base", f"{run.run_id}:best")
 
@@ -104,7 +104,7 @@ def test_weights_that_were_changed_behind_the_runs_back_are_refused(copied):
     base.model.save_pretrained(run.paths.best_model)
     base.tokenizer.save_pretrained(run.paths.best_model)
     with pytest.raises(RunStateError, match="not those that the run recorded"):
-        comparison.compare_pair(run.run_id, *SENTENCES)
+        comparison.pair.compare(run.run_id, *SENTENCES)
 
 
 def test_an_epoch_without_weights_still_compares_on_validation(comparison, run):
@@ -115,7 +115,7 @@ def test_an_epoch_without_weights_still_compares_on_validation(comparison, run):
     stored = read_predictions(run.paths.validation_predictions(epoch))
     assert result.left.metrics["accuracy"] == pytest.approx((stored.predicted == stored.label).mean())
     with pytest.raises(UnavailableError, match=f"weights of epoch {epoch} were not kept"):
-        comparison.answer_pair(name, f"{run.run_id}:best", *SENTENCES)
+        comparison.pair.answer(name, f"{run.run_id}:best", *SENTENCES)
 
 
 def test_an_epoch_whose_weights_are_kept_under_another_name_answers(comparison, run):
@@ -152,14 +152,14 @@ def test_stored_predictions_need_neither_torch_nor_the_data(comparison, run, run
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_test_is_predicted_once_and_kept(comparison, run):
+def test_test_is_predicted_once_and_kept(comparison, run, runs_dir, data):
     seen = []
     first = comparison.compare_split(
         f"{run.run_id}:base", f"{run.run_id}:best", "test", report=lambda *progress: seen.append(progress)
     )
     assert ("base answers test", 16, 16) in seen
-    comparison._splits.clear()
-    again = comparison.compare_split(
+    after_a_restart = Comparison(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
+    again = after_a_restart.compare_split(
         f"{run.run_id}:base",
         f"{run.run_id}:best",
         "test",
@@ -200,21 +200,23 @@ def test_other_bad_arguments_are_refused(comparison, run):
         with pytest.raises(InputError, match="validation or test"):
             comparison.compare_split(base, best, split)
     with pytest.raises(UnknownRunError):
-        comparison.compare_pair("nobody", *SENTENCES)
+        comparison.pair.compare("nobody", *SENTENCES)
     with pytest.raises(PairError, match="Sentence 2 is empty"):
-        comparison.compare_pair(run.run_id, "One.", "  ")
+        comparison.pair.compare(run.run_id, "One.", "  ")
     for row in (-1, 16, 0.5, float("nan"), float("inf"), None, "3", True):
         with pytest.raises(InputError, match="There is no pair"):
-            comparison.pick_pair(base, best, "validation", row)
+            comparison.pair.pick(base, best, "validation", row)
 
 
 def test_a_row_of_the_data_and_its_label(comparison, run, data):
     base, best = f"{run.run_id}:base", f"{run.run_id}:best"
-    pair = comparison.pick_pair(base, best, "validation", 3)
+    pair = comparison.pair.pick(base, best, "validation", 3)
     assert (pair.sentence1, pair.idx) == (data.dataset["validation"][3]["sentence1"], 67)
-    assert comparison.known_label(base, best, "validation", 3, pair.sentence1, pair.sentence2) == pair.label
-    assert comparison.known_label(base, best, "validation", 3, pair.sentence1, "edited") is None
-    assert comparison.known_label(base, best, "validation", -3, pair.sentence1, "edited") is None
+    assert (
+        comparison.pair.known_label(base, best, "validation", 3, pair.sentence1, pair.sentence2) == pair.label
+    )
+    assert comparison.pair.known_label(base, best, "validation", 3, pair.sentence1, "edited") is None
+    assert comparison.pair.known_label(base, best, "validation", -3, pair.sentence1, "edited") is None
 
 
 def test_runs_on_different_data_are_refused_unless_the_split_is_the_same(
@@ -237,4 +239,4 @@ def test_runs_without_weights_are_not_offered(copied):
     shutil.rmtree(run.paths.models)
     assert comparison.comparable_runs() == []
     with pytest.raises(UnavailableError):
-        comparison.compare_pair(run.run_id, *SENTENCES)
+        comparison.pair.compare(run.run_id, *SENTENCES)

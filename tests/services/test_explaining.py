@@ -23,7 +23,7 @@ def world(tmp_path_factory, tiny_data_dir, tiny_checkpoint_dir):
 @pytest.fixture(scope="module")
 def looked_at(world):
     comparison, run, _ = world
-    return comparison.look_at(f"{run.run_id}:base", f"{run.run_id}:best", *SENTENCES)
+    return comparison.pair.look_at(f"{run.run_id}:base", f"{run.run_id}:best", *SENTENCES)
 
 
 def test_what_ifs_are_asked_of_both_sides(world, looked_at):
@@ -72,7 +72,7 @@ def test_the_nearest_training_pair_of_a_training_pair_is_itself(world):
     comparison, run, data = world
     row = data.dataset["train"][5]
     sides = f"{run.run_id}:base", f"{run.run_id}:best"
-    _, best, pair = comparison.look_at(*sides, row["sentence1"], row["sentence2"])
+    _, best, pair = comparison.pair.look_at(*sides, row["sentence1"], row["sentence2"])
     seen = []
     found = comparison.explanations.find_nearest(best, pair, report=lambda *step: seen.append(step))
     assert found[0].row == 5
@@ -85,7 +85,7 @@ def test_the_nearest_training_pair_of_a_training_pair_is_itself(world):
 
 def test_a_baseline_is_asked_but_not_looked_into(world):
     comparison, run, _ = world
-    overlap, _, pair = comparison.look_at("baseline:overlap", f"{run.run_id}:best", *SENTENCES)
+    overlap, _, pair = comparison.pair.look_at("baseline:overlap", f"{run.run_id}:best", *SENTENCES)
     assert comparison.explanations.attribute(overlap, pair).attribution is None
     assert len(comparison.explanations.leave_out(overlap, pair)) == 18
     assert comparison.explanations.num_layers(overlap) == 0

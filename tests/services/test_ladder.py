@@ -47,7 +47,7 @@ def test_vectors_of_sentences_are_kept_on_disk(world):
 
 def test_baselines_answer_typed_pairs(world):
     comparison, run, _ = world
-    left, right = comparison.answer_pair(
+    left, right = comparison.pair.answer(
         "baseline:overlap", f"{run.run_id}:best", "The same words.", "The same words."
     )
     assert left.label == "equivalent"

@@ -31,7 +31,7 @@ def test_lines_are_answered_by_both_sides_as_one_pair_is(world):
         report=lambda *step: seen.append(step),
     )
     for at, pair in enumerate(found.pairs):
-        answers = comparison.answer_pair(left, right, pair.sentence1, pair.sentence2)
+        answers = comparison.pair.answer(left, right, pair.sentence1, pair.sentence2)
         assert found.left.prob_equivalent[at] == pytest.approx(answers[0].prob_equivalent, abs=1e-6)
         assert found.right.prob_equivalent[at] == pytest.approx(answers[1].prob_equivalent, abs=1e-6)
     assert [step[1:] for step in seen] == [(2, 4), (4, 4)]

@@ -60,7 +60,7 @@ def test_doubtful_labels_come_with_both_opinions(world):
     disagree = [pair.both_disagree for pair in pairs]
     assert disagree == sorted(disagree, reverse=True)
     first = pairs[0]
-    answers = comparison.answer_pair(*sides, first.sentence1, first.sentence2)
+    answers = comparison.pair.answer(*sides, first.sentence1, first.sentence2)
     assert first.left == pytest.approx(answers[0].prob_equivalent, abs=1e-6)
     assert first.right == pytest.approx(answers[1].prob_equivalent, abs=1e-6)
 

@@ -15,7 +15,8 @@ from mrpc.core import attribution as att
 from mrpc.core.embeddings import embed_pairs, nearest
 from mrpc.core.pairs import SentencePair
 from mrpc.errors import InputError, UnavailableError
-from mrpc.services.comparison.answers import Answers, DataShelf, split_fingerprint
+from mrpc.services.comparison.answers import Answers
+from mrpc.services.comparison.shelf import DataShelf, split_fingerprint
 from mrpc.services.comparison.sides import Side
 from mrpc.services.comparison.vectors import read_vectors, write_vectors
 from mrpc.services.progress import Report, ShouldStop, never, silent

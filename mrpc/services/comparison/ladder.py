@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mrpc.core.stored_predictions import PairPredictions
+from mrpc.services.comparison.recent import Recent
+from mrpc.services.comparison.shelf import DataShelf
 from mrpc.services.comparison.sides import Side
 from mrpc.services.comparison.vectors import read_vectors, write_vectors
 from mrpc.services.progress import Report, ShouldStop, never, silent
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from mrpc.core.baselines import Baseline, Sentences
     from mrpc.core.data import LoadedData
-    from mrpc.services.comparison.answers import DataShelf
 
 NEEDS_ENCODER = frozenset({"embedding", "logistic"})
 MAX_FITTED = 8
@@ -38,8 +38,8 @@ class Baselines:
         """
         self._shelf = shelf
         self._derived_dir = derived_dir
-        self._fitted: OrderedDict[tuple[str, ...], Baseline] = OrderedDict()
-        self._answers: OrderedDict[tuple[str, ...], PairPredictions] = OrderedDict()
+        self._fitted: Recent[tuple[str, ...], Baseline] = Recent(MAX_FITTED)
+        self._answers: Recent[tuple[str, ...], PairPredictions] = Recent(MAX_ANSWERS)
         self._book: tuple[str, _VectorBook] | None = None
         self._lock = threading.RLock()
 
@@ -50,17 +50,15 @@ class Baselines:
         data = self._shelf.get(side.data)
         key = (*self._key(side, data), split)
         with self._lock:
-            if key not in self._answers:
-                baseline = self._fit(side, data, report, should_stop)
-                dataset = data.dataset[split]
-                if _baseline_name(side) in NEEDS_ENCODER:
-                    self._open_book(side).read(split, data, report, should_stop)
-                margins = baseline.margins(list(dataset["sentence1"]), list(dataset["sentence2"]))
-                self._answers[key] = _as_predictions(margins, dataset)
-                while len(self._answers) > MAX_ANSWERS:
-                    self._answers.popitem(last=False)
-            self._answers.move_to_end(key)
-            return self._answers[key]
+            known = self._answers.get(key)
+            if known is not None:
+                return known
+            baseline = self._fit(side, data, report, should_stop)
+            dataset = data.dataset[split]
+            if _baseline_name(side) in NEEDS_ENCODER:
+                self._open_book(side).read(split, data, report, should_stop)
+            margins = baseline.margins(list(dataset["sentence1"]), list(dataset["sentence2"]))
+            return self._answers.keep(key, _as_predictions(margins, dataset))
 
     def margins(
         self,
@@ -80,7 +78,7 @@ class Baselines:
         if _baseline_name(side) not in NEEDS_ENCODER:
             return True
         with self._lock:
-            return self._key(side, self._shelf.get(side.data)) in self._fitted
+            return self._fitted.get(self._key(side, self._shelf.get(side.data))) is not None
 
     def _key(self, side: Side, data: LoadedData) -> tuple[str, ...]:
         name = _baseline_name(side)
@@ -91,31 +89,29 @@ class Baselines:
         from mrpc.core import baselines
 
         key = self._key(side, data)
-        if key not in self._fitted:
-            train = data.dataset["train"]
-            labels = np.asarray(train["label"], dtype=np.int64)
-            pairs = list(train["sentence1"]), list(train["sentence2"])
-            name = _baseline_name(side)
-            if name in NEEDS_ENCODER:
-                book = self._open_book(side)
-                book.read("train", data, report, should_stop)
-            match name:
-                case "majority":
-                    fitted: Baseline = baselines.Majority.fit(labels)
-                case "overlap":
-                    fitted = baselines.Threshold.fit(baselines.overlap_scores, *pairs, labels)
-                case "tfidf":
-                    score = baselines.TfidfCosine([*pairs[0], *pairs[1]])
-                    fitted = baselines.Threshold.fit(score, *pairs, labels)
-                case "embedding":
-                    fitted = baselines.Threshold.fit(baselines.embedding_cosine(book), *pairs, labels)
-                case _:
-                    fitted = baselines.LogisticOnVectors(book, *pairs, labels)
-            self._fitted[key] = fitted
-            while len(self._fitted) > MAX_FITTED:
-                self._fitted.popitem(last=False)
-        self._fitted.move_to_end(key)
-        return self._fitted[key]
+        known = self._fitted.get(key)
+        if known is not None:
+            return known
+        train = data.dataset["train"]
+        labels = np.asarray(train["label"], dtype=np.int64)
+        pairs = list(train["sentence1"]), list(train["sentence2"])
+        name = _baseline_name(side)
+        if name in NEEDS_ENCODER:
+            book = self._open_book(side)
+            book.read("train", data, report, should_stop)
+        match name:
+            case "majority":
+                fitted: Baseline = baselines.Majority.fit(labels)
+            case "overlap":
+                fitted = baselines.Threshold.fit(baselines.overlap_scores, *pairs, labels)
+            case "tfidf":
+                score = baselines.TfidfCosine([*pairs[0], *pairs[1]])
+                fitted = baselines.Threshold.fit(score, *pairs, labels)
+            case "embedding":
+                fitted = baselines.Threshold.fit(baselines.embedding_cosine(book), *pairs, labels)
+            case _:
+                fitted = baselines.LogisticOnVectors(book, *pairs, labels)
+        return self._fitted.keep(key, fitted)
 
     def _open_book(self, side: Side) -> _VectorBook:
         name = _checkpoint_name(side)

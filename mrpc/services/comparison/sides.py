@@ -7,8 +7,6 @@ A side is named ``RUN_ID:base``, ``RUN_ID:best``, ``RUN_ID:last``, ``RUN_ID:epoc
 from __future__ import annotations
 
 import re
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +18,7 @@ from mrpc.errors import InputError, RunStateError, UnavailableError
 from mrpc.runs.events import EVENT_ADAPTER, EvaluationEvent, FinishedEvent, StoppedEvent
 from mrpc.runs.layout import RUN_ID_PATTERN, DataRef
 from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.services.comparison.recent import Recent
 
 MODEL_PATTERN = re.compile(r"base|best|last|epoch-(0|[1-9]\d{0,2})")
 MAX_CACHED_RUNS = 32
@@ -108,8 +107,7 @@ class SideCatalog:
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
-        self._records: OrderedDict[str, tuple[tuple[int, int], RunRecord]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._records: Recent[str, tuple[tuple[int, int], RunRecord]] = Recent(MAX_CACHED_RUNS)
 
     def comparable_runs(self) -> list[Run]:
         """Return the runs with a base and a fine-tuned model, the newest first."""
@@ -163,16 +161,11 @@ class SideCatalog:
         except FileNotFoundError:
             return RunRecord({}, None, None, "")
         version = (stat.st_size, stat.st_mtime_ns)
-        with self._lock:
-            known = self._records.get(run.run_id)
+        known = self._records.get(run.run_id)
         if known is not None and known[0] == version:
             return known[1]
         record = _read_record(run.paths.events)
-        with self._lock:
-            self._records[run.run_id] = (version, record)
-            self._records.move_to_end(run.run_id)
-            while len(self._records) > MAX_CACHED_RUNS:
-                self._records.popitem(last=False)
+        self._records.keep(run.run_id, (version, record))
         return record
 
     def _side_of(self, run: Run, model: str, record: RunRecord) -> Side:

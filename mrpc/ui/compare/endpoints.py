@@ -34,7 +34,7 @@ def register_endpoints(services: Services) -> None:
 def on_compare_pair(services: Services, run_id: Any, sentence1: Any, sentence2: Any) -> dict[str, Any]:
     """Answer a pair with both models of a run."""
     with shown_errors():
-        return services.comparison.compare_pair(run_id, sentence1, sentence2)
+        return services.comparison.pair.compare(run_id, sentence1, sentence2)
 
 
 def on_compare_split(services: Services, left: Any, right: Any, split: Any) -> dict[str, Any]:

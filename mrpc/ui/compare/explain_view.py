@@ -142,7 +142,7 @@ def on_explain(
         return [changed.get(field.name, gr.skip()) for field in fields(ExplainView)]
 
     try:
-        sides = services.comparison.look_at(left, right, sentence1, sentence2)
+        sides = services.comparison.pair.look_at(left, right, sentence1, sentence2)
         one, other, pair = sides
         yield updates(status=render_note("Looking into both answers …"))
         explanations = services.comparison.explanations
@@ -197,7 +197,7 @@ def _attention_figures(
 ) -> list[Any]:
     from mrpc.ui.render.compare.explanations import attention_figure, layers_figure
 
-    one, other, pair = services.comparison.look_at(left, right, sentence1, sentence2)
+    one, other, pair = services.comparison.pair.look_at(left, right, sentence1, sentence2)
     direction = "back" if direction == "back" else "forth"
     found: list[Any] = []
     for side in (one, other):
@@ -220,7 +220,7 @@ def on_nearest(
     from mrpc.ui.render.compare.explanations import neighbours_table
 
     def work(report: Any, should_stop: Any) -> Any:
-        _, other, pair = services.comparison.look_at(left, right, sentence1, sentence2)
+        _, other, pair = services.comparison.pair.look_at(left, right, sentence1, sentence2)
         return services.comparison.explanations.find_nearest(other, pair, report, should_stop)
 
     yield from followed(work, 2, lambda found: [neighbours_table(found)])

@@ -90,8 +90,8 @@ def on_pair(
     if not sentence1 and not sentence2:
         return HINT
     try:
-        answers = services.comparison.answer_pair(left, right, sentence1, sentence2)
-        label = services.comparison.known_label(left, right, split, row, sentence1, sentence2)
+        answers = services.comparison.pair.answer(left, right, sentence1, sentence2)
+        label = services.comparison.pair.known_label(left, right, split, row, sentence1, sentence2)
     except MrpcError as error:
         return render_note(str(error), "bad")
     return render_answers(*answers, label)
@@ -105,7 +105,7 @@ def put_pair(sentence1: str, sentence2: str) -> list[Any]:
 def take_pair(services: Services, left: Any, right: Any, split: Any, row: Any) -> list[Any]:
     """Put a pair of the data into the sentences; the outputs are :meth:`PairView.picked`."""
     try:
-        pair = services.comparison.pick_pair(left, right, split, row)
+        pair = services.comparison.pair.pick(left, right, split, row)
     except MrpcError as error:
         return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), render_note(str(error), "bad")]
     return [split, row, pair.sentence1, pair.sentence2, gr.skip()]
@@ -119,7 +119,7 @@ def on_take(services: Services, left: Any, right: Any, row: Any) -> list[Any]:
 def on_another(services: Services, left: Any, right: Any) -> list[Any]:
     """Take any pair of validation."""
     try:
-        num = services.comparison.num_pairs(left, right, "validation")
+        num = services.comparison.pair.num_pairs(left, right, "validation")
     except MrpcError as error:
         return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), render_note(str(error), "bad")]
     return take_pair(services, left, right, "validation", random.randrange(num))
