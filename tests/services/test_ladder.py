@@ -27,7 +27,7 @@ def test_every_baseline_compares_with_a_model(world, name):
     comparison, run, _ = world
     result = comparison.compare_split(f"baseline:{name}", f"{run.run_id}:best").as_dict()
     assert result["num_pairs"] == 16
-    assert result["left"]["name"] == f"baseline:{name}"
+    assert result["right"]["accuracy"] > 0
     if name == "majority":
         assert result["left"]["accuracy"] == 0.5
 

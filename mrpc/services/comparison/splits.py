@@ -91,7 +91,6 @@ class SideScores:
         """Return a plain object for scripts."""
         tn, fp, fn, tp = self.confusion
         return {
-            "name": self.side.name,
             **{name: finite(value) for name, value in self.metrics.items()},
             "ece": finite(self.ece),
             "confusion": [[tn, fp], [fn, tp]],
@@ -144,17 +143,18 @@ class SplitComparison:
 
     def as_dict(self) -> dict[str, Any]:
         """Return a plain object for scripts."""
-        difference, f1 = self.accuracy_difference, self.f1_difference
+        difference = self.accuracy_difference
         return {
-            "split": self.split,
             "num_pairs": len(self.labels),
             "left": self.left.as_dict(),
             "right": self.right.as_dict(),
             **self.transitions._asdict(),
             "mcnemar_p": self.mcnemar_p,
-            "accuracy_difference": _difference(difference),
-            "f1_difference": _difference(f1),
-            "verdict": self.verdict,
+            "accuracy_difference": {
+                "value": finite(difference.value),
+                "low": finite(difference.low),
+                "high": finite(difference.high),
+            },
         }
 
 
@@ -180,14 +180,6 @@ def compare_answers(
 def finite(value: float) -> float | None:
     """Return a number that JSON has: None for NaN and infinities."""
     return float(value) if math.isfinite(value) else None
-
-
-def _difference(difference: st.Difference) -> dict[str, float | None]:
-    return {
-        "value": finite(difference.value),
-        "low": finite(difference.low),
-        "high": finite(difference.high),
-    }
 
 
 def _in_order(answers: PairPredictions) -> PairPredictions:
