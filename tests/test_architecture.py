@@ -136,7 +136,7 @@ PROCESSES = {
     "the page, built": (
         "from mrpc.services.container import Services; from mrpc.settings import Settings;"
         "from mrpc.ui.app import build_app; build_app(Services(Settings()))",
-        MODEL_LIBRARIES | {"scipy", "sklearn", "captum"},
+        MODEL_LIBRARIES | {"scipy", "sklearn"},
         {"gradio"},
     ),
     "a training, before its lock": (

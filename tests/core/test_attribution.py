@@ -31,8 +31,14 @@ def margin(model, **inputs):
     return float(logits[1] - logits[0])
 
 
+def attribute(model, tokenizer, *sentences, **options):
+    """Return the last and most exact of the attributions."""
+    *_, last = att.integrated_gradients(model, tokenizer, *sentences, **options)
+    return last
+
+
 def test_the_attributions_add_up_to_the_difference(model, tokenizer):
-    result = att.integrated_gradients(model, tokenizer, *SENTENCES)
+    result = attribute(model, tokenizer, *SENTENCES)
     assert result.is_complete
     assert result.error < att.MAX_ERROR
     full = tokenizer(*SENTENCES, return_tensors="pt")
@@ -45,7 +51,7 @@ def test_the_attributions_add_up_to_the_difference(model, tokenizer):
 
 
 def test_they_are_those_of_many_small_steps(model, tokenizer):
-    """An independent computation: the midpoint rule with autograd, 400 steps, nothing of captum."""
+    """An independent computation: the midpoint rule with autograd, 400 steps."""
     encoding = tokenizer(*SENTENCES, return_tensors="pt")
     special = torch.isin(
         encoding["input_ids"], torch.tensor([tokenizer.cls_token_id, tokenizer.sep_token_id])
@@ -64,7 +70,7 @@ def test_they_are_those_of_many_small_steps(model, tokenizer):
         (logits[0, 1] - logits[0, 0]).backward()
         gradients += point.grad / 400
     by_token = ((full - empty) * gradients).sum(-1)[0].tolist()
-    result = att.integrated_gradients(model, tokenizer, *SENTENCES, max_error=1e-4)
+    result = attribute(model, tokenizer, *SENTENCES, max_error=1e-4)
     expected: dict[tuple, float] = {}
     for place, value in enumerate(by_token):
         key = (encoding.sequence_ids(0)[place], encoding.word_ids(0)[place], place * special[0, place].item())
@@ -76,22 +82,41 @@ def test_they_are_those_of_many_small_steps(model, tokenizer):
 
 
 def test_pieces_of_a_word_are_one_word(model, tokenizer):
-    result = att.integrated_gradients(model, tokenizer, *SENTENCES)
+    result = attribute(model, tokenizer, *SENTENCES)
     texts = [word.text for word in result.words if word.sentence == 0]
     assert texts == ["The", "mayor", "of", "Springfield", "closed", "two", "roads", "."]
 
 
-def test_a_stricter_error_takes_more_points(model, tokenizer):
-    loose = att.integrated_gradients(model, tokenizer, *SENTENCES, max_error=10.0)
-    strict = att.integrated_gradients(model, tokenizer, *SENTENCES, max_error=1e-9)
-    assert loose.num_points == att.START_POINTS
-    assert strict.num_points == att.MAX_POINTS
+def test_points_are_added_until_the_error_is_small_enough(model, tokenizer, monkeypatch):
+    monkeypatch.setattr(att, "POINTS_A_PANEL", 2)
+    rounds = list(att.integrated_gradients(model, tokenizer, *SENTENCES, max_error=1e-3))
+    assert rounds[0].num_points == 4
+    assert len(rounds) > 1
+    points = [found.num_points for found in rounds]
+    assert points == sorted(set(points))
+    assert [found.error < 1e-3 for found in rounds] == [False] * (len(rounds) - 1) + [True]
+    assert len({found.difference for found in rounds}) == 1
+
+
+def test_points_that_do_not_suffice_are_spent_and_it_says_so(model, tokenizer, monkeypatch):
+    monkeypatch.setattr(att, "MAX_POINTS", 40)
+    monkeypatch.setattr(att, "MAX_ERROR", 0.0)  # never small enough
+    last = attribute(model, tokenizer, *SENTENCES, max_error=0.0)
+    assert last.num_points >= 40
+    assert last.is_last
+    assert not last.is_complete
+
+
+def test_only_the_worst_panels_are_halved():
+    assert att._num_to_halve([0.5, 0.004, 0.001], allowed=0.02) == 1
+    assert att._num_to_halve([0.5, 0.4, 0.3], allowed=0.02) == 3
+    assert att._num_to_halve([0.001, 0.0], allowed=0.02) == 1  # errors of one sign: something must go
 
 
 def test_explaining_leaves_the_model_as_it_was(model, tokenizer):
     before, kernel = weights_sha256(model), model.config._attn_implementation
     model.train()
-    att.integrated_gradients(model, tokenizer, *SENTENCES)
+    attribute(model, tokenizer, *SENTENCES)
     att.attention_between(model, tokenizer, *SENTENCES, layer=0)
     assert weights_sha256(model) == before
     assert model.training
@@ -150,5 +175,5 @@ def test_a_model_without_token_types_says_so(tokenizer):
     plain = type(tokenizer).from_pretrained(tokenizer.name_or_path)
     plain.model_input_names = ["input_ids", "attention_mask"]
     assert att.margin_with_token_types(model, plain, *SENTENCES, change="zeroed") is None
-    assert att.integrated_gradients(model, plain, *SENTENCES).is_complete
+    assert attribute(model, plain, *SENTENCES).is_complete
     assert att.attention_between(model, plain, *SENTENCES, layer=0).forth.shape[0] > 0

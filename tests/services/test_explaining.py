@@ -45,7 +45,7 @@ def test_what_ifs_are_asked_of_both_sides(world, looked_at):
 def test_words_and_effects_of_both_sides(world, looked_at):
     comparison, _, _ = world
     for side in looked_at[:2]:
-        found = comparison.explanations.attribute(side, looked_at[2])
+        *_, found = comparison.explanations.attribute(side, looked_at[2])
         assert found.side is side
         assert found.attribution.is_complete
         assert found.duration_s > 0
@@ -86,7 +86,7 @@ def test_the_nearest_training_pair_of_a_training_pair_is_itself(world):
 def test_a_baseline_is_asked_but_not_looked_into(world):
     comparison, run, _ = world
     overlap, _, pair = comparison.pair.look_at("baseline:overlap", f"{run.run_id}:best", *SENTENCES)
-    assert comparison.explanations.attribute(overlap, pair).attribution is None
+    assert [found.attribution for found in comparison.explanations.attribute(overlap, pair)] == [None]
     assert len(comparison.explanations.leave_out(overlap, pair)) == 18
     assert comparison.explanations.num_layers(overlap) == 0
     for ask in (

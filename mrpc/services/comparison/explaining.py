@@ -1,10 +1,11 @@
-"""Why both sides answer one pair as they do. Imports torch and captum."""
+"""Why both sides answer one pair as they do. Imports torch."""
 
 from __future__ import annotations
 
 import statistics
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ class SideAttribution:
     Attributes:
         side: who answered.
         attribution: its words; None for baselines, which have no gradients.
-        duration_s: how long it took.
+        duration_s: how long it took so far.
     """
 
     side: Side
@@ -100,17 +101,24 @@ class Explanations:
             variations.append(Variation(f"token_type_ids {change}", *changed))
         return variations
 
-    def attribute(self, side: Side, pair: SentencePair) -> SideAttribution:
-        """Share out a side's answer among the words."""
+    def attribute(self, side: Side, pair: SentencePair) -> Iterator[SideAttribution]:
+        """Share out a side's answer among the words; yield it each time that it has become more exact."""
         if side.kind == "baseline":
-            return SideAttribution(side, None, 0.0)
+            yield SideAttribution(side, None, 0.0)
+            return
         predictor = self._loaded.get(side).predictor
-        with predictor.lock:
-            started_at = time.perf_counter()
-            attribution = att.integrated_gradients(
-                predictor.model, predictor.tokenizer, pair.sentence1, pair.sentence2, predictor.max_length
-            )
-            return SideAttribution(side, attribution, time.perf_counter() - started_at)
+        rounds = att.integrated_gradients(
+            predictor.model, predictor.tokenizer, pair.sentence1, pair.sentence2, predictor.max_length
+        )
+        duration_s = 0.0
+        while True:
+            with predictor.lock:  # between two rounds others may ask
+                started_at = time.perf_counter()
+                attribution = next(rounds, None)
+                duration_s += time.perf_counter() - started_at
+            if attribution is None:
+                return
+            yield SideAttribution(side, attribution, duration_s)
 
     def leave_out(self, side: Side, pair: SentencePair) -> list[att.WordEffect]:
         """Return what leaving out each word does to a side's answer."""

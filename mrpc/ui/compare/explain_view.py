@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -152,8 +153,13 @@ def on_explain(
         yield updates(
             parts=gr.update(visible=True), what_if=what_if, left_words=working[0], right_words=working[1]
         )
-        yield updates(left_words=render.render_words(explanations.attribute(one, pair), "left"))
-        yield updates(right_words=render.render_words(explanations.attribute(other, pair), "right"))
+        for on_left, on_right in zip_longest(
+            explanations.attribute(one, pair), explanations.attribute(other, pair)
+        ):
+            if on_left is not None:
+                yield updates(left_words=render.render_words(on_left, "left"))
+            if on_right is not None:
+                yield updates(right_words=render.render_words(on_right, "right"))
         first = explanations.leave_out(one, pair)
         yield updates(effects=render.effects_figure(first))
         yield updates(effects=render.effects_figure(first, explanations.leave_out(other, pair)))

@@ -67,7 +67,12 @@ def render_words(found: SideAttribution | None, place: str) -> str:
         + "</p>"
         for number in (0, 1)
     )
-    trust = "They add up." if attribution.is_complete else "They do not add up well: read with care."
+    if attribution.is_complete:
+        trust = "They add up."
+    elif attribution.is_last:
+        trust = "They do not add up well: read with care."
+    else:
+        trust = "Still adding points …"
     sums = (
         f"{trust} The words add {attribution.total:+.3f} to the margin; the pair’s margin differs by "
         f"{attribution.difference:+.3f} from that of an empty pair (error {100 * attribution.error:.2f} %, "
