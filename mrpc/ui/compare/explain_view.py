@@ -160,9 +160,9 @@ def on_explain(
                 yield updates(left_words=render.render_words(on_left, "left"))
             if on_right is not None:
                 yield updates(right_words=render.render_words(on_right, "right"))
-        first = explanations.leave_out(one, pair)
-        yield updates(effects=render.effects_figure(first))
-        yield updates(effects=render.effects_figure(first, explanations.leave_out(other, pair)))
+        effects = explanations.leave_out(one, pair), explanations.leave_out(other, pair)
+        # Not as it is: Gradio sends what changes from one yield to the next, and would empty a bare figure.
+        yield updates(effects=gr.update(value=render.effects_figure(*effects)))
         num_layers = max(explanations.num_layers(one), explanations.num_layers(other), 1)
         attention = _attention_figures(services, left, right, sentence1, sentence2, direction, num_layers)
         yield updates(

@@ -84,34 +84,28 @@ def render_words(found: SideAttribution | None, place: str) -> str:
     )
 
 
-def effects_figure(
-    left: Sequence[WordEffect] | None, right: Sequence[WordEffect] | None = None
-) -> Figure | None:
+def effects_figure(left: Sequence[WordEffect], right: Sequence[WordEffect]) -> Figure | None:
     """Draw what leaving out each word does to the probability, both sides beside each other."""
-    known = right or left
-    if not known:
+    if not left:
         return None
-    num_first = sum(effect.sentence == 0 for effect in known)
+    num_first = sum(effect.sentence == 0 for effect in left)
     traces = []
     for place, effects, color, pattern in (
         ("left", left, LEFT_COLOR, "/"),
         ("right", right, RIGHT_COLOR, ""),
     ):
-        if effects:
-            traces.append(
-                {
-                    "type": "bar",
-                    "name": place,
-                    "x": list(range(len(effects))),
-                    "y": [round(100 * effect.change, 2) for effect in effects],
-                    "text": [
-                        f"sentence {effect.sentence + 1}: {plotly_text(effect.text)}" for effect in effects
-                    ],
-                    "textposition": "none",
-                    "hovertemplate": "%{text}<br>%{y:+.1f} points<extra>" + place + "</extra>",
-                    "marker": {"color": color, "pattern": {"shape": pattern, "size": 5, "solidity": 0.5}},
-                }
-            )
+        traces.append(
+            {
+                "type": "bar",
+                "name": place,
+                "x": list(range(len(effects))),
+                "y": [round(100 * effect.change, 2) for effect in effects],
+                "text": [f"sentence {effect.sentence + 1}: {plotly_text(effect.text)}" for effect in effects],
+                "textposition": "none",
+                "hovertemplate": "%{text}<br>%{y:+.1f} points<extra>" + place + "</extra>",
+                "marker": {"color": color, "pattern": {"shape": pattern, "size": 5, "solidity": 0.5}},
+            }
+        )
     divider = {"type": "line", "x0": num_first - 0.5, "x1": num_first - 0.5, "y0": 0, "y1": 1}
     layout = {
         "height": 330,
@@ -119,8 +113,8 @@ def effects_figure(
         "bargap": 0.25,
         "xaxis": {
             "tickmode": "array",
-            "tickvals": list(range(len(known))),
-            "ticktext": [plotly_text(effect.text) for effect in known],
+            "tickvals": list(range(len(left))),
+            "ticktext": [plotly_text(effect.text) for effect in left],
             "tickangle": -60,
         },
         "yaxis": {"title": {"text": "change without the word, points"}},
@@ -128,7 +122,7 @@ def effects_figure(
             {**divider, "yref": "paper", "line": {"color": "var(--quiet)", "dash": "dot", "width": 1}}
         ],
     }
-    strongest = max(known, key=lambda effect: abs(effect.change))
+    strongest = max([*left, *right], key=lambda effect: abs(effect.change))
     alt = f"Leaving out “{strongest.text}” moves the answer most: {100 * strongest.change:+.1f} points."
     return {"data": traces, "layout": layout, "alt": alt}
 
