@@ -1,6 +1,7 @@
 // The Compare tab: charts and tables that the server describes as data. Text goes in as text, never as HTML.
 window.mrpcCompare = (() => {
   const FORMULA = /^[=+\-@\t\r]/;
+  const NUMBER = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
   let plotly = null;
 
   function loadPlotly(url) {
@@ -35,7 +36,7 @@ window.mrpcCompare = (() => {
     const layout = {
       paper_bgcolor: 'rgba(0,0,0,0)',
       plot_bgcolor: 'rgba(0,0,0,0)',
-      font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink },
+      font: { family: style.fontFamily, size: 13, color: ink },
       margin: { l: 48, r: 12, t: 12, b: 44 },
       hovermode: 'closest',
       legend: { orientation: 'h', y: 1.02, yanchor: 'bottom', x: 0 },
@@ -97,14 +98,17 @@ window.mrpcCompare = (() => {
   // A cell that a spreadsheet would run as a formula is made text.
   function csvCell(cell) {
     let text = plain(cell);
-    if (typeof cell !== 'number' && FORMULA.test(text)) text = `'${text}`;
+    if (FORMULA.test(text) && !NUMBER.test(text)) text = `'${text}`;
     return /[",\n\r']/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }
 
+  function csvText(lines) {
+    return '\ufeff' + lines.map((line) => line.map(csvCell).join(',')).join('\r\n') + '\r\n';
+  }
+
   function csv(table) {
-    const lines = [table.columns.map((column) => csvCell(column.title))];
-    for (const row of table.rows) lines.push(table.columns.map((column) => csvCell(row[column.key])));
-    return '\ufeff' + lines.map((line) => line.join(',')).join('\r\n') + '\r\n';
+    const rows = table.rows.map((row) => table.columns.map((column) => row[column.key]));
+    return csvText([table.columns.map((column) => column.title), ...rows]);
   }
 
   function save(text, name) {
@@ -222,6 +226,49 @@ window.mrpcCompare = (() => {
     watch('value', () => { order = null; page = 0; wanted = filter.value = ''; fill(); });
     fill();
   }
+
+  // A table that came as HTML: its columns sort as well, and it can be downloaded.
+  function enhance(shown) {
+    const body = shown.tBodies[0];
+    const rows = [...body.rows];
+    const heads = [...shown.tHead.rows[0].cells];
+    const text = (cell) => cell.textContent.replace(/\s+/g, ' ').trim();
+    const value = (row, at) => {
+      const number = parseFloat(text(row.cells[at]));
+      return Number.isNaN(number) ? text(row.cells[at]) : number;
+    };
+    let order = null;
+    function sortBy(at) {
+      if (order?.at !== at) order = { at, sign: 1 };
+      else order = order.sign > 0 ? { at, sign: -1 } : null;
+      const sorted = [...rows];
+      if (order) sorted.sort((a, b) => order.sign * compare(value(a, at), value(b, at)));
+      body.replaceChildren(...sorted);
+      heads.forEach((head, place) => {
+        const direction = order?.at !== place ? 'none' : order.sign > 0 ? 'ascending' : 'descending';
+        head.setAttribute('aria-sort', direction);
+      });
+    }
+    heads.forEach((head, at) => {
+      if (head.tagName !== 'TH') return;
+      const button = make('button', { type: 'button', onclick: () => sortBy(at) });
+      button.append(...head.childNodes);
+      head.append(button);
+      head.setAttribute('aria-sort', 'none');
+    });
+    const name = (shown.caption?.textContent || 'table').toLowerCase().replace(/[^a-z0-9]+/g, '-').slice(0, 40);
+    const lines = () => [...shown.rows].map((row) => [...row.cells].map(text));
+    const download = make('button', { type: 'button', onclick: () => save(csvText(lines()), `${name}.csv`) }, 'Download CSV');
+    shown.parentElement.after(make('div', { class: 'cmp-table-tools' }, download));
+  }
+
+  function enhanceAll() {
+    for (const shown of document.querySelectorAll('table.cmp-scores:not([data-enhanced])')) {
+      shown.dataset.enhanced = '';
+      enhance(shown);
+    }
+  }
+  new MutationObserver(enhanceAll).observe(document.documentElement, { childList: true, subtree: true });
 
   // A report that stands on its own: draws what its page holds as data.
   function report(content) {

@@ -16,6 +16,8 @@ from playwright.sync_api import Page, expect
 
 from mrpc.core.data import load_data
 from mrpc.runs.store import Run, RunState
+from mrpc.services.comparison import Comparison
+from mrpc.settings import Settings
 from tests.finished_run import make_finished_run
 from tests.live_app import LiveApp
 from tests.tiny import tiny_rows
@@ -104,6 +106,16 @@ def test_test_stands_behind_a_question(open_page, run):
     page = open_page("Compare")
     view(page, "The split")
     expect(page.locator("#cmp-split-heading")).to_contain_text("pairs of validation")
+    metrics = page.locator("#cmp-scores tbody th")
+    names = [name.splitlines()[0] for name in metrics.all_inner_texts()]
+    page.locator("#cmp-scores th button", has_text="Base").click()
+    values = [
+        float(text.split()[0]) for text in page.locator("#cmp-scores td:nth-child(2)").all_inner_texts()[1:]
+    ]
+    assert values == sorted(values)
+    rows = list(csv.reader(io.StringIO(download(page, "#cmp-scores .cmp-table-tools button"))))
+    assert sorted(row[0].split()[0] for row in rows[1:]) == sorted(name.split()[0] for name in names)
+
     page.locator("#cmp-look").click()
     expect(page.get_by_text("Test should be looked at once.")).to_be_visible()
     page.locator("#cmp-test-no").click()
@@ -194,14 +206,18 @@ def test_a_short_run_says_why_it_has_no_map(open_page, run, live_app):
     assert short.config.train.num_epochs == 2
 
 
-def test_the_answers_move_while_a_word_is_edited(open_page, run):
+def test_both_answers_move_while_a_word_is_edited(open_page, run, live_app, tiny_data_dir):
     page = open_page("Compare")
     type_pair(page, "The mayor closed two roads.", "Two roads were closed by the mayor.")
-    right = page.locator("#cmp-answers .cmp-right .cmp-meter")
-    before = right.get_attribute("aria-valuenow")
     expect(page.locator("#cmp-answers")).to_contain_text(re.compile(r"time\s*(\d+|< 1) ms"))
-    page.locator("#cmp-sentence2 textarea").fill("Seven prices were not closed by the bank.")
-    expect(right).not_to_have_attribute("aria-valuenow", before)
+    edited = "The mayor closed two roads.", "Two roads were not closed by the bank."
+    page.locator("#cmp-sentence2 textarea").fill(edited[1])
+    data = load_data("folder", tiny_data_dir)
+    comparison = Comparison(live_app.store, lambda: data, Settings(runs_dir=live_app.runs_dir))
+    answers = comparison.pair.answer(f"{run.run_id}:base", f"{run.run_id}:best", *edited)
+    for place, answer in zip(("left", "right"), answers, strict=True):
+        meter = page.locator(f"#cmp-answers .cmp-{place} .cmp-meter i")
+        expect(meter).to_have_attribute("style", f"width:{100 * answer.prob_equivalent:.2f}%")
 
 
 def test_one_pair_is_explained_part_by_part(open_page, run):

@@ -31,6 +31,11 @@ class Judgement:
     threshold: float
     at_threshold: st.Confusion
 
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether no temperature is high enough: its probabilities tell less than none."""
+        return self.temperature > 0.99 * cal.TEMPERATURE_RANGE[1]
+
 
 @dataclass(frozen=True)
 class Judgements:

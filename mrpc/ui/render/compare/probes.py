@@ -139,7 +139,8 @@ def cases_table(name: str, answers: Sequence[ProbeAnswer]) -> Table:
 
 def describe_symmetry(left_flips: float, right_flips: float) -> str:
     """Say how often the answer depends on which sentence comes first."""
+    left, right = (f"{100 * share:.1f}\u00a0%" for share in (left_flips, right_flips))
     return (
-        f"Symmetry: when the sentences are swapped, the answer flips for {100 * left_flips:.1f} % of the "
-        f"pairs on the left and {100 * right_flips:.1f} % on the right."
+        f"Symmetry: when the sentences are swapped, the answer flips for {left} of the pairs on the left and "
+        f"{right} on the right."
     )

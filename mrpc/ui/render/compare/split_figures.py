@@ -5,6 +5,7 @@ Colours are names of CSS variables; the browser puts in those of the theme that 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,7 @@ def ladder_figure(sides: Sequence[tuple[str, SideScores]]) -> Figure:
         "type": "scatter",
         "mode": "markers+text",
         "x": [100 * value for value in values],
-        "y": names,
+        "y": ["<br>".join(textwrap.wrap(name, 28)) for name in names],  # leaves room on a phone
         "text": [f"{100 * value:.1f}" for value in values],
         "textposition": "top center",
         "marker": {"color": colors, "size": 11, "symbol": symbols, "line": {"width": 2}},

@@ -13,7 +13,7 @@ from mrpc.ui.render.text import render_percent
 
 if TYPE_CHECKING:
     from mrpc.core.statistics import Confusion, Difference, Interval
-    from mrpc.services.comparison.judging import Judgements
+    from mrpc.services.comparison.judging import Judgement, Judgements
     from mrpc.services.comparison.splits import SplitComparison
 
 METRIC_HELP = {
@@ -78,16 +78,9 @@ def render_judgements(comparison: SplitComparison, judgements: Judgements) -> st
         ("left", comparison.left, judgements.left),
         ("right", comparison.right, judgements.right),
     ):
-        sure = (
-            "too sure of itself"
-            if judged.temperature > 1.05
-            else "too shy"
-            if judged.temperature < 0.95
-            else "fine"
-        )
         rows.append(
             f'<tr><th scope="row">{render_side_name(side.side, place)}</th>'
-            f"<td>{judged.temperature:.2f} <small>{sure}</small></td>"
+            f"<td>{judged.temperature:.2f} <small>{_how_sure(judged)}</small></td>"
             f"<td>{side.metrics['log_loss']:.3f} → {judged.log_loss:.3f}</td>"
             f"<td>{100 * side.ece:.1f} → {100 * judged.ece:.1f}</td>"
             f"<td>{judged.threshold:.2f}</td>"
@@ -143,6 +136,14 @@ def _score_table(caption: str, heads: Sequence[str], rows: str, hidden: bool = F
         f'<div class="cmp-table-scroll"><table class="cmp-scores"><caption{style}>{caption}</caption>'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
+
+
+def _how_sure(judged: Judgement) -> str:
+    if judged.is_at_limit:
+        return "the limit: 50 % for every pair would be best"
+    if judged.temperature > 1.05:
+        return "too sure of itself"
+    return "too shy" if judged.temperature < 0.95 else "fine"
 
 
 def _change(before: float, after: float) -> str:

@@ -33,6 +33,7 @@ def test_probes_and_cases_are_tables():
 
 
 def test_symmetry_is_a_sentence():
-    assert "flips for 4.7 % of the pairs on the left and 1.7 % on the right" in render.describe_symmetry(
-        0.0466, 0.0172
+    assert (
+        "flips for 4.7\u00a0% of the pairs on the left and 1.7\u00a0% on the right"
+        in render.describe_symmetry(0.0466, 0.0172)
     )
