@@ -125,6 +125,21 @@ def test_the_difference_in_f1_is_that_of_scikit_learn(answers):
     assert difference.low < difference.value < difference.high
 
 
+def test_the_paired_interval_of_the_difference_in_f1_is_that_of_a_plain_loop(answers):
+    labels, left, right = answers
+    left, right = predicted(left), predicted(right)
+    generator = np.random.default_rng(17)
+    changes = []
+    for _ in range(3000):
+        rows = generator.integers(0, len(labels), len(labels))
+        scores = [metrics.f1_score(labels[rows], called[rows]) for called in (left, right)]
+        changes.append(scores[1] - scores[0])
+    expected = np.percentile(changes, [2.5, 97.5])
+    difference = st.f1_difference(labels, left, right)
+    got = difference.low, difference.high
+    np.testing.assert_allclose(got, expected, atol=0.1 * (expected[1] - expected[0]))
+
+
 def test_every_pair_is_in_one_cell(answers):
     labels, left, right = answers
     left, right = predicted(left), predicted(right)
@@ -164,6 +179,10 @@ def test_the_correction_for_many_finds_the_four_of_the_paper():
     p_values = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459]
     p_values += [0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.000]
     assert [p <= 0.05 for p in st.corrected_p(p_values)] == [True] * 4 + [False] * 11
+    num = len(p_values)
+    # q(i) is the least of p(j) * m / j over j >= i, at most 1
+    by_hand = [min(1.0, *(p_values[j] * num / (j + 1) for j in range(i, num))) for i in range(num)]
+    np.testing.assert_allclose(st.corrected_p(p_values), by_hand)
     assert st.corrected_p([]) == []
 
 
