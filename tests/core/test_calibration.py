@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
 from mrpc.core import calibration as cal
+from mrpc.core.statistics import Confusion
+from mrpc.services.comparison.judging import Judgement
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,14 @@ def test_answers_without_an_error_take_the_sharpest_temperature_allowed():
     assert math.isclose(
         cal.fit_temperature(np.array([0, 1]), np.array([-1.0, 1.0])), cal.TEMPERATURE_RANGE[0], rel_tol=1e-3
     )
+
+
+def test_answers_that_are_all_wrong_take_the_flattest_temperature_allowed():
+    temperature = cal.fit_temperature(np.array([0, 1]), np.array([1.0, -1.0]))
+    assert math.isclose(temperature, cal.TEMPERATURE_RANGE[1], rel_tol=1e-3)
+    judged = Judgement(temperature, 0.7, 0.5, 0.5, Confusion(0, 1, 1, 0))
+    assert judged.is_at_limit
+    assert not replace(judged, temperature=2.0).is_at_limit
 
 
 def test_the_areas_are_those_of_ranks_and_of_scikit_learn(answers):
