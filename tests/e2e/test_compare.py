@@ -43,6 +43,7 @@ def download(page: Page, button: str) -> str:
 
 
 def type_pair(page: Page, sentence1: str, sentence2: str) -> None:
+    expect(page.locator("#cmp-board .cmp-verdict")).to_be_visible()
     page.locator("#cmp-sentence1 textarea").fill(sentence1)
     page.locator("#cmp-sentence2 textarea").fill(sentence2)
     page.locator("#cmp-compare").click()

@@ -82,7 +82,8 @@ def build_compare_tab(services: Services) -> None:
     opened = tab.select(
         partial(on_open, services), inputs=[frame.run, frame.left, frame.right], outputs=chosen, **ACT
     )
-    _chain(opened, scores, split_filling, flips_filling)
+    # Whoever typed before the sides were there is answered now.
+    _chain(opened, scores, answering, split_filling, flips_filling)
     chosen_run = frame.run.input(partial(on_run, services), inputs=frame.run, outputs=chosen, **ACT)
     _chain(
         chosen_run,
