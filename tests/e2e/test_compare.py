@@ -211,8 +211,8 @@ def test_both_answers_move_while_a_word_is_edited(open_page, run, live_app, tiny
     page = open_page("Compare")
     type_pair(page, "The mayor closed two roads.", "Two roads were closed by the mayor.")
     expect(page.locator("#cmp-answers")).to_contain_text(re.compile(r"time\s*(\d+|< 1) ms"))
-    edited = "The mayor closed two roads.", "Two roads were not closed by the bank."
-    page.locator("#cmp-sentence2 textarea").fill(edited[1])
+    edited = "The mayor closed two roads.", "Two roads were closed by the mayor. Seven trains won."
+    page.locator("#cmp-sentence2 textarea").press_sequentially(" Seven trains won.", delay=30)
     data = load_data("folder", tiny_data_dir)
     comparison = Comparison(live_app.store, lambda: data, Settings(runs_dir=live_app.runs_dir))
     answers = comparison.pair.answer(f"{run.run_id}:base", f"{run.run_id}:best", *edited)
