@@ -85,6 +85,25 @@ class TrainConfig(BaseModel):
         "How batches are formed: pairs at random, as in the course, or pairs of similar length, "
         "which pads less. Either way the batches come in random order.",
     )
+    fast: bool = _field(
+        False,
+        "Compute the steps of a BERT on a CPU the cheap way: linear layers on real tokens only, the last "
+        "layer for [CLS] alone, dropout from a faster generator. It learns the same, with other random "
+        "numbers than a plain script.",
+    )
+    swap_probability: float = _field(
+        0.0,
+        "How often a pair is shown with its sentences swapped: a paraphrase is one in either order.",
+        "of all pairs",
+        ge=0,
+        le=1,
+    )
+    freeze_word_embeddings: bool = _field(
+        False, "Keep the word embeddings as pretrained: half of the weights of a small encoder, moved little."
+    )
+    attention_dropout: bool = _field(
+        True, "Drop attention weights in training as the checkpoint was pretrained; cheaper without."
+    )
     mixed_precision: Literal["no", "bf16"] = _field(
         "no",
         "bf16 computes the forward pass in bfloat16 where the GPU or CPU has it in hardware, and is refused "

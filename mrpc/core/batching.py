@@ -62,6 +62,11 @@ def epoch_batches(
     return [batches[number] for number in torch.randperm(len(batches), generator=generator).tolist()]
 
 
+def swapped_rows(num_rows: int, probability: float, seed: int, epoch: int) -> np.ndarray:
+    """Return which pairs an epoch shows with their sentences swapped, bool [num_rows]; epoch from 0."""
+    return np.random.default_rng([seed, epoch]).random(num_rows) < probability
+
+
 class PairCollator:
     """Pad encoded pairs to one length and stack them; the collate function of every loader here.
 

@@ -57,6 +57,9 @@ __all__ = [
 BASE_TENSORS = "new_tensors.safetensors"
 """File in a run's ``base/`` folder: the tensors that the checkpoint lacked, as they were drawn."""
 
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
+"""What configs call the probability that an attention weight is dropped."""
+
 _MAKING_LOCK = threading.RLock()
 """Held from setting the seed until the model is made: another one made meanwhile would draw in between."""
 
@@ -73,11 +76,16 @@ class Classifier(NamedTuple):
     new_parameters: list[str]
 
 
-def load_classifier(checkpoint: Checkpoint, seed: int) -> Classifier:
+def load_classifier(checkpoint: Checkpoint, seed: int, attention_dropout: bool = True) -> Classifier:
     """Make a classifier for sentence pairs from a checkpoint.
 
     The seed is set right before the model is made, so a plain script that calls ``torch.manual_seed(seed)``
     and then ``AutoModelForSequenceClassification.from_pretrained(..., num_labels=2)`` draws the same head.
+
+    Args:
+        checkpoint: what to start from.
+        seed: of the head.
+        attention_dropout: whether training drops attention weights, where the checkpoint's config says so.
 
     Raises:
         UnavailableError: the files do not make a model.
@@ -86,7 +94,7 @@ def load_classifier(checkpoint: Checkpoint, seed: int) -> Classifier:
 
     with _MAKING_LOCK:
         torch.manual_seed(seed)
-        model, missing = _from_pretrained(checkpoint.dir)
+        model, missing = _from_pretrained(checkpoint.dir, attention_dropout)
     return Classifier(model, missing)
 
 
@@ -166,18 +174,27 @@ def load_base(checkpoint: Checkpoint, directory: Path) -> PreTrainedModel:
     return model
 
 
-def _from_pretrained(directory: Path) -> tuple[PreTrainedModel, list[str]]:
+def _from_pretrained(directory: Path, attention_dropout: bool = True) -> tuple[PreTrainedModel, list[str]]:
     import torch
     from safetensors import SafetensorError
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoConfig, AutoModelForSequenceClassification
 
     try:
         with _MAKING_LOCK, _quiet_transformers():
-            model, loading = AutoModelForSequenceClassification.from_pretrained(
+            config = AutoConfig.from_pretrained(
                 str(directory),
                 num_labels=len(LABEL_NAMES),
                 id2label=dict(enumerate(LABEL_NAMES)),
                 label2id={name: number for number, name in enumerate(LABEL_NAMES)},
+                trust_remote_code=False,
+                local_files_only=True,
+            )
+            for name in ATTENTION_DROPOUT:
+                if not attention_dropout and hasattr(config, name):
+                    setattr(config, name, 0.0)
+            model, loading = AutoModelForSequenceClassification.from_pretrained(
+                str(directory),
+                config=config,
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,

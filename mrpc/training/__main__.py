@@ -278,10 +278,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     for name, field in TrainConfig.model_fields.items():
         choices = list(PRESETS) if name == "preset" else None
+        is_switch = field.annotation is bool  # --fast is --fast true
         parser.add_argument(
             f"--{name.replace('_', '-')}",
             choices=choices,
             metavar=None if choices else name.upper(),
+            nargs="?" if is_switch else None,
+            const="true" if is_switch else None,
             help=f"{field.description} ({allowed_range(name)})".replace("%", "%%"),
         )
     options = parser.parse_args(arguments)

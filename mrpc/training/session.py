@@ -21,15 +21,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch.utils.data import DataLoader
 from transformers import get_linear_schedule_with_warmup
 
 from mrpc.config import RESUMABLE_LOOPS, LoopName
-from mrpc.core.batching import PairCollator, epoch_batches
+from mrpc.core.batching import PairCollator
 from mrpc.core.data import LoadedData, load_data, select_train_pairs
+from mrpc.core.dropout import DropoutStream
+from mrpc.core.fast_bert import use_fast_forward, why_not_fast
 from mrpc.core.metrics import majority_metrics
 from mrpc.core.models import (
     load_classifier,
@@ -40,8 +40,7 @@ from mrpc.core.models import (
     weights_sha256,
 )
 from mrpc.core.prediction import predict_pairs
-from mrpc.core.stored_predictions import write_predictions, write_table
-from mrpc.core.tokenization import encode_dataset
+from mrpc.core.stored_predictions import write_predictions
 from mrpc.errors import DataError, TrainingError
 from mrpc.runs import events as ev
 from mrpc.runs.layout import ProbesFile, read_model
@@ -49,9 +48,11 @@ from mrpc.runs.process import installed_versions
 from mrpc.runs.store import Run
 from mrpc.settings import requested_mixed_precision
 from mrpc.training import checkpoints
+from mrpc.training.pairs import TrainPairs
 from mrpc.training.precision import select_precision
 from mrpc.training.random_state import read_random_state, restore_random_state
 from mrpc.training.ranks import Ranks
+from mrpc.training.records import EpochRecords, StepTotals, pair_records
 from mrpc.training.report import Reporter, StopTraining, peak_memory_bytes
 from mrpc.training.validation import Validation
 
@@ -90,19 +91,22 @@ class TrainingSession:
         self.tokenizer = load_tokenizer(self.checkpoint)
         report.phase("tokenizing")
         train = select_train_pairs(data.dataset["train"], config.num_train_pairs, config.seed)
-        self.train = encode_dataset(self.tokenizer, train, config.max_length)
-        self.train_idx = np.asarray(train["idx"], dtype=np.int64)
-        self.lengths = pc.list_value_length(self.train.data.column("input_ids")).to_numpy()
+        self.train = TrainPairs(self.tokenizer, train, config)
         self.validation = Validation(self.tokenizer, data.dataset["validation"], config.max_length)
         report.check_stop()
 
-        self.model, self.new_parameters = load_classifier(self.checkpoint, config.seed)
+        self.model, self.new_parameters = load_classifier(
+            self.checkpoint, config.seed, config.attention_dropout
+        )
         self.base_sha256 = weights_sha256(self.model)
-        if (
-            ranks.rank > 0
-        ):  # the main process goes on with the numbers after the head's, the others with their own
+        if ranks.rank > 0:  # the main process goes on with the numbers after the head's
             torch.manual_seed(config.seed + ranks.rank)
         torch.nn.Module.to(self.model, self.device)  # transformers hides the type of its own
+        if config.freeze_word_embeddings:
+            self.model.get_input_embeddings().requires_grad_(False)
+        self.dropout = DropoutStream(config.seed + ranks.rank)
+        if config.fast:
+            self._compute_fast()
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(self.model, config.weight_decay), lr=config.learning_rate, fused=True
         )
@@ -119,12 +123,12 @@ class TrainingSession:
         self.epoch = 0
         self._position = 0  # batches of this epoch that are done
         self._best: dict[str, Any] = {}  # epoch, f1, accuracy
-        self._records: dict[str, list[Any]] = _empty_records()
+        self._records = EpochRecords()
         self._train_s_before = 0.0
         self._resume_random_state: dict[str, Any] | None = None
         self._evaluation_began_at = 0.0
         self._rows: list[list[int]] = []
-        self._pending = _Pending()
+        self._totals = StepTotals()
 
     # ---------------------------------------------------------------- the course of a training
 
@@ -139,7 +143,7 @@ class TrainingSession:
             save_base_tensors(self.model, self.new_parameters, self.run.paths.base, self.checkpoint.sha256)
         majority = majority_metrics(self.validation.dataset["label"])
         self.report.set_shape(
-            self.num_steps, self.config.num_epochs, len(self.train), int(self.lengths.sum())
+            self.num_steps, self.config.num_epochs, len(self.train), int(self.train.lengths.sum())
         )
         self.report.emit(
             ev.StartedEvent(
@@ -180,22 +184,17 @@ class TrainingSession:
         Each is a dict of int64 tensors: input_ids, attention_mask and, where the model has them,
         token_type_ids of shape [B, T], and labels [B].
         """
-        self._rows = epoch_batches(
-            self.lengths,
-            self.config.train_batch_size,
-            self.config.batch_order,
-            self.config.seed,
-            self.epoch - 1,
-        )
+        self._rows = self.train.batches(self.epoch - 1)
+        left = [self.ranks.share(rows) for rows in self._rows[self._position :]]
         generator = torch.Generator().manual_seed(
             self.config.seed
         )  # or iter() would draw from the global one
         if self._resume_random_state is not None:
-            restore_random_state(self._resume_random_state)
+            restore_random_state(self._resume_random_state, self.dropout)
             self._resume_random_state = None
         return DataLoader(
-            self.train,
-            batch_sampler=[self.ranks.share(rows) for rows in self._rows[self._position :]],
+            self.train.encoded,
+            batch_sampler=self.train.shown(left, self.epoch - 1),
             collate_fn=self.collate,
             generator=generator,
         )
@@ -217,20 +216,13 @@ class TrainingSession:
             TrainingError: when the loss is not finite.
         """
         rows = self._rows[self._position]
-        mask = batch["attention_mask"]
-        with torch.no_grad():
-            scores = logits.detach().float()
-            losses = torch.nn.functional.cross_entropy(scores, batch["labels"], reduction="none")
-            num_positions = torch.full_like(losses, mask.shape[1])
-            columns = [losses, scores.softmax(-1)[:, 1], mask.sum(-1).float(), num_positions]
-            pairs = self.ranks.gather_rows(torch.stack(columns, dim=-1), len(rows))
+        own = pair_records(logits, batch["labels"], batch["attention_mask"])
+        pairs = self.ranks.gather_rows(own, len(rows))
         value = pairs[:, 0].mean().item() if self.ranks.are_several else loss.item()
         self._require_finite("loss", value)
-        self._records["row"].extend(rows)
-        self._records["loss"].extend(pairs[:, 0].tolist())
-        self._records["prob_equivalent"].extend(pairs[:, 1].tolist())
+        self._records.add(rows, pairs)
         self._position += 1
-        self._pending.add(value, len(rows), int(pairs[:, 2].sum()), int(pairs[:, 3].sum()))
+        self._totals.add(value, pairs)
 
     def on_step(self, learning_rate: float, grad_norm: torch.Tensor | float) -> None:
         """Record one optimizer step, write a checkpoint when it is time, and end if a person wants so.
@@ -240,17 +232,17 @@ class TrainingSession:
         """
         self.step += 1
         now = time.monotonic()
-        pending, self._pending = self._pending, _Pending()
+        totals, self._totals = self._totals, StepTotals()
         self.report.emit(
             ev.StepEvent(
                 step=self.step,
                 epoch=self.epoch - 1 + self._position / self.batches_per_epoch,
-                loss=pending.loss / pending.num_batches,
+                loss=totals.loss,
                 learning_rate=learning_rate,
                 grad_norm=float(grad_norm),
-                num_pairs=pending.num_pairs,
-                num_tokens=pending.num_tokens,
-                num_padded_tokens=pending.num_padded_tokens,
+                num_pairs=totals.num_pairs,
+                num_tokens=totals.num_tokens,
+                num_padded_tokens=totals.num_padded_tokens,
                 duration_s=now - self._last_step_at,
                 train_s=self.train_s,
             )
@@ -395,7 +387,7 @@ class TrainingSession:
     def save_checkpoint(self) -> None:
         """Write everything that a resumed run needs to go on exactly."""
         started_at = time.monotonic()
-        random_states = self.ranks.gather(read_random_state())
+        random_states = self.ranks.gather(read_random_state(self.dropout))
         if not self.ranks.is_main or not self.can_resume:
             return
         state = {
@@ -405,7 +397,7 @@ class TrainingSession:
             "scheduler": self.scheduler.state_dict(),
             "random": random_states,  # one a process
             "best": self._best,
-            "records": self._records,
+            "records": self._records.state_dict(),
             "train_s": self.train_s,
             "num_threads": torch.get_num_threads(),
         }
@@ -437,7 +429,8 @@ class TrainingSession:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.step, self.epoch, self._position = checkpoint.step, state["epoch"], state["position"]
-        self._best, self._records = state["best"], state["records"]
+        self._best = state["best"]
+        self._records.load_state_dict(state["records"])
         self._train_s_before = state["train_s"]
         if len(state["random"]) == self.ranks.world_size:
             self._resume_random_state = state["random"][self.ranks.rank]
@@ -455,12 +448,16 @@ class TrainingSession:
             self.report.emit(ev.WarningEvent(step=self.step, message=message))
 
     def _write_train_records(self) -> None:
-        records, self._records = self._records, _empty_records()
+        records, self._records = self._records, EpochRecords()
         if self.ranks.is_main:
-            columns = {"idx": self.train_idx[records.pop("row")], **records}
-            write_table(
-                self.run.paths.train_records(self.epoch), pa.table(columns), {"epoch": str(self.epoch)}
-            )
+            records.write(self.run.paths.train_records(self.epoch), self.train.idx, self.epoch)
+
+    def _compute_fast(self) -> None:
+        reason = why_not_fast(self.model)
+        if reason:
+            self.report.emit(ev.WarningEvent(message=f"The fast forward pass is not used: {reason}."))
+        else:
+            use_fast_forward(self.model, self.dropout)
 
     def _require_finite(self, what: str, value: float) -> None:
         if not math.isfinite(value):
@@ -492,25 +489,6 @@ def select_loop(name: LoopName) -> Callable[[TrainingSession], None]:
     """Import and return the ``train`` function of a loop."""
     loop = importlib.import_module(f"mrpc.training.loops.{name}")
     return cast("Callable[[TrainingSession], None]", loop.train)
-
-
-class _Pending:
-    """What the batches since the last optimizer step add up to."""
-
-    def __init__(self) -> None:
-        self.loss = 0.0
-        self.num_batches = self.num_pairs = self.num_tokens = self.num_padded_tokens = 0
-
-    def add(self, loss: float, num_pairs: int, num_tokens: int, num_padded_tokens: int) -> None:
-        self.loss += loss
-        self.num_batches += 1
-        self.num_pairs += num_pairs
-        self.num_tokens += num_tokens
-        self.num_padded_tokens += num_padded_tokens
-
-
-def _empty_records() -> dict[str, list[Any]]:
-    return {"row": [], "loss": [], "prob_equivalent": []}
 
 
 def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:

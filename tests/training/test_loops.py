@@ -232,7 +232,7 @@ def test_a_run_that_goes_on_with_another_number_of_processes_says_so(
 ) -> None:
     run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir)
     session = open_session(run)
-    states = [read_random_state(), read_random_state()]
+    states = [read_random_state(session.dropout), read_random_state(session.dropout)]
     session.ranks.gather = lambda value: states  # type: ignore[method-assign, assignment]
     session.step = session.epoch = 1
     session.save_checkpoint()

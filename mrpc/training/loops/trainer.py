@@ -32,7 +32,7 @@ def train(session: TrainingSession) -> None:
             session.model,
             args,
             data_collator=session.collate,
-            train_dataset=session.train,
+            train_dataset=session.train.encoded,
             eval_dataset=validation,
             processing_class=session.tokenizer,
             compute_metrics=compute_metrics,
@@ -66,7 +66,10 @@ class SessionTrainer(Trainer):
         batches = EpochBatches(self.session)
         generator = torch.Generator()  # or iter() would draw from the global one
         return DataLoader(
-            self.session.train, batch_sampler=batches, collate_fn=self.data_collator, generator=generator
+            self.session.train.encoded,
+            batch_sampler=batches,
+            collate_fn=self.data_collator,
+            generator=generator,
         )
 
     def compute_loss(

@@ -12,7 +12,7 @@ from mrpc.config import DEFAULT_CHECKPOINT, PRESET_HELP, PRESETS, TrainConfig, b
 from mrpc.errors import ConfigError
 from mrpc.ui.errors import render_alert
 
-Field = gr.Radio | gr.Dropdown | gr.Number | gr.Textbox
+Field = gr.Radio | gr.Dropdown | gr.Number | gr.Textbox | gr.Checkbox
 
 LABELS = {
     "preset": "Preset",
@@ -30,6 +30,10 @@ LABELS = {
     "num_train_pairs": "Training pairs",
     "seed": "Seed",
     "batch_order": "Batch order",
+    "fast": "Fast steps",
+    "swap_probability": "Swapped sentences",
+    "freeze_word_embeddings": "Freeze the word embeddings",
+    "attention_dropout": "Attention dropout",
     "mixed_precision": "Mixed precision",
     "keep_epochs": "Epochs to keep",
     "checkpoint_every_s": "Checkpoint interval",
@@ -183,6 +187,8 @@ def _widget(name: str, value: Any) -> Field:
     if choices:
         named = [(str(choice).replace("_", " and "), choice) for choice in choices]
         return gr.Dropdown(choices=named, filterable=False, elem_classes="field-wide", **common)
+    if field.annotation is bool:
+        return gr.Checkbox(**common)
     if field.annotation is float:  # as text, so that 5e-5 reads as people write it
         return gr.Textbox(max_lines=1, **common)
     return gr.Number(**common)

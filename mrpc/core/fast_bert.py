@@ -1,0 +1,152 @@
+"""A cheaper forward pass for a plain ``BertForSequenceClassification`` on a CPU.
+
+:func:`use_fast_forward` hangs it into a model. The parameters stay where they are: the ``state_dict`` is
+that of transformers, gradients land in the model's own tensors, and ``save_pretrained`` writes a plain
+folder. What is saved is exact, the same sums in another order:
+
+* linear layers, norms and dropout work on the N real tokens of a batch; only attention sees its padding;
+* the head reads nothing but [CLS], so the last layer computes queries, output and feed-forward for it alone;
+* dropout masks come from a :class:`mrpc.core.dropout.DropoutStream`.
+
+Shapes: B pairs, T padded length, N real tokens, N <= B T, H heads, D width of a head, W = H D, C classes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from mrpc.core.dropout import DropoutStream
+
+
+def why_not_fast(model: PreTrainedModel) -> str:
+    """Return why :class:`FastForward` does not fit a model, or "" when it does."""
+    config = model.config
+    if type(model).__name__ != "BertForSequenceClassification":
+        return f"it is made for BERT, and this is a {type(model).__name__}"
+    if (
+        config.hidden_act != "gelu"
+        or config.is_decoder
+        or config.problem_type not in (None, "single_label_classification")
+    ):
+        return "this BERT is built in an unusual way"
+    if model.device.type != "cpu":
+        return f"it is made for a CPU, and this model is on {model.device.type}"
+    return ""
+
+
+def use_fast_forward(model: PreTrainedModel, dropout: DropoutStream) -> None:
+    """Make ``model(...)`` compute the same by :class:`FastForward`."""
+    model.forward = FastForward(model, dropout)
+
+
+class FastForward:
+    """The forward pass of a ``BertForSequenceClassification``, called in its place.
+
+    Attributes:
+        dropout: draws the masks while the model is in training mode.
+    """
+
+    def __init__(self, model: PreTrainedModel, dropout: DropoutStream) -> None:
+        assert not why_not_fast(model), why_not_fast(model)
+        self._model: Any = model
+        self.dropout = dropout
+
+    def __call__(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor,
+        labels: torch.Tensor | None = None,
+    ) -> SequenceClassifierOutput:
+        """Classify a batch.
+
+        Args:
+            input_ids: int64 [B, T], padded on the right.
+            attention_mask: int64 [B, T], 1 at real tokens.
+            token_type_ids: int64 [B, T].
+            labels: int64 [B].
+
+        Returns:
+            ``logits`` [B, C] and, with labels, ``loss``: the mean cross-entropy in nats.
+        """
+        num_pairs, length = input_ids.shape
+        rows = attention_mask.reshape(-1).nonzero().squeeze(1)  # [N] the places of real tokens in B T
+        hidden = self._embed(input_ids.reshape(-1)[rows], token_type_ids.reshape(-1)[rows], rows % length)
+        padding = self._padding(attention_mask, hidden.dtype) if len(rows) < num_pairs * length else None
+        *blocks, last = self._model.bert.encoder.layer
+        first = torch.searchsorted(rows, torch.arange(num_pairs) * length)  # [B] the places of [CLS] in N
+        for block in blocks:
+            hidden = self._layer(block, hidden, rows, (num_pairs, length), padding)
+        hidden = self._layer(last, hidden, rows, (num_pairs, length), padding, first)  # [B, W]
+        pooled = torch.tanh(self._model.bert.pooler.dense(hidden))
+        logits = self._model.classifier(self._drop(pooled, self._model.dropout.p))
+        loss = None if labels is None else F.cross_entropy(logits, labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+    def _drop(self, x: torch.Tensor, p: float) -> torch.Tensor:
+        return self.dropout.apply(x, p) if self._model.training else x
+
+    @staticmethod
+    def _padding(attention_mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """Return what to add to the attention scores: [B, 1, 1, T], the lowest number at padding."""
+        padded = attention_mask[:, None, None, :] == 0
+        return torch.zeros(padded.shape, dtype=dtype).masked_fill_(padded, torch.finfo(dtype).min)
+
+    def _embed(self, ids: torch.Tensor, types: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Three times [N] -> [N, W]."""
+        layer = self._model.bert.embeddings
+        hidden = layer.word_embeddings(ids) + layer.token_type_embeddings(types)
+        hidden = layer.LayerNorm(hidden + layer.position_embeddings(positions))
+        return self._drop(hidden, layer.dropout.p)
+
+    def _layer(
+        self,
+        block: nn.Module,
+        hidden: torch.Tensor,
+        rows: torch.Tensor,
+        shape: tuple[int, int],
+        padding: torch.Tensor | None,
+        first: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """One encoder layer, [N, W] -> [N, W]; with ``first`` (where [CLS] is) for those alone -> [B, W]."""
+        layer: Any = block
+        attention, output = layer.attention, layer.output
+        source = hidden if first is None else hidden[first]
+        context = self._attend(attention.self, source, hidden, rows, shape, padding)
+        context = self._drop(attention.output.dense(context), attention.output.dropout.p)
+        source = attention.output.LayerNorm(source + context)
+        inner = F.gelu(layer.intermediate.dense(source))
+        return output.LayerNorm(source + self._drop(output.dense(inner), output.dropout.p))
+
+    def _attend(
+        self,
+        attention: Any,
+        source: torch.Tensor,
+        hidden: torch.Tensor,
+        rows: torch.Tensor,
+        shape: tuple[int, int],
+        padding: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Let ``source`` ([N, W], or [B, W] of [CLS]) look at all tokens of its pair -> like ``source``."""
+        num_pairs, length = shape
+        heads, width = attention.num_attention_heads, attention.attention_head_size
+
+        def split(x: torch.Tensor) -> torch.Tensor:  # [N or B, W] -> [B, H, T or 1, D]
+            if len(x) == len(rows) < num_pairs * length:
+                x = x.new_zeros(num_pairs * length, heads * width).index_copy(0, rows, x)
+            return x.view(num_pairs, -1, heads, width).transpose(1, 2)
+
+        query = split(attention.query(source) * (1.0 / math.sqrt(width)))
+        scores = query @ split(attention.key(hidden)).transpose(2, 3)
+        scores = scores if padding is None else scores + padding
+        weights = self._drop(scores.softmax(-1), attention.dropout.p)  # [B, H, T or 1, T]
+        context = weights @ split(attention.value(hidden))
+        context = context.transpose(1, 2).reshape(-1, heads * width)  # [B T or B, W]
+        return context if len(context) == len(source) else context.index_select(0, rows)
