@@ -77,9 +77,9 @@ class FastForward:
             ``logits`` [B, C] and, with labels, ``loss``: the mean cross-entropy in nats.
         """
         num_pairs, length = input_ids.shape
-        rows = attention_mask.reshape(-1).nonzero().squeeze(1)  # [N] the places of real tokens in B T
+        rows = self._rows(attention_mask)  # [N]
         hidden = self._embed(input_ids.reshape(-1)[rows], token_type_ids.reshape(-1)[rows], rows % length)
-        padding = self._padding(attention_mask, hidden.dtype) if len(rows) < num_pairs * length else None
+        padding = self._padding(attention_mask, hidden.dtype)
         *blocks, last = self._model.bert.encoder.layer
         first = torch.searchsorted(rows, torch.arange(num_pairs) * length)  # [B] the places of [CLS] in N
         for block in blocks:
@@ -93,10 +93,15 @@ class FastForward:
     def _drop(self, x: torch.Tensor, p: float) -> torch.Tensor:
         return self.dropout.apply(x, p) if self._model.training else x
 
-    @staticmethod
-    def _padding(attention_mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """Return what to add to the attention scores: [B, 1, 1, T], the lowest number at padding."""
+    def _rows(self, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return the places of the N real tokens in B T, ascending."""
+        return attention_mask.reshape(-1).nonzero().squeeze(1)
+
+    def _padding(self, attention_mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor | None:
+        """Return what to add to the attention scores, [B, 1, 1, T]: the lowest number at padding."""
         padded = attention_mask[:, None, None, :] == 0
+        if not padded.any():
+            return None
         return torch.zeros(padded.shape, dtype=dtype).masked_fill_(padded, torch.finfo(dtype).min)
 
     def _embed(self, ids: torch.Tensor, types: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,50 @@
+"""``benchmarks/results.json``: what the benchmarks measured, each its own part, never written by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from mrpc.runs.process import installed_versions
+
+RESULTS = Path(__file__).resolve().parent / "results.json"
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what a figure depends on beside the code."""
+    return {
+        "date": date.today().isoformat(),
+        "processor": _processor(),
+        "num_cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "versions": installed_versions(),
+    }
+
+
+def read_results() -> dict[str, Any]:
+    """Return everything that was measured so far."""
+    return dict(json.loads(RESULTS.read_text())) if RESULTS.is_file() else {}
+
+
+def write_part(name: str, part: Any) -> None:
+    """Keep the figures of one benchmark; those of the others stay."""
+    RESULTS.write_text(json.dumps({**read_results(), name: part}, indent=2) + "\n")
+
+
+def _processor() -> str:
+    """Return the processor's name and the widest vectors that it has."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or platform.machine()
+    lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in lines.items()}
+    flags = fields.get("flags", "").split()
+    vectors = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "SSE"
+    return f"{fields.get('model name', platform.machine())}, {vectors}"

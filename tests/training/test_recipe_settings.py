@@ -1,0 +1,158 @@
+"""Settings that make a training cheaper or better do what they say, in every loop, and resume exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoConfig
+
+from mrpc.core.batching import swapped_rows
+from mrpc.core.fast_bert import FastForward
+from mrpc.core.models import weights_sha256
+from mrpc.errors import TrainingError
+from mrpc.runs.events import WarningEvent
+from mrpc.runs.log import read_events
+from mrpc.runs.store import Run
+from mrpc.training.report import StopTraining
+from mrpc.training.session import select_loop
+from tests.training.in_process import evaluations, make_run, open_session, steps, train_here, train_records
+
+RECIPE = {
+    "fast": True,
+    "swap_probability": 0.5,
+    "freeze_word_embeddings": True,
+    "attention_dropout": False,
+    "batch_order": "length",
+    "learning_rate": 1e-3,
+}
+
+
+@pytest.mark.parametrize("loop", ["accelerate", "pytorch", "trainer"])
+def test_every_loop_trains_fast(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, loop: str
+) -> None:
+    run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, loop=loop, num_epochs=2, **RECIPE)
+    session = open_session(run)
+    assert isinstance(session.model.forward, FastForward)
+    select_loop(session.config.loop)(session)
+    session.finish()
+    assert len(steps(run)) == 16
+    for epoch in (1, 2):
+        assert sorted(train_records(run, epoch)["idx"]) == list(range(64))
+    assert weights_sha256(run.paths.last_model) == evaluations(run)[-1].weights_sha256
+
+
+def test_fast_steps_have_the_losses_of_plain_ones_without_dropout(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.nn.Dropout, "forward", lambda self, x: x)
+    monkeypatch.setattr("mrpc.core.dropout.DropoutStream.apply", lambda self, x, p: x)
+    values = {"learning_rate": 1e-4, "num_epochs": 2, "attention_dropout": False}
+    plain, fast = (
+        train_here(make_run(tmp_path / str(on), tiny_data_dir, tiny_checkpoint_dir, fast=on, **values))
+        for on in (False, True)
+    )
+    assert [s.loss for s in steps(fast)] == pytest.approx([s.loss for s in steps(plain)], abs=1e-4)
+    assert [s.grad_norm for s in steps(fast)] == pytest.approx([s.grad_norm for s in steps(plain)], rel=1e-3)
+    assert [e.loss for e in evaluations(fast)] == pytest.approx(
+        [e.loss for e in evaluations(plain)], abs=1e-4
+    )
+
+
+def test_a_cut_run_goes_on_to_the_very_same_weights(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    def make(name: str) -> Run:
+        return make_run(tmp_path / name, tiny_data_dir, tiny_checkpoint_dir, num_epochs=2, **RECIPE)
+
+    whole, cut = train_here(make("whole")), make("cut")
+    session = open_session(cut)
+    on_step = session.on_step
+
+    def stop_in_the_second_epoch(*args: float) -> None:
+        on_step(*args)
+        if session.step == 11:
+            session.save_checkpoint()
+            raise StopTraining(save=True)
+
+    session.on_step = stop_in_the_second_epoch  # type: ignore[method-assign, assignment]
+    with pytest.raises(StopTraining):
+        select_loop("accelerate")(session)
+    torch.manual_seed(999)  # a new process begins with other random states
+    train_here(cut)
+    assert weights_sha256(cut.paths.last_model) == weights_sha256(whole.paths.last_model)
+    losses = {step.step: step.loss for step in steps(cut)}
+    assert list(losses.values()) == [step.loss for step in steps(whole)]
+
+
+def test_swapped_pairs_are_those_that_the_epoch_says(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    session = open_session(
+        make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, swap_probability=0.5, seed=3)
+    )
+    pairs, tokenizer = session.train, session.tokenizer
+    seen = {}
+    for epoch in (0, 1):
+        (rows,) = pairs.shown([range(64)], epoch)
+        swapped = swapped_rows(64, 0.5, 3, epoch)
+        assert [row >= 64 for row in rows] == swapped.tolist()
+        seen[epoch] = swapped
+    assert 0 < seen[0].sum() < 64
+    assert not np.array_equal(seen[0], seen[1])
+    first, second = pairs.encoded[5]["input_ids"], pairs.encoded[5 + 64]["input_ids"]
+    middle = first.index(tokenizer.sep_token_id)
+    assert second[1:-1] == [*first[middle + 1 : -1], tokenizer.sep_token_id, *first[1:middle]]
+    assert pairs.encoded[5]["labels"] == pairs.encoded[5 + 64]["labels"]
+
+
+def test_frozen_word_embeddings_stay_as_they_were(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    values = {"freeze_word_embeddings": True, "learning_rate": 1e-3, "num_epochs": 1, "weight_decay": 0.1}
+    run = train_here(make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, **values))
+    name = "embeddings.word_embeddings.weight"
+    before = load_file(tiny_checkpoint_dir / "model.safetensors")[name]
+    after = load_file(run.paths.last_model / "model.safetensors")
+    assert torch.equal(after[f"bert.{name}"], before)
+    assert not torch.equal(
+        after["bert.embeddings.position_embeddings.weight"],
+        load_file(tiny_checkpoint_dir / "model.safetensors")["embeddings.position_embeddings.weight"],
+    )
+
+
+def test_attention_dropout_is_off_where_it_is_said_so(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, attention_dropout=False, num_epochs=1)
+    session = open_session(run)
+    layer = session.model.bert.encoder.layer[0]
+    assert (layer.attention.self.dropout.p, layer.output.dropout.p) == (0.0, 0.1)
+    train_here(run)
+    saved = AutoConfig.from_pretrained(run.paths.best_model)
+    assert (saved.attention_probs_dropout_prob, saved.hidden_dropout_prob) == (0.0, 0.1)
+
+
+def test_a_model_without_a_fast_forward_trains_plainly_and_says_so(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrpc.training.session.why_not_fast", lambda model: "it is made for BERT")
+    run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, fast=True)
+    session = open_session(run)
+    assert not isinstance(session.model.forward, FastForward)
+    warnings = [e.message for e in read_events(run.paths.events).events if isinstance(e, WarningEvent)]
+    assert warnings == ["The fast forward pass is not used: it is made for BERT."]
+
+
+def test_a_loss_that_is_not_finite_ends_a_fast_run(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    session = open_session(make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, fast=True))
+    with torch.no_grad():
+        session.model.classifier.weight.fill_(float("nan"))
+    with pytest.raises(TrainingError, match="became nan"):
+        select_loop("accelerate")(session)
