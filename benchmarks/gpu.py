@@ -3,8 +3,8 @@
     python benchmarks/gpu.py                     # needs a GPU; says so where there is none
     python benchmarks/gpu.py --device cpu --layers 2 --width 128 --steps 3      # to see it run
 
-The weights are random: speed does not depend on them. Batches of 16 pairs of 64 tokens; medians of blocks that
-take turns. Writes the part ``gpu`` of ``benchmarks/results.json`` when it ran on one.
+The weights are random: speed does not depend on them. Batches of 16 pairs of 64 tokens; medians of blocks
+that take turns. Writes the part ``gpu`` of ``benchmarks/results.json`` when it ran on one.
 """
 
 from __future__ import annotations

@@ -72,6 +72,10 @@ OURS: dict[str, dict[str, Any]] = {
 }
 
 
+MARK = "turn: "
+"""Begins the lines by which a process answers; libraries print others."""
+
+
 class Turn:
     """Lets a training go on for one block of steps at a time, when standard input says so."""
 
@@ -84,7 +88,7 @@ class Turn:
 
     def wait(self) -> None:
         """Before the first step: say that this process is ready, and wait."""
-        print("ready", flush=True)
+        print(f"{MARK}ready", flush=True)
         self._next()
 
     def on_batch(self, attention_mask: Any) -> None:
@@ -115,7 +119,7 @@ class Turn:
     def _tell(self, seconds: float) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         row = {"seconds": seconds, "tokens": self.num_tokens, "positions": self.num_positions}
-        print(json.dumps({**row, "peak_memory_bytes": peak}), flush=True)
+        print(MARK + json.dumps({**row, "peak_memory_bytes": peak}), flush=True)
 
 
 # ---------------------------------------------------------------- the ways to train
@@ -362,8 +366,8 @@ class Worker:
 
     def _answer(self) -> str:
         for line in self._lines:
-            if line.startswith(("{", "ready")):
-                return line.strip()
+            if line.startswith(MARK):
+                return line.removeprefix(MARK).strip()
         raise RuntimeError(f"a worker ended with exit code {self._process.wait()}")
 
     def end(self) -> None:
