@@ -101,6 +101,19 @@ class TrainConfig(BaseModel):
     freeze_word_embeddings: bool = _field(
         False, "Keep the word embeddings as pretrained: half of the weights of a small encoder, moved little."
     )
+    freeze_layers: int = _field(
+        0,
+        "Keep this many of the lowest encoder layers, and all embeddings below them, as pretrained: no "
+        "gradient is computed for them.",
+        "layers",
+        ge=0,
+        le=48,
+    )
+    pooler_start: Literal["checkpoint", "identity"] = _field(
+        "checkpoint",
+        "How a BERT's pooler begins: as in the checkpoint, or as the identity, which hands [CLS] on as it "
+        "is. A checkpoint that was trained with mean pooling never used its pooler.",
+    )
     attention_dropout: bool = _field(
         True, "Drop attention weights in training as the checkpoint was pretrained; cheaper without."
     )

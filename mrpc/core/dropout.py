@@ -52,6 +52,9 @@ class DropoutStream:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put back what :meth:`state_dict` returned."""
-        words = np.array(state["words"], dtype=np.uint64)
-        rest = {name: state[name] for name in ("has_uint32", "uinteger")}
-        self._bits.state = {"bit_generator": "SFC64", "state": {"state": words}, **rest}
+        self._bits.state = {
+            "bit_generator": "SFC64",
+            "state": {"state": np.array(state["words"], dtype=np.uint64)},
+            "has_uint32": state["has_uint32"],
+            "uinteger": state["uinteger"],
+        }

@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 BASE_TENSORS = "new_tensors.safetensors"
-"""File in a run's ``base/`` folder: the tensors that the checkpoint lacked, as they were drawn."""
+"""File in a run's ``base/`` folder: the tensors that the checkpoint lacked or a recipe set, as they began."""
 
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 """What configs call the probability that an attention weight is dropped."""
@@ -134,7 +134,7 @@ def save_model_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 def save_base_tensors(
     model: PreTrainedModel, new_parameters: list[str], directory: Path, checkpoint_sha256: str
 ) -> None:
-    """Keep what the checkpoint lacked (some kB), so that the model before training can be made again."""
+    """Keep what the checkpoint lacked or a recipe set anew, to make the model before training again."""
     from safetensors.torch import save
 
     tensors = {name: model.state_dict()[name].detach().cpu().contiguous() for name in new_parameters}
@@ -147,7 +147,7 @@ def save_base_tensors(
 
 
 def load_base(checkpoint: Checkpoint, directory: Path) -> PreTrainedModel:
-    """Make the model as it was before training: the checkpoint and the tensors that were drawn then.
+    """Make the model as it was before training: the checkpoint and the tensors that were new then.
 
     Raises:
         UnavailableError: the tensors are not there, or the checkpoint is not the one of that training.
@@ -168,7 +168,7 @@ def load_base(checkpoint: Checkpoint, directory: Path) -> PreTrainedModel:
         )
     with torch.random.fork_rng():
         model, missing = _from_pretrained(checkpoint.dir)
-    if missing != sorted(tensors):
+    if not set(missing) <= set(tensors) <= set(model.state_dict()):
         raise UnavailableError(f"{directory} does not fit the checkpoint {checkpoint.name}.")
     model.load_state_dict(tensors, strict=False)
     return model

@@ -40,6 +40,7 @@ from mrpc.core.models import (
     weights_sha256,
 )
 from mrpc.core.prediction import predict_pairs
+from mrpc.core.recipe import freeze, start_pooler_as_identity
 from mrpc.core.stored_predictions import write_predictions
 from mrpc.errors import DataError, TrainingError
 from mrpc.runs import events as ev
@@ -98,12 +99,13 @@ class TrainingSession:
         self.model, self.new_parameters = load_classifier(
             self.checkpoint, config.seed, config.attention_dropout
         )
+        if config.pooler_start == "identity":
+            self.new_parameters += start_pooler_as_identity(self.model)
+        freeze(self.model, config.freeze_word_embeddings, config.freeze_layers)
         self.base_sha256 = weights_sha256(self.model)
         if ranks.rank > 0:  # the main process goes on with the numbers after the head's
             torch.manual_seed(config.seed + ranks.rank)
         torch.nn.Module.to(self.model, self.device)  # transformers hides the type of its own
-        if config.freeze_word_embeddings:
-            self.model.get_input_embeddings().requires_grad_(False)
         self.dropout = DropoutStream(config.seed + ranks.rank)
         if config.fast:
             self._compute_fast()

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from mrpc.core.batching import swapped_rows
 from mrpc.core.fast_bert import FastForward
-from mrpc.core.models import weights_sha256
-from mrpc.errors import TrainingError
+from mrpc.core.models import load_base, weights_sha256
+from mrpc.core.recipe import freeze
+from mrpc.errors import ConfigError, TrainingError
 from mrpc.runs.events import WarningEvent
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run
@@ -123,6 +124,56 @@ def test_frozen_word_embeddings_stay_as_they_were(
         after["bert.embeddings.position_embeddings.weight"],
         load_file(tiny_checkpoint_dir / "model.safetensors")["embeddings.position_embeddings.weight"],
     )
+
+
+def test_frozen_layers_stay_as_they_were(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    values = {"freeze_layers": 1, "learning_rate": 1e-3, "num_epochs": 1}
+    fast, plain = (
+        train_here(make_run(tmp_path / str(on), tiny_data_dir, tiny_checkpoint_dir, fast=on, **values))
+        for on in (True, False)
+    )
+    before = load_file(tiny_checkpoint_dir / "model.safetensors")
+    for run in (fast, plain):
+        after = load_file(run.paths.last_model / "model.safetensors")
+        moved = {name for name in before if not torch.equal(after[f"bert.{name}"], before[name])}
+        assert moved
+        assert all(name.startswith(("encoder.layer.1", "pooler")) for name in moved)
+
+
+def test_too_many_frozen_layers_are_refused(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    with pytest.raises(ConfigError, match="freeze_layers is 2, but this encoder has 2 layers; at most 1"):
+        open_session(make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, freeze_layers=2))
+
+
+def test_every_family_of_encoders_can_be_frozen() -> None:
+    small = {"num_hidden_layers": 3, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
+    configs = [
+        *(AutoConfig.for_model(kind, vocab_size=30, **small) for kind in ("bert", "roberta")),
+        AutoConfig.for_model("modernbert", vocab_size=30, pad_token_id=0, **small),
+        AutoConfig.for_model("distilbert", vocab_size=30, n_layers=3, dim=16, n_heads=2, hidden_dim=16),
+    ]
+    for config in configs:
+        model = AutoModelForSequenceClassification.from_config(config)
+        freeze(model, word_embeddings=False, num_layers=2)
+        names = [name for name, weights in model.named_parameters() if not weights.requires_grad]
+        numbers = {part for name in names for part in name.split(".") if part.isdigit()}
+        assert numbers == {"0", "1"}, config.model_type
+        assert not model.get_input_embeddings().weight.requires_grad, config.model_type
+
+
+def test_an_identity_pooler_belongs_to_the_model_before_training(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, pooler_start="identity", num_epochs=1)
+    session = open_session(run)
+    assert torch.equal(session.model.bert.pooler.dense.weight, torch.eye(32))
+    assert "bert.pooler.dense.weight" in session.new_parameters
+    base = load_base(session.checkpoint, run.paths.base)
+    assert weights_sha256(base) == session.base_sha256
 
 
 def test_attention_dropout_is_off_where_it_is_said_so(

@@ -33,6 +33,8 @@ LABELS = {
     "fast": "Fast steps",
     "swap_probability": "Swapped sentences",
     "freeze_word_embeddings": "Freeze the word embeddings",
+    "freeze_layers": "Freeze the lowest layers",
+    "pooler_start": "Pooler",
     "attention_dropout": "Attention dropout",
     "mixed_precision": "Mixed precision",
     "keep_epochs": "Epochs to keep",
