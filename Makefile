@@ -22,12 +22,13 @@ export GRADIO_ANALYTICS_ENABLED ?= False
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test faults check format install browser clean
+.PHONY: help run test faults bench check format install browser clean
 
 help:
 	@echo 'make run      start the app at http://127.0.0.1:7860    DATA=folder ARGS="..."'
 	@echo 'make test     run the whole test suite                  T=path PYTEST_ARGS="..."'
 	@echo 'make faults   kill trainings at random moments, the long form   KILLS=200'
+	@echo 'make bench    measure training steps beside Trainer and others   DATA=folder'
 	@echo 'make check    formatting, lint and types'
 	@echo 'make format   format the code and apply safe fixes'
 	@echo 'make install  install what the app needs, without starting it'
@@ -41,6 +42,10 @@ test: $(TOOLS_INSTALLED) browser
 
 faults: $(TOOLS_INSTALLED)
 	$(PY) -m tests.integration.faults --kills $(KILLS)
+
+bench: $(TOOLS_INSTALLED)
+	$(PY) benchmarks/training_speed.py --data-dir '$(or $(DATA),$(MRPC_DATA_DIR))' $(ARGS)
+	$(PY) benchmarks/gpu.py
 
 check: $(TOOLS_INSTALLED)
 	$(PY) -m ruff format --check .
