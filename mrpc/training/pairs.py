@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow.compute as pc
@@ -23,14 +23,22 @@ class TrainPairs:
         lengths: tokens of each pair, [N].
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, dataset: Dataset, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        dataset: Dataset,
+        config: TrainConfig,
+        on_progress: Callable[[], None],
+    ) -> None:
+        """Encode the pairs, calling ``on_progress`` now and then."""
         self._config = config
-        self.encoded = encode_dataset(tokenizer, dataset, config.max_length)
+        self.encoded = encode_dataset(tokenizer, dataset, config.max_length, on_progress)
         self.lengths = pc.list_value_length(self.encoded.data.column("input_ids")).to_numpy()
-        self.idx = np.asarray(dataset["idx"], dtype=np.int64)
+        self.idx = np.asarray(dataset["idx"][:], dtype=np.int64)
         if config.swap_probability > 0:
             names = {"sentence1": "sentence2", "sentence2": "sentence1"}
-            swapped = encode_dataset(tokenizer, dataset.rename_columns(names), config.max_length)
+            other = dataset.rename_columns(names)
+            swapped = encode_dataset(tokenizer, other, config.max_length, on_progress)
             self.encoded = concatenate_datasets([self.encoded, swapped])
 
     def __len__(self) -> int:

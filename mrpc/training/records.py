@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,27 +34,33 @@ class EpochRecords:
     """Loss and probability of the pairs of the epoch under way, in the order in which they passed."""
 
     def __init__(self) -> None:
-        self._columns: dict[str, list[Any]] = {"row": [], "loss": [], "prob_equivalent": []}
+        self._rows = np.empty(0, dtype=np.int64)
+        self._pairs = np.empty((0, 2), dtype=np.float32)
+        self._new: list[tuple[Sequence[int], np.ndarray]] = []
 
     def add(self, rows: Sequence[int], pairs: torch.Tensor) -> None:
         """Take in a batch: which pairs, and what :func:`pair_records` says of them."""
-        self._columns["row"].extend(rows)
-        self._columns["loss"].extend(pairs[:, 0].tolist())
-        self._columns["prob_equivalent"].extend(pairs[:, 1].tolist())
+        self._new.append((rows, pairs[:, :2].cpu().numpy()))
 
     def write(self, path: Path, idx: np.ndarray, epoch: int) -> None:
         """Write the table of the epoch, with the pairs' numbers in the corpus instead of their rows."""
-        columns = dict(self._columns)
-        table = pa.table({"idx": idx[columns.pop("row")], **columns})
+        state = self.state_dict()
+        rows, pairs = state["rows"].numpy(), state["pairs"].numpy().astype(np.float64)
+        table = pa.table({"idx": idx[rows], "loss": pairs[:, 0], "prob_equivalent": pairs[:, 1]})
         write_table(path, table, {"epoch": str(epoch)})
 
-    def state_dict(self) -> dict[str, list[Any]]:
-        """Return what a checkpoint holds."""
-        return self._columns
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return what a checkpoint holds: rows [n], and loss and probability [n, 2]."""
+        if self._new:
+            rows, pairs = zip(*self._new, strict=True)
+            self._rows = np.concatenate([self._rows, *(np.asarray(each, dtype=np.int64) for each in rows)])
+            self._pairs = np.concatenate([self._pairs, *pairs])
+            self._new = []
+        return {"rows": torch.from_numpy(self._rows), "pairs": torch.from_numpy(self._pairs)}
 
-    def load_state_dict(self, state: dict[str, list[Any]]) -> None:
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Put back what :meth:`state_dict` returned."""
-        self._columns = state
+        self._rows, self._pairs, self._new = state["rows"].numpy(), state["pairs"].numpy(), []
 
 
 class StepTotals:

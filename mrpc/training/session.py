@@ -92,7 +92,7 @@ class TrainingSession:
         self.tokenizer = load_tokenizer(self.checkpoint)
         report.phase("tokenizing")
         train = select_train_pairs(data.dataset["train"], config.num_train_pairs, config.seed)
-        self.train = TrainPairs(self.tokenizer, train, config)
+        self.train = TrainPairs(self.tokenizer, train, config, report.show_life)
         self.validation = Validation(self.tokenizer, data.dataset["validation"], config.max_length)
         report.check_stop()
 
