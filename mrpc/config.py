@@ -142,6 +142,14 @@ class TrainConfig(BaseModel):
         return value
 
 
+CHEAP_STEPS: dict[str, Any] = {
+    "fast": True,
+    "batch_order": "length",
+    "freeze_word_embeddings": True,
+    "attention_dropout": False,
+}
+"""What makes a step cheap: see ``benchmarks/README.md`` for what each of them saves."""
+
 PRESETS: dict[PresetName, dict[str, Any]] = {
     "course": {},
     "recommended": {
@@ -149,15 +157,19 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
         "train_batch_size": 16,
         "num_epochs": 3,
         "warmup_ratio": 0.1,
-        "batch_order": "length",
+        "swap_probability": 0.5,
+        "pooler_start": "identity",
+        **CHEAP_STEPS,
     },
     "quick": {
         "learning_rate": 2e-4,
         "train_batch_size": 16,
-        "num_epochs": 1,
+        "num_epochs": 2,
         "warmup_ratio": 0.1,
-        "num_train_pairs": 800,
-        "batch_order": "length",
+        "num_train_pairs": 1600,
+        "pooler_start": "identity",
+        "freeze_layers": 3,
+        **CHEAP_STEPS,
     },
 }
 """What each preset changes from the defaults of :class:`TrainConfig`."""

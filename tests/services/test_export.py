@@ -9,9 +9,13 @@ from typing import Any
 
 import nbformat
 import pytest
+import torch
+import transformers
 
 from mrpc.config import PRESETS, TrainConfig
 from mrpc.core.metrics import compute_metrics
+from mrpc.core.models import load_classifier, resolve_checkpoint, weights_sha256
+from mrpc.core.recipe import freeze, start_pooler_as_identity
 from mrpc.errors import InputError, UnknownRunError
 from mrpc.runs.layout import DataRef
 from mrpc.runs.store import Run, RunStore
@@ -102,6 +106,38 @@ def test_the_settings_of_the_run_are_in_the_code(tmp_path: Path) -> None:
     assert "bf16=True" in code_of(run, "trainer")
     assert 'train_sampling_strategy="group_by_length"' in code_of(run, "trainer")
     assert "mixed precision (bf16)" in code_of(run, "pytorch").partition('"""\n')[0]
+
+
+SHAPE = {
+    "attention_dropout": False,
+    "pooler_start": "identity",
+    "freeze_word_embeddings": True,
+    "freeze_layers": 1,
+}
+
+
+@pytest.mark.parametrize("form", SCRIPTS)
+def test_the_code_makes_the_model_that_the_run_began_with(
+    tmp_path: Path, tiny_checkpoint_dir: Path, form: str
+) -> None:
+    code = code_of(make_run(tmp_path, **SHAPE), form)
+    (made,) = (
+        node
+        for node in ast.parse(code).body
+        if isinstance(node, ast.FunctionDef) and node.name == "make_model"
+    )
+    names = ("AutoConfig", "AutoModelForSequenceClassification")
+    scope: dict[str, Any] = {"torch": torch, **{name: getattr(transformers, name) for name in names}}
+    exec(ast.unparse(made), scope)
+    torch.manual_seed(42)
+    got = scope["make_model"](str(tiny_checkpoint_dir))
+    expected = load_classifier(resolve_checkpoint("", tiny_checkpoint_dir), 42, attention_dropout=False).model
+    start_pooler_as_identity(expected)
+    freeze(expected, word_embeddings=True, num_layers=1)
+    assert weights_sha256(got) == weights_sha256(expected)
+    assert [p.requires_grad for p in got.parameters()] == [p.requires_grad for p in expected.parameters()]
+    assert got.config.attention_probs_dropout_prob == 0.0
+    assert "make_model" not in code_of(make_run(tmp_path / "course"), form)
 
 
 def test_the_header_lists_what_is_left_out(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ CARRIED = frozenset(
     {
         *("seed", "learning_rate", "train_batch_size", "num_epochs", "warmup_ratio", "weight_decay"),
         *("gradient_accumulation_steps", "max_grad_norm", "max_length", "max_steps", "num_train_pairs"),
-        *("checkpoint", "batch_order", "mixed_precision"),
+        *("checkpoint", "batch_order", "mixed_precision", "attention_dropout", "pooler_start"),
+        *("freeze_word_embeddings", "freeze_layers"),
     }
 )
 """Settings that the code has in it."""
@@ -132,7 +133,15 @@ def _read(name: str) -> list[str]:
 def _flags(train: TrainConfig) -> dict[str, bool]:
     accumulation, clip = train.gradient_accumulation_steps > 1, train.max_grad_norm > 0
     warmup, limited = train.warmup_ratio > 0, train.max_steps > 0
+    shapes = {
+        "no_attention_dropout": not train.attention_dropout,
+        "identity_pooler": train.pooler_start == "identity",
+        "frozen_words": train.freeze_word_embeddings,
+        "frozen_layers": train.freeze_layers > 0,
+    }
     return {
+        **shapes,
+        "shaped": any(shapes.values()),
         "accumulation": accumulation,
         "clip": clip,
         "accumulation_clip": accumulation and clip,
@@ -165,6 +174,7 @@ def _values(config: RunConfig, form: str) -> dict[str, str]:
         "max_steps": repr(train.max_steps),
         "max_grad_norm": repr(train.max_grad_norm),
         "weight_decay": repr(train.weight_decay),
+        "freeze_layers": repr(train.freeze_layers),
         "accumulation": repr(train.gradient_accumulation_steps),
         "num_warmup_steps": f"round({train.warmup_ratio!r} * num_steps)" if train.warmup_ratio else "0",
     }
