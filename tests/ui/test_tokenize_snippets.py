@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
 import pytest
 import torch
 import transformers
 
 from mrpc.core.data import load_data
 from mrpc.core.models import load_classifier, resolve_checkpoint
+from mrpc.services.inspection import Inspection
 from mrpc.services.model_input import ModelInputs
 from mrpc.services.padding import Padding
 from mrpc.services.tokenizers import Tokenizers
@@ -63,7 +65,7 @@ def run(monkeypatch, tiny_data_dir: Path, tiny_checkpoint_dir: Path):
 
 
 def test_pair(run, capsys):
-    names = run(snippets.inspect_pair(HUB_NAME, FIRST, SECOND, 128, "longest_first"))
+    names = run(snippets.inspect_pair(HUB_NAME, FIRST, SECOND, 128, "longest_first", False))
     assert names["inputs"]["input_ids"] == [
         *(101, 2023, 2003, 1996, 2034, 6251, 1012, 102),
         *(2023, 2003, 1996, 2117, 2028, 1012, 102),
@@ -74,13 +76,23 @@ def test_pair(run, capsys):
 
 @pytest.mark.parametrize("truncation", ["longest_first", "only_first", "only_second", "do_not_truncate"])
 def test_pair_with_any_truncation(run, truncation):
-    names = run(snippets.inspect_pair(BERT, "one two three four", "five six seven", 9, truncation))
+    names = run(snippets.inspect_pair(BERT, "one two three four", "five six seven", 9, truncation, False))
     assert len(names["inputs"]["input_ids"]) == (10 if truncation == "do_not_truncate" else 9)
+
+
+def test_a_padded_pair_is_that_of_the_view(run, tiny_checkpoint_dir):
+    settings = Settings(checkpoint_dirs=(tiny_checkpoint_dir,))
+    shown = Inspection(lambda: pytest.fail("no data is needed"), settings).inspect_pair(
+        FIRST, SECOND, "local:tiny-bert", 40, "longest_first", pad_to_max=True
+    )
+    names = run(snippets.inspect_pair(BERT, FIRST, SECOND, 40, "longest_first", True))
+    assert dict(names["inputs"]) == shown.raw
+    assert len(names["inputs"]["input_ids"]) == 40
 
 
 @pytest.mark.parametrize("text", ['"""', 'it\'s \\ "quoted"', "a\nb", "🙂 {x} %s", "'''"])
 def test_any_text_stays_text_in_code(run, text):
-    names = run(snippets.inspect_pair(BERT, text, text, 128, "longest_first"))
+    names = run(snippets.inspect_pair(BERT, text, text, 128, "longest_first", False))
     expected = names["tokenizer"](text, text, truncation=True, max_length=128)
     assert names["inputs"]["input_ids"] == expected["input_ids"]
 
@@ -113,6 +125,15 @@ def test_tokenize_all(run, capsys):
     names = run(snippets.tokenize_all(BERT, "train", 20))
     assert names["tokenized"].num_rows == 20
     assert "'num_proc': 2" in capsys.readouterr().out
+
+
+def test_the_failing_map_and_the_mended_one(tiny_data_dir):
+    rows = load_data("folder", tiny_data_dir).dataset["train"]
+    with pytest.raises(pa.ArrowInvalid, match="testtest expected length 64 but got length 1"):
+        exec(snippets.FAILING_MAP, {"rows": rows})
+    names = {"rows": rows}
+    exec(snippets.MENDED_MAP, names)
+    assert names["mended"]["testtest"] == [3] * 64
 
 
 @pytest.mark.parametrize("pad_to", ["longest", "multiple_of_8", "split", "128", "512"])

@@ -34,20 +34,24 @@ def render_ways(ways: Sequence[WayProgress]) -> str:
     return f'<div class="tk-view tk-ways" aria-live="polite">{"".join(map(_render_way, ways))}</div>'
 
 
-def render_failed_map(failed: FailedMap) -> str:
-    """Show the error, why it comes, and the mended code."""
+def render_failed_map(failed: FailedMap, failing_code: str, mended_code: str) -> str:
+    """Show the error, why it comes, and the mended code.
+
+    Args:
+        failed: what became of both maps.
+        failing_code: the first of them.
+        mended_code: the second.
+    """
     return (
-        '<div class="tk-columns tk-failed"><div><h3>What happens</h3>'
-        + render_code('rows.map(lambda batch: {"testtest": [3]}, batched=True)', "failing code")
+        '<div class="tk-view tk-columns tk-failed"><div><h3>What happens</h3>'
+        + render_code(failing_code, "failing code")
         + '<pre class="tk-error" tabindex="0" aria-label="The error"><code>'
         f"{html.escape(failed.error_type)}: {html.escape(failed.message)}</code></pre></div>"
         "<div><h3>Why, and the fix</h3>"
         f"<p>With <code>batched=True</code> the function gets {failed.num_rows:,} rows at once, and every "
         f"new column must hold one value for each of them. <code>[3]</code> holds one, and a table cannot "
         "have a column of another length. Give as many values as there are rows:</p>"
-        + render_code(
-            'rows.map(lambda batch: {"testtest": [3] * len(batch["sentence1"])}, batched=True)', "mended code"
-        )
+        + render_code(mended_code, "mended code")
         + f'<p role="status">It gives {failed.fixed_rows:,} rows with the columns '
         f"<code>{html.escape(', '.join(failed.fixed_columns))}</code>. To return another number of rows on "
         "purpose, remove the old columns in the same call: "

@@ -81,7 +81,9 @@ def on_pair(
             + render_raw(inspection.decoded, "decoded text")
         )
         hub_name = services.inspection.tokenizers.hub_name(checkpoint)
-        code = snippets.inspect_pair(hub_name, sentence1, sentence2, int(max_length), truncation)
+        code = snippets.inspect_pair(
+            hub_name, sentence1, sentence2, int(max_length), truncation, padding is True
+        )
         return [render_inspection(inspection), raw, render_code(code)]
 
     return or_notice(render, 3)

@@ -12,8 +12,24 @@ from textwrap import dedent
 LOAD_DATA = 'raw_datasets = load_dataset("nyu-mll/glue", "mrpc")'
 
 
-def inspect_pair(hub_name: str, sentence1: str, sentence2: str, max_length: int, truncation: str) -> str:
+FAILING_MAP = """\
+failed = rows.map(lambda batch: {"testtest": [3]}, batched=True)
+"""
+"""The course's failing experiment: one value for a batch of many rows."""
+
+MENDED_MAP = """\
+mended = rows.map(
+    lambda batch: {"testtest": [3] * len(batch["sentence1"])},
+    batched=True,
+)
+"""
+
+
+def inspect_pair(
+    hub_name: str, sentence1: str, sentence2: str, max_length: int, truncation: str, pad_to_max: bool
+) -> str:
     """Encode one pair and look at it from every side."""
+    padding = '\n            padding="max_length",' if pad_to_max else ""
     return _code(
         f"""
         from transformers import AutoTokenizer
@@ -23,7 +39,7 @@ def inspect_pair(hub_name: str, sentence1: str, sentence2: str, max_length: int,
             {_quoted(sentence1)},
             {_quoted(sentence2)},
             truncation={_quoted(truncation)},
-            max_length={max_length},
+            max_length={max_length},{padding}
         )
         print(inputs)
         print(tokenizer.convert_ids_to_tokens(inputs["input_ids"]))

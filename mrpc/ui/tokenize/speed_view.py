@@ -127,6 +127,7 @@ def on_cancel(services: Services, job: Any) -> None:
 def on_fail(services: Services, split: Any) -> str:
     """Run the map that fails, and the mended one."""
     try:
-        return render_failed_map(services.tokenization_speed.fail_on_purpose(split))
+        failed = services.tokenization_speed.fail_on_purpose(split)
+        return render_failed_map(failed, snippets.FAILING_MAP, snippets.MENDED_MAP)
     except MrpcError as error:
         return render_alert(str(error))

@@ -49,6 +49,8 @@ def test_overview_draws_what_was_counted():
     assert "20 or more characters: 5 equivalent, 4 not" in source
     heights = [float(height) for height in re.findall(r'class="l1"[^>]* height="([\d.]+)"', source)]
     assert heights == [pytest.approx(48 / 5, abs=0.01), 48]
+    numbers = re.findall(r"<td>(.*?)</td><td>(.*?)</td><td>(.*?)</td>", source)
+    assert numbers == [("0 to 19", "1", "0"), ("20 or more", "5", "4")]
     assert "ClassLabel" in render_features({"train": 10}, {"label": "ClassLabel"})
 
 
@@ -103,9 +105,11 @@ def test_every_state_of_a_measurement_is_shown():
 
 
 def test_the_failing_map_is_explained():
-    source = render_failed_map(FailedMap(1000, "pyarrow.lib.ArrowInvalid", "<len>", ["a", "testtest"], 1000))
+    failed = FailedMap(1000, "pyarrow.lib.ArrowInvalid", "<len>", ["a", "testtest"], 1000)
+    source = render_failed_map(failed, "failing()", "mended()")
     assert "pyarrow.lib.ArrowInvalid: &lt;len&gt;" in source
     assert "1,000 rows" in source
+    assert source.index("failing()") < source.index("ArrowInvalid") < source.index("mended()")
 
 
 def test_the_way_into_the_model():
