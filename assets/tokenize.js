@@ -62,12 +62,13 @@
     if (chips[next]) step(chips[next]);
   });
 
-  // Each step is a radio button of its own to the browser: let the arrow keys walk them as one group.
+  // Each radio button is a group of its own to the browser: let the arrow keys walk those of one question.
   document.addEventListener('keydown', (event) => {
     const move = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const input = event.target.closest?.('#tk-steps input');
-    if (!move || !input) return;
-    const inputs = [...document.querySelectorAll('#tk-steps input')];
+    const input = event.target.closest?.('input[type=radio]');
+    const group = input?.closest('fieldset, #tk-steps');
+    if (!move || !group) return;
+    const inputs = [...group.querySelectorAll('input[type=radio]:not(:disabled)')];
     const next = inputs[(inputs.indexOf(input) + move + inputs.length) % inputs.length];
     event.preventDefault();
     next.focus();

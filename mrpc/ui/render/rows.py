@@ -69,11 +69,12 @@ def _render_histogram(overview: SplitOverview) -> str:
     not_equivalent, equivalent = overview.histogram
     highest = max(1, *not_equivalent, *equivalent)
     num_bins = len(equivalent)
-    bars = []
+    bars, numbers = [], []
     for place in range(num_bins):
         low, high = place * overview.bin_width, (place + 1) * overview.bin_width
-        until = f"to {high - 1}" if place < num_bins - 1 else "or more"
-        title = f"{low} {until} characters: {equivalent[place]:,} equivalent, {not_equivalent[place]:,} not"
+        span = f"{low:,} to {high - 1:,}" if place < num_bins - 1 else f"{low:,} or more"
+        numbers.append((span, f"{equivalent[place]:,}", f"{not_equivalent[place]:,}"))
+        title = f"{span} characters: {numbers[-1][1]} equivalent, {numbers[-1][2]} not"
         up, down = 48 * equivalent[place] / highest, 48 * not_equivalent[place] / highest
         bars.append(
             f"<g><title>{title}</title>"
@@ -88,6 +89,8 @@ def _render_histogram(overview: SplitOverview) -> str:
         f'<p class="tk-axis"><span>0</span><span>{num_bins // 2 * overview.bin_width:,} characters</span>'
         f"<span>{(num_bins - 1) * overview.bin_width:,} and more</span></p>"
         f'<p class="tk-note">Above the line equivalent, below it not; up to {highest:,} rows a bar.</p>'
+        "<details><summary>The numbers</summary>"
+        f"{render_plain_table(('characters', 'equivalent', 'not'), numbers)}</details>"
     )
 
 

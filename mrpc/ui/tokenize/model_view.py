@@ -34,7 +34,12 @@ def build_model_view(services: Services, checkpoint: gr.Dropdown) -> View:
                 42, label="Seed", precision=0, minimum=0, elem_id="tk-m-seed", scale=0, min_width=120
             )
         run = gr.Button(
-            "Run a batch through the model", variant="primary", elem_id="tk-m-run", scale=0, min_width=260
+            "Run a batch through the model",
+            size="md",
+            variant="primary",
+            elem_id="tk-m-run",
+            scale=0,
+            min_width=260,
         )
         shown = view_html(elem_id="tk-model")
         code = code_fold()

@@ -34,7 +34,7 @@ def build_step_view(services: Services, checkpoint: gr.Dropdown) -> View:
             "Two single sentences, both labelled 1, one step of AdamW. The loss of the same batch falls: "
             "that is all that training does, many thousand times and on different batches.",
         )
-        with gr.Row():
+        with gr.Row(elem_classes="tk-sequences"):
             first = gr.Textbox(
                 COURSE_SEQUENCES[0], label="First sequence, label 1", lines=2, elem_id="tk-t-1"
             )
