@@ -95,12 +95,34 @@ def test_what_cannot_be_used_is_refused_in_words(explorer, ask, message):
         ask(explorer)
 
 
-def test_row_14_of_train_is_idx_15_as_in_the_course(mrpc_data_dir):
+def test_the_splits_features_and_rows_of_the_course(mrpc_data_dir):
     data = load_data("folder", mrpc_data_dir)
     explorer = Explorer(lambda: data)
-    assert explorer.row("train", 14).idx == 15
     assert explorer.num_rows() == {"train": 3668, "validation": 408, "test": 1725}
+    assert explorer.features() == {
+        "sentence1": "Value('string')",
+        "sentence2": "Value('string')",
+        "label": "ClassLabel(names=['not_equivalent', 'equivalent'])",
+        "idx": "Value('int32')",
+    }
+    first = explorer.row("train", 0)
+    assert (first.idx, first.label, first.label_name) == (0, 1, "equivalent")
+    assert explorer.row("train", 14).idx == 15
+    # "Look at element 15 of the training set and element 87 of the validation set. What are their labels?"
+    assert explorer.row("train", 15).label_name == "not_equivalent"
+    assert explorer.row("validation", 87).label_name == "not_equivalent"
     assert explorer.overview("validation").label_counts == (129, 279)
+
+
+@pytest.mark.parametrize("query", ["\x00", "😀", "e\u0301", "İ", "שלום", "中文", "%", "\\", "a" * 200])
+def test_odd_text_is_searched_as_it_is(explorer, query):
+    page = explorer.page("train", query)
+    wanted = [
+        number
+        for number in range(64)
+        if query in f"{explorer.row('train', number).sentence1}\n{explorer.row('train', number).sentence2}"
+    ]
+    assert page.num_found == len(wanted)
 
 
 @pytest.fixture(scope="module")

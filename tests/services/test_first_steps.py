@@ -56,6 +56,18 @@ def test_the_first_batch_is_the_first_of_a_training(model_inputs):
     assert ready == model_inputs.first_batch("train", "local:tiny-bert", 8, seed=7)
 
 
+def test_the_columns_and_the_forward_pass_of_the_course(tokenizers, mrpc_data_dir):
+    data = load_data("folder", mrpc_data_dir)
+    ready = ModelInputs(lambda: data, tokenizers).first_batch("train")
+    assert sorted(ready.columns_tokenized) == [
+        *("attention_mask", "idx", "input_ids", "label", "sentence1", "sentence2", "token_type_ids"),
+    ]
+    assert sorted(ready.columns_ready) == ["attention_mask", "input_ids", "labels", "token_type_ids"]
+    assert sorted(ready.shapes) == sorted(ready.columns_ready)
+    assert (len(ready.logits), len(ready.logits[0])) == (8, 2)
+    assert ready.loss == pytest.approx(math.log(2), abs=0.05)
+
+
 def test_the_loss_before_training_is_near_ln_2(model_inputs):
     ready = model_inputs.first_batch("train", "", 8)
     assert ready.loss == pytest.approx(math.log(2), abs=0.05)

@@ -134,6 +134,15 @@ def test_the_failing_map_on_the_real_corpus(mrpc_data_dir):
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize(("split", "num_rows"), [("train", 3668), ("validation", 408), ("test", 1725)])
+def test_every_split_of_the_real_corpus_is_tokenized(mrpc_data_dir, split, num_rows):
+    data = load_data("folder", mrpc_data_dir)
+    measuring = TokenizationSpeed(lambda: data, Tokenizers(Settings())).measure(split, 0, ["batched"])
+    way = list(measuring)[-1][1][0]
+    assert (way.state, way.rows_done) == ("done", num_rows)
+
+
+@pytest.mark.integration
 def test_the_process_can_be_used_from_a_shell(speed, tiny_checkpoint_dir, tmp_path):
     rows_file = tmp_path / "rows.arrow"
     tokenization_speed._write_rows(speed._read_data().dataset["train"], 12, rows_file)
