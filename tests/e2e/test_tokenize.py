@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+
+from tests.live_app import LiveApp, running_app
+from tests.tokenizer_families import make_family
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -16,6 +20,17 @@ TINY = "checkpoint=local:tiny-bert"
 SLOW_MS = 120_000
 
 OpenView = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def live_app(
+    tmp_path_factory: pytest.TempPathFactory, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> Iterator[LiveApp]:
+    """The app with the tiny checkpoint, and with tokenizers of two families that have no token types."""
+    families = [make_family(tmp_path_factory.mktemp("families"), name) for name in ("distilbert", "roberta")]
+    arguments = [f"--checkpoint-dir={folder}" for folder in (tiny_checkpoint_dir, *families)]
+    with running_app(tmp_path_factory.mktemp("runs"), f"--data-dir={tiny_data_dir}", *arguments) as app:
+        yield app
 
 
 @pytest.fixture
@@ -118,6 +133,25 @@ def test_what_is_typed_follows_at_once_and_is_cut(open_view):
     expect(page.locator("#tk-pair .tk-cut")).to_have_count(0)
 
 
+@pytest.mark.parametrize(
+    ("cut", "said"),
+    [
+        ("longest_first", "cut away 4 tokens of sentence 1 and 4 tokens of sentence 2"),
+        ("only_first", "Sentence 1 has 6 tokens, but 8 would have to be cut from it to fit 8."),
+        ("only_second", "Sentence 2 has 7 tokens, but 8 would have to be cut from it to fit 8."),
+    ],
+)
+def test_eight_tokens_are_left_or_a_message_says_why_not(open_view, cut, said):
+    page = open_view(f"length=8&cut={cut}&s1=One+two+three+four+five.&s2=One+two+three+four+five+six.")
+    if cut == "longest_first":
+        expect(page.locator("#tk-pair .tk-cut")).to_contain_text(said)
+        expect(chips(page)).to_have_count(8)
+        expect(page.locator("#tk-pair .tk-cut-text").first).to_contain_text("three four five.")
+    else:
+        expect(page.locator("#tk-pair [role=alert]")).to_contain_text(said)
+        expect(page.locator("#tk-pair [role=alert]")).to_contain_text("Cut the longest first, or allow more")
+
+
 def test_padding_unknown_and_raw_dictionary(open_view):
     page = open_view(f"{TINY}&s1=zzz%E2%98%83&length=24&pad=true")
     expect(page.locator("#tk-pair [role=listbox] .tk-chip.pad").first).to_be_visible()
@@ -127,6 +161,39 @@ def test_padding_unknown_and_raw_dictionary(open_view):
     expect(raw.nth(0)).to_be_visible()
     assert raw.nth(0).inner_text().startswith("{'input_ids': [")
     expect(page.locator("#tk-raw")).to_contain_text("convert_ids_to_tokens")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "spans"),
+    [
+        ("<b> one", ["<", "b", ">", "one"]),
+        ("🙂 one", ["🙂", "one"]),
+        ("👩\u200d👩\u200d👧 one", ["👩\u200d👩\u200d👧", "one"]),
+        ("cafe\u0301 one", ["cafe", "one"]),
+        ("我喜欢 one", ["我", "喜", "欢", "one"]),
+        ("one\u200b\u202e two", ["one", "two"]),
+    ],
+)
+def test_odd_text_is_pointed_at_character_by_character(open_view, sentence, spans):
+    page = open_view()
+    page.locator("#tk-s1 textarea").fill(sentence)
+    expect(page.locator("#tk-pair .tk-sentence.s1 .tk-text")).to_have_text(sentence)
+    seen = []
+    for number in range(1, chips(page).count()):
+        chips(page).nth(number).hover()
+        if detail(page)["sentence"] != "1":
+            break
+        seen.append("".join(page.locator("#tk-pair .tk-sentence.s1 .tk-span.on").all_text_contents()))
+    assert [text for place, text in enumerate(seen) if text not in seen[:place]] == spans
+
+
+def test_right_to_left_text_is_pointed_at_letter_by_letter(open_view):
+    sentence = "שלום one"
+    page = open_view(f"{TINY}&s1={sentence}")
+    expect(page.locator("#tk-pair .tk-sentence.s1 .tk-text")).to_have_text(sentence)
+    chips(page).nth(1).hover()
+    assert detail(page)["characters"] == "0–4"
+    expect(page.locator("#tk-pair .tk-sentence.s1 .tk-span.on")).to_have_text("שלום")
 
 
 @pytest.mark.parametrize(
@@ -216,6 +283,23 @@ def test_checkpoints_side_by_side(open_view):
     group.get_by_label("DistilBERT base, uncased (not available)").uncheck()
     expect(cards).to_have_count(2)
     expect(page.locator("#tk-checkpoints .tk-card.away")).to_have_count(0)
+
+
+def test_three_families_side_by_side(open_view):
+    page = open_view("step=checkpoints&with=local:tiny-bert,local:tiny-distilbert,local:tiny-roberta")
+    cards = page.locator("#tk-checkpoints .tk-card")
+    expect(cards).to_have_count(3)
+    expect(cards.nth(0)).to_contain_text("Returns input_ids, token_type_ids, attention_mask.")
+    expect(cards.nth(0)).not_to_contain_text("not used by this model")
+    for card in (cards.nth(1), cards.nth(2)):
+        expect(card).to_contain_text("Returns input_ids, attention_mask.")
+        expect(card).to_contain_text("token_type_ids: not used by this model")
+        assert card.locator(".tk-chip.s1").count() > 0  # coloured by sequence_ids all the same
+        assert card.locator(".tk-chip.s2").count() > 0
+    separators = cards.nth(2).locator("bdi").get_by_text("</s>", exact=True)
+    expect(separators).to_have_count(3)  # two between the sentences, one at the end
+    boxes = [cards.nth(number).bounding_box() for number in range(3)]
+    assert len({box["y"] for box in boxes}) == 1
 
 
 def test_the_data_is_paged_searched_and_opened(open_view):
@@ -344,14 +428,63 @@ def test_a_link_and_code_are_copied(open_view):
 def test_axe_finds_no_serious_fault(open_view, view, theme):
     page = open_view(f"step={view}&{TINY}&length=12&__theme={theme}", color_scheme=theme)
     show_all(page, view)
-    found = Axe().run(page).response["violations"]
-    serious = [
-        (fault["id"], node["target"], node["html"][:200])
-        for fault in found
-        if fault["impact"] in {"serious", "critical"}
-        for node in fault["nodes"]
-    ]
-    assert serious == []
+    assert serious_faults(page) == []
+    page.set_viewport_size({"width": 390, "height": 900})
+    assert serious_faults(page) == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_code_of_every_view_is_copied_and_is_python(open_view, view):
+    page = open_view(f"step={view}&{TINY}", permissions=["clipboard-read", "clipboard-write"])
+    show_all(page, view)
+    page.get_by_role("button", name="Copy the code", exact=True).click()
+    code = page.evaluate("navigator.clipboard.readText()")
+    assert "from transformers import" in code or "from datasets import" in code
+    compile(code, "copied.py", "exec")
+
+
+@pytest.mark.parametrize(
+    ("view", "control", "keys", "seen", "text"),
+    [
+        ("pair", "#tk-truncation input", ["ArrowRight"], "#tk-pair [role=alert]", "Sentence 1 has 6 tokens"),
+        (
+            "checkpoints",
+            "#tk-compared input[name=local\\:tiny-bert]",
+            ["Space"],
+            "#tk-checkpoints",
+            "one to 3",
+        ),
+        ("data", "#tk-x-label input", ["ArrowRight"], "#tk-rows", "32 of 64 rows found"),
+        ("data", "#tk-rows [data-row='2']", ["Enter"], "#tk-row-message", "Row 2 of train is idx 2"),
+        ("speed", "#tk-p-fail", ["Enter"], "#tk-failed", "ArrowInvalid"),
+        (
+            "padding",
+            "#tk-b-pad input",
+            ["ArrowRight", "ArrowRight"],
+            "#tk-batch",
+            "Padded to the longest of the split",
+        ),
+        ("model", "#tk-m-run", ["Enter"], "#tk-model", "[8, 2]"),
+        ("step", "#tk-t-run", ["Space"], "#tk-training-step", "loss after"),
+    ],
+)
+def test_every_view_works_by_keyboard_alone(open_view, view, control, keys, seen, text):
+    page = open_view(f"{TINY}&length=8" if view == "pair" else TINY)
+    page.locator("#tk-steps input").first.focus()
+    for _ in range(VIEWS.index(view)):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator("#tk-steps .selected input")).to_be_focused()
+    expect(page.locator(control).first).to_be_visible()
+    wait_until_drawn(page, view)
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", control):
+            break
+    else:
+        pytest.fail(f"Tab does not lead to {control}")
+    for key in keys:
+        page.keyboard.press(key)
+    expect(page.locator(seen)).to_contain_text(text, timeout=SLOW_MS)
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -361,21 +494,41 @@ def test_narrow_pages_do_not_scroll_sideways(open_view, view):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def serious_faults(page: Page) -> list[tuple[str, object, str]]:
+    """Return what axe finds and calls serious or critical."""
+    return [
+        (fault["id"], node["target"], node["html"][:200])
+        for fault in Axe().run(page).response["violations"]
+        if fault["impact"] in {"serious", "critical"}
+        for node in fault["nodes"]
+    ]
+
+
+def wait_until_drawn(page: Page, view: str) -> None:
+    """Wait until the server has drawn a view that it draws unasked."""
+    place = {
+        "pair": "#tk-pair [role=alert], #tk-pair .tk-tokens",
+        "single": "#tk-single .tk-chips",
+        "checkpoints": "#tk-checkpoints .tk-card",
+        "data": "#tk-overview .tk-histogram",
+        "padding": "#tk-split-padding table",
+    }.get(view)
+    if place:
+        expect(page.locator(place).first).to_be_visible(timeout=SLOW_MS)
+
+
 def show_all(page: Page, view: str) -> None:
     """Let a view draw all it has, and open its folds."""
-    button, place = {
+    asked = {
         "speed": ("#tk-p-fail", "#tk-failed .tk-error"),
         "model": ("#tk-m-run", "#tk-model .tk-figures"),
         "step": ("#tk-t-run", "#tk-training-step .tk-figures"),
-        "pair": (None, "#tk-pair .tk-tokens"),
-        "single": (None, "#tk-single .tk-chips"),
-        "checkpoints": (None, "#tk-checkpoints .tk-card"),
-        "data": (None, "#tk-overview table"),
-        "padding": (None, "#tk-split-padding table"),
-    }[view]
-    if button:
+    }
+    if view in asked:
+        button, place = asked[view]
         page.locator(button).click()
-    expect(page.locator(place).first).to_be_visible(timeout=SLOW_MS)
-    for fold in page.locator(".tk-fold button:visible").all():
+        expect(page.locator(place).first).to_be_visible(timeout=SLOW_MS)
+    wait_until_drawn(page, view)
+    for fold in page.locator(".tk-fold button:visible, summary:visible").all():
         fold.click()
     expect(page.locator(".tk-fold pre:visible").first).to_be_visible()

@@ -49,8 +49,10 @@ def test_a_long_pair_is_cut_and_a_local_checkpoint_can_be_named(client):
     ("arguments", "message"),
     [
         (("", SECOND, ""), "Sentence 1 is empty"),
+        ((FIRST, " \t\n ", ""), "Sentence 2 is empty"),
         ((FIRST, "a" * 100_000, ""), "at most 10,000"),
         (("a\x00", SECOND, ""), "control character"),
+        (("a\x1b[31m", SECOND, ""), "control character"),
         ((FIRST, SECOND, "/etc/passwd"), "it must be one of"),
         ((5, SECOND, ""), "not text"),
         ((FIRST, SECOND, {"a": 1}), "it must be one of"),
@@ -60,6 +62,24 @@ def test_a_bad_argument_gets_a_clear_error(client, arguments, message):
     with pytest.raises(AppError, match=message) as caught:
         client.predict(*arguments, api_name="/inspect_pair")
     assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "tokens"),
+    [
+        ("🙂 one", ["[UNK]", "one"]),
+        ("👩\u200d👩\u200d👧 one", ["[UNK]", "one"]),
+        ("שלום one", ["ש", "##ל", "##\u05d5", "##ם", "one"]),
+        ("cafe\u0301 one", ["cafe", "one"]),
+        ("我喜欢 one", ["我", "[UNK]", "[UNK]", "one"]),
+        ("<b> one", ["<", "b", ">", "one"]),
+        ("one\u200b\u202e two", ["one", "two"]),
+    ],
+)
+def test_odd_text_gets_the_right_answer(client, sentence, tokens):
+    answer = client.predict(sentence, SECOND, "", api_name="/inspect_pair")
+    assert answer["tokens"][: len(tokens) + 2] == ["[CLS]", *tokens, "[SEP]"]
+    assert answer["sequence_ids"][: len(tokens) + 2] == [None, *[0] * len(tokens), None]
 
 
 def test_a_lone_surrogate_gets_an_answer(live_app):

@@ -73,7 +73,7 @@ def render_training_step(step: TrainingStep, learning_rate: float) -> str:
         ],
     )
     parts = render_plain_table(
-        ("part", "weights", "moved by", "of a length of", "largest single change"),
+        ("part", "weights", "moved by", "of a length of", "largest change"),
         [_part_cells(part) for part in (step.head, step.encoder)],
     )
     return (
