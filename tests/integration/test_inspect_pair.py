@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -109,13 +108,3 @@ def test_many_at_once_get_their_own_answers(client):
             pool.map(lambda text: client.predict(text, "two", "", api_name="/inspect_pair"), sentences)
         )
     assert [answer["tokens"].count("one") for answer in answers] == list(range(1, 17))
-
-
-def test_it_answers_quickly_once_warm(client):
-    client.predict(FIRST, SECOND, "", api_name="/inspect_pair")
-    times = []
-    for _ in range(10):
-        start = time.perf_counter()
-        client.predict(FIRST, SECOND, "", api_name="/inspect_pair")
-        times.append(time.perf_counter() - start)
-    assert sorted(times)[len(times) // 2] < 1.0  # mostly the client; the service itself is measured elsewhere
