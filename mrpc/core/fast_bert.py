@@ -6,7 +6,8 @@ folder. What is saved is exact, the same sums in another order:
 
 * linear layers, norms and dropout work on the N real tokens of a batch; only attention sees its padding;
 * the head reads nothing but [CLS], so the last layer computes queries, output and feed-forward for it alone;
-* dropout masks come from a :class:`mrpc.core.dropout.DropoutStream`.
+* dropout masks come from a :class:`mrpc.core.dropout.DropoutStream`;
+* of the word embeddings only the rows that the data uses are trained, see :mod:`mrpc.core.used_rows`.
 
 Shapes: B pairs, T padded length, N real tokens, N <= B T, H heads, D width of a head, W = H D, C classes.
 """
@@ -23,6 +24,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from mrpc.core.dropout import DropoutStream
+from mrpc.core.used_rows import UsedRows
 
 
 def why_not_fast(model: PreTrainedModel) -> str:
@@ -41,9 +43,19 @@ def why_not_fast(model: PreTrainedModel) -> str:
     return ""
 
 
-def use_fast_forward(model: PreTrainedModel, dropout: DropoutStream) -> None:
-    """Make ``model(...)`` compute the same by :class:`FastForward`."""
-    model.forward = FastForward(model, dropout)
+def use_fast_forward(
+    model: PreTrainedModel, dropout: DropoutStream, token_ids: torch.Tensor | None = None
+) -> None:
+    """Make ``model(...)`` compute the same by :class:`FastForward`.
+
+    Args:
+        model: one that :func:`why_not_fast` says nothing about.
+        dropout: draws the masks.
+        token_ids: the ids in the training data, each once, where only their embeddings are to be trained.
+    """
+    table: Any = model.get_input_embeddings()
+    words = None if token_ids is None else UsedRows(table, token_ids)
+    model.forward = FastForward(model, dropout, words)
 
 
 class FastForward:
@@ -51,12 +63,14 @@ class FastForward:
 
     Attributes:
         dropout: draws the masks while the model is in training mode.
+        words: looks word embeddings up where only some rows are trained; None takes the table.
     """
 
-    def __init__(self, model: PreTrainedModel, dropout: DropoutStream) -> None:
+    def __init__(self, model: PreTrainedModel, dropout: DropoutStream, words: UsedRows | None = None) -> None:
         assert not why_not_fast(model), why_not_fast(model)
         self._model: Any = model
         self.dropout = dropout
+        self.words = words
 
     def __call__(
         self,
@@ -107,7 +121,8 @@ class FastForward:
     def _embed(self, ids: torch.Tensor, types: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Three times [N] -> [N, W]."""
         layer = self._model.bert.embeddings
-        hidden = layer.word_embeddings(ids) + layer.token_type_embeddings(types)
+        words = layer.word_embeddings(ids) if self.words is None else self.words(ids, self._model.training)
+        hidden = words + layer.token_type_embeddings(types)
         hidden = layer.LayerNorm(hidden + layer.position_embeddings(positions))
         return self._drop(hidden, layer.dropout.p)
 

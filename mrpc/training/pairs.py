@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow.compute as pc
+import torch
 from datasets import Dataset, concatenate_datasets
 from transformers import PreTrainedTokenizerBase
 
@@ -43,6 +44,11 @@ class TrainPairs:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def token_ids(self) -> torch.Tensor:
+        """Return the ids that occur in the pairs, each once, ascending: int64 [R]."""
+        used = pc.unique(pc.list_flatten(self.encoded.data.column("input_ids")))
+        return torch.from_numpy(np.sort(used.to_numpy().astype(np.int64)))
 
     def batches(self, epoch: int) -> list[list[int]]:
         """Return the pairs of every batch of an epoch, from 0: numbers in [0, N), each once."""

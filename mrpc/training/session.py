@@ -459,7 +459,11 @@ class TrainingSession:
         if reason:
             self.report.emit(ev.WarningEvent(message=f"The fast forward pass is not used: {reason}."))
         else:
-            use_fast_forward(self.model, self.dropout)
+            trains_words = self.model.get_input_embeddings().weight.requires_grad
+            is_exact = self.config.weight_decay == 0.0  # decay would move the other rows, too
+            use_fast_forward(
+                self.model, self.dropout, self.train.token_ids() if trains_words and is_exact else None
+            )
 
     def _require_finite(self, what: str, value: float) -> None:
         if not math.isfinite(value):

@@ -92,6 +92,63 @@ def test_losses_of_a_training_stay_with_the_plain_ones(checkpoint, model):
     assert losses["fast"][-1] < losses["fast"][0]
 
 
+class TestUsedRows:
+    """Only the word embeddings that the data uses are trained; what comes out is the same."""
+
+    @pytest.fixture
+    def batches(self, checkpoint: Checkpoint) -> list[dict[str, torch.Tensor]]:
+        return [batch_of(checkpoint, (SHORT, LONG), (LONG, SHORT)), batch_of(checkpoint, (LONG, LONG))]
+
+    @pytest.fixture
+    def table(self, model) -> torch.Tensor:
+        """The word embeddings before training."""
+        return model.get_input_embeddings().weight.detach().clone()
+
+    @pytest.fixture
+    def models(self, model, table, batches) -> tuple[PreTrainedModel, PreTrainedModel]:
+        """A plain model and a fast one of the same weights, both after some steps of AdamW."""
+        plain, fast = without_dropout(model), without_dropout(copy.deepcopy(model))
+        ids = torch.cat([batch["input_ids"].flatten() for batch in batches]).unique()
+        use_fast_forward(fast, DropoutStream(0), ids)
+        for each in (plain, fast):
+            parameters = [p for p in each.parameters() if p.requires_grad]
+            optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.0)
+            for step in range(4):
+                optimizer.zero_grad()
+                each(**batches[step % 2]).loss.backward()
+                torch.nn.utils.clip_grad_norm_(each.parameters(), 0.5)
+                optimizer.step()
+        return plain, fast
+
+    def test_the_weights_are_those_of_a_plain_training(self, models, table):
+        plain, fast = models
+        expected, got = plain.state_dict(), fast.state_dict()
+        assert list(got) == list(expected)
+        for name in expected:
+            torch.testing.assert_close(got[name], expected[name], rtol=1e-3, atol=2e-4, msg=name)
+        name = "bert.embeddings.word_embeddings.weight"
+        moved = (got[name] != table).any(dim=1)
+        assert 5 < moved.sum() < len(moved) / 2, "the words of the data move, the others stay"
+
+    def test_words_that_training_never_saw_are_answered(self, checkpoint, models):
+        plain, fast = (each.eval() for each in models)
+        other = batch_of(checkpoint, ("Nine ships came before the vote.", SHORT), (LONG, "A judge won."))
+        with torch.no_grad():
+            torch.testing.assert_close(fast(**other).logits, plain(**other).logits, rtol=1e-2, atol=2e-3)
+
+    def test_a_state_that_is_loaded_counts(self, models, batches):
+        _, fast = models
+        before = {name: tensor.clone() for name, tensor in fast.state_dict().items()}
+        with torch.no_grad():
+            answer = fast.eval()(**batches[0]).logits
+            for parameter in fast.parameters():
+                parameter.add_(0.1)
+            fast.load_state_dict(before)
+            assert torch.equal(fast(**batches[0]).logits, answer)
+            trained = fast.train()(**batches[0]).logits
+        torch.testing.assert_close(trained, answer)
+
+
 def test_dropout_works_in_training_alone_and_gives_the_expected_answer(checkpoint, model):
     use_fast_forward(model, DropoutStream(3))
     batch = batch_of(checkpoint, (SHORT, LONG), (LONG, LONG))
