@@ -84,3 +84,18 @@ def test_every_field_has_a_description_and_a_range() -> None:
     for name, field in TrainConfig.model_fields.items():
         assert field.description, name
         assert allowed_range(name), name
+
+
+@pytest.mark.parametrize(
+    "checkpoint", ["google-bert/bert-base-uncased", "FacebookAI/roberta-base", "local:mine"]
+)
+def test_larger_encoders_get_a_recipe_of_their_own(checkpoint: str) -> None:
+    config = build_config({"preset": "recommended", "checkpoint": checkpoint, "seed": 3})
+    assert 2e-5 <= config.learning_rate <= 3e-5
+    assert (config.train_batch_size, config.num_epochs, config.warmup_ratio) == (16, 4, 0.1)
+    assert config.pooler_start == "checkpoint"  # RoBERTa has none
+    assert not config.freeze_word_embeddings
+    assert changed_settings(config) == {"seed": 3}
+    small = build_config({"preset": "recommended"})
+    assert small.learning_rate > config.learning_rate
+    assert build_config({"checkpoint": checkpoint, "preset": "course"}).learning_rate == 5e-5

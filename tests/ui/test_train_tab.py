@@ -101,6 +101,11 @@ class TestForm:
         assert build_config({"preset": preset, **values}) == build_config({"preset": preset})
         assert help_text
 
+    def test_another_checkpoint_brings_the_recipe_of_larger_encoders(self):
+        _, *filled = on_preset("recommended", "google-bert/bert-base-uncased")
+        values = dict(zip(preset_values("recommended"), filled, strict=True))
+        assert (values["learning_rate"], values["num_epochs"]) == ("2e-5", 4)
+
     def test_rates_read_as_people_write_them(self):
         assert preset_values("course")["learning_rate"] == "5e-5"
         assert preset_values("recommended")["warmup_ratio"] == "0.1"
@@ -132,7 +137,9 @@ class TestForm:
         assert count_steps(values, 3_668) == steps
 
     def test_the_plan_in_words(self):
-        words = render_plan(form_values(num_train_pairs=640, gradient_accumulation_steps=2), 3_668)
+        words = render_plan(
+            form_values(num_train_pairs=640, num_epochs=1, gradient_accumulation_steps=2), 3_668
+        )
         assert "<b>20</b> optimizer steps: 640 pairs in batches of 16 × 2, 1 epoch." in words
 
     @pytest.mark.parametrize("value", ["abc", "nan", "-1", "1e400", "<script>"])

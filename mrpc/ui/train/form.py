@@ -64,9 +64,9 @@ def label_text(name: str) -> str:
     return label if not unit or unit.split()[-1] in label.lower() else f"{label} ({unit})"
 
 
-def preset_values(preset: str) -> dict[str, Any]:
+def preset_values(preset: str, checkpoint: str = DEFAULT_CHECKPOINT) -> dict[str, Any]:
     """Return what every field but preset and checkpoint holds under a preset, as the form shows it."""
-    config = build_config({"preset": preset})
+    config = build_config({"preset": preset, "checkpoint": checkpoint})
     return {name: _shown(name, getattr(config, name)) for name in (*MAIN_FIELDS, *MORE_FIELDS)}
 
 
@@ -115,22 +115,23 @@ def build_form() -> tuple[dict[str, Field], gr.HTML]:
         for name in MORE_FIELDS:
             widgets[name] = _widget(name, shown[name])
     filled = [widgets[name] for name in (*MAIN_FIELDS, *MORE_FIELDS)]
-    widgets["preset"].input(
-        on_preset,
-        inputs=widgets["preset"],
-        outputs=[preset_help, *filled],
-        api_visibility="private",
-        show_progress="hidden",
-        concurrency_limit=None,
-    )
+    for name in FIRST_FIELDS:
+        widgets[name].input(
+            on_preset,
+            inputs=[widgets[name] for name in FIRST_FIELDS],
+            outputs=[preset_help, *filled],
+            api_visibility="private",
+            show_progress="hidden",
+            concurrency_limit=None,
+        )
     return {name: widgets[name] for name in FIELDS}, preset_help
 
 
-def on_preset(preset: Any) -> list[Any]:
-    """Fill the form with a preset's values."""
-    if preset not in PRESETS:
+def on_preset(preset: Any, checkpoint: Any = DEFAULT_CHECKPOINT) -> list[Any]:
+    """Fill the form with a preset's values for a checkpoint."""
+    if preset not in PRESETS or not isinstance(checkpoint, str) or not checkpoint:
         return [gr.skip()] * (1 + len(MAIN_FIELDS) + len(MORE_FIELDS))
-    return [render_preset_help(preset), *preset_values(preset).values()]
+    return [render_preset_help(preset), *preset_values(preset, checkpoint).values()]
 
 
 def render_preset_help(preset: str) -> str:
