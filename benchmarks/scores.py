@@ -11,7 +11,8 @@ training time with evaluations; the rate of float32 matrix products of this mach
 and after each run, and ``..._at_140_gflops`` scales the seconds to a machine of that rate.
 
 Writes its part of ``benchmarks/results.json``; runs that are there already (same settings, same seed) are
-kept, so that a part can be done in several goes.
+kept, so that a part can be done in several goes, or by two processes of one thread each (OMP_NUM_THREADS=1)
+with other seeds.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ from typing import Any
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT_DIR))
 
-from benchmarks.results import describe_machine, read_results, write_part  # noqa: E402
+from filelock import FileLock  # noqa: E402
+
+from benchmarks.results import RESULTS, describe_machine, read_results, write_part  # noqa: E402
 from mrpc.config import CHEAP_STEPS, build_config  # noqa: E402
-from mrpc.runs.events import EvaluationEvent, FinishedEvent  # noqa: E402
+from mrpc.runs.events import EvaluationEvent, FinishedEvent, StartedEvent  # noqa: E402
 from mrpc.runs.log import read_events  # noqa: E402
 
 REFERENCE_GFLOPS = 140.0
@@ -63,6 +66,7 @@ def train(settings: dict[str, Any], seed: int, data_dir: Path, with_test: bool) 
         events = read_events(run_dir / "events.jsonl").events
     evaluations = [e for e in events if isinstance(e, EvaluationEvent)]
     (finished,) = (e for e in events if isinstance(e, FinishedEvent))
+    (started,) = (e for e in events if isinstance(e, StartedEvent))
     validation = [e for e in evaluations if e.split == "validation"]
     best = next(e for e in validation if e.epoch == finished.best_epoch)
     row: dict[str, Any] = {
@@ -70,6 +74,7 @@ def train(settings: dict[str, Any], seed: int, data_dir: Path, with_test: bool) 
         "by_epoch": [{"epoch": e.epoch, "accuracy": e.accuracy, "f1": e.f1} for e in validation],
         "best": {"accuracy": best.accuracy, "f1": best.f1, "epoch": best.epoch},
         "last": {"accuracy": validation[-1].accuracy, "f1": validation[-1].f1},
+        "num_threads": started.num_threads,
         "train_s": round(finished.train_s, 1),
         "wall_s": round(wall_s, 1),
         "matmul_gflops": round(rate, 1),
@@ -128,16 +133,23 @@ def main() -> None:
     options = parser.parse_args()
     settings = PARTS[options.part]
     resolved = build_config(settings).model_dump(mode="json", exclude={"seed"})
-    before = read_results().get(options.part, {})
-    runs = before.get("runs", []) if before.get("settings") == resolved else []
     for seed in options.seeds:
-        if any(run["seed"] == seed for run in runs):
+        if any(run["seed"] == seed for run in done_so_far(options.part, resolved)):
             continue
-        with_test = options.part in WITH_TEST
-        runs.append(train(settings, seed, options.data_dir.resolve(), with_test))
-        print(json.dumps(runs[-1]), flush=True)
-        part = {"machine": describe_machine(), "settings": resolved, **summarize(runs), "runs": runs}
-        write_part(options.part, part)
+        run = train(settings, seed, options.data_dir.resolve(), options.part in WITH_TEST)
+        print(json.dumps(run), flush=True)
+        with FileLock(RESULTS.with_suffix(".lock")):  # others may train other seeds beside
+            runs = sorted([*done_so_far(options.part, resolved), run], key=lambda row: int(row["seed"]))
+            machine = describe_machine()
+            write_part(
+                options.part, {"machine": machine, "settings": resolved, **summarize(runs), "runs": runs}
+            )
+
+
+def done_so_far(part: str, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the runs of a part that were made with the very same settings."""
+    before = read_results().get(part, {})
+    return list(before.get("runs", [])) if before.get("settings") == settings else []
 
 
 if __name__ == "__main__":

@@ -194,8 +194,8 @@ OTHER_ENCODERS: dict[PresetName, dict[str, Any]] = {
         "fast": True,
     },
 }
-"""The same for any other checkpoint: what is known to train BERT-base well, and most encoders of its size. The
-recipe of the default checkpoint would throw a larger one off its track."""
+"""The same for any other checkpoint: what is known to train BERT-base well, and most encoders of its size.
+The recipe of the default checkpoint would throw a larger one off its track."""
 
 LOOP_HELP: dict[LoopName, str] = {
     "accelerate": (
