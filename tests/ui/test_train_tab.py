@@ -22,6 +22,7 @@ from mrpc.ui.train.form import (
     LABELS,
     count_steps,
     label_text,
+    on_checkpoint,
     on_preset,
     preset_values,
     read_form,
@@ -102,9 +103,19 @@ class TestForm:
         assert help_text
 
     def test_another_checkpoint_brings_the_recipe_of_larger_encoders(self):
-        _, *filled = on_preset("recommended", "google-bert/bert-base-uncased")
-        values = dict(zip(preset_values("recommended"), filled, strict=True))
-        assert (values["learning_rate"], values["num_epochs"]) == ("2e-5", 4)
+        shown = preset_values("recommended")
+        updates = on_checkpoint("recommended", "google-bert/bert-base-uncased", *shown.values())
+        changed = {name: u for name, u in zip(shown, updates, strict=True) if u != SKIP}
+        assert (changed["learning_rate"], changed["num_epochs"]) == ("2e-5", 4)
+        assert "train_batch_size" not in changed
+
+        own = {**shown, "learning_rate": "3e-5"}
+        updates = on_checkpoint("recommended", "google-bert/bert-base-uncased", *own.values())
+        assert dict(zip(own, updates, strict=True))["learning_rate"] == SKIP, "a person's value stays"
+
+        course = preset_values("course").values()
+        assert all(u == SKIP for u in on_checkpoint("course", "google-bert/bert-base-uncased", *course))
+        assert all(u == SKIP for u in on_checkpoint("course", None, *course))
 
     def test_rates_read_as_people_write_them(self):
         assert preset_values("course")["learning_rate"] == "5e-5"

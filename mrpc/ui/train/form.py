@@ -49,6 +49,8 @@ FIELDS = (*FIRST_FIELDS, *MAIN_FIELDS, *MORE_FIELDS)
 """Every field, in the order in which the form hands its values on."""
 
 DEFAULT_PRESET = "recommended"
+OTHER_CHECKPOINT = "google-bert/bert-base-uncased"
+"""Stands for all checkpoints but the default one, which have their recipes in common."""
 
 
 def help_text(name: str) -> str:
@@ -115,15 +117,14 @@ def build_form() -> tuple[dict[str, Field], gr.HTML]:
         for name in MORE_FIELDS:
             widgets[name] = _widget(name, shown[name])
     filled = [widgets[name] for name in (*MAIN_FIELDS, *MORE_FIELDS)]
-    for name in FIRST_FIELDS:
-        widgets[name].input(
-            on_preset,
-            inputs=[widgets[name] for name in FIRST_FIELDS],
-            outputs=[preset_help, *filled],
-            api_visibility="private",
-            show_progress="hidden",
-            concurrency_limit=None,
-        )
+    events: dict[str, Any] = {
+        "api_visibility": "private",
+        "show_progress": "hidden",
+        "concurrency_limit": None,
+    }
+    first = [widgets[name] for name in FIRST_FIELDS]
+    widgets["preset"].input(on_preset, inputs=first, outputs=[preset_help, *filled], **events)
+    widgets["checkpoint"].input(on_checkpoint, inputs=[*first, *filled], outputs=filled, **events)
     return {name: widgets[name] for name in FIELDS}, preset_help
 
 
@@ -132,6 +133,18 @@ def on_preset(preset: Any, checkpoint: Any = DEFAULT_CHECKPOINT) -> list[Any]:
     if preset not in PRESETS or not isinstance(checkpoint, str) or not checkpoint:
         return [gr.skip()] * (1 + len(MAIN_FIELDS) + len(MORE_FIELDS))
     return [render_preset_help(preset), *preset_values(preset, checkpoint).values()]
+
+
+def on_checkpoint(preset: Any, checkpoint: Any, *values: Any) -> list[Any]:
+    """Take over what a preset holds for another checkpoint, but where a person has changed it."""
+    if preset not in PRESETS or not isinstance(checkpoint, str) or not checkpoint:
+        return [gr.skip()] * len(values)
+    recipes = [preset_values(preset, name) for name in (DEFAULT_CHECKPOINT, OTHER_CHECKPOINT)]
+    new = preset_values(preset, checkpoint)
+    return [
+        new[name] if value != new[name] and value in [recipe[name] for recipe in recipes] else gr.skip()
+        for name, value in zip(new, values, strict=True)
+    ]
 
 
 def render_preset_help(preset: str) -> str:
