@@ -56,6 +56,12 @@ def tiny_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def long_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 5,000, 16 and 16 pairs: a training on all of them does not end while a test looks on."""
+    return write_tiny_data(tmp_path_factory.mktemp("long-data"), num_train=5_000)
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium that starts."""
     path = browser.find_chromium()

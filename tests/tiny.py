@@ -50,12 +50,12 @@ def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def write_tiny_data(directory: Path) -> Path:
-    """Write a folder of 64, 16 and 16 pairs and return it."""
+def write_tiny_data(directory: Path, num_train: int = 64) -> Path:
+    """Write a folder of 64 (or more), 16 and 16 pairs and return it."""
     directory.mkdir(parents=True, exist_ok=True)
-    write_jsonl(directory / "train.jsonl", tiny_rows(64))
-    write_jsonl(directory / "validation.jsonl", tiny_rows(16, start=64))
-    write_jsonl(directory / "test.jsonl", tiny_rows(16, start=80))
+    write_jsonl(directory / "train.jsonl", tiny_rows(num_train))
+    write_jsonl(directory / "validation.jsonl", tiny_rows(16, start=num_train))
+    write_jsonl(directory / "test.jsonl", tiny_rows(16, start=num_train + 16))
     return directory
 
 

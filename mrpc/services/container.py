@@ -17,10 +17,11 @@ from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
 
 if TYPE_CHECKING:
-    from mrpc.core.checkpoints import Availability
     from mrpc.core.data import LoadedData
+    from mrpc.services.availability import CheckpointShelf
     from mrpc.services.catalog import Catalog
     from mrpc.services.comparison import Comparison
+    from mrpc.services.estimates import Estimates
     from mrpc.services.explorer import Explorer
     from mrpc.services.export import CodeExport
     from mrpc.services.inspection import Inspection
@@ -144,18 +145,32 @@ class Services:
         return TrainingSteps(self.inspection.tokenizers)
 
     @built_once
+    def checkpoints(self) -> CheckpointShelf:
+        """The checkpoints that may be chosen, and whether they can be had now."""
+        from mrpc.services.availability import CheckpointShelf
+
+        return CheckpointShelf(self.settings.checkpoint_dirs)
+
+    @built_once
     def launcher(self) -> Launcher:
         """Starts and stops trainings."""
         from mrpc.services.launcher import Launcher
 
-        return Launcher(self.store, lambda: self.data, self.settings)
+        return Launcher(self.store, lambda: self.data, self.checkpoints)
 
     @built_once
     def catalog(self) -> Catalog:
-        """Names, notes, pinned pairs, deleting and the disk."""
+        """Names, notes, pinned pairs, deleting and the record of a run."""
         from mrpc.services.catalog import Catalog
 
         return Catalog(self.store)
+
+    @built_once
+    def estimates(self) -> Estimates:
+        """What a training will need."""
+        from mrpc.services.estimates import Estimates
+
+        return Estimates(self.store, self.checkpoints)
 
     @built_once
     def monitoring(self) -> Monitoring:
@@ -197,12 +212,6 @@ class Services:
         importlib.import_module("datasets")
         importlib.import_module("transformers.tokenization_utils_base")
         return True
-
-    def checkpoint_availability(self) -> list[Availability]:
-        """Tell of every checkpoint whether it can be had now; waits for the Hub as long as its time limit."""
-        from mrpc.core.checkpoints import checkpoint_availability
-
-        return checkpoint_availability(self.settings.checkpoint_dirs)
 
     def warm_up(self) -> None:
         """Load the tokenizer, the data and torch, so that the first click need not wait for them.

@@ -20,11 +20,12 @@ from mrpc.runs.layout import DataRef
 from mrpc.runs.process import find_process
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore
+from mrpc.services.disk import disk_trouble_in_words
 from mrpc.services.processes import has_ended, kill_tree, reap, signal_quietly, spawn, spawn_attempt
-from mrpc.settings import Settings
 
 if TYPE_CHECKING:
     from mrpc.core.data import LoadedData
+    from mrpc.services.availability import CheckpointShelf
 
 logger = logging.getLogger(__name__)
 
@@ -39,20 +40,23 @@ RESUMABLE_STATES = frozenset({RunState.STOPPED, RunState.INTERRUPTED, RunState.F
 class Launcher:
     """Starts and ends training processes in one runs folder."""
 
-    def __init__(self, store: RunStore, load_data: Callable[[], LoadedData], settings: Settings) -> None:
+    def __init__(
+        self, store: RunStore, load_data: Callable[[], LoadedData], checkpoints: CheckpointShelf
+    ) -> None:
         """Bind to a runs folder.
 
         Args:
             store: the runs.
             load_data: gives the data that a new run uses.
-            settings: names the local checkpoint folders.
+            checkpoints: those that may be chosen.
         """
         self.queue = RunQueue(store.runs_dir)
         self._store = store
         self._load_data = load_data
-        self._checkpoint_dirs = {f"local:{path.name}": path for path in settings.checkpoint_dirs}
+        self._checkpoints = checkpoints
         self._queue_watch: threading.Thread | None = None
 
+    @disk_trouble_in_words()
     def start(self, values: Mapping[str, Any]) -> str:
         """Start a training and return its run id once its process holds the lock.
 
@@ -62,9 +66,11 @@ class Launcher:
         Raises:
             ConfigError: when a value is not allowed.
             BusyError: when another training is under way; names it.
+            UnavailableError: when the data, the checkpoint or the disk is not to be had now.
             RunStateError: when the process could not be started.
         """
-        config = self._check(values)
+        config = build_config(values)
+        self._checkpoints.spec(config.checkpoint)
         self._refuse_if_busy()
         run = self._create(config)
         try:
@@ -74,6 +80,7 @@ class Launcher:
             raise
         return run.run_id
 
+    @disk_trouble_in_words()
     def add_to_queue(self, values: Mapping[str, Any], group: str | None = None) -> str:
         """Make a run that trains when those before it have ended, and return its id.
 
@@ -83,8 +90,9 @@ class Launcher:
 
         Raises:
             ConfigError: when a value is not allowed.
+            UnavailableError: when the data, the checkpoint or the disk is not to be had now.
         """
-        run = self._create(self._check(values), group)
+        run = self._create(build_config(values), group)
         self.queue.add(run.run_id)
         return run.run_id
 
@@ -108,8 +116,9 @@ class Launcher:
             for number in range(1, num_seeds + 1)
         ]
 
+    @disk_trouble_in_words()
     def remove_from_queue(self, run_id: str) -> None:
-        """Take a waiting run out of the queue and into the trash.
+        """Take a waiting run, which holds nothing but its settings, out of the queue and delete it.
 
         Raises:
             RunStateError: when it does not wait.
@@ -142,12 +151,14 @@ class Launcher:
             self._queue_watch = threading.Thread(target=self._keep_queue_moving, daemon=True)
             self._queue_watch.start()
 
+    @disk_trouble_in_words()
     def resume(self, run_id: str) -> str:
         """Continue a run that was cut, stopped or failed, from its newest checkpoint.
 
         Raises:
             RunStateError: when the run is under way or finished, or its loop cannot go on exactly.
             BusyError: when another training is under way.
+            UnavailableError: when the checkpoint or the disk is not to be had now.
         """
         run = self._store.open(run_id)
         state = run.state()
@@ -161,9 +172,11 @@ class Launcher:
                 "transformers' Trainer would not continue exactly. Start a new run with the same settings."
             )
         self._refuse_if_busy()
+        self._checkpoints.require(run.config.train.checkpoint, run.config.checkpoint_dir)
         self._launch(run)
         return run.run_id
 
+    @disk_trouble_in_words()
     def stop(self, run_id: str, save: bool) -> None:
         """Ask a training to end after its step, and see to it that it does.
 
@@ -216,18 +229,12 @@ class Launcher:
         self._refuse_if_busy()
         spawn(run, "--evaluate", "test")
 
-    def _check(self, values: Mapping[str, Any]) -> TrainConfig:
-        from mrpc.core.checkpoints import CHECKPOINTS
-
-        config = build_config(values)
-        allowed = [*CHECKPOINTS, *self._checkpoint_dirs]
-        if config.checkpoint not in allowed:
-            raise ConfigError(f"checkpoint is {config.checkpoint[:60]!r}; allowed: {', '.join(allowed)}.")
-        return config
-
     def _create(self, config: TrainConfig, group: str | None = None) -> Run:
+        """Make the directory of a run that could load its checkpoint now."""
+        self._checkpoints.require(config.checkpoint)
         data = DataRef.model_validate(self._load_data())
-        return self._store.create(config, data, self._checkpoint_dirs.get(config.checkpoint), group)
+        folder = self._checkpoints.spec(config.checkpoint).folder
+        return self._store.create(config, data, folder, group)
 
     def _launch(self, run: Run) -> None:
         try:

@@ -70,6 +70,7 @@ class Reporter:
                     step=event.step, epoch=event.epoch, train_s=event.train_s, tokens_per_s=round(rate, 1)
                 )
             case EvaluationEvent(split="validation"):
+                self._update(evaluation_s=event.duration_s)
                 scores = f"accuracy {event.accuracy:.4f}, F1 {event.f1:.4f}, loss {event.loss:.4f}"
                 logger.info("validation after epoch %d: %s", event.epoch, scores)
                 if event.is_best:

@@ -23,11 +23,17 @@ def _patience() -> None:
 
 
 @pytest.fixture(scope="module")
+def data_dir(tiny_data_dir: Path) -> Path:
+    """The data of the app; a file of tests may choose others."""
+    return tiny_data_dir
+
+
+@pytest.fixture(scope="module")
 def live_app(
-    tmp_path_factory: pytest.TempPathFactory, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+    tmp_path_factory: pytest.TempPathFactory, data_dir: Path, tiny_checkpoint_dir: Path
 ) -> Iterator[LiveApp]:
-    """The real app on tiny data with a tiny checkpoint, and a runs folder for this file of tests."""
-    data, checkpoint = str(tiny_data_dir), str(tiny_checkpoint_dir)
+    """The real app on small data with a tiny checkpoint, and a runs folder for this file of tests."""
+    data, checkpoint = str(data_dir), str(tiny_checkpoint_dir)
     with running_app(
         tmp_path_factory.mktemp("runs"), "--data-dir", data, "--checkpoint-dir", checkpoint
     ) as app:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -19,6 +20,11 @@ from tests.live_app import LiveApp
 from tests.ui.written_run import create_run, write_ended, write_events, write_running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def data_dir(long_data_dir: Path) -> Path:
+    return long_data_dir
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +53,10 @@ def traces(page: Page, place: str) -> list[dict]:
 
 def test_what_waits_is_shown_moved_and_trained(open_page, live_app: LiveApp):
     page = open_page("Train")
-    start_training(page, num_epochs=50, train_batch_size=1)
+    start_training(page, num_epochs=50)
     expect(page.locator("#run-status .state")).to_contain_text("running", timeout=90_000)
     page.locator("#train-num-epochs input").fill("1")
+    page.locator("#train-num-train-pairs input").fill("64")
     for seed in ("5", "6"):
         page.get_by_role("button", name="More settings").click()
         page.locator("#train-seed input").fill(seed)

@@ -6,6 +6,7 @@ import re
 import time
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -18,6 +19,11 @@ from tests.ui.written_run import evaluation_event, step_event, write_ended, writ
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 EVIL = "<script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>"
+
+
+@pytest.fixture(scope="module")
+def data_dir(long_data_dir: Path) -> Path:
+    return long_data_dir
 
 
 @pytest.fixture(autouse=True)
@@ -65,8 +71,8 @@ def num_points(page: Page) -> int:
 
 def test_from_start_to_finish(open_page, live_app: LiveApp):
     page = open_page("Train")
-    expect(page.locator("#train-plan")).to_contain_text("optimizer steps: 64 pairs")
-    start_training(page, num_epochs=2)
+    expect(page.locator("#train-plan")).to_contain_text("optimizer steps: 5,000 pairs")
+    start_training(page, num_train_pairs=64, num_epochs=2)
     expect(shown_state(page)).to_contain_text(re.compile("starting|running"))
     expect(shown_state(page)).to_contain_text("finished", timeout=120_000)
     expect(page.locator("#run-status")).to_contain_text("step 16 of 16 · epoch 2.00 of 2")
@@ -93,10 +99,9 @@ def test_predict_test_on_request(open_page, live_app: LiveApp):
     expect(page.locator("#run-status")).to_contain_text("F1, test", timeout=120_000)
 
 
-@pytest.mark.xfail(strict=False, reason="the tiny training may end before the buttons are pressed")
 def test_a_closed_page_does_not_end_the_training(open_page, live_app: LiveApp):
     page = open_page("Train")
-    start_training(page, num_epochs=50, train_batch_size=1)
+    start_training(page, num_epochs=50)
     expect(shown_state(page)).to_contain_text("running")
     wait_for_step(page, 1)
     page.context.close()
@@ -126,7 +131,7 @@ def test_a_closed_page_does_not_end_the_training(open_page, live_app: LiveApp):
 
 def test_discard(open_page, live_app: LiveApp):
     page = open_page("Train")
-    start_training(page, num_epochs=50, train_batch_size=1)
+    start_training(page, num_epochs=50)
     expect(shown_state(page)).to_contain_text("running")
     page.get_by_role("button", name="Stop …").click()
     page.get_by_role("button", name="Discard …").click()

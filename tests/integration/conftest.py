@@ -10,10 +10,10 @@ from tests.live_app import LiveApp, running_app
 
 @pytest.fixture(scope="session")
 def live_app(
-    tmp_path_factory: pytest.TempPathFactory, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+    tmp_path_factory: pytest.TempPathFactory, long_data_dir: Path, tiny_checkpoint_dir: Path
 ) -> Iterator[LiveApp]:
-    """The real app on tiny data with a tiny checkpoint."""
-    data, checkpoint = str(tiny_data_dir), str(tiny_checkpoint_dir)
+    """The real app on long data with a tiny checkpoint."""
+    data, checkpoint = str(long_data_dir), str(tiny_checkpoint_dir)
     with running_app(
         tmp_path_factory.mktemp("runs"), "--data-dir", data, "--checkpoint-dir", checkpoint
     ) as app:

@@ -20,10 +20,10 @@ from mrpc.runs.events import FinishedEvent, WarningEvent
 from mrpc.runs.log import read_events
 from mrpc.runs.process import find_process
 from mrpc.runs.store import RunState, RunStore
+from mrpc.services.availability import CheckpointShelf
 from mrpc.services.export import CodeExport
 from mrpc.services.launcher import Launcher
 from mrpc.services.processes import kill_tree
-from mrpc.settings import Settings
 from tests.integration.training_process import create_run, terminal
 from tests.live_app import LiveApp
 
@@ -40,8 +40,7 @@ def launcher(
     subprocess.run([*answer, "--mixed_precision", "fp16"], check=True, timeout=120)
     assert (tmp_path / "home" / "accelerate" / "default_config.yaml").is_file()
     data = load_data("folder", tiny_data_dir)
-    settings = Settings(runs_dir=tmp_path / "runs", checkpoint_dirs=(tiny_checkpoint_dir,))
-    return Launcher(RunStore(settings.runs_dir), lambda: data, settings)
+    return Launcher(RunStore(tmp_path / "runs"), lambda: data, CheckpointShelf([tiny_checkpoint_dir]))
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 300) -> None:

@@ -18,15 +18,14 @@ CONFIG = {
     "preset": "course",
     "checkpoint": "local:tiny-bert",
     "num_epochs": 50,
-    "train_batch_size": 1,
     "learning_rate": 1e-3,
 }
 
 
 def test_a_training_outlives_its_app_and_the_next_one_adopts_it(
-    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+    tmp_path: Path, long_data_dir: Path, tiny_checkpoint_dir: Path
 ) -> None:
-    arguments = ("--data-dir", str(tiny_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir))
+    arguments = ("--data-dir", str(long_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir))
     with running_app(tmp_path, *arguments) as first:
         client = Client(first.url, verbose=False)
         run_id = client.predict(CONFIG, api_name="/start_run")["run_id"]

@@ -18,8 +18,14 @@ from tests.live_app import LiveApp, running_app, wait_until_ended
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-SHORT = {"preset": "course", "checkpoint": "local:tiny-bert", "num_epochs": 2, "learning_rate": 1e-3}
-LONG = {**SHORT, "num_epochs": 50, "train_batch_size": 1}
+SHORT = {
+    "preset": "course",
+    "checkpoint": "local:tiny-bert",
+    "num_train_pairs": 64,
+    "num_epochs": 2,
+    "learning_rate": 1e-3,
+}
+LONG = {**SHORT, "num_train_pairs": 0, "num_epochs": 50}
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +161,8 @@ def test_save_must_be_true_or_false(client: Client):
     assert "save is maybe; it must be true or false" in refusal(client, "x", "maybe", api_name="/stop_run")
 
 
-def test_the_app_names_the_training_that_goes_on(tmp_path, tiny_data_dir, tiny_checkpoint_dir):
-    arguments = ("--data-dir", str(tiny_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir))
+def test_the_app_names_the_training_that_goes_on(tmp_path, long_data_dir, tiny_checkpoint_dir):
+    arguments = ("--data-dir", str(long_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir))
     with running_app(tmp_path, *arguments) as app:
         client = Client(app.url, verbose=False)
         run_id = start(client, LONG)

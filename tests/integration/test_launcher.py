@@ -14,11 +14,11 @@ from mrpc.core.data import LoadedData, load_data
 from mrpc.errors import BusyError, ConfigError, RunStateError
 from mrpc.runs.process import find_process
 from mrpc.runs.store import RunState, RunStore
+from mrpc.services.availability import CheckpointShelf
 from mrpc.services.catalog import Catalog
 from mrpc.services.launcher import Launcher
 from mrpc.services.monitoring import Monitoring
 from mrpc.services.processes import kill_tree
-from mrpc.settings import Settings
 
 
 @pytest.fixture
@@ -33,10 +33,9 @@ def store(tmp_path: Path) -> Iterator[RunStore]:
 
 
 @pytest.fixture
-def make_launcher(store: RunStore, tiny_data_dir: Path, tiny_checkpoint_dir: Path) -> Callable[[], Launcher]:
-    data: LoadedData = load_data("folder", tiny_data_dir)
-    settings = Settings(runs_dir=store.runs_dir, checkpoint_dirs=(tiny_checkpoint_dir,))
-    return lambda: Launcher(store, lambda: data, settings)
+def make_launcher(store: RunStore, long_data_dir: Path, tiny_checkpoint_dir: Path) -> Callable[[], Launcher]:
+    data: LoadedData = load_data("folder", long_data_dir)
+    return lambda: Launcher(store, lambda: data, CheckpointShelf([tiny_checkpoint_dir]))
 
 
 @pytest.fixture

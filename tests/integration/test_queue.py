@@ -13,7 +13,13 @@ from tests.live_app import LiveApp, running_app
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-SHORT = {"preset": "course", "checkpoint": "local:tiny-bert", "num_epochs": 1, "learning_rate": 1e-3}
+SHORT = {
+    "preset": "course",
+    "checkpoint": "local:tiny-bert",
+    "num_train_pairs": 64,
+    "num_epochs": 1,
+    "learning_rate": 1e-3,
+}
 
 
 def test_three_runs_train_one_after_another(live_app: LiveApp):
@@ -47,9 +53,9 @@ def test_bad_settings_do_not_queue(live_app: LiveApp, config):
     client.close()
 
 
-def test_the_queue_waits_for_an_app(tmp_path, tiny_data_dir, tiny_checkpoint_dir):
-    arguments = ("--data-dir", str(tiny_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir))
-    long = {**SHORT, "num_epochs": 50, "train_batch_size": 1}
+def test_the_queue_waits_for_an_app(tmp_path, long_data_dir, tiny_checkpoint_dir):
+    arguments = ("--data-dir", str(long_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir))
+    long = {**SHORT, "num_train_pairs": 0, "num_epochs": 50}
     with running_app(tmp_path, *arguments) as app:
         client = Client(app.url, verbose=False)
         running = client.predict(long, api_name="/start_run")["run_id"]

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from mrpc.config import build_config
 from mrpc.errors import InputError, RunStateError, UnknownRunError
 from mrpc.runs import events as ev
 from mrpc.runs.store import RunStore
 from mrpc.services.catalog import Catalog, Deletion, reproduce_command
-from tests.ui.written_run import write_ended, write_events, write_running, write_status
+from tests.ui.written_run import write_ended, write_events, write_running
 
 
 @pytest.fixture
@@ -139,26 +138,3 @@ class TestBundle:
         flags = dict(zip(words[3::2], words[4::2], strict=True))
         assert flags["--learning-rate"] == "0.0003"
         assert flags["--seed"] == "9"
-
-
-class TestEstimate:
-    def test_unknown_without_earlier_runs(self, catalog):
-        assert catalog.estimate(build_config({}), 3_668).minutes is None
-
-    def test_from_what_earlier_runs_measured(self, catalog, store):
-        run = write_ended(store.runs_dir)
-        write_status(
-            run,
-            90,
-            90,
-            outcome="finished",
-            tokens_per_s=1_000.0,
-            tokens_per_epoch=30_000,
-            num_train_pairs=600,
-        )
-        estimate = catalog.estimate(build_config({"preset": "course", "num_epochs": 2}), 600)
-        assert estimate.minutes == pytest.approx(1.0)
-        shorter = catalog.estimate(build_config({"preset": "course", "num_epochs": 2, "max_steps": 75}), 600)
-        assert shorter.minutes == pytest.approx(0.5)
-        other = build_config({"preset": "course", "checkpoint": "google-bert/bert-base-uncased"})
-        assert catalog.estimate(other, 600).minutes is None

@@ -13,7 +13,8 @@ from mrpc.errors import RunStateError
 from mrpc.runs.layout import RunLabel, write_model
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import RunStore
-from mrpc.services.catalog import Catalog, Estimate
+from mrpc.services.catalog import Catalog
+from mrpc.services.estimates import Estimate
 from mrpc.services.monitoring import Monitoring
 from mrpc.ui.render.queue import render_estimate
 from mrpc.ui.train import disk_view, handlers, manage_run, probes_view, queue_view
@@ -132,10 +133,12 @@ class TestQueue:
 class TestEstimate:
     def test_in_words(self):
         unknown = render_estimate(
-            Estimate(None, 1_000_000_000, 5_000_000_000, 1_400_000_000, 9_000_000_000, [])
+            Estimate(None, 1_000_000_000, 5_000_000_000, None, 9_000_000_000, False, [])
         )
         assert "Time: unknown until the first steps. Disk: about 1.0 GB of 5.0 GB free." in unknown
-        known = Estimate(7.5, 1, 2, 3, 4, ["The disk has <b>no</b> room."])
+        assert "Memory: unknown; 9.0 GB are free." in unknown
+        known = Estimate(7.5, 1, 2, 3, 4, True, ["The disk has <b>no</b> room."])
+        assert "free, as an earlier run here." in render_estimate(known)
         assert "about 7 min 30 s" in render_estimate(known)
         assert "&lt;b&gt;no" in render_estimate(known)
 

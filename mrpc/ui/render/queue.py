@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mrpc.ui.render.text import render_bytes, render_duration
 
 if TYPE_CHECKING:
-    from mrpc.services.catalog import Estimate
+    from mrpc.services.estimates import Estimate
     from mrpc.services.monitoring import RunSummary
 
 MAX_LISTED = 50
@@ -53,15 +53,21 @@ def render_estimate(estimate: Estimate) -> str:
         if estimate.minutes is None
         else f"about {render_duration(estimate.minutes * 60)}, as earlier runs with this checkpoint here"
     )
+    source = ", as an earlier run here" if estimate.is_memory_measured else ""
     words = (
-        f"Time: {time}. Disk: about {render_bytes(estimate.disk_bytes)} of "
-        f"{render_bytes(estimate.free_disk_bytes)} free. Memory: about {render_bytes(estimate.memory_bytes)} "
-        f"of {render_bytes(estimate.free_memory_bytes)} free."
+        f"Time: {time}. Disk: {_render_need(estimate.disk_bytes, estimate.free_disk_bytes)}. "
+        f"Memory: {_render_need(estimate.memory_bytes, estimate.free_memory_bytes)}{source}."
     )
     warnings = "".join(
         f'<p class="notice notice-warn">{html.escape(warning)}</p>' for warning in estimate.warnings
     )
     return f'<p class="quiet estimate">{html.escape(words)}</p>{warnings}'
+
+
+def _render_need(needed: int | None, free: int) -> str:
+    if needed is None:
+        return f"unknown; {render_bytes(free)} are free"
+    return f"about {render_bytes(needed)} of {render_bytes(free)} free"
 
 
 def _render_waiting(summary: RunSummary, place: int, num_waiting: int) -> str:

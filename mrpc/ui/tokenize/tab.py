@@ -144,7 +144,7 @@ def on_show(views: Sequence[View], step: Any, *values: Any) -> list[Any]:
 def on_availability(services: Services) -> list[Any]:
     """Offer every checkpoint, and say which cannot be had now."""
     try:
-        found = services.checkpoint_availability()
+        found = services.checkpoints.availabilities()
     except MrpcError:
         return [gr.skip(), gr.skip()]
     choices = [

@@ -40,7 +40,7 @@ TEST_MESSAGE = (
 def on_checkpoints(services: Services) -> Any:
     """Fill the list of checkpoints; one that cannot be had says why."""
     choices = []
-    for entry in services.checkpoint_availability():
+    for entry in services.checkpoints.availabilities():
         label = entry.spec.label if entry.available else f"{entry.spec.label} (not available: {entry.reason})"
         choices.append((label, entry.spec.name))
     return gr.update(choices=choices)
@@ -51,7 +51,8 @@ def on_plan(services: Services, *values: Any) -> str:
     try:
         num_pairs = services.data.dataset["train"].num_rows
         config = build_config(read_form(values))
-        estimate = services.catalog.estimate(config, num_pairs)
+        services.checkpoints.require(config.checkpoint)
+        estimate = services.estimates.estimate(config, num_pairs)
     except MrpcError as error:
         return render_alert(str(error))
     return render_plan(values, num_pairs) + render_estimate(estimate)
