@@ -59,6 +59,21 @@ def write_tiny_data(directory: Path, num_train: int = 64) -> Path:
     return directory
 
 
+def write_checkpoint_stub(
+    directory: Path, num_layers: int = 2, width: int = 32, vocabulary: int = 100
+) -> Path:
+    """Write a folder that looks like a checkpoint of ``vocabulary * width`` parameters, in no time."""
+    directory.mkdir(parents=True)
+    config = {"model_type": "bert", "num_hidden_layers": num_layers, "hidden_size": width}
+    (directory / "config.json").write_text(json.dumps(config))
+    (directory / "tokenizer.json").write_text("{}")
+    tensor = {"dtype": "F32", "shape": [vocabulary, width], "data_offsets": [0, 4 * vocabulary * width]}
+    head = json.dumps({"__metadata__": {"format": "pt"}, "words": tensor}).encode()
+    weights = len(head).to_bytes(8, "little") + head + bytes(4 * vocabulary * width)
+    (directory / "model.safetensors").write_bytes(weights)
+    return directory
+
+
 def write_tiny_checkpoint(directory: Path) -> Path:
     """Write a BERT of 2 layers, 32 wide, without a classification head, and return its folder."""
     import torch

@@ -196,7 +196,7 @@ def checkpoint_size(spec: CheckpointSpec) -> CheckpointSize | None:
     try:
         config = json.loads((spec.folder / "config.json").read_bytes())
         num_parameters = _count_parameters(spec.folder / WEIGHTS)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     layers, width = (
         next((config[key] for key in keys if isinstance(config.get(key), int)), 0)

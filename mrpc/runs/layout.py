@@ -99,6 +99,9 @@ class ProcessInfo(BaseModel):
     )
     boot_id: str
     process_group: int
+    folder: str = Field(
+        "", description="Device and inode of the run's folder: this process trains no copy of it."
+    )
     attempt: int = Field(ge=1, description="1, and one more for each resume.")
     command: list[str]
     versions: dict[str, str]

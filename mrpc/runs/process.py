@@ -38,14 +38,29 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
-def describe_this_process(attempt: int) -> ProcessInfo:
-    """Describe the running process for ``process.json``."""
+def folder_id(folder: Path) -> str:
+    """Return what tells a folder from a copy of it, wherever both lie; "" where there is no folder."""
+    try:
+        stat = folder.stat()
+    except OSError:
+        return ""
+    return f"{stat.st_dev}:{stat.st_ino}"
+
+
+def describe_this_process(attempt: int, run_dir: Path | None = None) -> ProcessInfo:
+    """Describe the running process for ``process.json``.
+
+    Args:
+        attempt: 1, and one more for each resume.
+        run_dir: the folder of the run that it trains.
+    """
     process = psutil.Process()
     return ProcessInfo(
         pid=process.pid,
         started_at=process.create_time(),
         boot_id=boot_id(),
         process_group=os.getpgid(0) if hasattr(os, "getpgid") else process.pid,
+        folder=folder_id(run_dir) if run_dir is not None else "",
         attempt=attempt,
         command=[sys.executable, *sys.argv],
         versions=installed_versions(),

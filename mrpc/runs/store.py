@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import filelock
+import psutil
 
 from mrpc.config import TrainConfig
 from mrpc.errors import BusyError, RunStateError, UnknownRunError
@@ -36,7 +37,7 @@ from mrpc.runs.layout import (
     write_model,
 )
 from mrpc.runs.log import read_terminal_event
-from mrpc.runs.process import find_process
+from mrpc.runs.process import find_process, folder_id
 from mrpc.runs.queue import QUEUE_FILE, QUEUE_LOCK, RunQueue
 
 STARTING_GRACE_S = 10.0
@@ -99,12 +100,14 @@ class Run:
             if self.run_id in RunQueue(self.paths.run_dir.parent).read():
                 return RunState.QUEUED
             is_new = time.time() - self.config.created_at < STARTING_GRACE_S
+            if self.read_stop_request(1) is not None:
+                return RunState.STOPPING if is_new else RunState.STOPPED
             return RunState.STARTING if is_new else RunState.INTERRUPTED
         status = self.read_status()
         if status.attempt == process.attempt and status.outcome is not None:
             return RunState(status.outcome)
         stop_request = self.read_stop_request(process.attempt)
-        if find_process(process) is not None:
+        if self._find(process) is not None:
             if stop_request is not None:
                 return RunState.STOPPING
             if status.attempt != process.attempt or status.updated_at == 0.0:
@@ -116,6 +119,16 @@ class Run:
         if terminal is not None:  # killed between its last event and its last status
             return RunState(terminal.type)
         return RunState.STOPPED if stop_request is not None else RunState.INTERRUPTED
+
+    def living_process(self) -> psutil.Process | None:
+        """Return the process that trains this run now, or None."""
+        process = self.read_process()
+        return self._find(process) if process is not None else None
+
+    def _find(self, process: ProcessInfo) -> psutil.Process | None:
+        """Return the process if it lives and trains this very folder, not one that this was copied from."""
+        is_own = process.folder in ("", folder_id(self.paths.run_dir))
+        return find_process(process) if is_own else None
 
     def error(self) -> str | None:
         """Return the cause of a failure in words, or None."""
@@ -238,8 +251,7 @@ class RunStore:
     def holder(self) -> Run | None:
         """Return the run whose process lives now, or None."""
         for run in self.list():
-            process = run.read_process()
-            if process is not None and find_process(process) is not None:
+            if run.living_process() is not None:
                 return run
         return None
 

@@ -17,7 +17,6 @@ import psutil
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
 from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
 from mrpc.runs.layout import DataRef
-from mrpc.runs.process import find_process
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore
 from mrpc.services.disk import disk_trouble_in_words
@@ -191,9 +190,13 @@ class Launcher:
         state = run.state()
         if state not in ALIVE_STATES:
             raise RunStateError(f"Run {run_id} is {state}; there is nothing to stop.")
-        run.request_stop(save)
-        info = run.read_process()
-        process = find_process(info) if info is not None else None
+        process = run.living_process()
+        try:
+            run.request_stop(save)
+        except OSError:
+            if process is None or not save:
+                raise
+            # On a full disk the signal has to do: by itself it means the same.
         if process is None:
             return
         if os.name != "nt":  # there, terminate() would kill
@@ -208,7 +211,7 @@ class Launcher:
         """
         run = self._store.open(run_id)
         info = run.read_process()
-        process = find_process(info) if info is not None else None
+        process = run.living_process()
         if info is None or process is None:
             raise RunStateError(f"Run {run_id} has no process any more.")
         if run.read_stop_request(info.attempt) is None:

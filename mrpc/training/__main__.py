@@ -144,7 +144,7 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    write_model(run.paths.process, describe_this_process(attempt))
+    write_model(run.paths.process, describe_this_process(attempt, run.paths.run_dir))
     session: Any = None
     try:
         report = Reporter(run, attempt)

@@ -14,7 +14,7 @@ import pytest
 
 from mrpc.runs.layout import StopRequest, write_model
 from mrpc.runs.log import read_events
-from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.runs.store import STARTING_GRACE_S, Run, RunState, RunStore
 from tests.integration.training_process import (
     PROJECT_DIR,
     create_run,
@@ -176,7 +176,11 @@ def test_a_term_before_the_handler_is_there_shows_as_stopped(
     process = spawn(run)
     process.send_signal(signal.SIGTERM)
     process.wait(30)
-    assert run.state() in {RunState.STOPPED, RunState.STARTING}  # starting: it never wrote who it was
+    assert run.state() in {RunState.STOPPED, RunState.STOPPING}  # it may never have written who it was
+    while run.state() is RunState.STOPPING:
+        assert time.time() - run.config.created_at < STARTING_GRACE_S + 1
+        time.sleep(0.1)
+    assert run.state() is RunState.STOPPED
 
 
 def test_one_of_two_trainings_wins_and_the_other_leaves_with_its_own_code(

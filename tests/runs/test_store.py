@@ -1,6 +1,7 @@
 """Runs on disk: creation, listing, honest states, one lock."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -124,6 +125,29 @@ def test_foreign_things_in_the_folder_break_no_list(store: RunStore, tmp_path: P
     future = run.config.model_dump_json().replace('"schema_version":1', '"schema_version":99')
     (store.runs_dir / "future" / "config.json").write_text(future)
     assert [found.run_id for found in store.list()] == [run.run_id]
+
+
+def test_a_run_that_was_stopped_before_its_process_could_say_who_it_is_is_stopped(store: RunStore) -> None:
+    young, old = make_run(store), make_run(store, age_s=60)
+    for run in (young, old):
+        run.request_stop(save=True)
+    assert young.state() is RunState.STOPPING
+    assert old.state() is RunState.STOPPED
+
+
+def test_a_copy_of_a_run_that_trains_does_not_train(store: RunStore, tmp_path: Path) -> None:
+    run = make_run(store)
+    write_model(run.paths.process, describe_this_process(1, run.paths.run_dir))
+    write_model(run.paths.status, RunStatus(updated_at=time.time()))
+    for folder in (store.runs_dir / "copy", tmp_path / "elsewhere" / run.run_id):
+        shutil.copytree(run.paths.run_dir, folder)
+        copy = RunStore(folder.parent).open(folder.name)
+        assert copy.state() is RunState.INTERRUPTED
+        assert copy.living_process() is None
+    assert run.state() is RunState.RUNNING
+    holder = store.holder()
+    assert holder is not None
+    assert holder.run_id == run.run_id
 
 
 def test_a_copied_folder_is_a_run_of_its_own(store: RunStore) -> None:

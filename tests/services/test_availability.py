@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from mrpc.core import hub
 from mrpc.errors import ConfigError, UnavailableError
 from mrpc.services import availability
 from mrpc.services.availability import CheckpointShelf
+from tests.tiny import write_checkpoint_stub
 
 BERT = "google-bert/bert-base-uncased"
 
@@ -56,8 +56,8 @@ def test_an_answer_is_forgotten(asked, monkeypatch):
     assert asked == [BERT, BERT]
 
 
-def test_what_cannot_be_had_is_refused_with_the_reason(asked, tiny_checkpoint_dir: Path, tmp_path: Path):
-    folder = shutil.copytree(tiny_checkpoint_dir, tmp_path / "mine")
+def test_what_cannot_be_had_is_refused_with_the_reason(asked, tmp_path: Path):
+    folder, other = (write_checkpoint_stub(tmp_path / name) for name in ("mine", "other"))
     shelf = CheckpointShelf([folder])
     shelf.require("all-MiniLM-L6-v2")
     shelf.require("local:mine")
@@ -68,4 +68,4 @@ def test_what_cannot_be_had_is_refused_with_the_reason(asked, tiny_checkpoint_di
         shelf.require(BERT)
     with pytest.raises(ConfigError, match="checkpoint is '/etc'; allowed: all-MiniLM-L6-v2"):
         shelf.require("/etc")
-    shelf.require("local:elsewhere", tiny_checkpoint_dir)
+    shelf.require("local:elsewhere", other)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from mrpc.errors import ConfigError
 from mrpc.runs.store import RunStore
 from mrpc.services.availability import CheckpointShelf
 from mrpc.services.estimates import Estimates
+from tests.tiny import write_checkpoint_stub
 from tests.ui.written_run import write_ended, write_status
 
 BERT = "google-bert/bert-base-uncased"
@@ -25,30 +25,26 @@ def store(tmp_path: Path) -> RunStore:
 
 
 @pytest.fixture
-def estimates(store: RunStore, tiny_checkpoint_dir: Path) -> Estimates:
-    return Estimates(store, CheckpointShelf([tiny_checkpoint_dir]))
+def estimates(store: RunStore, tmp_path: Path) -> Estimates:
+    return Estimates(store, CheckpointShelf([write_checkpoint_stub(tmp_path / "stub")]))
 
 
 def finish(store: RunStore, num_steps: int = 90, **measured: Any) -> None:
     write_status(write_ended(store.runs_dir), num_steps, num_steps, outcome="finished", **measured)
 
 
-def test_the_size_of_a_folder_is_that_of_its_weights(tiny_checkpoint_dir, tmp_path):
-    from transformers import BertModel
-
-    size = checkpoint_size(local_spec(tiny_checkpoint_dir))
-    model = BertModel.from_pretrained(tiny_checkpoint_dir)
-    assert size == CheckpointSize(sum(p.numel() for p in model.parameters()), 2, 32)
-    broken = shutil.copytree(tiny_checkpoint_dir, tmp_path / "broken")
-    for head in (b"", b"\xff" * 8, (5).to_bytes(8, "little") + b"nojso"):
-        (broken / "model.safetensors").write_bytes(head)
-        assert checkpoint_size(local_spec(broken)) is None
+def test_the_size_of_a_folder_is_that_of_its_weights(tmp_path):
+    folder = write_checkpoint_stub(tmp_path / "mine", num_layers=4, width=64, vocabulary=500)
+    assert checkpoint_size(local_spec(folder)) == CheckpointSize(500 * 64, 4, 64)
+    for head in (b"", b"\xff" * 8, (5).to_bytes(8, "little") + b"nojso", (2).to_bytes(8, "little") + b"[]"):
+        (folder / "model.safetensors").write_bytes(head)
+        assert checkpoint_size(local_spec(folder)) is None
 
 
 def test_without_earlier_runs_time_is_unknown_and_the_rest_follows_the_checkpoint(estimates):
     small = estimates.estimate(build_config({"preset": "course"}), 3_668)
     large = estimates.estimate(build_config({"preset": "course", "checkpoint": BERT}), 3_668)
-    tiny = estimates.estimate(build_config({"preset": "course", "checkpoint": "local:tiny-bert"}), 3_668)
+    tiny = estimates.estimate(build_config({"preset": "course", "checkpoint": "local:stub"}), 3_668)
     assert small.minutes is None
     assert not small.is_memory_measured
     assert small.disk_bytes == 22_713_216 * 4 * (
