@@ -44,7 +44,21 @@ LABELS = {
 
 MAIN_FIELDS = ("num_train_pairs", "num_epochs", "train_batch_size", "learning_rate")
 FIRST_FIELDS = ("preset", "checkpoint")
-MORE_FIELDS = tuple(name for name in TrainConfig.model_fields if name not in {*FIRST_FIELDS, *MAIN_FIELDS})
+
+
+def _place(name: str) -> int:
+    """Return where a field stands among the further ones: the loop, then numbers, choices, switches."""
+    annotation = TrainConfig.model_fields[name].annotation
+    if name == "loop":
+        return 0
+    return 3 if annotation is bool else 2 if get_args(annotation) else 1
+
+
+MORE_FIELDS = tuple(
+    sorted(
+        (name for name in TrainConfig.model_fields if name not in {*FIRST_FIELDS, *MAIN_FIELDS}), key=_place
+    )
+)
 FIELDS = (*FIRST_FIELDS, *MAIN_FIELDS, *MORE_FIELDS)
 """Every field, in the order in which the form hands its values on."""
 
@@ -204,7 +218,7 @@ def _widget(name: str, value: Any) -> Field:
         named = [(str(choice).replace("_", " and "), choice) for choice in choices]
         return gr.Dropdown(choices=named, filterable=False, elem_classes="field-wide", **common)
     if field.annotation is bool:
-        return gr.Checkbox(**common)
+        return gr.Checkbox(elem_classes="field-wide", **common)
     if field.annotation is float:  # as text, so that 5e-5 reads as people write it
         return gr.Textbox(max_lines=1, **common)
     return gr.Number(**common)

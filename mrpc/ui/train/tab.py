@@ -58,6 +58,11 @@ element.addEventListener('click', (event) => {
   document.querySelector('#train-run').scrollIntoView({behavior: 'smooth', block: 'start'});
 });
 mrpcKeepFocus(element, watch);"""
+SHOW_RUN_JS = """
+() => {
+  if (document.querySelector('#train-message [role=alert]')) return;
+  document.querySelector('#train-run').scrollIntoView({behavior: 'smooth', block: 'start'});
+}"""
 CHOOSE_JS = f"mrpcChooseRuns(element, trigger, watch, {NUM_SLOTS});"
 CLICK_DOWNLOAD_JS = "() => document.querySelector('#run-download')?.click()"
 
@@ -118,12 +123,13 @@ def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState
     view.timer.tick(partial(on_tick, board), inputs=page, outputs=shown, **POLL)
     list_timer.tick(partial(on_tick, board), inputs=page, outputs=shown, **POLL)
     runs.select(select, outputs=shown, **POLL)
-    start.click(
+    started = start.click(
         partial(on_start, services, board),
         inputs=list(form.values()),
         outputs=[start, start_message, *shown],
         **ACT,
     )
+    started.success(None, js=SHOW_RUN_JS, api_visibility="private")
     buttons.keep.click(partial(on_stop, services, board, True), inputs=view.run_id, outputs=shown, **ACT)
     buttons.discard.click(partial(on_stop, services, board, False), inputs=view.run_id, outputs=shown, **ACT)
     view.end_now.click(partial(on_end_now, services, board), inputs=view.run_id, outputs=shown, **ACT)
