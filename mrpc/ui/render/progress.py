@@ -9,7 +9,7 @@ from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
 from mrpc.runs.history import RunHistory
 from mrpc.runs.layout import RunStatus
 from mrpc.runs.store import ALIVE_STATES, Run, RunState
-from mrpc.ui.render.text import render_bytes, render_duration, render_percent, render_time
+from mrpc.ui.render.text import render_bytes, render_count, render_duration, render_percent, render_time
 
 SPEED_STEPS = 50
 """Speed is that of so many newest steps."""
@@ -106,7 +106,7 @@ def describe_outcome(
         notices.append(("bad", text))
     for cut, resumed in history.cuts:
         origin = f"checkpoint {resumed:,}" if resumed else "the start"
-        repeated = f"{cut - resumed:,} steps repeated"
+        repeated = f"{render_count(cut - resumed, 'step')} repeated"
         notices.append(("note", f"Cut at step {cut:,}, resumed from {origin}, {repeated}."))
     notices += [("warn", message) for message in history.warnings[-3:]]
     if history.num_unreadable:
@@ -257,12 +257,12 @@ def _describe_cut_short(run: Run, status: RunStatus, history: RunHistory) -> str
     request = run.read_stop_request(history.attempt)
     if request is not None and not request.save:
         return "Stopped and discarded: its weights are deleted, log and curves are kept."
-    lost = num_steps_at_risk(history)
+    repeated = render_count(num_steps_at_risk(history), "step")
     if history.checkpoint_step is None or run.config.train.loop not in RESUMABLE_LOOPS:
         return f"Ended after step {status.step:,} before it could save: there is no checkpoint to go on from."
     return (
         f"Ended after step {status.step:,} before it could save. The checkpoint of step "
-        f"{history.checkpoint_step:,} is kept; Resume goes on from there, {lost:,} steps are lost."
+        f"{history.checkpoint_step:,} is kept; Resume goes on from there and repeats {repeated}."
     )
 
 

@@ -22,6 +22,11 @@ def render_time(unix_time: float) -> str:
     return time.strftime("%H:%M" if is_today else "%d %b %H:%M", moment)
 
 
+def render_count(num: int, noun: str) -> str:
+    """Write a number with what it counts: 1 step, 1,200 steps."""
+    return f"{num:,} {noun}{'s' if num != 1 else ''}"
+
+
 def render_percent(share: float | None) -> str:
     """Write a share with one digit behind the point, without the sign: ``82.1``; a dash for None."""
     return "–" if share is None else f"{100 * share:.1f}"

@@ -9,6 +9,7 @@ import gradio as gr
 
 from mrpc.runs.store import RunState
 from mrpc.ui.render.progress import NO_RUN
+from mrpc.ui.render.text import render_count
 from mrpc.ui.theme import PLOTLY_URL
 from mrpc.ui.train.board import RunParts
 
@@ -164,7 +165,8 @@ def view_updates(parts: RunParts | None, seen: str = "", message: str | None = N
         updates |= {
             "stop": gr.update(visible=parts.is_alive and parts.state is not RunState.STOPPING),
             "end_now": gr.update(
-                value=f"End now, lose {parts.num_at_risk or 0:,} steps", visible=parts.num_at_risk is not None
+                value=f"End now, lose {render_count(parts.num_at_risk or 0, 'step')}",
+                visible=parts.num_at_risk is not None,
             ),
             "resume": gr.update(visible=parts.can_resume),
             "test": gr.update(visible=parts.has_weights),
