@@ -36,6 +36,12 @@ ACTIVATION_BYTES = 190
 TYPICAL_TOKENS = 128
 """Padded length of the longest batch of sentence pairs, unless ``max_length`` cuts them shorter."""
 
+COST_OF_A_STEP = (
+    *("loop", "fast", "mixed_precision", "train_batch_size", "batch_order"),
+    *("freeze_word_embeddings", "freeze_layers", "attention_dropout"),
+)
+"""The settings that decide how many tokens a second are learned."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -80,10 +86,11 @@ class Estimates:
         earlier = [
             (run, run.read_status())
             for run in self._store.list()
-            if run.config.train.checkpoint == config.checkpoint and run.state() is RunState.FINISHED
+            if run.config.train.checkpoint == config.checkpoint
         ]
+        finished = [(run, status) for run, status in earlier if run.state() is RunState.FINISHED]
         size = self._checkpoints.size(config.checkpoint)
-        measured = _measured_memory_bytes(config, size, earlier)
+        measured = _measured_memory_bytes(config, size, finished)
         disk = _disk_bytes(config, size) if size else None
         memory = measured or (_memory_bytes(config, size) if size else None)
         self._store.runs_dir.mkdir(parents=True, exist_ok=True)
@@ -99,7 +106,7 @@ class Estimates:
                 f"{free_memory / 1e9:.1f} GB of memory are free; this needs about {memory / 1e9:.1f} GB."
             )
         return Estimate(
-            minutes=_minutes(config, num_pairs, [status for _, status in earlier]),
+            minutes=_minutes(config, num_pairs, earlier),
             disk_bytes=disk,
             free_disk_bytes=free_disk,
             memory_bytes=memory,
@@ -109,9 +116,13 @@ class Estimates:
         )
 
 
-def _minutes(config: TrainConfig, num_pairs: int, earlier: list[RunStatus]) -> float | None:
-    """Scale the newest run's tokens and evaluations to this training's."""
-    for status in earlier:
+def _minutes(config: TrainConfig, num_pairs: int, earlier: list[tuple[Run, RunStatus]]) -> float | None:
+    """Scale the tokens and evaluations of the run whose steps cost most alike, the newest of several."""
+
+    def likeness(run: Run) -> int:
+        return sum(getattr(run.config.train, name) == getattr(config, name) for name in COST_OF_A_STEP)
+
+    for _, status in sorted(earlier, key=lambda one: likeness(one[0]), reverse=True):
         if status.tokens_per_s and status.tokens_per_epoch and status.num_train_pairs:
             tokens = status.tokens_per_epoch / status.num_train_pairs * num_pairs * config.num_epochs
             train_s = tokens * _share_of_steps(config, num_pairs) / status.tokens_per_s

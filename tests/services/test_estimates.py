@@ -82,6 +82,21 @@ def test_time_is_that_of_an_earlier_run_with_its_evaluations(estimates, store):
     assert minutes(checkpoint=BERT) is None
 
 
+def test_time_is_that_of_the_run_whose_steps_cost_most_alike(estimates, store):
+    for outcome, rate, settings in (
+        ("stopped", 4_000.0, {"fast": True, "batch_order": "length"}),
+        ("interrupted", 1_000.0, {}),
+    ):
+        run = write_ended(store.runs_dir, outcome, **settings)
+        write_status(run, 20, 90, tokens_per_s=rate, tokens_per_epoch=60_000, num_train_pairs=600)
+
+    def minutes(**values: Any) -> float | None:
+        return estimates.estimate(build_config({"preset": "course", "num_epochs": 1, **values}), 600).minutes
+
+    assert minutes() == pytest.approx(1.0)
+    assert minutes(fast=True, batch_order="length") == pytest.approx(0.25)
+
+
 def test_memory_is_that_of_the_earlier_run_most_like_it(estimates, store):
     def estimate(batch: int):
         return estimates.estimate(build_config({"preset": "course", "train_batch_size": batch}), 600)
