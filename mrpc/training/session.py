@@ -225,6 +225,7 @@ class TrainingSession:
         self._records.add(rows, pairs)
         self._position += 1
         self._totals.add(value, pairs)
+        self.report.show_life()  # a step of many batches would seem stalled
 
     def on_step(self, learning_rate: float, grad_norm: torch.Tensor | float) -> None:
         """Record one optimizer step, write a checkpoint when it is time, and end if a person wants so.
