@@ -9,6 +9,7 @@
       RUN_ID/
         config.json            RunConfig, written once by whoever creates the run
         process.json           ProcessInfo, written by the training process right after it has the lock
+        evaluation.json        ProcessInfo, written by the process that predicts test, while it does
         status.json            RunStatus, replaced by the training process about once a second
         events.jsonl           see mrpc.runs.events
         label.json             RunLabel, written by the app
@@ -184,6 +185,7 @@ class RunPaths:
         self.run_dir = run_dir
         self.config = run_dir / "config.json"
         self.process = run_dir / "process.json"
+        self.evaluation = run_dir / "evaluation.json"
         self.status = run_dir / "status.json"
         self.events = run_dir / "events.jsonl"
         self.label = run_dir / "label.json"

@@ -125,6 +125,11 @@ class Run:
         process = self.read_process()
         return self._find(process) if process is not None else None
 
+    def is_evaluated(self) -> bool:
+        """Tell whether a living process predicts test with this run's models now."""
+        process = read_model(self.paths.evaluation, ProcessInfo)
+        return process is not None and self._find(process) is not None
+
     def _find(self, process: ProcessInfo) -> psutil.Process | None:
         """Return the process if it lives and trains this very folder, not one that this was copied from."""
         is_own = process.folder in ("", folder_id(self.paths.run_dir))
@@ -230,6 +235,8 @@ class RunStore:
         state = run.state()
         if state in ALIVE_STATES or state is RunState.QUEUED:
             raise RunStateError(f"Run {run.run_id} is {state}; stop it before deleting it.")
+        if run.is_evaluated():
+            raise RunStateError(f"Run {run.run_id} predicts test; wait for its end before deleting it.")
         trash = self.runs_dir / TRASH
         trash.mkdir(exist_ok=True)
         target = trash / run.run_id
@@ -249,9 +256,9 @@ class RunStore:
         return folder_bytes(self.runs_dir / TRASH)
 
     def holder(self) -> Run | None:
-        """Return the run whose process lives now, or None."""
+        """Return the run that a living process trains or evaluates, or None."""
         for run in self.list():
-            if run.living_process() is not None:
+            if run.living_process() is not None or run.is_evaluated():
                 return run
         return None
 
@@ -296,6 +303,17 @@ def _why_foreign(path: Path) -> str:
     return "its config.json cannot be understood"
 
 
+def busy_error(holder: Run | None) -> BusyError:
+    """Say who holds the training lock, as far as it is known, and what to do."""
+    if holder is None:
+        return BusyError("A training is under way already: another process. Stop it or wait for its end.")
+    if holder.is_evaluated():
+        return BusyError(f"Run {holder.run_id} predicts test. Wait for its end.", holder.run_id)
+    return BusyError(
+        f"A training is under way already: run {holder.run_id}. Stop it or wait for its end.", holder.run_id
+    )
+
+
 @contextmanager
 def training_lock(runs_dir: Path) -> Iterator[None]:
     """Hold the lock that allows one training at a time in a runs folder.
@@ -310,12 +328,7 @@ def training_lock(runs_dir: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        holder = RunStore(runs_dir).holder()
-        name = holder.run_id if holder else None
-        who = f"run {name}" if name else "another process"
-        raise BusyError(
-            f"A training is under way already: {who}. Stop it or wait for its end.", name
-        ) from None
+        raise busy_error(RunStore(runs_dir).holder()) from None
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
 from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
 from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
-from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore
+from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore, busy_error
 from mrpc.services.disk import disk_trouble_in_words
 from mrpc.services.processes import has_ended, kill_tree, reap, signal_quietly, spawn, spawn_attempt
 
@@ -224,7 +224,7 @@ class Launcher:
 
         Raises:
             RunStateError: when the run has no weights.
-            BusyError: when a training is under way.
+            BusyError: when a training, or another prediction, is under way.
         """
         run = self._store.open(run_id)
         if not run.has_weights():
@@ -252,14 +252,13 @@ class Launcher:
     def _refuse_if_busy(self) -> None:
         deadline = time.monotonic() + EXIT_TIMEOUT_S
         holder = self._store.holder()
-        while holder is not None and holder.state() not in ALIVE_STATES and time.monotonic() < deadline:
+        while holder is not None and time.monotonic() < deadline:
+            if holder.is_evaluated() or holder.state() in ALIVE_STATES:
+                break
             time.sleep(0.05)  # its training is over, its process is about to end
             holder = self._store.holder()
         if holder is not None:
-            raise BusyError(
-                f"A training is under way already: run {holder.run_id}. Stop it or wait for its end.",
-                holder.run_id,
-            )
+            raise busy_error(holder)
 
     def _keep_queue_moving(self) -> None:
         while True:

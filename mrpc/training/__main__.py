@@ -71,10 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run = RunStore(run_dir.parent).open(run_dir.name)
         with training_lock(run_dir.parent):
             if options.evaluate:
-                from mrpc.training.evaluation import evaluate_test
-
-                evaluate_test(run)
-                return EXIT_FINISHED
+                return _evaluate(run)
             return _train(run, launched)
     except BusyError as error:
         print(error, file=sys.stderr)
@@ -82,6 +79,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MrpcError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return EXIT_USAGE
+
+
+def _evaluate(run: Run) -> int:
+    """Predict test, under the lock, and say so as long as it takes."""
+    write_model(run.paths.evaluation, describe_this_process(run.read_status().attempt, run.paths.run_dir))
+    try:
+        from mrpc.training.evaluation import evaluate_test
+
+        evaluate_test(run)
+        return EXIT_FINISHED
+    finally:
+        run.paths.evaluation.unlink(missing_ok=True)
 
 
 def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:

@@ -94,7 +94,7 @@ def describe_address(settings: Settings, share_url: str | None) -> str:
 def describe_end(services: Services) -> str:
     """Say whether a training goes on without the app, and how to stop it."""
     run = services.store.holder()
-    process = run.read_process() if run else None
+    process = run.living_process() if run else None
     if run is None or process is None:
         return "MRPC Lab ended. No training is under way."
     return (

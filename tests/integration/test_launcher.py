@@ -170,6 +170,26 @@ def test_the_queue_trains_one_after_another_and_survives_a_restart(
     assert second.queue.read() == []
 
 
+def test_a_prediction_of_test_holds_the_lock_and_the_queue_waits_for_it(
+    store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
+) -> None:
+    launcher = make_launcher()
+    run = store.open(launcher.start({**values, "max_steps": 2}))
+    wait_until(lambda: run.state() is RunState.FINISHED)
+    launcher.evaluate_test(run.run_id)
+    wait_until(run.is_evaluated)
+    waiting = launcher.add_to_queue({**values, "max_steps": 2})
+    asked_at = time.monotonic()
+    with pytest.raises(BusyError, match=f"{run.run_id} predicts test"):
+        launcher.start(values)
+    assert time.monotonic() - asked_at < 5
+    assert launcher.start_next() is None
+    wait_until(lambda: launcher.start_next() == waiting)
+    assert not run.is_evaluated()
+    assert len(Monitoring(store).watch(run.run_id).history.evaluations) == 2 + 2
+    wait_until(lambda: store.open(waiting).state() is RunState.FINISHED)
+
+
 def test_a_run_is_repeated_with_other_seeds(
     store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
 ) -> None:

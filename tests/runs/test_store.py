@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mrpc.config import TrainConfig
-from mrpc.errors import BusyError, UnknownRunError
+from mrpc.errors import BusyError, RunStateError, UnknownRunError
 from mrpc.runs.events import FailedEvent, FinishedEvent
 from mrpc.runs.layout import DataRef, ProcessInfo, RunStatus, write_model
 from mrpc.runs.log import EventLog
@@ -148,6 +148,21 @@ def test_a_copy_of_a_run_that_trains_does_not_train(store: RunStore, tmp_path: P
     holder = store.holder()
     assert holder is not None
     assert holder.run_id == run.run_id
+
+
+def test_a_run_whose_process_predicts_test_holds_the_lock(store: RunStore) -> None:
+    run = make_run(store, age_s=60)
+    write_model(run.paths.evaluation, dead_process())
+    assert store.holder() is None
+    write_model(run.paths.evaluation, describe_this_process(1, run.paths.run_dir))
+    holder = store.holder()
+    assert holder is not None
+    assert holder.run_id == run.run_id
+    refused = pytest.raises(BusyError, match=f"{run.run_id} predicts test")
+    with training_lock(store.runs_dir), refused, training_lock(store.runs_dir):
+        pass
+    with pytest.raises(RunStateError, match="predicts test"):
+        store.move_to_trash(run)
 
 
 def test_a_copied_folder_is_a_run_of_its_own(store: RunStore) -> None:
