@@ -2,7 +2,7 @@
 
 ``make faults`` runs the long form: ``python -m tests.integration.faults --kills 200``. A short form is in
 ``test_faults.py``. Each training is compared with one of the same settings that was never cut: the weights
-must be the same to the bit.
+must be the same to the bit. Every other training takes the fast steps, with numbers from another generator.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from tests.integration.training_process import create_run, kill, spawn, step_los
 
 MOMENTS = ("preparing", "training", "writing a checkpoint")
 WEIGHTS = (1, 3, 3)
-SETTINGS = {"num_epochs": 20, "checkpoint_every_s": 0.1, "seed": 11}
+PLAIN = {"num_epochs": 20, "checkpoint_every_s": 0.1, "seed": 11}
+FAST = {**PLAIN, "fast": True, "swap_probability": 0.5, "batch_order": "length"}
 
 
 @dataclass
@@ -50,10 +51,14 @@ def kill_again_and_again(
     """Kill trainings ``num_kills`` times and return the tally."""
     chance = random.Random(seed)
     tally = Tally()
-    reference = create_run(runs_dir / "reference", data_dir, checkpoint_dir, **SETTINGS)
-    assert train(reference) == 0, reference.paths.log.read_text()
+    references = []
+    for settings in (PLAIN, FAST):
+        references.append(create_run(runs_dir / "reference", data_dir, checkpoint_dir, **settings))
+        assert train(references[-1]) == 0, references[-1].paths.log.read_text()
     while tally.kills < num_kills:
-        victim = create_run(runs_dir / "victims", data_dir, checkpoint_dir, **SETTINGS)
+        reference = references[tally.trainings % len(references)]
+        settings = reference.config.train.model_dump()
+        victim = create_run(runs_dir / "victims", data_dir, checkpoint_dir, **settings)
         for _ in range(min(kills_a_run, num_kills - tally.kills)):
             if not _train_and_kill(victim, chance, tally):
                 break

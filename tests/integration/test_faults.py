@@ -8,7 +8,9 @@ from tests.integration.faults import kill_again_and_again
 def test_kills_at_random_moments_lose_nothing(
     tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
 ) -> None:
-    tally = kill_again_and_again(tmp_path, tiny_data_dir, tiny_checkpoint_dir, num_kills=6, seed=3)
+    tally = kill_again_and_again(
+        tmp_path, tiny_data_dir, tiny_checkpoint_dir, num_kills=6, seed=3, kills_a_run=3
+    )
     assert tally.kills == 6
     assert tally.unreadable_runs == 0
     assert tally.doubled_trainings == 0
