@@ -4,6 +4,7 @@
     python benchmarks/responsiveness.py pages DATA_DIR     50 pages that poll one run while it trains
     python benchmarks/responsiveness.py events DATA_DIR    from a step of a training to its number on the page
     python benchmarks/responsiveness.py long               a page of a run of 100,000 steps: opening, updates
+    python benchmarks/responsiveness.py queue              20 Starts at once in two apps, 20 queued runs
 
 Prints medians and spreads; writes nothing.
 """
@@ -15,13 +16,16 @@ import asyncio
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
 from gradio_client import Client
+from gradio_client.exceptions import AppError
 from playwright.sync_api import Page, expect, sync_playwright
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
@@ -29,8 +33,10 @@ sys.path.insert(0, str(PROJECT_DIR))
 
 from mrpc.runs.events import StepEvent  # noqa: E402
 from mrpc.runs.log import read_events  # noqa: E402
+from mrpc.runs.queue import RunQueue  # noqa: E402
 from tests.browser import LAUNCH_ARGS, find_chromium  # noqa: E402
 from tests.live_app import LiveApp, running_app  # noqa: E402
+from tests.tiny import write_tiny_checkpoint, write_tiny_data  # noqa: E402
 from tests.ui.written_run import step_event, write_events, write_running  # noqa: E402
 
 PAIR = ("The company sold its bakeries to a rival.", "A rival bought the bakeries of the company.")
@@ -135,6 +141,63 @@ def measure_long(num_steps: int = 100_000, repeats: int = 5) -> None:
     _print("bytes of an answer", sizes)
 
 
+def measure_queue(num: int = 20) -> None:
+    """Press Start in two apps on one runs folder at once, and queue as many runs; a tiny model is trained."""
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir = write_tiny_data(Path(folder) / "data", num_train=5_000)
+        checkpoint = write_tiny_checkpoint(Path(folder) / "tiny-bert")
+        runs = Path(folder) / "runs"
+        arguments = ("--data-dir", str(data_dir), "--checkpoint-dir", str(checkpoint))
+        values = {"preset": "course", "checkpoint": "local:tiny-bert"}
+        with running_app(runs, *arguments) as first, running_app(runs, *arguments) as second:
+            clients = [Client(app.url, verbose=False) for app in (first, second)]
+            _measure_starts(first, clients, {**values, "num_epochs": 50}, num)
+            _measure_queued(first, clients, {**values, "num_epochs": 1, "max_steps": 8}, num)
+            for client in clients:
+                client.close()
+
+
+def _measure_starts(app: LiveApp, clients: list[Client], values: dict[str, object], num: int) -> None:
+    together = threading.Barrier(num)
+
+    def press_start(number: int) -> tuple[float, str, str]:
+        together.wait()
+        began_at = time.perf_counter()
+        try:
+            run_id, refusal = clients[number % 2].predict(values, api_name="/start_run")["run_id"], ""
+        except AppError as error:
+            run_id, refusal = "", str(error)
+        return time.perf_counter() - began_at, run_id, refusal
+
+    with ThreadPoolExecutor(num) as pool:
+        answers = list(pool.map(press_start, range(num)))
+    started = [run_id for _, run_id, _ in answers if run_id]
+    refusals = [refusal for _, run_id, refusal in answers if not run_id]
+    named = sum(run_id in refusal for run_id in started for refusal in refusals)
+    print(f"{num} Starts: {len(started)} run, {len(refusals)} refusals, {named} of them name it")
+    print(f"runs in the folder: {len(app.store.list())}")
+    _print("answer to a Start, s", [seconds for seconds, *_ in answers])
+    clients[0].predict(started[0], False, api_name="/stop_run")
+    app.wait_for_state(started[0], "stopped")
+
+
+def _measure_queued(app: LiveApp, clients: list[Client], values: dict[str, object], num: int) -> None:
+    queued = [
+        clients[seed % 2].predict({**values, "seed": seed}, api_name="/queue_run")["run_id"]
+        for seed in range(num)
+    ]
+    runs = [app.wait_for_state(run_id, "finished", timeout_s=3_600) for run_id in queued]
+    began = [process.started_at for run in runs if (process := run.read_process()) is not None]
+    ended = [read_events(run.paths.events).events[-1].time for run in runs]
+    gaps = [start - end for end, start in zip(ended[:-1], began[1:], strict=True)]
+    attempts = {process.attempt for run in runs if (process := run.read_process()) is not None}
+    print(f"{num} queued runs: {len(runs)} finished, in their order: {began == sorted(began)}")
+    print(f"runs that began before the one before had ended: {sum(gap < 0 for gap in gaps)}")
+    print(f"attempts of a run: {sorted(attempts)}; left in the queue: {len(RunQueue(app.runs_dir).read())}")
+    _print("from the end of a run to the process of the next, s", gaps)
+    _print("a run, s", [end - start for start, end in zip(began, ended, strict=True)])
+
+
 def _time_opening(page: Page, app: LiveApp, last_step: int) -> float:
     """Return the seconds from the address to the curve of the newest run on the page."""
     page.goto("about:blank")
@@ -217,7 +280,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["inspect", "pages", "events", "long"])
+    parser.add_argument("what", choices=["inspect", "pages", "events", "long", "queue"])
     parser.add_argument("data_dir", type=Path, nargs="?")
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--pages", type=int, default=50)
@@ -225,6 +288,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "long":
         measure_long()
+    elif options.what == "queue":
+        measure_queue()
     elif options.data_dir is None:
         parser.error(f"{options.what} needs DATA_DIR")
     elif options.what == "inspect":
