@@ -202,6 +202,8 @@ def score_figure(series: RunSeries, run_id: str) -> Figure:
         "autorange": False,
         "dtick": _epoch_tick(num_epochs),
     }
+    if not epochs:
+        layout["yaxis"]["range"] = [0, 100]
     if series.started is not None:
         scores = (
             ("accuracy", series.started.majority_accuracy, TRAINING_COLOR),
@@ -291,8 +293,10 @@ def plot_layout(run_id: str, x_title: str, y_title: str) -> Figure:
 
 def _fix_steps(layout: Figure, series: RunSeries) -> None:
     """Draw the steps that are still to come as well, so that curves grow into the plot."""
-    if series.started is not None:
-        layout["xaxis"] |= {"range": [0, series.started.num_steps], "autorange": False}
+    num_steps = series.started.num_steps if series.started else 1
+    layout["xaxis"] |= {"range": [0, num_steps], "autorange": False}
+    if series.started is None:  # how many is not known yet
+        layout["xaxis"]["showticklabels"] = False
 
 
 def _mark_events(layout: Figure, series: RunSeries) -> None:

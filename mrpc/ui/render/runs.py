@@ -56,7 +56,8 @@ def _render_row(summary: RunSummary, is_selected: bool) -> str:
         f'<button type="button" data-run="{run_id}" aria-pressed="{pressed}">{name}</button>{note}',
         f"{html.escape(summary.preset)}, seed {summary.seed}"
         f'<small class="quiet block">{html.escape(summary.checkpoint)}</small>',
-        f"{html.escape(summary.data_kind)} <code>{html.escape(summary.data_fingerprint[:8])}</code>",
+        f"{html.escape(summary.data_kind)}"
+        f'<small class="quiet block"><code>{html.escape(summary.data_fingerprint[:8])}</code></small>',
         render_percent(summary.best_accuracy),
         render_percent(summary.best_f1) + collapsed,
         _render_trained(summary),

@@ -111,11 +111,7 @@ class TestRun:
     @pytest.mark.parametrize(
         ("save", "checkpoint", "words"),
         [
-            (
-                True,
-                40,
-                "before it could save. The checkpoint of step 40 is kept; Resume goes on from there, 5 ",
-            ),
+            (True, 40, "The checkpoint of step 40 is kept; Resume goes on from there and repeats 5 steps."),
             (True, None, "before it could save: there is no checkpoint"),
             (False, 40, "Stopped and discarded"),
         ],
