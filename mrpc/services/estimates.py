@@ -40,7 +40,7 @@ COST_OF_A_STEP = (
     *("loop", "fast", "mixed_precision", "train_batch_size", "batch_order"),
     *("freeze_word_embeddings", "freeze_layers", "attention_dropout"),
 )
-"""The settings that decide how many tokens a second are learned."""
+"""The settings that decide how long a token takes to learn, and what is kept in memory for it."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class Estimates:
             for run in self._store.list()
             if run.config.train.checkpoint == config.checkpoint
         ]
+        earlier.sort(key=lambda one: _likeness(one[0].config.train, config), reverse=True)
         finished = [(run, status) for run, status in earlier if run.state() is RunState.FINISHED]
         size = self._checkpoints.size(config.checkpoint)
         measured = _measured_memory_bytes(config, size, finished)
@@ -106,7 +107,7 @@ class Estimates:
                 f"{free_memory / 1e9:.1f} GB of memory are free; this needs about {memory / 1e9:.1f} GB."
             )
         return Estimate(
-            minutes=_minutes(config, num_pairs, earlier),
+            minutes=_minutes(config, num_pairs, [status for _, status in earlier]),
             disk_bytes=disk,
             free_disk_bytes=free_disk,
             memory_bytes=memory,
@@ -116,13 +117,14 @@ class Estimates:
         )
 
 
-def _minutes(config: TrainConfig, num_pairs: int, earlier: list[tuple[Run, RunStatus]]) -> float | None:
-    """Scale the tokens and evaluations of the run whose steps cost most alike, the newest of several."""
+def _likeness(one: TrainConfig, other: TrainConfig) -> int:
+    """Count the settings that decide what a step costs and are the same."""
+    return sum(getattr(one, name) == getattr(other, name) for name in COST_OF_A_STEP)
 
-    def likeness(run: Run) -> int:
-        return sum(getattr(run.config.train, name) == getattr(config, name) for name in COST_OF_A_STEP)
 
-    for _, status in sorted(earlier, key=lambda one: likeness(one[0]), reverse=True):
+def _minutes(config: TrainConfig, num_pairs: int, earlier: list[RunStatus]) -> float | None:
+    """Scale the tokens and evaluations of the first run that has both to this training's."""
+    for status in earlier:
         if status.tokens_per_s and status.tokens_per_epoch and status.num_train_pairs:
             tokens = status.tokens_per_epoch / status.num_train_pairs * num_pairs * config.num_epochs
             train_s = tokens * _share_of_steps(config, num_pairs) / status.tokens_per_s

@@ -16,9 +16,9 @@ MAX_LISTED = 50
 
 def render_disk(num_runs: int, num_bytes: int, trash_bytes: int) -> str:
     """Say what the runs and the trash hold."""
-    runs = f"{num_runs:,} run" + "s" * (num_runs != 1)
+    runs = "1 run holds" if num_runs == 1 else f"{num_runs:,} runs hold"
     trash = f"The trash holds {render_bytes(trash_bytes)}." if trash_bytes else "The trash is empty."
-    return f"<p>{runs} hold {render_bytes(num_bytes)}. {trash}</p>"
+    return f"<p>{runs} {render_bytes(num_bytes)}. {trash}</p>"
 
 
 def render_retention(plan: Sequence[Deletion], names: Mapping[str, str], limit_bytes: int) -> str:
