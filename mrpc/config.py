@@ -248,7 +248,7 @@ def build_config(values: Mapping[str, Any], default_preset: PresetName = "recomm
     preset = values.get("preset", default_preset)
     if not isinstance(preset, str) or preset not in PRESETS:
         raise ConfigError(f"preset is {_shown(preset)}; allowed: {', '.join(PRESETS)}.")
-    settings = preset_settings(preset, str(values.get("checkpoint", DEFAULT_CHECKPOINT)))  # type: ignore[arg-type]
+    settings = preset_settings(preset, str(values.get("checkpoint", DEFAULT_CHECKPOINT)))
     try:
         config = TrainConfig.model_validate({**settings, **values, "preset": preset})
     except ValidationError as error:
