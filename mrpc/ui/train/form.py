@@ -136,9 +136,9 @@ def build_form() -> tuple[dict[str, Field], gr.HTML]:
         "show_progress": "hidden",
         "concurrency_limit": None,
     }
-    first = [widgets[name] for name in FIRST_FIELDS]
-    widgets["preset"].input(on_preset, inputs=first, outputs=[preset_help, *filled], **events)
-    widgets["checkpoint"].input(on_checkpoint, inputs=[*first, *filled], outputs=filled, **events)
+    chosen = [widgets[name] for name in FIRST_FIELDS]
+    widgets["preset"].input(on_preset, inputs=chosen, outputs=[preset_help, *filled], **events)
+    widgets["checkpoint"].input(on_checkpoint, inputs=[*chosen, *filled], outputs=filled, **events)
     return {name: widgets[name] for name in FIELDS}, preset_help
 
 
