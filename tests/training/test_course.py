@@ -64,7 +64,7 @@ def assert_linear_schedule(session: TrainingSession, num_warmup_steps: int) -> N
 def test_a_batch_has_the_columns_and_shapes_of_the_course(
     course_session: TrainingSession, mrpc_data_dir: Path
 ) -> None:
-    assert set(course_session.train.column_names) == {
+    assert set(course_session.train.encoded.column_names) == {
         *("input_ids", "token_type_ids", "attention_mask", "label")
     }
     next(course_session.epochs())
