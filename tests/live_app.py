@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +57,17 @@ class LiveApp:
                 wait_until_ended(process)
 
 
+def wait_until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
 def wait_until_ended(process: psutil.Process, timeout_s: float = 20) -> None:
     """Wait until a process is gone, or a zombie that only its parent can collect."""
-    deadline = time.monotonic() + timeout_s
-    while not has_ended(process):
-        assert time.monotonic() < deadline, f"process {process.pid} does not end"
-        time.sleep(0.05)
+    wait_until(lambda: has_ended(process), timeout_s)
 
 
 def free_port() -> int:

@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect
 
 from mrpc.runs.layout import RunLabel, write_model
 from mrpc.runs.log import read_events
-from tests.live_app import LiveApp
+from mrpc.ui.train.form import MAIN_FIELDS
+from tests.live_app import LiveApp, wait_until
 from tests.ui.written_run import evaluation_event, step_event, write_ended, write_events, write_running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -41,8 +42,10 @@ def start_training(page: Page, **numbers: int) -> None:
     expect(page.locator("#train-learning-rate textarea, #train-learning-rate input")).to_have_value("5e-5")
     page.locator("#train-checkpoint input").click()
     page.get_by_role("option", name="tiny-bert").click()
+    if numbers.keys() - set(MAIN_FIELDS):
+        page.get_by_role("button", name="More settings").click()
     for name, value in numbers.items():
-        page.locator(f"#train-{name.replace('_', '-')} input").fill(str(value))
+        page.locator(f"#train-{name.replace('_', '-')} :is(input, textarea)").fill(str(value))
     page.locator("#train-start").click()
 
 
@@ -141,6 +144,33 @@ def test_discard(open_page, live_app: LiveApp):
     page.get_by_role("button", name="Yes, discard").click()
     expect(shown_state(page)).to_contain_text("stopped")
     expect(page.get_by_role("button", name="Download the model")).to_be_hidden()
+
+
+def test_end_now_and_resume(open_page, live_app: LiveApp):
+    page = open_page("Train")
+    start_training(page, num_epochs=50, checkpoint_every_s=1)
+    expect(shown_state(page)).to_contain_text("running")
+    wait_for_step(page, 1)
+    (run,) = [run for run in live_app.store.list() if run.state() == "running"]
+    wait_until(lambda: any(run.paths.checkpoints.glob("step-*")))
+    process = run.living_process()
+    assert process is not None
+    process.suspend()  # it will not come to the end of its step
+    page.get_by_role("button", name="Stop …").click()
+    page.get_by_role("button", name="Stop and keep").click()
+    expect(shown_state(page)).to_contain_text("stopping")
+    expect(page.locator("#run-status")).to_contain_text("Finishing the step, writing the checkpoint.")
+    page.get_by_role("button", name=re.compile("End now, lose [0-9,]+ steps?$")).click()
+    expect(shown_state(page)).to_contain_text("stopped")
+    expect(page.locator("#run-status")).to_contain_text("before it could save. The checkpoint of step")
+    cut = shown_step(page)
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("#run-status")).to_contain_text(f"Cut at step {cut:,}, resumed from checkpoint")
+    wait_for_step(page, cut + 1)
+    marks = page.evaluate("document.querySelector('[data-plot=loss]').layout.annotations.map(a => a.text)")
+    assert any(mark.startswith(f"cut at {cut:,}, resumed from ") for mark in marks)
+    steps = page.evaluate("document.querySelector('[data-plot=loss]').data[0].x")
+    assert steps == sorted(set(steps))  # one curve
 
 
 def test_a_mistake_is_named_and_nothing_starts(open_page, live_app: LiveApp):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from mrpc.services.export import CodeExport
 from mrpc.services.launcher import Launcher
 from mrpc.services.processes import kill_tree
 from tests.integration.training_process import create_run, terminal
-from tests.live_app import LiveApp
+from tests.live_app import LiveApp, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -43,13 +41,6 @@ def launcher(
     return Launcher(RunStore(tmp_path / "runs"), lambda: data, CheckpointShelf([tiny_checkpoint_dir]))
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 300) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
-
-
 def test_a_config_of_accelerate_is_honoured(launcher: Launcher, tmp_path: Path) -> None:
     store = RunStore(tmp_path / "runs")
     values: dict[str, Any] = {"preset": "course", "checkpoint": "local:tiny-bert", "num_epochs": 3}
@@ -63,7 +54,7 @@ def test_a_config_of_accelerate_is_honoured(launcher: Launcher, tmp_path: Path) 
         assert any("accelerate.commands.launch" in command for command in parents)
         with pytest.raises(BusyError):
             launcher.start(values)
-        wait_until(lambda: run.state() is RunState.FINISHED)
+        wait_until(lambda: run.state() is RunState.FINISHED, timeout_s=300)
     finally:
         if psutil.pid_exists(info.pid):
             kill_tree(process)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from gradio_client import Client
 
 from mrpc.runs.store import RunState, RunStore
-from tests.live_app import running_app
+from tests.live_app import running_app, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -42,10 +40,3 @@ def test_a_training_outlives_its_app_and_the_next_one_adopts_it(
             client.predict(run_id, True, api_name="/stop_run")
             wait_until(lambda: run.state() is RunState.STOPPED)
             client.close()
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

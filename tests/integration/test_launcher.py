@@ -19,6 +19,7 @@ from mrpc.services.catalog import Catalog
 from mrpc.services.launcher import Launcher
 from mrpc.services.monitoring import Monitoring
 from mrpc.services.processes import kill_tree
+from tests.live_app import wait_until
 
 
 @pytest.fixture
@@ -50,13 +51,6 @@ def wait_for_step(store: RunStore, run_id: str, step: int) -> None:
         return bool(status["step"] > step)
 
     wait_until(has_come)
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def test_start_returns_at_once_and_a_second_start_names_the_holder(
