@@ -146,6 +146,25 @@ def test_end_now_keeps_the_last_checkpoint(
     assert any(run.paths.checkpoints.glob("step-*"))
 
 
+def test_a_stopped_training_that_does_not_get_on_is_killed_and_keeps_its_checkpoint(
+    store: RunStore,
+    make_launcher: Callable[[], Launcher],
+    values: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mrpc.services.launcher.SAVE_TIMEOUT_S", 2.0)
+    launcher = make_launcher()
+    run = store.open(launcher.start({**values, "checkpoint_every_s": 0.1}))
+    wait_until(lambda: any(run.paths.checkpoints.glob("step-*")))
+    process = run.living_process()
+    assert process is not None
+    process.suspend()
+    launcher.stop(run.run_id, save=True)
+    assert run.state() is RunState.STOPPING
+    wait_until(lambda: run.state() is RunState.STOPPED, timeout_s=20)
+    assert any(run.paths.checkpoints.glob("step-*"))
+
+
 def test_the_queue_trains_one_after_another_and_survives_a_restart(
     store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
 ) -> None:
