@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mrpc.runs.events import EVENT_ADAPTER, BaseEvent, FailedEvent, FinishedEvent, StoppedEvent, TerminalEvent
+from mrpc.runs.events import (
+    EVENT_ADAPTER,
+    BaseEvent,
+    FailedEvent,
+    FinishedEvent,
+    StepEvent,
+    StoppedEvent,
+    TerminalEvent,
+)
 
 TAIL_BYTES = 64 * 1024
 
@@ -115,6 +123,11 @@ def read_terminal_event(path: Path, attempt: int) -> TerminalEvent | None:
         if isinstance(event, FinishedEvent | StoppedEvent | FailedEvent) and event.attempt == attempt:
             return event
     return None
+
+
+def read_last_step(path: Path) -> int:
+    """Return the newest optimizer step in the log, or 0: ``status.json`` may be half a second behind it."""
+    return next((event.step for event in reversed(_read_tail(path)) if isinstance(event, StepEvent)), 0)
 
 
 def last_seq(path: Path) -> int:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from mrpc.runs.events import BaseEvent, EvaluationEvent, PhaseEvent, StepEvent, WarningEvent
 from mrpc.runs.layout import write_model
-from mrpc.runs.log import EventLog
+from mrpc.runs.log import EventLog, read_last_step
 from mrpc.runs.store import Run
 
 logger = logging.getLogger("mrpc.training")
@@ -46,7 +46,10 @@ class Reporter:
         self._reserve = run.paths.run_dir / ".reserve"
         self._reserve.write_bytes(b"\0" * RESERVED_BYTES)
         before = run.read_status()
-        self.status = before.model_copy(update={"attempt": attempt, "outcome": None, "error": None})
+        step = max(before.step, read_last_step(run.paths.events))
+        self.status = before.model_copy(
+            update={"attempt": attempt, "outcome": None, "error": None, "step": step}
+        )
         self.log = EventLog(run.paths.events, attempt)
         self.listeners: list[Callable[[BaseEvent], None]] = []
         self._status_written_at = 0.0

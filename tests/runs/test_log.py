@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mrpc.runs.events import FinishedEvent, PhaseEvent, StepEvent
-from mrpc.runs.log import EventLog, read_events, read_terminal_event
+from mrpc.runs.log import EventLog, read_events, read_last_step, read_terminal_event
 
 
 def step_event(step: int, loss: float = 0.5) -> StepEvent:
@@ -98,3 +98,12 @@ def test_the_terminal_event_is_that_of_the_attempt(tmp_path: Path) -> None:
 
 def test_a_log_that_does_not_exist_is_empty(tmp_path: Path) -> None:
     assert read_events(tmp_path / "none.jsonl").events == []
+
+
+def test_the_last_step_is_that_of_the_log(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl", attempt=1)
+    assert read_last_step(log.path) == 0
+    for step in (1, 2, 3):
+        log.append(step_event(step))
+    log.append(PhaseEvent(phase="evaluating"))
+    assert read_last_step(log.path) == 3

@@ -258,10 +258,12 @@ def _describe_cut_short(run: Run, status: RunStatus, history: RunHistory) -> str
     if request is not None and not request.save:
         return "Stopped and discarded: its weights are deleted, log and curves are kept."
     repeated = render_count(num_steps_at_risk(history), "step")
+    last = history.last_step
+    step = max(status.step, int(last.step) if last is not None else 0)  # the log is ahead of the status
     if history.checkpoint_step is None or run.config.train.loop not in RESUMABLE_LOOPS:
-        return f"Ended after step {status.step:,} before it could save: there is no checkpoint to go on from."
+        return f"Ended after step {step:,} before it could save: there is no checkpoint to go on from."
     return (
-        f"Ended after step {status.step:,} before it could save. The checkpoint of step "
+        f"Ended after step {step:,} before it could save. The checkpoint of step "
         f"{history.checkpoint_step:,} is kept; Resume goes on from there and repeats {repeated}."
     )
 
