@@ -230,8 +230,12 @@ def measure_tokenization(data_dir: Path, cache_dir: Path) -> dict[str, float]:
 
 
 def draw(rows: list[dict[str, Any]], machine: str) -> None:
-    """Draw cost against size with matplotlib, which captum brings along."""
-    import matplotlib
+    """Draw cost against size with matplotlib, where it is installed."""
+    try:
+        import matplotlib
+    except ImportError:
+        print("No picture: it needs matplotlib (pip install matplotlib).", file=sys.stderr)
+        return
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
