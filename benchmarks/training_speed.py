@@ -144,6 +144,11 @@ def train_ours(name: str, data_dir: Path, turn: Turn) -> None:
             return F.dropout(x, p, self._model.training)
 
     class OnPadding(fast_bert.FastForward):
+        def __call__(self, input_ids: torch.Tensor, **rest: Any) -> Any:
+            # only used words have embeddings here, and [PAD] is none: let [CLS] stand for it, masked as it is
+            first = input_ids[:, :1].expand_as(input_ids)
+            return super().__call__(torch.where(rest["attention_mask"] == 1, input_ids, first), **rest)
+
         def _rows(self, attention_mask: torch.Tensor) -> torch.Tensor:
             return torch.arange(attention_mask.numel())
 
