@@ -54,6 +54,7 @@ class Launcher:
         self._load_data = load_data
         self._checkpoints = checkpoints
         self._queue_watch: threading.Thread | None = None
+        self._launching = threading.Lock()
 
     @disk_trouble_in_words()
     def start(self, values: Mapping[str, Any]) -> str:
@@ -240,14 +241,16 @@ class Launcher:
         return self._store.create(config, data, folder, group)
 
     def _launch(self, run: Run) -> None:
-        try:
-            spawn_attempt(run)
-        except BusyError:
-            deadline = time.monotonic() + 2.0
-            while time.monotonic() < deadline:  # the winner of a race needs a moment to say who it is
-                self._refuse_if_busy()
-                time.sleep(0.05)
-            raise
+        with self._launching:  # of many Starts at once, one makes a process; the others find its lock held
+            self._refuse_if_busy()
+            try:
+                spawn_attempt(run)
+            except BusyError:  # lost the race to another app, or to a shell
+                deadline = time.monotonic() + 2.0
+                while time.monotonic() < deadline:  # the winner needs a moment to say who it is
+                    self._refuse_if_busy()
+                    time.sleep(0.05)
+                raise
 
     def _refuse_if_busy(self) -> None:
         deadline = time.monotonic() + EXIT_TIMEOUT_S

@@ -13,12 +13,12 @@ import pytest
 from mrpc.core.data import LoadedData, load_data
 from mrpc.errors import BusyError, ConfigError, RunStateError
 from mrpc.runs.process import find_process
-from mrpc.runs.store import RunState, RunStore
+from mrpc.runs.store import Run, RunState, RunStore
 from mrpc.services.availability import CheckpointShelf
 from mrpc.services.catalog import Catalog
 from mrpc.services.launcher import Launcher
 from mrpc.services.monitoring import Monitoring
-from mrpc.services.processes import kill_tree
+from mrpc.services.processes import kill_tree, spawn_attempt
 from tests.live_app import wait_until
 
 
@@ -66,10 +66,19 @@ def test_start_returns_at_once_and_a_second_start_names_the_holder(
 
 
 def test_of_twenty_starts_at_once_from_two_apps_one_trains(
-    store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
+    store: RunStore,
+    make_launcher: Callable[[], Launcher],
+    values: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     apps = [make_launcher(), make_launcher()]
-    started, refused = [], []
+    started, refused, spawned = [], [], []
+
+    def count(run: Run) -> None:
+        spawned.append(run.run_id)
+        spawn_attempt(run)
+
+    monkeypatch.setattr("mrpc.services.launcher.spawn_attempt", count)
     together = threading.Barrier(20)
 
     def press_start(number: int) -> None:
@@ -88,6 +97,7 @@ def test_of_twenty_starts_at_once_from_two_apps_one_trains(
     assert len(refused) == 19
     assert sum(started[0] in message for message in refused) == 19
     assert [run.run_id for run in store.list()] == started
+    assert len(spawned) <= 2, "an app makes one process, and the others of its Starts wait for what it finds"
 
 
 def test_discard_ends_the_process_within_five_seconds_and_keeps_the_curves(
