@@ -47,4 +47,6 @@ def _processor() -> str:
     fields = {key.strip(): value.strip() for key, value in lines.items()}
     flags = fields.get("flags", "").split()
     vectors = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "SSE"
+    if os.environ.get("ATEN_CPU_CAPABILITY") == "avx2" and vectors == "AVX-512":
+        vectors = "held to AVX2"
     return f"{fields.get('model name', platform.machine())}, {vectors}"

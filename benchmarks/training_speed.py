@@ -2,14 +2,16 @@
 
     python benchmarks/training_speed.py --data-dir ../mrpc                 # every way, every change alone
     python benchmarks/training_speed.py --data-dir ../mrpc --blocks 9      # more blocks, less spread
+    python benchmarks/training_speed.py --data-dir ../mrpc --avx2          # as a processor without AVX-512
 
 Each way trains the bundled checkpoint in a process of its own at the course's hyperparameters (batch 8, 5e-5,
 clipping at 1.0). The processes take turns, a block of steps at a time, so that a machine that slows down
 slows all of them; while one works, the others wait. Between them the rate of float32 matrix products is
 measured: the limit of this machine. Seconds are scaled by real tokens to one epoch of the data, plus one
-evaluation.
+evaluation. Nobody writes checkpoints meanwhile; what one of this project's costs is measured beside and printed.
 
-Writes the part ``speed`` of ``benchmarks/results.json``.
+Writes the part ``speed`` of ``benchmarks/results.json``, or ``speed_avx2`` when the libraries are held to AVX2,
+and the headline from the latter where both are there: most machines with two cores have no more.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from typing import Any
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT_DIR))
 
-from benchmarks.results import describe_machine, write_part  # noqa: E402
+from benchmarks.results import describe_machine, read_results, write_part  # noqa: E402
 from mrpc.config import CHEAP_STEPS  # noqa: E402
 
 BATCH_SIZE, LEARNING_RATE, MAX_LENGTH, SEED = 8, 5e-5, 128, 42
@@ -43,7 +45,7 @@ WAYS = {
     "nlp_example": "a loop in the style of accelerate's nlp_example.py",
     "plain": "this project, preset course",
     "exact": "course and fast: same batches, same dropout distribution",
-    "fast": "course, fast, batches by length, frozen word embeddings, no attention dropout",
+    "fast": "course, fast, batches by length, word embeddings and two layers frozen, no attention dropout",
 }
 ALONE = {
     "exact_torch_dropout": "exact, with torch's dropout",
@@ -53,6 +55,7 @@ ALONE = {
     "exact_length": "exact + batches by length",
     "exact_frozen": "exact + frozen word embeddings",
     "exact_no_attention_dropout": "exact + no attention dropout",
+    "exact_freeze_2": "exact + the two lowest layers frozen",
 }
 """What each change brings: exact without one of its parts, or with one statistical change added."""
 
@@ -66,9 +69,16 @@ OURS: dict[str, dict[str, Any]] = {
     "exact_length": {"fast": True, "batch_order": "length"},
     "exact_frozen": {"fast": True, "freeze_word_embeddings": True},
     "exact_no_attention_dropout": {"fast": True, "attention_dropout": False},
+    "exact_freeze_2": {"fast": True, "freeze_layers": 2},
     "fast": CHEAP_STEPS,
 }
 
+AVX2_ONLY = {
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+}
+"""Environment that holds torch and the libraries below it to AVX2."""
 
 MARK = "turn: "
 """Begins the lines by which a process answers; libraries print others."""
@@ -79,6 +89,7 @@ class Turn:
 
     def __init__(self, num_steps: int, evaluate: Callable[[], Any] | None = None) -> None:
         self.evaluate = evaluate
+        self.save_checkpoint: Callable[[], Any] | None = None
         self.num_tokens = self.num_positions = 0
         self._num_steps = num_steps
         self._steps_left = 0
@@ -103,10 +114,10 @@ class Turn:
 
     def _next(self) -> None:
         for line in sys.stdin:
-            if line.strip() == "evaluate":
-                assert self.evaluate is not None
+            act = {"evaluate": self.evaluate, "checkpoint": self.save_checkpoint}.get(line.strip())
+            if act is not None:
                 began_at = time.perf_counter()
-                self.evaluate()
+                act()
                 self._tell(seconds=time.perf_counter() - began_at)
                 continue
             self.num_tokens = self.num_positions = 0
@@ -163,7 +174,15 @@ def train_ours(name: str, data_dir: Path, turn: Turn) -> None:
         "exact_all_positions": WithAllPositions,
     }
     with tempfile.TemporaryDirectory() as runs_dir:
-        config = build_config({"preset": "course", "num_epochs": 50, "seed": SEED, **OURS[name]})
+        config = build_config(
+            {
+                "preset": "course",
+                "num_epochs": 50,
+                "seed": SEED,
+                "checkpoint_every_s": 86_400,  # or each turn would begin with one, for time that others took
+                **OURS[name],
+            }
+        )
         data = DataRef.model_validate(load_data("folder", data_dir))
         run = RunStore(Path(runs_dir)).create(config, data)
         report = Reporter(run, attempt=1)
@@ -191,7 +210,7 @@ def train_ours(name: str, data_dir: Path, turn: Turn) -> None:
             session.epoch = epoch
             session.model.train()
 
-        turn.evaluate = evaluate_beside
+        turn.evaluate, turn.save_checkpoint = evaluate_beside, session.save_checkpoint
         session.on_batch, session.on_step = count, step  # type: ignore[method-assign]
         turn.wait()  # the first block, which does not count, evaluates the untrained model too
         select_loop("accelerate")(session)
@@ -346,10 +365,12 @@ class Worker:
     """One process that trains one way, when it is its turn."""
 
     def __init__(self, name: str, data_dir: Path, num_steps: int) -> None:
+        self.name = name
         arguments = ["--data-dir", str(data_dir), "--worker", name, "--steps", str(num_steps)]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
         self.blocks: list[dict[str, float]] = []
         self.evaluations: list[float] = []
+        self.checkpoints: list[float] = []
         self._process = subprocess.Popen(
             [sys.executable, __file__, *arguments],
             cwd=PROJECT_DIR,
@@ -416,6 +437,8 @@ def measure(names: list[str], data_dir: Path, num_blocks: int, num_steps: int) -
     for _ in range(3):
         for worker in workers.values():
             worker.evaluations.append(worker.ask("evaluate")["seconds"])
+            if worker.name in OURS:
+                worker.checkpoints.append(worker.ask("checkpoint")["seconds"])
     for worker in [*workers.values(), rate]:
         worker.end()
     tokens, flops = count_work(data_dir)
@@ -432,7 +455,7 @@ def measure(names: list[str], data_dir: Path, num_blocks: int, num_steps: int) -
     }
 
 
-def _row(worker: Worker, tokens: int, flops: float, matmul_gflops: float) -> dict[str, float]:
+def _row(worker: Worker, tokens: int, flops: float, matmul_gflops: float) -> dict[str, float | None]:
     steps = [block["seconds"] / block["tokens"] * tokens for block in worker.blocks]
     seconds = statistics.median(steps)
     padding = 1 - sum(b["tokens"] for b in worker.blocks) / sum(b["positions"] for b in worker.blocks)
@@ -442,6 +465,7 @@ def _row(worker: Worker, tokens: int, flops: float, matmul_gflops: float) -> dic
         "steps_s_high": max(steps),
         "evaluation_s": statistics.median(worker.evaluations),
         "epoch_s": seconds + statistics.median(worker.evaluations),
+        "checkpoint_s": statistics.median(worker.checkpoints) if worker.checkpoints else None,
         "tokens_per_s": tokens / seconds,
         "padding_share": padding,
         "peak_memory_bytes": max(block["peak_memory_bytes"] for block in worker.blocks),
@@ -482,21 +506,28 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", choices=[*WAYS, *ALONE], help="measure these alone; keeps nothing"
     )
+    parser.add_argument("--headline", action="store_true", help="leave out every change alone")
+    parser.add_argument("--avx2", action="store_true", help="hold torch, MKL and oneDNN to AVX2")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     data_dir = options.data_dir.resolve()
     if options.worker:
         work(options.worker, data_dir, options.steps)
         return
-    names = options.only or [*WAYS, *ALONE]
+    if options.avx2:
+        os.environ.update(AVX2_ONLY)  # for this process and its workers
+    names = options.only or ([*WAYS] if options.headline else [*WAYS, *ALONE])
     result = measure(
         ["trainer", *(n for n in names if n != "trainer")], data_dir, options.blocks, options.steps
     )
     print(table(result, list(result["ways"])))
     print(f"matrix products: {result['matmul_gflops']['median']:.0f} GFLOP/s (float32, median)")
+    for name, row in result["ways"].items():
+        if row["checkpoint_s"] is not None:
+            print(f"a checkpoint of {name}: {row['checkpoint_s']:.2f} s")
     if not options.only:
-        write_part("speed", result)
-        for name, value in headline(result).items():
+        write_part("speed_avx2" if options.avx2 else "speed", result)
+        for name, value in headline(read_results().get("speed_avx2", result)).items():
             write_part(name, value)
 
 

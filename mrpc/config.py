@@ -146,6 +146,7 @@ CHEAP_STEPS: dict[str, Any] = {
     "fast": True,
     "batch_order": "length",
     "freeze_word_embeddings": True,
+    "freeze_layers": 2,
     "attention_dropout": False,
 }
 """What makes a step cheap: see ``benchmarks/README.md`` for what each of them saves."""
@@ -168,8 +169,8 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
         "warmup_ratio": 0.1,
         "num_train_pairs": 1600,
         "pooler_start": "identity",
-        "freeze_layers": 3,
         **CHEAP_STEPS,
+        "freeze_layers": 3,
     },
 }
 """What each preset changes from the defaults of :class:`TrainConfig`, for the default checkpoint."""
