@@ -59,6 +59,9 @@ class TrainConfig(BaseModel):
     warmup_ratio: float = _field(
         0.0, "Share of the steps in which the learning rate climbs from 0.", "of all steps", ge=0, le=0.9
     )
+    lr_scheduler_type: Literal["linear", "cosine"] = _field(
+        "linear", "How the learning rate falls to 0 after the warmup: in a line, or in half a cosine."
+    )
     weight_decay: float = _field(
         0.0, "AdamW's decoupled decay; biases and layer norms are spared.", "", ge=0, le=1
     )

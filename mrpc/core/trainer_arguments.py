@@ -47,7 +47,7 @@ def trainer_arguments(config: TrainConfig, num_steps: int | None = None) -> dict
         "num_train_epochs": float(config.num_epochs),
         "max_steps": config.max_steps or -1,
         "learning_rate": config.learning_rate,
-        "lr_scheduler_type": "linear",
+        "lr_scheduler_type": config.lr_scheduler_type,
         "warmup_steps": config.warmup_ratio if num_steps is None else round(config.warmup_ratio * num_steps),
         "weight_decay": config.weight_decay,
         "gradient_accumulation_steps": config.gradient_accumulation_steps,

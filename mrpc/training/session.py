@@ -23,7 +23,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
-from transformers import get_linear_schedule_with_warmup
+from transformers import get_scheduler
 
 from mrpc.config import RESUMABLE_LOOPS, LoopName
 from mrpc.core.batching import PairCollator
@@ -66,7 +66,7 @@ class TrainingSession:
     Attributes:
         config: the hyperparameters.
         model: the classifier, plain, on ``device``.
-        optimizer, scheduler: AdamW and its linear schedule; the scheduler steps once an optimizer step.
+        optimizer, scheduler: AdamW and the schedule of its learning rate; the scheduler steps once an optimizer step.
         train, validation: the encoded pairs to train on, and those to evaluate on.
         collate: pads encoded pairs to a batch.
         ranks: the processes of this training.
@@ -116,8 +116,11 @@ class TrainingSession:
         self.steps_per_epoch = math.ceil(self.batches_per_epoch / config.gradient_accumulation_steps)
         planned = self.steps_per_epoch * config.num_epochs
         self.num_steps = min(planned, config.max_steps) if config.max_steps else planned
-        self.scheduler = get_linear_schedule_with_warmup(
-            self.optimizer, round(config.warmup_ratio * self.num_steps), self.num_steps
+        self.scheduler = get_scheduler(
+            config.lr_scheduler_type,
+            self.optimizer,
+            round(config.warmup_ratio * self.num_steps),
+            self.num_steps,
         )
         self.collate = PairCollator(self.tokenizer)
 

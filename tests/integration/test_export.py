@@ -33,6 +33,7 @@ MORE = {
     "weight_decay": 0.1,
     "max_grad_norm": 0.5,
     "learning_rate": 1e-3,
+    "lr_scheduler_type": "cosine",
     "max_length": 20,
     "seed": 8,
 }

@@ -37,6 +37,7 @@ MANY = {
     "batch_order": "length",
     "mixed_precision": "bf16",
     "max_length": 64,
+    "lr_scheduler_type": "cosine",
 }
 
 

@@ -97,13 +97,15 @@ def test_the_table_lists_every_argument_and_marks_those_that_differ(tmp_path: Pa
 
 
 def test_the_table_says_what_trainer_really_gets(tmp_path: Path) -> None:
-    config = create_run(tmp_path, learning_rate=2e-5, warmup_ratio=0.1).config.train
+    values = {"learning_rate": 2e-5, "warmup_ratio": 0.1, "lr_scheduler_type": "cosine"}  # as in a cell of the course
+    config = create_run(tmp_path, **values).config.train
     args = TrainingArguments(str(tmp_path), use_cpu=True, **trainer_arguments(config, num_steps=90))
     for row in argument_rows(config, num_steps=90):
         if row.name in trainer_arguments(config):
             value = getattr(args, row.name)
             assert getattr(value, "value", value) == row.value or row.name == "report_to", row.name
     assert args.warmup_steps == 9
+    assert args.lr_scheduler_type == "cosine"
 
 
 def test_without_a_run_the_table_is_the_courses(loops: TrainingLoops) -> None:

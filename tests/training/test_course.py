@@ -40,25 +40,27 @@ def test_the_optimizer_is_the_courses_adamw(course_session: TrainingSession) -> 
 
 def test_the_schedule_is_that_of_get_scheduler_over_1377_steps(course_session: TrainingSession) -> None:
     assert course_session.num_steps == 1377
-    assert_linear_schedule(course_session, num_warmup_steps=0)
+    assert_schedule(course_session, num_warmup_steps=0)
 
 
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
 def test_a_warmup_is_that_of_get_scheduler_too(
-    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, kind: str
 ) -> None:
-    session = open_session(make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, warmup_ratio=0.25))
+    values = {"warmup_ratio": 0.25, "lr_scheduler_type": kind}
+    session = open_session(make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, **values))
     assert session.num_steps == 24
-    assert_linear_schedule(session, num_warmup_steps=6)
+    assert_schedule(session, num_warmup_steps=6, kind=kind)
 
 
-def assert_linear_schedule(session: TrainingSession, num_warmup_steps: int) -> None:
+def assert_schedule(session: TrainingSession, num_warmup_steps: int, kind: str = "linear") -> None:
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=session.config.learning_rate)
-    theirs = get_scheduler("linear", optimizer, num_warmup_steps, session.num_steps)
+    theirs = get_scheduler(kind, optimizer, num_warmup_steps, session.num_steps)
     for _ in range(session.num_steps):
         assert session.scheduler.get_last_lr()[0] == theirs.get_last_lr()[0]
         for each in (session.optimizer, session.scheduler, optimizer, theirs):
             each.step()
-    assert theirs.get_last_lr()[0] == 0.0
+    assert theirs.get_last_lr()[0] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_batch_has_the_columns_and_shapes_of_the_course(

@@ -47,7 +47,8 @@ def runs(
     """One run of each loop: 61 pairs, so that the last batch is short, and two epochs."""
     values = {"num_train_pairs": 61, "num_epochs": 2, "learning_rate": 1e-3, "warmup_ratio": 0.2, "seed": 5}
     folder = tmp_path_factory.mktemp("runs")
-    return train_all(folder, tiny_data_dir, tiny_checkpoint_dir, weight_decay=0.1, **values)
+    more = {"weight_decay": 0.1, "lr_scheduler_type": "cosine"}
+    return train_all(folder, tiny_data_dir, tiny_checkpoint_dir, **more, **values)
 
 
 def losses(run: Run) -> list[float]:

@@ -33,6 +33,7 @@ BUNDLED_REPO_ID = "sentence-transformers/all-MiniLM-L6-v2"
 CARRIED = frozenset(
     {
         *("seed", "learning_rate", "train_batch_size", "num_epochs", "warmup_ratio", "weight_decay"),
+        "lr_scheduler_type",
         *("gradient_accumulation_steps", "max_grad_norm", "max_length", "max_steps", "num_train_pairs"),
         *("checkpoint", "batch_order", "mixed_precision", "attention_dropout", "pooler_start"),
         *("freeze_word_embeddings", "freeze_layers"),
@@ -169,6 +170,7 @@ def _values(config: RunConfig, form: str) -> dict[str, str]:
         "num_epochs": repr(train.num_epochs),
         "batch_size": repr(train.train_batch_size),
         "learning_rate": repr(train.learning_rate),
+        "lr_scheduler_type": train.lr_scheduler_type,
         "max_length": repr(train.max_length),
         "num_train_pairs": repr(train.num_train_pairs),
         "max_steps": repr(train.max_steps),

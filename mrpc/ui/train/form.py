@@ -22,6 +22,7 @@ LABELS = {
     "train_batch_size": "Batch size",
     "num_epochs": "Epochs",
     "warmup_ratio": "Warmup",
+    "lr_scheduler_type": "Schedule",
     "weight_decay": "Weight decay",
     "gradient_accumulation_steps": "Gradient accumulation",
     "max_grad_norm": "Gradient clipping",
