@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.services.processes import EXIT_BUSY
 from mrpc.training import checkpoints
 from tests.integration.training_process import create_run, kill, spawn, step_losses, terminal, train
 
@@ -113,11 +114,14 @@ def _train_and_kill(run: Run, chance: random.Random, tally: Tally) -> bool:
 
 
 def _second_is_refused(run: Run, process: subprocess.Popen[bytes]) -> bool:
-    if run.read_process() is None:  # it has no lock yet
-        return True
+    """Start the run a second time beside its process; True when only one of the two trained."""
     second = spawn(run)
     code = second.wait(60)
-    return code == 75 or process.poll() is not None
+    attempts = [event.attempt for event in read_events(run.paths.events).events]
+    if attempts != sorted(attempts):
+        return False  # both wrote
+    # Else it was refused, or came first itself, or just after the end, when nothing was left to train.
+    return code == EXIT_BUSY or process.poll() == EXIT_BUSY or run.state() is RunState.FINISHED
 
 
 def _committed(run: Run) -> set[int]:
