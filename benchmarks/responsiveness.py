@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
+import re
 import statistics
 import sys
 import tempfile
@@ -22,6 +24,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from gradio_client import Client
@@ -238,20 +241,40 @@ def _step_rate(client: Client, run_id: str, duration_s: float) -> float:
 
 
 async def _poll(url: str, run_id: str, num_pages: int, duration_s: float) -> list[float]:
-    latencies = []
+    """Send what open pages send: the requests of their timers, each in its own rhythm."""
+    latencies: list[float] = []
+    until = time.perf_counter() + duration_s
 
-    async def page(client: httpx.AsyncClient) -> None:
-        until = time.perf_counter() + duration_s
-        while time.perf_counter() < until:
-            asked_at = time.perf_counter()
-            call = await client.post(f"{url}/gradio_api/call/run_status", json={"data": [run_id]})
-            await client.get(f"{url}/gradio_api/call/run_status/{call.json()['event_id']}")
+    async def tick(client: httpx.AsyncClient, session: str, fn_index: int, every_s: float) -> None:
+        seen = ""  # as the page has it: what the answer says is sent back
+        await asyncio.sleep(random.uniform(0, every_s))
+        while (asked_at := time.perf_counter()) < until:
+            call = {"data": [run_id, seen, None], "fn_index": fn_index, "session_hash": session}
+            answer = await client.post(f"{url}/gradio_api/run/predict", json=call)
             latencies.append((time.perf_counter() - asked_at) * 1000)
-            await asyncio.sleep(max(0.0, 1.0 - (time.perf_counter() - asked_at)))
+            marks = [text for text in answer.json()["data"] if isinstance(text, str) and MARKS.fullmatch(text)]
+            seen = marks[-1] if marks else seen
+            await asyncio.sleep(max(0.0, every_s - (time.perf_counter() - asked_at)))
 
     async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=None)) as client:
-        await asyncio.gather(*(page(client) for _ in range(num_pages)))
+        timers = _timers((await client.get(f"{url}/config")).json())
+        pages = (f"page{number}" for number in range(num_pages))
+        await asyncio.gather(*(tick(client, page, *timer) for page in pages for timer in timers))
     return latencies
+
+
+MARKS = re.compile(r"[0-9a-f]{8}( [0-9a-f]{8}){5}")
+
+
+def _timers(config: dict[str, Any]) -> list[tuple[int, float]]:
+    """Return the handlers of the run's timers on the Train tab, and how often they are called, in seconds."""
+    every_s = {each["id"]: each["props"]["value"] for each in config["components"] if each["type"] == "timer"}
+    return [
+        (dependency["id"], every_s[target])
+        for dependency in config["dependencies"]
+        for target, event in dependency["targets"]
+        if event == "tick" and target in every_s and len(dependency["inputs"]) == 3 and not dependency["queue"]
+    ]
 
 
 def _start(client: Client, app: LiveApp) -> str:
