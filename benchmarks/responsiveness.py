@@ -252,7 +252,9 @@ async def _poll(url: str, run_id: str, num_pages: int, duration_s: float) -> lis
             call = {"data": [run_id, seen, None], "fn_index": fn_index, "session_hash": session}
             answer = await client.post(f"{url}/gradio_api/run/predict", json=call)
             latencies.append((time.perf_counter() - asked_at) * 1000)
-            marks = [text for text in answer.json()["data"] if isinstance(text, str) and MARKS.fullmatch(text)]
+            marks = [
+                text for text in answer.json()["data"] if isinstance(text, str) and MARKS.fullmatch(text)
+            ]
             seen = marks[-1] if marks else seen
             await asyncio.sleep(max(0.0, every_s - (time.perf_counter() - asked_at)))
 
@@ -273,7 +275,10 @@ def _timers(config: dict[str, Any]) -> list[tuple[int, float]]:
         (dependency["id"], every_s[target])
         for dependency in config["dependencies"]
         for target, event in dependency["targets"]
-        if event == "tick" and target in every_s and len(dependency["inputs"]) == 3 and not dependency["queue"]
+        if event == "tick"
+        and target in every_s
+        and len(dependency["inputs"]) == 3
+        and not dependency["queue"]
     ]
 
 

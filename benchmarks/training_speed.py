@@ -8,10 +8,10 @@ Each way trains the bundled checkpoint in a process of its own at the course's h
 clipping at 1.0). The processes take turns, a block of steps at a time, so that a machine that slows down
 slows all of them; while one works, the others wait. Between them the rate of float32 matrix products is
 measured: the limit of this machine. Seconds are scaled by real tokens to one epoch of the data, plus one
-evaluation. Nobody writes checkpoints meanwhile; what one of this project's costs is measured beside and printed.
+evaluation. Nobody writes checkpoints meanwhile; what one of this project's costs is printed beside.
 
-Writes the part ``speed`` of ``benchmarks/results.json``, or ``speed_avx2`` when the libraries are held to AVX2,
-and the headline from the latter where both are there: most machines with two cores have no more.
+Writes the part ``speed`` of ``benchmarks/results.json``, or ``speed_avx2`` when the libraries are held to
+AVX2, and the headline from the latter where both are there: most machines with two cores have no more.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class TrainingSession:
     Attributes:
         config: the hyperparameters.
         model: the classifier, plain, on ``device``.
-        optimizer, scheduler: AdamW and the schedule of its learning rate; the scheduler steps once an optimizer step.
+        optimizer, scheduler: AdamW and its learning rate; the scheduler steps once an optimizer step.
         train, validation: the encoded pairs to train on, and those to evaluate on.
         collate: pads encoded pairs to a batch.
         ranks: the processes of this training.

@@ -97,7 +97,11 @@ def test_the_table_lists_every_argument_and_marks_those_that_differ(tmp_path: Pa
 
 
 def test_the_table_says_what_trainer_really_gets(tmp_path: Path) -> None:
-    values = {"learning_rate": 2e-5, "warmup_ratio": 0.1, "lr_scheduler_type": "cosine"}  # as in a cell of the course
+    values = {
+        "learning_rate": 2e-5,
+        "warmup_ratio": 0.1,
+        "lr_scheduler_type": "cosine",
+    }  # as in a cell of the course
     config = create_run(tmp_path, **values).config.train
     args = TrainingArguments(str(tmp_path), use_cpu=True, **trainer_arguments(config, num_steps=90))
     for row in argument_rows(config, num_steps=90):
