@@ -38,14 +38,14 @@
       const slot = target.checked ? slots.indexOf("") : slots.indexOf(target.dataset.compare);
       if (slot >= 0) slots[slot] = target.checked ? target.dataset.compare : "";
       show();
-      trigger("change", { slots: [...slots] });
+      trigger("input", { slots: [...slots] });
     });
     watch("value", () => {
       const listed = new Set([...element.querySelectorAll("[data-compare]")].map((box) => box.dataset.compare));
       const gone = slots.filter((run) => run && !listed.has(run));
       if (gone.length) {
         slots.forEach((run, slot) => gone.includes(run) && (slots[slot] = ""));
-        trigger("change", { slots: [...slots] });
+        trigger("input", { slots: [...slots] });
       }
       show();
     });

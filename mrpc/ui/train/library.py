@@ -191,10 +191,7 @@ def bind_library(
         event.then(**refresh).then(**poll)
 
     def choose(run: Any, marks: Any, event: gr.EventData) -> list[Any]:
-        slots = told(event, "slots")
-        if slots is None:  # the server drew the list anew; what is chosen stays
-            return [gr.skip()] * (1 + len(view.shown()))
-        return on_choose(library, run, slots, marks)
+        return on_choose(library, run, told(event, "slots"), marks)
 
     def queue_act(event: gr.EventData) -> str:
         return on_queue_act(services, board, told(event, "act"), told(event, "run_id"))
@@ -203,7 +200,7 @@ def bind_library(
         return on_unpin(services, run, told(event, "run_id"))
 
     gr.on([*triggers, run_id.change], **poll)
-    runs.change(choose, inputs=[run_id, view.marks], outputs=[view.chosen, *view.shown()], **ACT)
+    runs.input(choose, inputs=[run_id, view.marks], outputs=[view.chosen, *view.shown()], **ACT)
 
     def add_to_queue(*values: Any) -> str:
         return on_queue(services, board, values)
