@@ -1,12 +1,12 @@
 /* Plots that grow while one looks at them.
 
-   mrpcLivePlots(element, props, watch, plotlyUrl) draws props.value, {place: {data, layout}}, into the
-   elements [data-plot=place] and updates them in place: a zoom survives, because layout.uirevision stays the
-   same for a run. Plotly is fetched at the first drawing. A hidden plot is drawn when it is seen, and one
-   that has not changed is left alone. Drawing takes a tenth of the time at most: on a slow machine plots move less often than the
-   numbers beside them, because the training that they show needs the processor more.
+   mrpcLivePlots(element, plotlyUrl) returns a function that draws {place: {data, layout}} into the elements
+   [data-plot=place] and updates them in place: a zoom survives, because layout.uirevision stays the same for a
+   run. Plotly is fetched at the first drawing. A hidden plot is drawn when it is seen, and one that has not
+   changed is left alone. Drawing takes a tenth of the time at most: on a slow machine plots move less often
+   than the numbers beside them, because the training that they show needs the processor more.
 
-   mrpcFollowEnd(element, watch) keeps a log scrolled to its end while it is there. */
+   mrpcFollowEnd(element) returns a function that keeps a log scrolled to its end while it is there. */
 
 (() => {
   const CONFIG = {
@@ -73,8 +73,8 @@
     return lines;
   }
 
-  window.mrpcLivePlots = (element, props, watch, plotlyUrl) => {
-    let figures = props.value;
+  window.mrpcLivePlots = (element, plotlyUrl) => {
+    let figures = null;
     let restsUntil = 0;
     let waiting = null;
     const isVisible = (place) => place.offsetWidth > 0;
@@ -133,16 +133,15 @@
       for (const place of element.querySelectorAll("[data-plot]")) place.drawn = null;
       drawNow();
     }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
-    watch("value", () => {
+    return (content) => {
       const before = revision();
-      figures = props.value;
+      figures = content;
       if (revision() === before) drawSafely();
       else drawNow(); // another run
-    });
-    drawSafely();
+    };
   };
 
-  window.mrpcFollowEnd = (element, watch) => {
+  window.mrpcFollowEnd = (element) => {
     let atEnd = true;
     element.addEventListener(
       "scroll",
@@ -154,7 +153,7 @@
       if (log && atEnd) log.scrollTop = log.scrollHeight;
     };
     new ResizeObserver(follow).observe(element);
-    watch("value", follow);
+    return follow;
   };
 
   document.addEventListener("click", async (event) => {

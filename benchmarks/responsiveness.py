@@ -1,7 +1,7 @@
 """How quickly the app answers while a training uses every core, and what watching costs the training.
 
     python benchmarks/responsiveness.py inspect DATA_DIR   /inspect_pair, idle and during a training
-    python benchmarks/responsiveness.py pages DATA_DIR     50 pages that poll one run while it trains
+    python benchmarks/responsiveness.py pages DATA_DIR     50 pages that follow one run while it trains
     python benchmarks/responsiveness.py events DATA_DIR    from a step of a training to its number on the page
     python benchmarks/responsiveness.py long               a page of a run of 100,000 steps: opening, updates
     python benchmarks/responsiveness.py queue              20 Starts at once in two apps, 20 queued runs
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import random
 import re
 import statistics
@@ -20,13 +21,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
+import psutil
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Page, expect, sync_playwright
@@ -67,23 +70,41 @@ def _time_calls(client: Client, calls: int) -> list[float]:
 
 
 def measure_pages(data_dir: Path, num_pages: int, duration_s: float) -> None:
-    """Compare a training's step time alone and with pages that ask for its status every second."""
+    """Compare how fast a training is alone and with pages that follow it, in turn, five times.
+
+    Speed is real tokens per second of training step, so that neither the lengths of the pairs nor evaluations
+    and checkpoints between the steps count. The pages are connections from this process, whose processor time
+    is reported beside that of the app: on other machines they would not take it from the training.
+    """
     with tempfile.TemporaryDirectory() as runs, _app(runs, data_dir) as app:
         client = Client(app.url, verbose=False)
-        run_id = _start(client, app)
-        alone, watched, latencies = [], [], []
-        for _ in range(3):  # in turn, because the machine's speed drifts
-            alone.append(_step_rate(client, run_id, duration_s))
-            since = _steps(client, run_id)
-            began_at = time.perf_counter()
-            latencies += asyncio.run(_poll(app.url, run_id, num_pages, duration_s))
-            watched.append((_steps(client, run_id) - since) / (time.perf_counter() - began_at))
-        _print("steps a second, no page", alone)
-        _print(f"steps a second, {num_pages} pages", watched)
-        _print("answer to a poll, ms", latencies)
-        print(f"slowdown of the training: {1 - statistics.median(watched) / statistics.median(alone):.1%}")
+        run_id = _start(client, app, num_epochs=50, checkpoint_every_s=3_600)
+        _follow(app, run_id, num_pages, 3.0)
+        alone, watched, latencies, app_cores, own_cores = [], [], [], [], []
+        for _ in range(5):  # in turn, because the machine's speed drifts
+            alone.append(_tokens_per_s(app, run_id, lambda: time.sleep(duration_s)))
+            before = _cpu_s(app.process.pid), time.process_time()
+            watched.append(
+                _tokens_per_s(
+                    app, run_id, lambda: latencies.extend(_follow(app, run_id, num_pages, duration_s))
+                )
+            )
+            app_cores.append((_cpu_s(app.process.pid) - before[0]) / duration_s)
+            own_cores.append((time.process_time() - before[1]) / duration_s)
+        _print("real tokens per second of training step, no page", alone)
+        _print(f"the same, {num_pages} pages", watched)
+        _print("answer to a page, ms", latencies)
+        _print("cores that the app takes", app_cores)
+        _print("cores that the pages take here", own_cores)
+        slowdowns = [1 - after / before for before, after in zip(alone, watched, strict=True)]
+        _print("slowdown of the training, %", [100 * slowdown for slowdown in slowdowns])
         client.predict(run_id, False, api_name="/stop_run")
         client.close()
+
+
+def _cpu_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
 
 
 NOTE_STEPS = """
@@ -234,56 +255,59 @@ def _app(runs: str, data_dir: Path) -> AbstractContextManager[LiveApp]:
     return running_app(Path(runs), "--data-dir", str(data_dir), num_threads=None)
 
 
-def _step_rate(client: Client, run_id: str, duration_s: float) -> float:
-    since, began_at = _steps(client, run_id), time.perf_counter()
-    time.sleep(duration_s)
-    return (_steps(client, run_id) - since) / (time.perf_counter() - began_at)
+def _tokens_per_s(app: LiveApp, run_id: str, act: Callable[[], object]) -> float:
+    """Return the speed of the steps that a training did while something happened."""
+    began_at = time.time()
+    act()
+    ended_at = time.time()
+    steps = [
+        event
+        for event in read_events(app.store.open(run_id).paths.events).events
+        if isinstance(event, StepEvent) and began_at + event.duration_s < event.time < ended_at
+    ]
+    return sum(step.num_tokens for step in steps) / sum(step.duration_s for step in steps)
 
 
-async def _poll(url: str, run_id: str, num_pages: int, duration_s: float) -> list[float]:
-    """Send what open pages send: the requests of their timers, each in its own rhythm."""
+def _follow(app: LiveApp, run_id: str, num_pages: int, duration_s: float) -> list[float]:
+    """Follow a run as so many open pages do; return how long each answer took, in ms."""
+    config = httpx.get(f"{app.url}/config").json()
+    (courier,) = [each["id"] for each in config["components"] if each["props"].get("server_fns") == ["ask"]]
+    return asyncio.run(_ask(app.url, courier, run_id, num_pages, duration_s))
+
+
+async def _ask(url: str, courier: int, run_id: str, num_pages: int, duration_s: float) -> list[float]:
+    """Ask again and again, each page when its last answer said so."""
+    address = urlsplit(url)
     latencies: list[float] = []
     until = time.perf_counter() + duration_s
 
-    async def tick(client: httpx.AsyncClient, session: str, fn_index: int, every_s: float) -> None:
-        seen = ""  # as the page has it: what the answer says is sent back
-        await asyncio.sleep(random.uniform(0, every_s))
+    async def page(number: int) -> None:
+        has: dict[str, str] = {}
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        await asyncio.sleep(random.uniform(0, 1))
         while (asked_at := time.perf_counter()) < until:
-            call = {"data": [run_id, seen, None], "fn_index": fn_index, "session_hash": session}
-            answer = await client.post(f"{url}/gradio_api/run/predict", json=call)
+            asked = {"page": f"page {number}", "run_id": run_id, "chosen": "", "has": has}
+            call = {"data": asked, "component_id": courier, "fn_name": "ask", "session_hash": f"p{number}"}
+            body = json.dumps(call).encode()
+            head = (
+                f"POST /gradio_api/component_server/ HTTP/1.1\r\nHost: {address.netloc}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            writer.write(head.encode() + body)
+            answer_head = await reader.readuntil(b"\r\n\r\n")
+            (length,) = re.findall(rb"(?i)content-length: (\d+)", answer_head)
+            answer = json.loads(await reader.readexactly(int(length)))
             latencies.append((time.perf_counter() - asked_at) * 1000)
-            marks = [
-                text for text in answer.json()["data"] if isinstance(text, str) and MARKS.fullmatch(text)
-            ]
-            seen = marks[-1] if marks else seen
-            await asyncio.sleep(max(0.0, every_s - (time.perf_counter() - asked_at)))
+            has |= {name: mark for name, (mark, _) in answer["parts"].items()}
+            await asyncio.sleep(answer["wait_s"])
+        writer.close()
 
-    async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=None)) as client:
-        timers = _timers((await client.get(f"{url}/config")).json())
-        pages = (f"page{number}" for number in range(num_pages))
-        await asyncio.gather(*(tick(client, page, *timer) for page in pages for timer in timers))
+    await asyncio.gather(*(page(number) for number in range(num_pages)))
     return latencies
 
 
-MARKS = re.compile(r"[0-9a-f]{8}( [0-9a-f]{8}){5}")
-
-
-def _timers(config: dict[str, Any]) -> list[tuple[int, float]]:
-    """Return the handlers of the run's timers on the Train tab, and how often they are called, in seconds."""
-    every_s = {each["id"]: each["props"]["value"] for each in config["components"] if each["type"] == "timer"}
-    return [
-        (dependency["id"], every_s[target])
-        for dependency in config["dependencies"]
-        for target, event in dependency["targets"]
-        if event == "tick"
-        and target in every_s
-        and len(dependency["inputs"]) == 3
-        and not dependency["queue"]
-    ]
-
-
-def _start(client: Client, app: LiveApp) -> str:
-    run_id = client.predict({"preset": "recommended"}, api_name="/start_run")["run_id"]
+def _start(client: Client, app: LiveApp, **settings: Any) -> str:
+    run_id = client.predict({"preset": "recommended", **settings}, api_name="/start_run")["run_id"]
     app.wait_for_state(run_id, "running")
     while _steps(client, run_id) < 5:
         time.sleep(0.5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import gradio as gr
@@ -22,7 +21,6 @@ from mrpc.ui.train.board import RunBoard
 from mrpc.ui.train.compare_runs import read_slots
 from mrpc.ui.train.endpoints import on_queue_run
 from mrpc.ui.train.form import FIELDS, fill_form, read_form
-from mrpc.ui.train.library import Library, on_choose, on_library
 from tests.ui.written_run import create_run, write_ended, write_running
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -68,11 +66,6 @@ def services(tmp_path) -> FakeServices:
 @pytest.fixture
 def board(services) -> RunBoard:
     return RunBoard(services)
-
-
-@pytest.fixture
-def library(services, board) -> Library:
-    return Library(services, board)
 
 
 def queued(services, num: int) -> list[str]:
@@ -143,58 +136,12 @@ class TestEstimate:
         assert "&lt;b&gt;no" in render_estimate(known)
 
 
-class TestPoll:
-    def poll(self, library, run_id="", chosen="", marks="") -> list[Any]:
-        return on_library(library, run_id, chosen, marks)
-
-    def test_nothing_is_sent_twice(self, library, services, tmp_path):
-        run = write_ended(tmp_path)
-        first = self.poll(library, run.run_id)
-        again = self.poll(library, run.run_id, marks=first[0])
-        assert all(update == SKIP for update in again)
-
-    def test_only_what_changed_is_sent(self, library, services, tmp_path):
-        run = write_ended(tmp_path)
-        first = self.poll(library, run.run_id)
-        services.catalog.pin_probes(run.run_id, [("a", "b")])
-        changed = [update for update in self.poll(library, run.run_id, marks=first[0])[1:] if update != SKIP]
-        assert len(changed) == 3  # the list, its place, the plot
-        assert "seed 42" in changed[2]["caption"]
-
-    def test_an_overlay_update_is_small(self, library, tmp_path):
-        runs = [write_ended(tmp_path, num_steps=2_000, seed=seed) for seed in range(8)]
-        sent = on_choose(library, runs[0].run_id, [run.run_id for run in runs], "")
-        assert len(json.dumps(sent)) < 30_000
-        assert sent[0].count(",") == 7
-
-    @pytest.mark.parametrize("value", [None, 3, "a,b", [None], "../..," + EVIL, ",".join("x" * 50)])
-    def test_whatever_a_browser_sends(self, library, tmp_path, value):
-        write_ended(tmp_path)
-        for update in self.poll(library, value, value, value):
-            assert "<img" not in json.dumps(update)
-        assert on_choose(library, value, value, value)
-
-    def test_slots(self):
-        assert read_slots("a,,b") == [(0, "a"), (2, "b")]
-        assert read_slots("a,a") == [(0, "a")]
-        assert len(read_slots(",".join(map(str, range(30))))) == 8
-
-    def test_foreign_things_are_named_with_the_reason(self, library, tmp_path):
-        (tmp_path / EVIL.replace("/", "")).mkdir()
-        (tmp_path / "link").symlink_to("/etc")
-        shown = library.foreign_html()
-        assert "a link, not followed" in shown
-        assert "has no config.json" in shown
-        assert "<img" not in shown
-
-    def test_repeats_are_shown_for_the_run_that_is_looked_at(self, library, services, tmp_path):
-        source = write_ended(tmp_path, seed=1)
-        assert "other seeds" not in json.dumps(self.poll(library, source.run_id))
-        repeat = write_ended(tmp_path, seed=2)
-        write_model(repeat.paths.config, repeat.config.model_copy(update={"group": source.run_id}))
-        library.board.forget_summaries()
-        for run in (source, repeat):
-            assert "Mean and standard deviation of 2 of 2 runs" in json.dumps(self.poll(library, run.run_id))
+@pytest.mark.parametrize(
+    ("chosen", "slots"), [("a,,b", [(0, "a"), (2, "b")]), ("a,a", [(0, "a")]), (None, []), ("", [])]
+)
+def test_chosen_runs_have_places(chosen, slots):
+    assert read_slots(chosen) == slots
+    assert len(read_slots(",".join(map(str, range(30))))) == 8
 
 
 class TestManage:
@@ -229,8 +176,7 @@ class TestManage:
         other, run = write_ended(tmp_path, seed=1), write_ended(tmp_path, seed=2)
         handlers.on_open(board, run.run_id)
         assert "Moved to the trash" in manage_run.on_delete(services, board, run.run_id)[0]
-        updates = handlers.on_tick(board, run.run_id, "", "")
-        assert other.run_id in updates
+        assert other.run_id in handlers.on_refresh(board, run.run_id)
 
     def test_a_run_under_way_stays(self, services, board, tmp_path):
         run = write_running(tmp_path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from dataclasses import fields
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -14,6 +16,7 @@ from mrpc.errors import BusyError, RunStateError
 from mrpc.runs.events import CheckpointEvent
 from mrpc.runs.layout import RunLabel, RunStatus, write_model
 from mrpc.runs.store import RunStore
+from mrpc.services.catalog import Catalog
 from mrpc.services.monitoring import Monitoring
 from mrpc.ui.train import endpoints, handlers
 from mrpc.ui.train.board import RunBoard
@@ -28,17 +31,20 @@ from mrpc.ui.train.form import (
     read_form,
     render_plan,
 )
-from mrpc.ui.train.view import View, view_updates
+from mrpc.ui.train.live import BESIDE_AGE_S, LOOK_AGE_S, MAX_QUESTIONS_PER_S, Live
+from mrpc.ui.train.view import View
 from tests.ui.written_run import step_event, write_ended, write_events, write_running, write_status
 
-NAMES = ["runs", "listed", *(field.name for field in fields(View))]
+NAMES = [field.name for field in fields(View)]
 SKIP = gr.skip()
+EVIL = "<img src=x onerror=alert(1)>"
 
 
 class FakeLauncher:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.calls: list[tuple[Any, ...]] = []
+        self.queue = SimpleNamespace(read=list)
 
     def _note(self, *call: Any) -> None:
         self.calls.append(call)
@@ -67,6 +73,7 @@ class FakeServices:
     def __init__(self, runs_dir, launcher: FakeLauncher | None = None) -> None:
         self.store = RunStore(runs_dir)
         self.monitoring = Monitoring(self.store)
+        self.catalog = Catalog(self.store)
         self.launcher = launcher or FakeLauncher()
 
 
@@ -78,6 +85,11 @@ def services(tmp_path) -> FakeServices:
 @pytest.fixture
 def board(services) -> RunBoard:
     return RunBoard(services)
+
+
+@pytest.fixture
+def live(services, board) -> Live:
+    return Live(services, board)
 
 
 def named(updates: list[Any]) -> dict[str, Any]:
@@ -164,15 +176,14 @@ class TestForm:
 class TestOpen:
     def test_without_runs(self, board):
         shown = named(handlers.on_open(board, "20260101-000000-gone-0000"))
-        assert "No run yet" in shown["status"]
-        assert shown["run_id"] == ""
+        assert shown["courier"]["run_id"] == shown["run_id"] == ""
         assert shown["details"]["visible"] is False
 
     def test_the_run_under_way_comes_first(self, board, tmp_path):
         ended, running = write_ended(tmp_path), write_running(tmp_path)
         shown = named(handlers.on_open(board, ended.run_id))
         assert shown["run_id"] == running.run_id
-        assert shown["timer"].active is True
+        assert shown["courier"]["run_id"] == running.run_id
         assert shown["stop"]["visible"] is True
         assert shown["pack"]["visible"] is False
 
@@ -180,9 +191,8 @@ class TestOpen:
         first, _ = write_ended(tmp_path, seed=1), write_ended(tmp_path, seed=2)
         shown = named(handlers.on_open(board, first.run_id))
         assert shown["run_id"] == first.run_id
-        assert shown["timer"].active is False
+        assert shown["stop"]["visible"] is False
         assert shown["pack"]["visible"] is True
-        assert "text_pair" in shown["usage"]["value"]
 
     @pytest.mark.parametrize("stored", ["", None, 7, ["x"], {"a": 1}, "../..", "<script>"])
     def test_then_the_newest(self, board, tmp_path, stored):
@@ -195,60 +205,155 @@ class TestOpen:
         assert named(handlers.on_open(board, run.run_id))["resume"]["visible"] is True
 
 
-class TestTick:
-    def open(self, board, run) -> tuple[str, str]:
-        shown = named(handlers.on_open(board, run.run_id))
-        return shown["seen"], shown["listed"]
+class Page:
+    """Asks as a page does, and keeps what it was told."""
 
-    def test_nothing_is_sent_when_nothing_changed(self, board, tmp_path):
-        run = write_running(tmp_path)
-        seen, listed = self.open(board, run)
-        assert named(handlers.on_tick(board, run.run_id, seen, listed)).keys() <= {"listed"}
+    def __init__(self, live: Live, name: str = "page", run_id: Any = "", chosen: Any = "") -> None:
+        self.live, self.name, self.run_id, self.chosen = live, name, run_id, chosen
+        self.has: dict[str, str] = {}
+        self.answer: dict[str, Any] = {}
 
-    def test_new_steps_send_figures_but_not_the_log(self, board, tmp_path):
+    def ask(self) -> dict[str, Any]:
+        """Return the content of the parts that are new."""
+        asked = {"page": self.name, "run_id": self.run_id, "chosen": self.chosen, "has": self.has}
+        self.live._looks.clear()  # as if some time had passed
+        self.answer = json.loads(self.live.answer(asked).body)
+        self.has |= {name: mark for name, (mark, _) in self.answer["parts"].items()}
+        return {name: content for name, (_, content) in self.answer["parts"].items()}
+
+
+class TestLive:
+    def test_all_is_sent_once(self, live, tmp_path):
+        run = write_ended(tmp_path)
+        page = Page(live, run_id=run.run_id)
+        parts = page.ask()
+        assert "finished" in parts["run-status"]
+        assert "text_pair" in parts["run-usage"]
+        assert run.run_id in parts["runs"]
+        assert page.answer["run_id"] == run.run_id
+        assert page.ask() == {}
+
+    def test_new_steps_send_figures_but_not_the_log(self, live, tmp_path):
         run = write_running(tmp_path)
-        seen, listed = self.open(board, run)
+        page = Page(live, run_id=run.run_id)
+        page.ask()
+        buttons = page.answer["buttons"]
         write_events(run, [step_event(31, 90)])
-        shown = named(handlers.on_tick(board, run.run_id, seen, listed))
-        assert {"seen", "status", "plots"} <= shown.keys()
-        assert not {"log", "stop", "timer", "usage", "details", "run_id"} & shown.keys()
-        assert shown["plots"]["loss"]["data"][0]["x"][-1] == 31
+        parts = page.ask()
+        assert parts.keys() == {"run-status", "run-plots"}
+        assert parts["run-plots"]["loss"]["data"][0]["x"][-1] == 31
+        assert page.answer["buttons"] == buttons
 
-    def test_the_end_stops_the_timer_and_hides_the_questions(self, board, tmp_path):
+    def test_the_end_asks_for_other_buttons(self, board, live, tmp_path):
         run = write_running(tmp_path)
-        seen, listed = self.open(board, run)
+        page = Page(live, run_id=run.run_id)
+        page.ask()
+        buttons, wait_s = page.answer["buttons"], page.answer["wait_s"]
         write_status(run, 90, 90, outcome="finished")
-        shown = named(handlers.on_tick(board, run.run_id, seen, listed))
-        assert shown["timer"].active is False
+        page.ask()
+        assert page.answer["buttons"] != buttons
+        assert page.answer["wait_s"] > wait_s, "nothing more is to come"
+        shown = named(handlers.on_refresh(board, run.run_id))
+        assert shown["courier"] == {
+            "run_id": run.run_id,
+            "buttons": page.answer["buttons"],
+            "asked": run.run_id,
+        }
         assert shown["stop"]["visible"] is False
         assert shown["stop_question"]["visible"] is False
+        assert not {"run_id", "message"} & shown.keys()
 
-    def test_a_run_that_is_gone(self, board):
-        shown = named(handlers.on_tick(board, "20260101-000000-gone-0000", "a b", ""))
-        assert "No run yet" in shown["status"]
-        assert shown["timer"].active is False
-
-    def test_a_page_without_a_run_takes_up_one_that_started_elsewhere(self, board, tmp_path):
+    def test_a_page_without_a_run_takes_up_one_that_started_elsewhere(self, board, live, tmp_path):
+        page = Page(live)
+        assert "No run yet" in page.ask()["run-status"]
+        assert page.ask() == {}
         run = write_running(tmp_path)
-        assert named(handlers.on_tick(board, "", "", ""))["run_id"] == run.run_id
+        board.forget_summaries()
+        page.ask()
+        assert page.answer["run_id"] == run.run_id
+        assert named(handlers.on_refresh(board, ""))["run_id"] == run.run_id
 
-    def test_many_pages_cost_one_rendering(self, board, tmp_path, monkeypatch):
+    def test_a_run_that_is_gone_gives_way_to_the_newest(self, board, live, tmp_path):
+        page = Page(live, run_id="20260101-000000-gone-0000")
+        page.ask()
+        assert page.answer["run_id"] == ""
+        run = write_ended(tmp_path)
+        board.forget_summaries()
+        page.ask()
+        assert page.answer["run_id"] == run.run_id
+        shown = named(handlers.on_refresh(board, page.run_id))
+        assert shown["run_id"] == run.run_id
+        assert shown["courier"]["asked"] == page.run_id
+
+    def test_many_pages_cost_one_rendering(self, board, live, tmp_path, monkeypatch):
         run = write_running(tmp_path)
         renderings = []
         render = board._render
         monkeypatch.setattr(board, "_render", lambda view: renderings.append(1) or render(view))
-        for _ in range(50):
-            handlers.on_tick(board, run.run_id, "", "")
+        for number in range(50):
+            Page(live, f"page {number}", run.run_id).ask()
         assert len(renderings) == 1
 
-    def test_another_run_is_sent_in_full(self, board, tmp_path):
-        first, second = write_ended(tmp_path), write_ended(tmp_path, "failed")
-        seen = board.parts(first.run_id).seen
-        updates = view_updates(board.parts(second.run_id), seen)
-        shown = dict(zip(NAMES[2:], updates, strict=True))
-        assert shown["run_id"] == second.run_id
-        assert shown["usage"]["visible"] is False
-        assert shown["resume"]["visible"] is True
+    def test_many_pages_share_what_may_be_asked(self, live, tmp_path):
+        run = write_running(tmp_path)
+        pages = [Page(live, f"page {number}", run.run_id) for number in range(50)]
+        for page in pages:
+            page.ask()
+        assert pages[0].answer["wait_s"] == 1.0
+        assert pages[-1].answer["wait_s"] == 50 / MAX_QUESTIONS_PER_S
+
+    def test_what_was_looked_up_is_fresh_again_soon(self):
+        assert LOOK_AGE_S < BESIDE_AGE_S <= 1.0
+
+    @pytest.mark.parametrize(
+        "value", [None, 3, "a,b", [None], {"run-status": []}, "../..," + EVIL, ",".join("x" * 50)]
+    )
+    def test_whatever_a_browser_sends(self, live, tmp_path, value):
+        write_ended(tmp_path)
+        for asked in (
+            value,
+            {"page": value, "run_id": value, "chosen": value, "has": value},
+            {"run_id": "", "has": {"run-status": value}},
+        ):
+            assert b"<img" not in live.answer(asked).body
+
+    def test_an_overlay_is_small(self, live, tmp_path):
+        runs = [write_ended(tmp_path, num_steps=2_000, seed=seed) for seed in range(8)]
+        chosen = ",".join(run.run_id for run in runs)
+        parts = Page(live, run_id=runs[0].run_id, chosen=chosen).ask()
+        assert len(parts["overlay-plots"]["loss"]["data"]) == 8
+        assert len(json.dumps(parts["overlay-plots"])) < 30_000
+        assert parts["overlay-table"].count("<tr>") == 9
+
+    def test_what_is_pinned_is_sent_alone(self, services, live, tmp_path):
+        run = write_ended(tmp_path)
+        page = Page(live, run_id=run.run_id)
+        page.ask()
+        services.catalog.pin_probes(run.run_id, [("a", "b")])
+        live.forget()
+        parts = page.ask()
+        assert parts.keys() == {"probes-list", "probes-plot"}
+        assert "seed 42" in parts["probes-plot"]["caption"]
+
+    def test_foreign_things_are_named_with_the_reason(self, live, tmp_path):
+        (tmp_path / EVIL.replace("/", "")).mkdir()
+        (tmp_path / "link").symlink_to("/etc")
+        shown = Page(live).ask()["foreign"]
+        assert "a link, not followed" in shown
+        assert "has no config.json" in shown
+        assert "<img" not in shown
+
+    def test_repeats_are_shown_for_the_run_that_is_looked_at(self, board, live, tmp_path):
+        source = write_ended(tmp_path, seed=1)
+        assert Page(live, run_id=source.run_id).ask()["seeds-table"] == ""
+        repeat = write_ended(tmp_path, seed=2)
+        write_model(repeat.paths.config, repeat.config.model_copy(update={"group": source.run_id}))
+        board.forget_summaries()
+        live.forget()
+        for run in (source, repeat):
+            parts = Page(live, run_id=run.run_id).ask()
+            assert "Mean and standard deviation of 2 of 2 runs" in parts["seeds-table"]
+            assert parts["seeds-plot"]["seeds"]["data"]
 
 
 class TestStart:
@@ -360,17 +465,4 @@ def test_status_file_of_nobody_does_not_break_the_board(board, tmp_path):
     run = write_ended(tmp_path)
     run.paths.events.write_bytes(b'{"torn": \n\xff\xfe garbage\n')
     write_model(run.paths.status, RunStatus(outcome="finished"))
-    shown = named(handlers.on_open(board, run.run_id))
-    assert "2 lines of this run&#x27;s record cannot be read." in shown["status"]
-
-
-def test_a_late_answer_does_not_change_which_run_is_shown(board, tmp_path):
-    first = write_ended(tmp_path)
-    late = named(handlers.on_tick(board, first.run_id, "seen of another run", ""))
-    assert "status" in late
-    assert "run_id" not in late
-
-
-def test_an_empty_page_is_told_so_once(board):
-    shown = named(handlers.on_open(board, ""))
-    assert named(handlers.on_tick(board, "", shown["seen"], shown["listed"])) == {"listed": shown["listed"]}
+    assert "2 lines of this run&#x27;s record cannot be read." in board.parts(run.run_id).status

@@ -1,24 +1,19 @@
-"""What pages show of a run, rendered once for all pages that look at it.
-
-A page sends back which parts it has (:attr:`RunParts.seen`), and gets only those that changed.
-"""
+"""What pages show of a run, rendered once for all pages that look at it."""
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mrpc.config import RESUMABLE_LOOPS
+from mrpc.errors import UnknownRunError
 from mrpc.runs.store import ALIVE_STATES, RunState
 from mrpc.ui.render.curves import run_figures, take_series
 from mrpc.ui.render.progress import num_steps_at_risk, render_run, run_caption
-from mrpc.ui.render.runs import render_log, render_runs, render_snippet, usage_snippet
+from mrpc.ui.render.runs import render_log, render_snippet, usage_snippet
 
 if TYPE_CHECKING:
     from mrpc.services.container import Services
@@ -27,7 +22,6 @@ if TYPE_CHECKING:
 MAX_RENDERED_RUNS = 16
 SUMMARIES_AGE_S = 1.0
 RESUMABLE_STATES = (RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
-PART_NAMES = ("status", "plots", "log", "usage")
 
 
 @dataclass(frozen=True)
@@ -61,24 +55,19 @@ class RunParts:
         """Whether more is to come without anybody's doing."""
         return self.state in ALIVE_STATES
 
-    @cached_property
-    def marks(self) -> dict[str, str]:
-        """A short mark of each part, and of the state, that changes when it changes."""
-        parts = {"run": self.run_id, "state": f"{self.state}{self.has_weights}{self.num_at_risk}"}
-        parts |= {name: json.dumps(getattr(self, name)) for name in PART_NAMES}
-        return {name: _mark(part) for name, part in parts.items()}
-
     @property
-    def seen(self) -> str:
-        """What a page that shows all of this sends back."""
-        return " ".join(self.marks.values())
+    def buttons_mark(self) -> str:
+        """A mark that changes when what can be done with the run changes."""
+        return f"{self.state} {self.has_weights} {self.can_resume} {self.num_at_risk}"
 
-    def changed_since(self, seen: str) -> set[str]:
-        """Return the names of the parts that a page does not have yet."""
-        has = dict(zip(self.marks, str(seen).split(" "), strict=False))
-        if has.get("run") != self.marks["run"]:
-            return set(self.marks)
-        return {name for name, mark in self.marks.items() if has.get(name) != mark}
+    def contents(self) -> dict[str, Any]:
+        """Return what is drawn, by the id of its element."""
+        return {
+            "run-status": self.status,
+            "run-plots": self.plots,
+            "run-log": self.log,
+            "run-usage": self.usage,
+        }
 
 
 class RunBoard:
@@ -116,10 +105,26 @@ class RunBoard:
                     self._locks.pop(forgotten, None)
             return parts
 
-    def list_html(self, selected: str) -> tuple[str, str]:
-        """Return the list of runs as a table, and a short mark that changes when it changes."""
-        table = render_runs(self.summaries(), selected)
-        return table, _mark(table)
+    def known_parts(self, run_id: Any) -> RunParts | None:
+        """Return what to show of a run now; None when there is no such run, whatever a browser sent."""
+        try:
+            return self.parts(run_id) if run_id else None
+        except UnknownRunError:
+            return None
+
+    def run_to_show(self, run_id: Any) -> str:
+        """Return which run a page should show that shows this one.
+
+        The same, if there is such a run. A page without one takes up the run under way; one whose run was
+        deleted takes that as well, or else the newest. "" when there is none.
+        """
+        if not run_id:
+            return self.alive_run_id()
+        parts = self.known_parts(run_id)
+        if parts is not None:
+            return parts.run_id
+        self.forget_summaries()
+        return self.alive_run_id() or self.newest_run_id()
 
     def alive_run_id(self) -> str:
         """Return the run that is under way, or "" when there is none."""
@@ -164,10 +169,6 @@ class RunBoard:
             can_resume=view.state in RESUMABLE_STATES and run.config.train.loop in RESUMABLE_LOOPS,
             num_at_risk=num_at_risk,
         )
-
-
-def _mark(text: str) -> str:
-    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def _log_size(view: RunView) -> int:

@@ -11,14 +11,13 @@ from mrpc.ui.render.curves import take_series
 from mrpc.ui.render.overlay import NUM_SLOTS, OverlaidRun, overlay_figures, render_differences
 from mrpc.ui.render.progress import run_caption
 from mrpc.ui.render.seeds import render_seeds, seeds_caption, seeds_figure
-from mrpc.ui.theme import PLOTLY_URL
 from mrpc.ui.train.board import RunBoard
+from mrpc.ui.train.parts import html_part, plots_part
 
 if TYPE_CHECKING:
     from mrpc.services.container import Services
     from mrpc.services.monitoring import RunSummary
 
-LIVE_PLOTS_JS = f"mrpcLivePlots(element, props, watch, {PLOTLY_URL!r})"
 OVERLAY_TEMPLATE = """
 <div class="plots">
   <figure class="plot plot-wide"><figcaption>Training loss</figcaption><div data-plot="loss"></div></figure>
@@ -36,32 +35,20 @@ SEEDS_TEMPLATE = """
 """
 
 
-def build_overlay() -> list[Any]:
-    """Build the place of the chosen runs, empty; return what :func:`overlay_updates` fills."""
-    with gr.Column(visible=False, elem_id="overlay") as place:
+def build_overlay() -> None:
+    """Build the place of the chosen runs; without any it is not seen."""
+    with gr.Column(elem_id="overlay"):
         gr.HTML("<h3>Chosen runs</h3>", apply_default_css=False)
-        table = gr.HTML(elem_id="overlay-table", apply_default_css=False)
-        plots = gr.HTML(
-            html_template=OVERLAY_TEMPLATE,
-            js_on_load=LIVE_PLOTS_JS,
-            elem_id="overlay-plots",
-            apply_default_css=False,
-        )
-    return [place, table, plots]
+        html_part("overlay-table")
+        plots_part("overlay-plots", OVERLAY_TEMPLATE)
 
 
-def build_seeds() -> list[Any]:
-    """Build the place of the repeats of a run, empty; return what :func:`seeds_updates` fills."""
-    with gr.Column(visible=False, elem_id="seeds") as place:
+def build_seeds() -> None:
+    """Build the place of the repeats of a run; without any it is not seen."""
+    with gr.Column(elem_id="seeds"):
         gr.HTML("<h3>The same settings with other seeds</h3>", apply_default_css=False)
-        plot = gr.HTML(
-            html_template=SEEDS_TEMPLATE,
-            js_on_load=LIVE_PLOTS_JS,
-            elem_id="seeds-plot",
-            apply_default_css=False,
-        )
-        table = gr.HTML(elem_id="seeds-table", apply_default_css=False)
-    return [place, plot, table]
+        plots_part("seeds-plot", SEEDS_TEMPLATE)
+        html_part("seeds-table")
 
 
 def read_slots(value: Any) -> list[tuple[int, str]]:
@@ -71,8 +58,8 @@ def read_slots(value: Any) -> list[tuple[int, str]]:
     return sorted((slot, run_id) for run_id, slot in chosen.items())
 
 
-def overlay_updates(services: Services, chosen: Any) -> list[Any]:
-    """Show the curves of the chosen runs, from two on; with fewer say how to compare."""
+def overlay_parts(services: Services, chosen: Any) -> dict[str, Any]:
+    """Draw the chosen runs beside each other; with one say how to compare, with none nothing."""
     runs = []
     for slot, run_id in read_slots(chosen):
         try:
@@ -84,22 +71,22 @@ def overlay_updates(services: Services, chosen: Any) -> list[Any]:
             series, caption = take_series(view.history), run_caption(view.run, view.history)
         runs.append(OverlaidRun(slot, name, view.run.config, series, caption))
     if not runs:
-        return [gr.update(visible=False), "", None]
+        return {"overlay-table": "", "overlay-plots": None}
     hint = '<p class="quiet">Choose another run to compare it with.</p>' if len(runs) == 1 else ""
-    return [gr.update(visible=True), render_differences(runs) + hint, overlay_figures(runs)]
+    return {"overlay-table": render_differences(runs) + hint, "overlay-plots": overlay_figures(runs)}
 
 
-def seeds_updates(services: Services, board: RunBoard, run_id: str) -> list[Any]:
-    """Show the repeats of the run that is looked at; nothing when there are none."""
+def seeds_parts(services: Services, board: RunBoard, run_id: str) -> dict[str, Any]:
+    """Draw the repeats of the run that is looked at; nothing when there are none."""
     members = group_of(board.summaries(), run_id)
     if len(members) < 2:
-        return [gr.update(visible=False), None, ""]
+        return {"seeds-table": "", "seeds-plot": None}
     view = services.monitoring.watch(run_id)
     with view.lock:
         caption = seeds_caption(members, run_caption(view.run, view.history))
     group = members[0].group or members[0].run_id
     plots = {"seeds": seeds_figure(members, group), "caption": caption}
-    return [gr.update(visible=True), plots, render_seeds(members)]
+    return {"seeds-table": render_seeds(members), "seeds-plot": plots}
 
 
 def group_of(summaries: list[RunSummary], run_id: str) -> list[RunSummary]:

@@ -1,10 +1,10 @@
-"""What happens when something is pressed, and every second.
+"""What happens when something is pressed, and when the buttons have to change.
 
-Nothing of a training lives in a handler: a timer asks how the run is going, so a page that was closed, or is
-opened later, sees the same. What comes from the browser is checked by the services that are called.
+Nothing of a training lives in a handler: pages ask how the run is going (:mod:`mrpc.ui.train.live`), so one
+that was closed, or is opened later, sees the same. What comes from the browser is checked by the services
+that are called.
 
-Every handler here returns the list of runs, the mark of that list, and the updates of
-:func:`mrpc.ui.train.view.view_updates`, unless it says otherwise.
+Every handler here returns the updates of :func:`mrpc.ui.train.view.view_updates`, unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -16,19 +16,16 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from mrpc.config import build_config
-from mrpc.errors import MrpcError, UnknownRunError
+from mrpc.errors import MrpcError
 from mrpc.services.downloads import zip_model
 from mrpc.ui.errors import render_alert, shown_errors
 from mrpc.ui.render.queue import render_estimate
-from mrpc.ui.train.board import RunBoard, RunParts
+from mrpc.ui.train.board import RunBoard
 from mrpc.ui.train.form import read_form, render_plan
 from mrpc.ui.train.view import view_updates
 
 if TYPE_CHECKING:
     from mrpc.services.container import Services
-
-RUN_ID_PLACE = 2
-"""Where the updates of a handler have the run that the page shows: behind the list and its mark."""
 
 START_LABEL = "Start training"
 TEST_MESSAGE = (
@@ -60,7 +57,8 @@ def on_plan(services: Services, *values: Any) -> str:
 
 def on_open(board: RunBoard, run_id: Any) -> list[Any]:
     """Show a page that was just opened the run under way, else the one it showed last, else the newest."""
-    return _show(board, board.alive_run_id() or _known(board, run_id) or board.newest_run_id())
+    known = board.known_parts(run_id)
+    return _show(board, board.alive_run_id() or (known.run_id if known else board.newest_run_id()))
 
 
 def on_select(board: RunBoard, run_id: Any) -> list[Any]:
@@ -68,19 +66,10 @@ def on_select(board: RunBoard, run_id: Any) -> list[Any]:
     return _show(board, run_id)
 
 
-def on_tick(board: RunBoard, run_id: Any, seen: Any, listed: Any) -> list[Any]:
-    """Bring a page up to date; one that shows no run takes up the one under way.
-
-    A run that was deleted meanwhile gives way to the one under way, or to the newest.
-    """
-    known = _known(board, run_id)
-    if run_id and not known:
-        board.forget_summaries()
-        known = board.alive_run_id() or board.newest_run_id()
-    updates = _show(board, known or board.alive_run_id(), seen, listed)
-    if known and known == run_id:  # a late answer must not take the page back from a run picked meanwhile
-        updates[RUN_ID_PLACE] = gr.skip()
-    return updates
+def on_refresh(board: RunBoard, asked: Any) -> list[Any]:
+    """Bring the buttons of a page up to date that shows this run, or give it another where it is gone."""
+    run_id = board.run_to_show(asked)
+    return view_updates(board.known_parts(run_id), asked=str(asked or ""))
 
 
 def on_start(services: Services, board: RunBoard, *values: Any) -> Iterator[list[Any]]:
@@ -139,21 +128,5 @@ def on_pack(services: Services, folder: Path, run_id: Any) -> str:
         return str(zip_model(services.store.open(run_id), folder))
 
 
-def _show(
-    board: RunBoard, run_id: Any, seen: Any = "", listed: Any = "", message: str | None = None
-) -> list[Any]:
-    parts = _parts(board, run_id)
-    table, mark = board.list_html(parts.run_id if parts else "")
-    return [gr.skip() if mark == listed else table, mark, *view_updates(parts, str(seen), message)]
-
-
-def _parts(board: RunBoard, run_id: Any) -> RunParts | None:
-    try:
-        return board.parts(run_id) if run_id else None
-    except UnknownRunError:
-        return None
-
-
-def _known(board: RunBoard, run_id: Any) -> str:
-    parts = _parts(board, run_id)
-    return parts.run_id if parts else ""
+def _show(board: RunBoard, run_id: Any, message: str | None = None) -> list[Any]:
+    return view_updates(board.known_parts(run_id), message)

@@ -12,7 +12,7 @@ from mrpc.runs.store import RunState
 from mrpc.ui.errors import render_alert
 from mrpc.ui.render.probes import probes_figure, render_probes
 from mrpc.ui.render.progress import run_caption
-from mrpc.ui.train.compare_runs import LIVE_PLOTS_JS
+from mrpc.ui.train.parts import html_part, plots_part
 from mrpc.ui.train.queue_view import ACTS_JS
 
 if TYPE_CHECKING:
@@ -37,49 +37,37 @@ class ProbesView:
     """The widgets of the pinned pairs."""
 
     pairs: gr.HTML
-    plot_place: gr.Column
-    plot: gr.HTML
     sentence1: gr.Textbox
     sentence2: gr.Textbox
     pin: gr.Button
     message: gr.HTML
 
-    def shown(self) -> list[Any]:
-        """Return what :func:`probes_updates` fills."""
-        return [self.pairs, self.plot_place, self.plot]
-
 
 def build_probes() -> ProbesView:
     """Build the fold of the pinned pairs, empty."""
     with gr.Accordion("Pinned pairs", open=False, elem_id="probes"):
-        pairs = gr.HTML(elem_id="probes-list", js_on_load=ACTS_JS, apply_default_css=False)
-        with gr.Column(visible=False) as plot_place:
-            plot = gr.HTML(
-                html_template=PROBES_TEMPLATE,
-                js_on_load=LIVE_PLOTS_JS,
-                elem_id="probes-plot",
-                apply_default_css=False,
-            )
+        pairs = html_part("probes-list", js=ACTS_JS, after="focus")
+        plots_part("probes-plot", PROBES_TEMPLATE)
         with gr.Row(equal_height=False):
             sentence1 = gr.Textbox(label="Sentence 1", lines=1, max_lines=3, elem_id="probe-sentence1")
             sentence2 = gr.Textbox(label="Sentence 2", lines=1, max_lines=3, elem_id="probe-sentence2")
         with gr.Row(elem_classes="button-row"):
             pin = gr.Button("Pin this pair", size="sm", elem_id="probe-pin")
         message = gr.HTML(elem_id="probe-message", apply_default_css=False)
-    return ProbesView(pairs, plot_place, plot, sentence1, sentence2, pin, message)
+    return ProbesView(pairs, sentence1, sentence2, pin, message)
 
 
-def probes_updates(services: Services, run_id: str) -> list[Any]:
-    """Show the pinned pairs of a run and their record."""
+def probes_parts(services: Services, run_id: str) -> dict[str, Any]:
+    """Draw the pinned pairs of a run and their record."""
     if not run_id:
-        return ["", gr.update(visible=False), None]
+        return {"probes-list": "", "probes-plot": None}
     probes = services.catalog.read_probes(run_id)
     view = services.monitoring.watch(run_id)
     with view.lock:
         events, caption = dict(view.history.probes), run_caption(view.run, view.history)
     help_text = OVER_HELP if view.state is RunState.FINISHED else PROBES_HELP
     plots = {"probes": probes_figure(probes, events, run_id), "caption": caption} if probes else None
-    return [help_text + render_probes(probes, events), gr.update(visible=bool(probes)), plots]
+    return {"probes-list": help_text + render_probes(probes, events), "probes-plot": plots}
 
 
 def on_pin(services: Services, run_id: Any, sentence1: Any, sentence2: Any) -> list[Any]:

@@ -19,7 +19,8 @@ element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-act]');
   if (button) trigger('select', {act: button.dataset.act, run_id: button.dataset.runId});
 });
-mrpcKeepFocus(element, watch);"""
+const focus = mrpcKeepFocus(element);
+"""
 PLACES = {"up": -1, "down": 1}
 
 

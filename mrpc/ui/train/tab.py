@@ -10,7 +10,6 @@ import gradio as gr
 
 from mrpc.ui.browser_events import told
 from mrpc.ui.render.overlay import NUM_SLOTS
-from mrpc.ui.render.runs import render_runs
 from mrpc.ui.train.board import RunBoard
 from mrpc.ui.train.endpoints import register_endpoints
 from mrpc.ui.train.export_view import build_export_view
@@ -23,15 +22,17 @@ from mrpc.ui.train.handlers import (
     on_open,
     on_pack,
     on_plan,
+    on_refresh,
     on_resume,
     on_select,
     on_start,
     on_stop,
-    on_tick,
 )
-from mrpc.ui.train.library import Library, bind_library, build_library
+from mrpc.ui.train.library import bind_library, build_library
+from mrpc.ui.train.live import Live
 from mrpc.ui.train.loops_view import build_loops_view
 from mrpc.ui.train.manage_run import build_manage
+from mrpc.ui.train.parts import html_part
 from mrpc.ui.train.probes_view import build_probes
 from mrpc.ui.train.queue_view import ACTS_JS
 from mrpc.ui.train.view import build_view
@@ -39,14 +40,12 @@ from mrpc.ui.train.view import build_view
 if TYPE_CHECKING:
     from mrpc.services.container import Services
 
-LIST_TICK_S = 3.0
-
 POLL: dict[str, Any] = {
     "api_visibility": "private",
     "show_progress": "hidden",
     "concurrency_limit": None,
     "trigger_mode": "once",
-    "queue": False,  # one request and its answer: with 50 pages the queue answers five times later
+    "queue": False,  # one request and its answer
 }
 ACT: dict[str, Any] = {**POLL, "concurrency_limit": 8, "queue": True}
 
@@ -57,13 +56,14 @@ element.addEventListener('click', (event) => {
   trigger('select', {run_id: button.dataset.run});
   document.querySelector('#train-run').scrollIntoView({behavior: 'smooth', block: 'start'});
 });
-mrpcKeepFocus(element, watch);"""
+const focus = mrpcKeepFocus(element);
+"""
 SHOW_RUN_JS = """
 () => {
   if (document.querySelector('#train-message [role=alert]')) return;
   document.querySelector('#train-run').scrollIntoView({behavior: 'smooth', block: 'start'});
 }"""
-CHOOSE_JS = f"mrpcChooseRuns(element, trigger, watch, {NUM_SLOTS});"
+CHOOSE_JS = f"const choice = mrpcChooseRuns(element, {NUM_SLOTS});\n"
 CLICK_DOWNLOAD_JS = "() => document.querySelector('#run-download')?.click()"
 
 
@@ -76,6 +76,7 @@ def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState
         run_id: keeps in the browser which run is looked at.
     """
     board = RunBoard(services)
+    live = Live(services, board)
     with gr.Tab("Train", id="train"):
         with gr.Row(elem_id="train-columns", equal_height=False):
             with gr.Column(scale=0, min_width=340, elem_id="train-form"):
@@ -86,31 +87,26 @@ def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState
                     start = gr.Button(START_LABEL, variant="primary", min_width=140, elem_id="train-start")
                     add = gr.Button("Add to queue", min_width=120, elem_id="train-add")
                 start_message = gr.HTML(elem_id="train-message", apply_default_css=False)
-                queue = gr.HTML(elem_id="queue", js_on_load=ACTS_JS, apply_default_css=False)
+                queue = html_part("queue", js=ACTS_JS, after="focus")
             with gr.Column(scale=1, min_width=320, elem_id="train-run"):
-                view, buttons = build_view(run_id)
+                view, buttons = build_view(run_id, live)
                 with view.details:
                     probes = build_probes()
                     manage = build_manage()
                 build_export_view(services, run_id)
                 gr.HTML("<h2>Runs</h2>", elem_classes="section-head", apply_default_css=False)
-                runs = gr.HTML(
-                    render_runs([], ""),
-                    elem_id="runs",
-                    js_on_load=SELECT_JS + CHOOSE_JS,
-                    apply_default_css=False,
-                )
+                runs = html_part("runs", js=SELECT_JS + CHOOSE_JS, after="() => { choice(); focus(); }")
                 library_view = build_library(queue, probes, manage)
-        listed = gr.Textbox(visible=False)
-        list_timer = gr.Timer(LIST_TICK_S)
         build_loops_view(services, run_id)
         register_endpoints(services)
 
     def select(event: gr.EventData) -> list[Any]:
         return on_select(board, told(event, "run_id"))
 
-    shown = [runs, listed, *view.widgets()]
-    page = [view.run_id, view.seen, listed]
+    def refresh(event: gr.EventData) -> list[Any]:
+        return on_refresh(board, told(event, "run_id"))
+
+    shown = view.widgets()
     demo.load(partial(on_checkpoints, services), outputs=form["checkpoint"], **POLL)
     gr.on(
         [demo.load, *(widget.change for widget in form.values())],
@@ -120,8 +116,7 @@ def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState
         **(POLL | {"trigger_mode": "always_last"}),
     )
     demo.load(partial(on_open, board), inputs=view.run_id, outputs=shown, **POLL)
-    view.timer.tick(partial(on_tick, board), inputs=page, outputs=shown, **POLL)
-    list_timer.tick(partial(on_tick, board), inputs=page, outputs=shown, **POLL)
+    view.courier.refresh(refresh, outputs=shown, **POLL)
     runs.select(select, outputs=shown, **POLL)
     started = start.click(
         partial(on_start, services, board),
@@ -143,16 +138,15 @@ def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState
     )
     packed.success(None, js=CLICK_DOWNLOAD_JS, api_visibility="private")
     bind_library(
-        Library(services, board),
+        services,
+        board,
+        live,
         library_view,
         run_id=run_id,
-        runs=runs,
         form=list(form.values()),
         preset_help=preset_help,
         add=add,
         add_message=start_message,
-        refresh={"fn": partial(on_tick, board), "inputs": page, "outputs": shown, **POLL},
-        triggers=[demo.load, list_timer.tick],
     )
     questions = [view.stop_question, view.discard_question]
     for button, answers in (

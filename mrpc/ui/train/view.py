@@ -10,12 +10,9 @@ import gradio as gr
 from mrpc.runs.store import RunState
 from mrpc.ui.render.progress import NO_RUN
 from mrpc.ui.render.text import render_count
-from mrpc.ui.theme import PLOTLY_URL
 from mrpc.ui.train.board import RunParts
-
-TICK_S = 1.0
-NOTHING_SEEN = "none"
-"""What a page has seen that shows no run."""
+from mrpc.ui.train.live import Live, build_courier, courier_value
+from mrpc.ui.train.parts import html_part, plots_part
 
 PLOTS_TEMPLATE = """
 <div class="plots">
@@ -37,14 +34,15 @@ DISCARD_QUESTION = "<p><b>Really discard?</b> Weights and checkpoints are delete
 class View:
     """The widgets whose updates :func:`view_updates` returns, in this order.
 
+    What the run says of itself (status, curves, log) is not among them: :mod:`mrpc.ui.train.live` brings it.
+
     Attributes:
         run_id: which run the page shows; kept by the browser, so that a page opened later shows it again.
-        seen: what the page has of it, see :class:`mrpc.ui.train.board.RunParts`.
+        courier: asks how the run is going.
     """
 
     run_id: gr.BrowserState
-    seen: gr.Textbox
-    status: gr.HTML
+    courier: gr.HTML
     stop: gr.Button
     end_now: gr.Button
     resume: gr.Button
@@ -53,11 +51,7 @@ class View:
     stop_question: gr.Column
     discard_question: gr.Column
     message: gr.HTML
-    usage: gr.HTML
     details: gr.Column
-    plots: gr.HTML
-    log: gr.HTML
-    timer: gr.Timer
 
     def widgets(self) -> list[Any]:
         """Return the widgets as the outputs of a handler."""
@@ -76,10 +70,10 @@ class StopButtons:
     download: gr.DownloadButton
 
 
-def build_view(run_id: gr.BrowserState) -> tuple[View, StopButtons]:
+def build_view(run_id: gr.BrowserState, live: Live) -> tuple[View, StopButtons]:
     """Build the widgets, empty."""
-    seen = gr.Textbox(visible=False)
-    status = gr.HTML(NO_RUN, elem_id="run-status", apply_default_css=False)
+    courier = build_courier(live)
+    html_part("run-status", NO_RUN)
     with gr.Row(elem_id="run-actions"):
         stop = gr.Button("Stop …", size="sm", visible=False, elem_id="run-stop")
         end_now = gr.Button("End now", size="sm", variant="stop", visible=False, elem_id="run-end-now")
@@ -99,22 +93,14 @@ def build_view(run_id: gr.BrowserState) -> tuple[View, StopButtons]:
             discard = gr.Button("Yes, discard", size="sm", variant="stop", elem_id="discard-yes")
             cancel_discard = gr.Button("Cancel", size="sm", elem_id="discard-cancel")
     message = gr.HTML(elem_id="run-message", apply_default_css=False)
-    usage = gr.HTML(visible=False, elem_id="run-usage", apply_default_css=False)
+    html_part("run-usage")
     with gr.Column(visible=False, elem_id="run-details") as details:
-        plots = gr.HTML(
-            html_template=PLOTS_TEMPLATE,
-            js_on_load=f"mrpcLivePlots(element, props, watch, {PLOTLY_URL!r})",
-            elem_id="run-plots",
-            apply_default_css=False,
-        )
+        plots_part("run-plots", PLOTS_TEMPLATE)
         with gr.Accordion("Log", open=False, elem_id="run-log-fold"):
-            log = gr.HTML(
-                elem_id="run-log", js_on_load="mrpcFollowEnd(element, watch)", apply_default_css=False
-            )
+            html_part("run-log", after="mrpcFollowEnd(element)")
     view = View(
         run_id=run_id,
-        seen=seen,
-        status=status,
+        courier=courier,
         stop=stop,
         end_now=end_now,
         resume=resume,
@@ -123,46 +109,31 @@ def build_view(run_id: gr.BrowserState) -> tuple[View, StopButtons]:
         stop_question=stop_question,
         discard_question=discard_question,
         message=message,
-        usage=usage,
         details=details,
-        plots=plots,
-        log=log,
-        timer=gr.Timer(TICK_S, active=False),
     )
     return view, StopButtons(keep, ask_discard, cancel, discard, cancel_discard, download)
 
 
-def view_updates(parts: RunParts | None, seen: str = "", message: str | None = None) -> list[Any]:
-    """Return an update for each widget of :class:`View`: only what the page does not have yet.
+def view_updates(parts: RunParts | None, message: str | None = None, asked: str | None = None) -> list[Any]:
+    """Return an update for each widget of :class:`View`.
 
     Args:
         parts: the run as it is now; None shows that there is none.
-        seen: what the page has already.
-        message: HTML beside the buttons; None leaves what is there, but for a new run.
+        message: HTML beside the buttons; None leaves what is there, but for another run.
+        asked: which run the page showed when it asked for this; None when somebody picked the run.
     """
+    run_id = parts.run_id if parts else ""
     updates: dict[str, Any] = {field.name: gr.skip() for field in fields(View)}
+    updates |= {name: gr.update(visible=False) for name in HIDDEN_WITHOUT_RUN}
+    updates["courier"] = courier_value(parts, asked)
+    if run_id != asked:  # a late answer must not take the page back from a run picked meanwhile
+        updates["run_id"] = run_id
+        updates["message"] = ""
     if message is not None:
         updates["message"] = message
-    if parts is None and seen == NOTHING_SEEN:
-        return list(updates.values())
-    if parts is None:
-        updates |= {name: gr.update(visible=False) for name in HIDDEN_WITHOUT_RUN}
-        updates |= {"run_id": "", "seen": NOTHING_SEEN, "status": NO_RUN, "timer": gr.Timer(active=False)}
-        return list(updates.values())
-    changed = parts.changed_since(seen)
-    if not changed:
-        return list(updates.values())
-    updates["seen"] = parts.seen
-    updates |= {name: getattr(parts, name) for name in ("status", "plots", "log") if name in changed}
-    if "usage" in changed:
-        updates["usage"] = gr.update(value=parts.usage, visible=bool(parts.usage))
-    if "run" in changed:
-        updates["run_id"] = parts.run_id
-        updates["details"] = gr.update(visible=True)
-        if message is None:
-            updates["message"] = ""
-    if "state" in changed:
+    if parts is not None:
         updates |= {
+            "details": gr.update(visible=True),
             "stop": gr.update(visible=parts.is_alive and parts.state is not RunState.STOPPING),
             "end_now": gr.update(
                 value=f"End now, lose {render_count(parts.num_at_risk or 0, 'step')}",
@@ -171,14 +142,11 @@ def view_updates(parts: RunParts | None, seen: str = "", message: str | None = N
             "resume": gr.update(visible=parts.can_resume),
             "test": gr.update(visible=parts.has_weights),
             "pack": gr.update(visible=parts.has_weights),
-            "stop_question": gr.update(visible=False),
-            "discard_question": gr.update(visible=False),
-            "timer": gr.Timer(active=parts.is_alive),
         }
     return list(updates.values())
 
 
 HIDDEN_WITHOUT_RUN = (
     *("stop", "end_now", "resume", "test", "pack", "stop_question", "discard_question"),
-    *("usage", "details"),
+    "details",
 )
