@@ -5,9 +5,9 @@
    buttons, and, when that came from refresh(), for which run it was asked. refresh({run_id}) asks for other
    buttons, or for another run where this one is gone.
 
-   mrpcPart(name, show) calls show(content) at once with what is known of a part, and at each change.
+   mrpcPart(name, show) calls show(content) with what is known of a part, and at each change.
 
-   mrpcHtmlPart(name, props, after) is that for an element of Gradio's whose value is HTML; after() is called
+   mrpcHtmlPart(name, props, watch, after) is that for an element of Gradio's whose value is HTML; after() is called
    once it is drawn.
 
    mrpcAskNow() asks at once. */
@@ -25,11 +25,15 @@
     if (name in contents) show(contents[name]);
   };
 
-  window.mrpcHtmlPart = (name, props, after) =>
-    mrpcPart(name, (content) => {
+  window.mrpcHtmlPart = (name, props, watch, after) => {
+    const show = (content) => {
       props.value = content; // drawn in a microtask
       if (after) queueMicrotask(after);
-    });
+    };
+    mrpcPart(name, show);
+    // Gradio gives an element its first value once more when it is in its place.
+    watch("value", () => name in contents && props.value !== contents[name] && show(contents[name]));
+  };
 
   window.mrpcFollowRun = (props, server, watch, refresh) => {
     const place = document.querySelector("#train-run");

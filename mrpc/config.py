@@ -117,6 +117,14 @@ class TrainConfig(BaseModel):
         "How a BERT's pooler begins: as in the checkpoint, or as the identity, which hands [CLS] on as it "
         "is. A checkpoint that was trained with mean pooling never used its pooler.",
     )
+    shared_words_weight: float = _field(
+        0.0,
+        "How much the loss of a second task counts while it trains: say of each word whether the other "
+        "sentence has it, too. It teaches an encoder of single sentences to look from one to the other.",
+        "",
+        ge=0,
+        le=10,
+    )
     attention_dropout: bool = _field(
         True, "Drop attention weights in training as the checkpoint was pretrained; cheaper without."
     )

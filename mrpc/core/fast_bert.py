@@ -5,7 +5,8 @@ that of transformers, gradients land in the model's own tensors, and ``save_pret
 folder. What is saved is exact, the same sums in another order:
 
 * linear layers, norms and dropout work on the N real tokens of a batch; only attention sees its padding;
-* the head reads nothing but [CLS], so the last layer computes queries, output and feed-forward for it alone;
+* the head reads nothing but [CLS], so the last layer computes queries, output and feed-forward for it alone,
+  unless a second task asks about all tokens;
 * dropout masks come from a :class:`mrpc.core.dropout.DropoutStream`;
 * of the word embeddings only the rows that the data uses are trained, see :mod:`mrpc.core.used_rows`.
 
@@ -24,6 +25,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from mrpc.core.dropout import DropoutStream
+from mrpc.core.shared_words import SharedWords
 from mrpc.core.used_rows import UsedRows
 
 
@@ -44,7 +46,10 @@ def why_not_fast(model: PreTrainedModel) -> str:
 
 
 def use_fast_forward(
-    model: PreTrainedModel, dropout: DropoutStream, token_ids: torch.Tensor | None = None
+    model: PreTrainedModel,
+    dropout: DropoutStream,
+    token_ids: torch.Tensor | None = None,
+    task: SharedWords | None = None,
 ) -> None:
     """Make ``model(...)`` compute the same by :class:`FastForward`.
 
@@ -52,10 +57,11 @@ def use_fast_forward(
         model: one that :func:`why_not_fast` says nothing about.
         dropout: draws the masks.
         token_ids: the ids in the training data, each once, where only their embeddings are to be trained.
+        task: a second one that the model learns.
     """
     table: Any = model.get_input_embeddings()
     words = None if token_ids is None else UsedRows(table, token_ids)
-    model.forward = FastForward(model, dropout, words)
+    model.forward = FastForward(model, dropout, words, task)
 
 
 class FastForward:
@@ -64,13 +70,21 @@ class FastForward:
     Attributes:
         dropout: draws the masks while the model is in training mode.
         words: looks word embeddings up where only some rows are trained; None takes the table.
+        task: a second one that is learned beside the classification.
     """
 
-    def __init__(self, model: PreTrainedModel, dropout: DropoutStream, words: UsedRows | None = None) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        dropout: DropoutStream,
+        words: UsedRows | None = None,
+        task: SharedWords | None = None,
+    ) -> None:
         assert not why_not_fast(model), why_not_fast(model)
         self._model: Any = model
         self.dropout = dropout
         self.words = words
+        self.task = task
 
     def __call__(
         self,
@@ -88,7 +102,8 @@ class FastForward:
             labels: int64 [B].
 
         Returns:
-            ``logits`` [B, C] and, with labels, ``loss``: the mean cross-entropy in nats.
+            ``logits`` [B, C] and, with labels, ``loss``: the mean cross-entropy in nats; in training that
+            of the second task is added.
         """
         num_pairs, length = input_ids.shape
         rows = self._rows(attention_mask)  # [N]
@@ -98,10 +113,16 @@ class FastForward:
         first = torch.searchsorted(rows, torch.arange(num_pairs) * length)  # [B] the places of [CLS] in N
         for block in blocks:
             hidden = self._layer(block, hidden, rows, (num_pairs, length), padding)
-        hidden = self._layer(last, hidden, rows, (num_pairs, length), padding, first)  # [B, W]
-        pooled = torch.tanh(self._model.bert.pooler.dense(hidden))
+        task = self.task if self._model.training else None
+        hidden = self._layer(  # [B, W], or [N, W] where all tokens are asked about
+            last, hidden, rows, (num_pairs, length), padding, None if task else first
+        )
+        pooled = torch.tanh(self._model.bert.pooler.dense(hidden[first] if task else hidden))
         logits = self._model.classifier(self._drop(pooled, self._model.dropout.p))
         loss = None if labels is None else F.cross_entropy(logits, labels)
+        if task is not None and loss is not None:
+            shared = task.labels(input_ids, attention_mask, token_type_ids)
+            loss = loss + task(hidden, shared.reshape(-1)[rows])
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
     def _drop(self, x: torch.Tensor, p: float) -> torch.Tensor:

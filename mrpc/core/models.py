@@ -29,7 +29,7 @@ from mrpc.core.checkpoints import (
     resolve_checkpoint,
 )
 from mrpc.core.pairs import LABEL_NAMES
-from mrpc.core.weights import weights_sha256
+from mrpc.core.weights import own_weights, weights_sha256
 from mrpc.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def save_model_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     try:
         beside.chmod(0o755)
         with _quiet_transformers():
-            model.save_pretrained(beside)
+            model.save_pretrained(beside, state_dict=own_weights(model))
             tokenizer.save_pretrained(beside)
         for path in beside.iterdir():
             path.chmod(0o644)

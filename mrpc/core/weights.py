@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+EXTRA_MODULE = "shared_words"
+"""What a model has besides its own weights while it learns a second task; no folder and no hash has it."""
+
+
+def own_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Return the state dict of a model as transformers knows it."""
+    state = model.state_dict()
+    return {name: tensor for name, tensor in state.items() if not name.startswith(f"{EXTRA_MODULE}.")}
+
 
 def weights_sha256(source: PreTrainedModel | Mapping[str, torch.Tensor] | Path) -> str:
     """Return a hash over all weights: name, dtype, shape and bytes, in the order of the names.
@@ -36,7 +45,7 @@ def _memory_tensors(
         **{torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8"},
         **{torch.uint8: "U8", torch.bool: "BOOL"},
     }
-    state = source if isinstance(source, Mapping) else source.state_dict()
+    state = source if isinstance(source, Mapping) else own_weights(source)
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         content = tensor.reshape(-1).view(torch.uint8).numpy().data

@@ -38,7 +38,7 @@ TYPICAL_TOKENS = 128
 
 COST_OF_A_STEP = (
     *("loop", "fast", "mixed_precision", "train_batch_size", "batch_order"),
-    *("freeze_word_embeddings", "freeze_layers", "attention_dropout"),
+    *("freeze_word_embeddings", "freeze_layers", "attention_dropout", "shared_words_weight"),
 )
 """The settings that decide how long a token takes to learn, and what is kept in memory for it."""
 

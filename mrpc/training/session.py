@@ -41,6 +41,7 @@ from mrpc.core.models import (
 )
 from mrpc.core.prediction import predict_pairs
 from mrpc.core.recipe import freeze, start_pooler_as_identity
+from mrpc.core.shared_words import add_shared_words, learn_shared_words
 from mrpc.core.stored_predictions import write_predictions
 from mrpc.errors import DataError, TrainingError
 from mrpc.runs import events as ev
@@ -103,12 +104,18 @@ class TrainingSession:
             self.new_parameters += start_pooler_as_identity(self.model)
         freeze(self.model, config.freeze_word_embeddings, config.freeze_layers)
         self.base_sha256 = weights_sha256(self.model)
+        self.second_task = (
+            add_shared_words(self.model, self.tokenizer, config.shared_words_weight)
+            if config.shared_words_weight
+            else None
+        )
         if ranks.rank > 0:  # the main process goes on with the numbers after the head's
             torch.manual_seed(config.seed + ranks.rank)
         torch.nn.Module.to(self.model, self.device)  # transformers hides the type of its own
         self.dropout = DropoutStream(config.seed + ranks.rank)
-        if config.fast:
-            self._compute_fast()
+        is_fast = config.fast and self._compute_fast()
+        if self.second_task and not is_fast:
+            learn_shared_words(self.model, self.second_task)
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(self.model, config.weight_decay), lr=config.learning_rate, fused=True
         )
@@ -213,7 +220,8 @@ class TrainingSession:
         """Record what the forward pass of one batch gave, in all processes together.
 
         Args:
-            loss: mean cross-entropy of this process' share, in nats; scalar.
+            loss: mean loss of this process' share, in nats; scalar. What is recorded is the cross-entropy of
+                the answers alone, without that of a second task.
             logits: [B, C].
             batch: what the model was given.
 
@@ -223,7 +231,8 @@ class TrainingSession:
         rows = self._rows[self._position]
         own = pair_records(logits, batch["labels"], batch["attention_mask"])
         pairs = self.ranks.gather_rows(own, len(rows))
-        value = pairs[:, 0].mean().item() if self.ranks.are_several else loss.item()
+        is_mean = self.ranks.are_several or self.second_task is not None
+        value = pairs[:, 0].mean().item() if is_mean else loss.item()
         self._require_finite("loss", value)
         self._records.add(rows, pairs)
         self._position += 1
@@ -458,16 +467,16 @@ class TrainingSession:
         if self.ranks.is_main:
             records.write(self.run.paths.train_records(self.epoch), self.train.idx, self.epoch)
 
-    def _compute_fast(self) -> None:
+    def _compute_fast(self) -> bool:
         reason = why_not_fast(self.model)
         if reason:
             self.report.emit(ev.WarningEvent(message=f"The fast forward pass is not used: {reason}."))
-        else:
-            trains_words = self.model.get_input_embeddings().weight.requires_grad
-            is_exact = self.config.weight_decay == 0.0  # decay would move the other rows, too
-            use_fast_forward(
-                self.model, self.dropout, self.train.token_ids() if trains_words and is_exact else None
-            )
+            return False
+        trains_words = self.model.get_input_embeddings().weight.requires_grad
+        is_exact = self.config.weight_decay == 0.0  # decay would move the other rows, too
+        token_ids = self.train.token_ids() if trains_words and is_exact else None
+        use_fast_forward(self.model, self.dropout, token_ids, self.second_task)
+        return True
 
     def _require_finite(self, what: str, value: float) -> None:
         if not math.isfinite(value):

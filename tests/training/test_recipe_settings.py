@@ -27,6 +27,7 @@ RECIPE = {
     "swap_probability": 0.5,
     "freeze_word_embeddings": True,
     "attention_dropout": False,
+    "shared_words_weight": 0.5,
     "batch_order": "length",
     "learning_rate": 1e-3,
 }
@@ -47,12 +48,18 @@ def test_every_loop_trains_fast(
     assert weights_sha256(run.paths.last_model) == evaluations(run)[-1].weights_sha256
 
 
+@pytest.mark.parametrize("shared_words_weight", [0.0, 0.5])
 def test_fast_steps_have_the_losses_of_plain_ones_without_dropout(
-    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tiny_data_dir: Path,
+    tiny_checkpoint_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shared_words_weight: float,
 ) -> None:
     monkeypatch.setattr(torch.nn.Dropout, "forward", lambda self, x: x)
     monkeypatch.setattr("mrpc.core.dropout.DropoutStream.apply", lambda self, x, p: x)
     values = {"learning_rate": 1e-4, "num_epochs": 2, "attention_dropout": False}
+    values["shared_words_weight"] = shared_words_weight
     plain, fast = (
         train_here(make_run(tmp_path / str(on), tiny_data_dir, tiny_checkpoint_dir, fast=on, **values))
         for on in (False, True)

@@ -36,6 +36,7 @@ LABELS = {
     "freeze_word_embeddings": "Freeze the word embeddings",
     "freeze_layers": "Freeze the lowest layers",
     "pooler_start": "Pooler",
+    "shared_words_weight": "Shared words",
     "attention_dropout": "Attention dropout",
     "mixed_precision": "Mixed precision",
     "keep_epochs": "Epochs to keep",

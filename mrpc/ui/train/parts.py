@@ -18,7 +18,7 @@ def html_part(name: str, value: str = "", js: str = "", after: str = "null") -> 
     """
     return gr.HTML(
         value,
-        js_on_load=f"{js}mrpcHtmlPart({name!r}, props, {after});",
+        js_on_load=f"{js}mrpcHtmlPart({name!r}, props, watch, {after});",
         elem_id=name,
         apply_default_css=False,
     )
