@@ -171,6 +171,7 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
         "warmup_ratio": 0.1,
         "swap_probability": 0.5,
         "pooler_start": "identity",
+        "shared_words_weight": 2.0,
         **CHEAP_STEPS,
     },
     "quick": {
@@ -180,6 +181,7 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
         "warmup_ratio": 0.1,
         "num_train_pairs": 3600,
         "pooler_start": "identity",
+        "shared_words_weight": 2.0,
         **CHEAP_STEPS,
     },
 }

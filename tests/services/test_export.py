@@ -16,6 +16,7 @@ from mrpc.config import PRESETS, TrainConfig
 from mrpc.core.metrics import compute_metrics
 from mrpc.core.models import load_classifier, resolve_checkpoint, weights_sha256
 from mrpc.core.recipe import freeze, start_pooler_as_identity
+from mrpc.core.shared_words import add_shared_words, learn_shared_words
 from mrpc.errors import InputError, UnknownRunError
 from mrpc.runs.layout import DataRef
 from mrpc.runs.store import Run, RunStore
@@ -139,6 +140,38 @@ def test_the_code_makes_the_model_that_the_run_began_with(
     assert [p.requires_grad for p in got.parameters()] == [p.requires_grad for p in expected.parameters()]
     assert got.config.attention_probs_dropout_prob == 0.0
     assert "make_model" not in code_of(make_run(tmp_path / "course"), form)
+
+
+@pytest.mark.parametrize("form", SCRIPTS)
+def test_the_code_has_the_second_task_of_the_run(
+    tmp_path: Path, tiny_checkpoint_dir: Path, form: str
+) -> None:
+    code = code_of(make_run(tmp_path, shared_words_weight=0.5), form)
+    names = ("make_model", "learn_shared_words")
+    made = [node for node in ast.parse(code).body if getattr(node, "name", "") in names]
+    assert len(made) == 2
+    classes = ("AutoConfig", "AutoModelForSequenceClassification", "AutoTokenizer")
+    scope: dict[str, Any] = {"torch": torch, **{name: getattr(transformers, name) for name in classes}}
+    exec(compile(ast.Module(made, []), "train.py", "exec"), scope)
+    got = scope["make_model"](str(tiny_checkpoint_dir)).train()
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_checkpoint_dir)
+    expected = transformers.AutoModelForSequenceClassification.from_pretrained(tiny_checkpoint_dir)
+    task = add_shared_words(expected, tokenizer, 0.5)
+    learn_shared_words(expected, task)
+    task.dense.load_state_dict(got.shared_words.state_dict())
+    expected.classifier.load_state_dict(got.classifier.state_dict())
+    for model in (got, expected.train()):
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+    batch = tokenizer(
+        ["the bank sold it", "a"], ["it sold the shares", "b c"], padding=True, return_tensors="pt"
+    )
+    losses = [model(**batch, labels=torch.tensor([1, 0])).loss.item() for model in (got, expected)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert "del " in code
+    assert "learn_shared_words" not in code_of(make_run(tmp_path / "course"), form)
 
 
 def test_the_header_lists_what_is_left_out(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ CARRIED = frozenset(
         "lr_scheduler_type",
         *("gradient_accumulation_steps", "max_grad_norm", "max_length", "max_steps", "num_train_pairs"),
         *("checkpoint", "batch_order", "mixed_precision", "attention_dropout", "pooler_start"),
-        *("freeze_word_embeddings", "freeze_layers"),
+        *("freeze_word_embeddings", "freeze_layers", "shared_words_weight"),
     }
 )
 """Settings that the code has in it."""
@@ -139,6 +139,7 @@ def _flags(train: TrainConfig) -> dict[str, bool]:
         "identity_pooler": train.pooler_start == "identity",
         "frozen_words": train.freeze_word_embeddings,
         "frozen_layers": train.freeze_layers > 0,
+        "shared_words": train.shared_words_weight > 0,
     }
     return {
         **shapes,
@@ -177,6 +178,7 @@ def _values(config: RunConfig, form: str) -> dict[str, str]:
         "max_grad_norm": repr(train.max_grad_norm),
         "weight_decay": repr(train.weight_decay),
         "freeze_layers": repr(train.freeze_layers),
+        "shared_words_weight": repr(train.shared_words_weight),
         "accumulation": repr(train.gradient_accumulation_steps),
         "num_warmup_steps": f"round({train.warmup_ratio!r} * num_steps)" if train.warmup_ratio else "0",
     }
