@@ -283,7 +283,6 @@ async def _ask(url: str, courier: int, run_id: str, num_pages: int, duration_s: 
 
     async def page(number: int) -> None:
         has: dict[str, str] = {}
-        reader, writer = await asyncio.open_connection(address.hostname, address.port)
         await asyncio.sleep(random.uniform(0, 1))
         while (asked_at := time.perf_counter()) < until:
             asked = {"page": f"page {number}", "run_id": run_id, "chosen": "", "has": has}
@@ -291,16 +290,17 @@ async def _ask(url: str, courier: int, run_id: str, num_pages: int, duration_s: 
             body = json.dumps(call).encode()
             head = (
                 f"POST /gradio_api/component_server/ HTTP/1.1\r\nHost: {address.netloc}\r\n"
-                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
             )
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
             writer.write(head.encode() + body)
             answer_head = await reader.readuntil(b"\r\n\r\n")
             (length,) = re.findall(rb"(?i)content-length: (\d+)", answer_head)
             answer = json.loads(await reader.readexactly(int(length)))
+            writer.close()
             latencies.append((time.perf_counter() - asked_at) * 1000)
             has |= {name: mark for name, (mark, _) in answer["parts"].items()}
             await asyncio.sleep(answer["wait_s"])
-        writer.close()
 
     await asyncio.gather(*(page(number) for number in range(num_pages)))
     return latencies
