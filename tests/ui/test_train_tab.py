@@ -263,6 +263,15 @@ class TestLive:
         assert shown["stop_question"]["visible"] is False
         assert not {"run_id", "message"} & shown.keys()
 
+    def test_a_question_stays_while_it_can_be_answered(self, board, tmp_path):
+        run = write_running(tmp_path)
+        assert (
+            not {"stop_question", "discard_question"} & named(handlers.on_refresh(board, run.run_id)).keys()
+        )
+        assert named(handlers.on_select(board, run.run_id))["stop_question"]["visible"] is False
+        run.request_stop(save=True)
+        assert named(handlers.on_refresh(board, run.run_id))["stop_question"]["visible"] is False
+
     def test_a_page_without_a_run_takes_up_one_that_started_elsewhere(self, board, live, tmp_path):
         page = Page(live)
         assert "No run yet" in page.ask()["run-status"]

@@ -132,9 +132,12 @@ def view_updates(parts: RunParts | None, message: str | None = None, asked: str 
     if message is not None:
         updates["message"] = message
     if parts is not None:
+        can_stop = parts.is_alive and parts.state is not RunState.STOPPING
+        if can_stop and run_id == asked:  # a question that a person is about to answer stays
+            updates |= {"stop_question": gr.skip(), "discard_question": gr.skip()}
         updates |= {
             "details": gr.update(visible=True),
-            "stop": gr.update(visible=parts.is_alive and parts.state is not RunState.STOPPING),
+            "stop": gr.update(visible=can_stop),
             "end_now": gr.update(
                 value=f"End now, lose {render_count(parts.num_at_risk or 0, 'step')}",
                 visible=parts.num_at_risk is not None,
