@@ -5,7 +5,8 @@ that of transformers, gradients land in the model's own tensors, and ``save_pret
 folder. What is saved is exact, the same sums in another order:
 
 * linear layers, norms and dropout work on the N real tokens of a batch; only attention sees its padding;
-* the head reads nothing but [CLS], so the last layer computes queries, output and feed-forward for it alone;
+* the head reads nothing but [CLS], so the last layer computes queries, output and feed-forward for it alone,
+  unless a second task asks about all tokens;
 * dropout masks come from a :class:`mrpc.core.dropout.DropoutStream`;
 * of the word embeddings only the rows that the data uses are trained, see :mod:`mrpc.core.used_rows`.
 
@@ -112,14 +113,16 @@ class FastForward:
         first = torch.searchsorted(rows, torch.arange(num_pairs) * length)  # [B] the places of [CLS] in N
         for block in blocks:
             hidden = self._layer(block, hidden, rows, (num_pairs, length), padding)
-        below_last = hidden
-        hidden = self._layer(last, hidden, rows, (num_pairs, length), padding, first)  # [B, W]
-        pooled = torch.tanh(self._model.bert.pooler.dense(hidden))
+        task = self.task if self._model.training else None
+        hidden = self._layer(  # [B, W], or [N, W] where all tokens are asked about
+            last, hidden, rows, (num_pairs, length), padding, None if task else first
+        )
+        pooled = torch.tanh(self._model.bert.pooler.dense(hidden[first] if task else hidden))
         logits = self._model.classifier(self._drop(pooled, self._model.dropout.p))
         loss = None if labels is None else F.cross_entropy(logits, labels)
-        if loss is not None and self.task is not None and self._model.training:
-            shared = self.task.labels(input_ids, attention_mask, token_type_ids)
-            loss = loss + self.task(below_last, shared.reshape(-1)[rows])
+        if task is not None and loss is not None:
+            shared = task.labels(input_ids, attention_mask, token_type_ids)
+            loss = loss + task(hidden, shared.reshape(-1)[rows])
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
     def _drop(self, x: torch.Tensor, p: float) -> torch.Tensor:

@@ -2,9 +2,8 @@
 
 An encoder of single sentences never saw two at once, and 3,668 labels teach it little about looking from one
 to the other. The pairs themselves teach it: which words they share is known without any label. A linear layer
-over the hidden states below the last layer learns it beside the classification, through the same encoder, and
-is left out of every folder that is saved. The last layer is spared because there only [CLS] counts: see
-:mod:`mrpc.core.fast_bert`. What is shared is a token of the vocabulary, whole or not; [CLS] and [SEP] do not
+over the last hidden states learns it beside the classification, through the same encoder, and is left out of
+every folder that is saved. What is shared is a token of the vocabulary, whole or not; [CLS] and [SEP] do not
 count.
 
 Shapes: B pairs, T padded length, N tokens, W hidden width.
@@ -93,7 +92,7 @@ def learn_shared_words(model: PreTrainedModel, task: SharedWords) -> None:
             return cast("SequenceClassifierOutput", classify(**inputs))
         outputs = classify(**inputs, output_hidden_states=True)
         labels = task.labels(inputs["input_ids"], inputs["attention_mask"], inputs["token_type_ids"])
-        loss = outputs.loss + task(outputs.hidden_states[-2].flatten(0, 1), labels.flatten())
+        loss = outputs.loss + task(outputs.hidden_states[-1].flatten(0, 1), labels.flatten())
         return SequenceClassifierOutput(loss=loss, logits=outputs.logits)
 
     model.forward = forward
