@@ -13,6 +13,13 @@ import psutil
 
 from mrpc.runs.process import installed_versions
 
+AVX2_ONLY = {
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+}
+"""Environment that holds torch and the libraries below it to AVX2."""
+
 RESULTS = Path(__file__).resolve().parent / "results.json"
 
 

@@ -33,7 +33,7 @@ sys.path.insert(0, str(PROJECT_DIR))
 
 from filelock import FileLock  # noqa: E402
 
-from benchmarks.results import RESULTS, describe_machine, read_results, write_part  # noqa: E402
+from benchmarks.results import AVX2_ONLY, RESULTS, describe_machine, read_results, write_part  # noqa: E402
 from mrpc.config import CHEAP_STEPS, build_config  # noqa: E402
 from mrpc.runs.events import EvaluationEvent, FinishedEvent, StartedEvent  # noqa: E402
 from mrpc.runs.log import read_events  # noqa: E402
@@ -130,7 +130,10 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--part", choices=list(PARTS), required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102, 103, 104, 105])
+    parser.add_argument("--avx2", action="store_true", help="hold torch, MKL and oneDNN to AVX2")
     options = parser.parse_args()
+    if options.avx2:
+        os.environ.update(AVX2_ONLY)  # for this process, which measures the rate, and those that train
     settings = PARTS[options.part]
     resolved = build_config(settings).model_dump(mode="json", exclude={"seed"})
     for seed in options.seeds:

@@ -32,7 +32,7 @@ from typing import Any
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT_DIR))
 
-from benchmarks.results import describe_machine, read_results, write_part  # noqa: E402
+from benchmarks.results import AVX2_ONLY, describe_machine, read_results, write_part  # noqa: E402
 from mrpc.config import CHEAP_STEPS  # noqa: E402
 
 BATCH_SIZE, LEARNING_RATE, MAX_LENGTH, SEED = 8, 5e-5, 128, 42
@@ -73,12 +73,6 @@ OURS: dict[str, dict[str, Any]] = {
     "fast": CHEAP_STEPS,
 }
 
-AVX2_ONLY = {
-    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-    "ATEN_CPU_CAPABILITY": "avx2",
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
-}
-"""Environment that holds torch and the libraries below it to AVX2."""
 
 MARK = "turn: "
 """Begins the lines by which a process answers; libraries print others."""
