@@ -244,6 +244,24 @@ def test_a_page_shows_the_run_it_looked_at_again(open_page, live_app: LiveApp):
     expect(shown_state(page)).to_contain_text("interrupted")
 
 
+def test_only_a_page_that_somebody_looks_at_asks(open_page, live_app: LiveApp):
+    run = write_ended(live_app.runs_dir)
+    page = open_page("Train")
+    expect(page.locator("#run-status h2")).to_have_text(run.run_id)
+    asked = []
+    page.on("request", lambda request: asked.append(request) if "component_server" in request.url else None)
+    page.wait_for_timeout(4_000)
+    assert 1 <= len(asked) <= 3, "every three seconds when nothing is under way"
+    page.get_by_role("tab", name="Tokenize", exact=True).click()
+    page.wait_for_timeout(1_000)
+    asked.clear()
+    page.wait_for_timeout(5_000)
+    assert asked == []
+    page.get_by_role("tab", name="Train", exact=True).click()
+    page.wait_for_timeout(1_000)
+    assert asked
+
+
 def test_what_a_run_says_is_text(open_page, live_app: LiveApp):
     run = write_ended(live_app.runs_dir, "failed")
     write_model(run.paths.label, RunLabel(name=EVIL[:80]))
