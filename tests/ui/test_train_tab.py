@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import psutil
 import pytest
 
 from mrpc.config import PRESETS, TrainConfig, build_config
@@ -310,6 +311,22 @@ class TestLive:
             page.ask()
         assert pages[0].answer["wait_s"] == 1.0
         assert pages[-1].answer["wait_s"] == min(MAX_WAIT_S, max(1.0, 50 / MAX_QUESTIONS_PER_S))
+
+    def test_ten_thousand_questions_of_many_pages_leave_memory_and_handles_flat(self, live, tmp_path):
+        runs = [write_ended(tmp_path, num_steps=20, seed=seed) for seed in range(50)]
+
+        def ask(times: int) -> None:
+            for number in range(times):
+                run_id = runs[number % 50].run_id
+                chosen = f"{run_id},{runs[number % 7].run_id}" if number % 20 == 0 else ""
+                live.answer({"page": f"page {number}", "run_id": run_id, "chosen": chosen, "has": {}})
+
+        ask(1_000)
+        process = psutil.Process()
+        memory, handles = process.memory_info().rss, process.num_fds()
+        ask(10_000)
+        assert process.num_fds() == handles
+        assert process.memory_info().rss - memory < 20_000_000
 
     def test_what_was_looked_up_is_fresh_again_soon(self):
         assert LOOK_AGE_S < BESIDE_AGE_S <= 1.0
