@@ -200,6 +200,7 @@ def build_courier(live: Live) -> gr.HTML:
         html_template="<span hidden></span>",
         js_on_load="mrpcFollowRun(props, server, watch, (told) => trigger('refresh', told));",
         server_functions=[ask],
+        elem_id="courier",
         apply_default_css=False,
     )
 
