@@ -9,6 +9,7 @@ DATA ?=
 ARGS ?=
 T ?=
 KILLS ?= 200
+JOBS ?= 2
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -26,7 +27,7 @@ export GRADIO_ANALYTICS_ENABLED ?= False
 
 help:
 	@echo 'make run      start the app at http://127.0.0.1:7860    DATA=folder ARGS="..."'
-	@echo 'make test     run the whole test suite                  T=path PYTEST_ARGS="..."'
+	@echo 'make test     run the whole test suite                  T=path PYTEST_ARGS="..." JOBS=2'
 	@echo 'make faults   kill trainings at random moments, the long form   KILLS=200'
 	@echo 'make bench    measure training steps beside Trainer and others   DATA=folder'
 	@echo 'make check    formatting, lint and types'
@@ -38,7 +39,7 @@ run: $(APP_INSTALLED)
 	$(PY) app.py $(if $(DATA),--data-dir '$(DATA)') $(ARGS)
 
 test: $(TOOLS_INSTALLED) browser
-	$(PY) -m pytest $(PYTEST_ARGS) $(T)
+	$(PY) -m pytest $(strip $(if $(T),,-n $(JOBS) --dist loadfile) $(PYTEST_ARGS) $(T))
 
 faults: $(TOOLS_INSTALLED)
 	$(PY) -m tests.integration.faults --kills $(KILLS)

@@ -176,6 +176,9 @@ class TestMake:
         done = make("test", "T=tests/core/test_x.py", "PYTEST_ARGS=-k one")
         assert "-m pytest -k one tests/core/test_x.py" in done.stdout
 
+    def test_the_whole_suite_runs_in_two_processes(self):
+        assert "-m pytest -n 2 --dist loadfile\n" in make("test").stdout
+
     def test_a_missing_python_is_named(self, tmp_path):
         (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text(encoding="utf-8"), encoding="utf-8")
         for path in ("requirements.txt", "constraints.txt"):
