@@ -21,8 +21,11 @@ from tests.tiny import write_tiny_checkpoint, write_tiny_data
 _HOME = Path(tempfile.mkdtemp(prefix="mrpc-lab-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
-_NAMED_DATA_DIR = os.environ.get("MRPC_DATA_DIR")
-"""The real corpus, if there is one here. No other test may see it, so it leaves the environment below."""
+_KEPT = "TESTS_NAMED_DATA_DIR"
+_NAMED_DATA_DIR = os.environ.get("MRPC_DATA_DIR") or os.environ.get(_KEPT, "")
+"""The real corpus, if there is one here. No other test may see it, so it leaves the environment below; under
+another name the processes find it that share the suite, because they begin with the environment of this one."""
+os.environ[_KEPT] = _NAMED_DATA_DIR
 
 for _name in [name for name in os.environ if name.startswith(("MRPC_", "HF_", "SPACE_", "GRADIO_"))]:
     del os.environ[_name]

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from types import SimpleNamespace
 
 import pytest
@@ -361,7 +362,7 @@ def test_a_save_that_fails_leaves_the_old_folder(
     save_model_folder(model, tokenizer, tmp_path / "best")
     before = weights_sha256(tmp_path / "best")
 
-    def full_disk(self: PreTrainedModel, directory: Path) -> None:
+    def full_disk(self: PreTrainedModel, directory: Path, **options: Any) -> None:
         (directory / "model.safetensors").write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
