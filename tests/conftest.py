@@ -24,7 +24,7 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 _KEPT = "TESTS_NAMED_DATA_DIR"
 _NAMED_DATA_DIR = os.environ.get("MRPC_DATA_DIR") or os.environ.get(_KEPT, "")
 """The real corpus, if there is one here. No other test may see it, so it leaves the environment below; under
-another name the processes find it that share the suite, because they begin with the environment of this one."""
+another name the processes that share the suite find it: they begin with the environment of this one."""
 os.environ[_KEPT] = _NAMED_DATA_DIR
 
 for _name in [name for name in os.environ if name.startswith(("MRPC_", "HF_", "SPACE_", "GRADIO_"))]:
