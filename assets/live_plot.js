@@ -3,7 +3,7 @@
    mrpcLivePlots(element, plotlyUrl) returns a function that draws {place: {data, layout}} into the elements
    [data-plot=place] and updates them in place: a zoom survives, because layout.uirevision stays the same for a
    run. Plotly is fetched at the first drawing. A hidden plot is drawn when it is seen, and one that has not
-   changed is left alone. Drawing takes a tenth of the time at most: on a slow machine plots move less often
+   changed is left alone. Drawing takes a twentieth of the time at most: on a slow machine plots move less often
    than the numbers beside them, because the training that they show needs the processor more.
 
    mrpcFollowEnd(element) returns a function that keeps a log scrolled to its end while it is there. */
@@ -15,7 +15,7 @@
     modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
   };
   const MAX_CAPTION_WIDTH = 110; // characters a line of a picture
-  const REST = 9; // times the last drawing, until the next
+  const REST = 19; // times the last drawing, until the next
   let loading = null;
 
   function loadPlotly(url) {

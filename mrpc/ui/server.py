@@ -19,7 +19,7 @@ MAX_UPLOAD = "20mb"
 FIRST_PAGE_TIMEOUT_S = 10.0
 """The heavy imports begin when the first page is drawn, and after this long without one, in seconds."""
 
-QUEUE_SLEEP_S = 0.01
+QUEUE_SLEEP_S = 0.02
 """How long Gradio's empty queue sleeps before it looks again. Its own millisecond costs 4 % of two cores, for
 as long as the app is open, and a training needs them."""
 
