@@ -33,7 +33,7 @@ def build_app(services: Services) -> gr.Blocks:
         run_id = gr.BrowserState("", storage_key="mrpc-lab-run", secret="mrpc-lab")
         with gr.Tabs(elem_id="tabs"):
             build_tokenize_tab(services)
-            build_train_tab(services, demo, run_id)
+            build_train_tab(services, run_id)
             build_compare_tab(services)
         demo.load(
             partial(on_load_header, services),

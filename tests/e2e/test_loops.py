@@ -61,6 +61,21 @@ def test_the_code_of_a_run_is_shown_and_downloaded(open_page, live_app: LiveApp,
     ast.parse((tmp_path / "pytorch-train.py").read_text(encoding="utf-8"))
 
 
+def test_the_code_follows_the_run_while_its_fold_is_open(open_page, live_app: LiveApp) -> None:
+    runs = [write_ended(live_app.runs_dir, seed=seed) for seed in (81, 82)]
+    page = open_page("Train")
+    page.locator(f"#runs [data-run='{runs[0].run_id}']").first.click()
+    unfold(page, "export-fold")
+    expect(page.locator("#export-code")).to_contain_text("SEED = 81")
+    page.locator(f"#runs [data-run='{runs[1].run_id}']").first.click()
+    expect(page.locator("#export-code")).to_contain_text("SEED = 82")
+    unfold(page, "export-fold")  # closes it
+    page.locator(f"#runs [data-run='{runs[0].run_id}']").first.click()
+    expect(page.locator("#run-status")).to_contain_text("81")
+    unfold(page, "export-fold")
+    expect(page.locator("#export-code")).to_contain_text("SEED = 81")
+
+
 def test_a_narrow_page_does_not_scroll_sideways(open_page, live_app: LiveApp) -> None:
     page = open_page("Train", width=390)
     unfold(page, "loops-fold")

@@ -287,3 +287,18 @@ def test_nothing_sticks_out(open_page, live_app: LiveApp, width: int, scheme: st
     page = open_page("Train", width=width, color_scheme=scheme)
     expect(page.locator("#run-plots .main-svg").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_tab_shows_what_it_showed_when_one_comes_back(open_page, live_app: LiveApp):
+    runs = [write_ended(live_app.runs_dir, seed=seed) for seed in (91, 92)]
+    page = open_page("Train")
+    page.locator(f"#runs [data-run='{runs[0].run_id}']").first.click()
+    expect(page.locator("#run-status")).to_contain_text(runs[0].run_id)
+    write_running(live_app.runs_dir, step=5, num_steps=50)
+    page.get_by_role("tab", name="Tokenize", exact=True).click()
+    page.get_by_role("tab", name="Train", exact=True).click()
+    page.wait_for_timeout(2_000)
+    expect(page.locator("#run-status")).to_contain_text(runs[0].run_id)
+    page.reload()
+    page.get_by_role("tab", name="Train", exact=True).click()
+    expect(page.locator("#run-status .bar-words")).to_contain_text("step 5")

@@ -10,6 +10,7 @@ import gradio as gr
 from mrpc.errors import InputError
 from mrpc.ui.errors import render_alert, shown_errors
 from mrpc.ui.render.export import render_export
+from mrpc.ui.train.folds import run_of_open_fold
 
 if TYPE_CHECKING:
     from mrpc.services.container import Services
@@ -39,15 +40,16 @@ def build_export_view(services: Services, run_id: gr.BrowserState) -> None:
         gr.HTML(INTRO, apply_default_css=False)
         form = gr.Radio(FORMS, value="accelerate", label="Form", elem_id="export-form")
         code = gr.HTML(NO_RUN, elem_id="export-code", apply_default_css=False)
-    gr.on(
-        [fold.expand, form.change, run_id.change],
-        partial(on_show_code, services),
-        inputs=[run_id, form],
-        outputs=code,
-        api_visibility="private",
-        show_progress="hidden",
-        concurrency_limit=8,
-    )
+    show: dict[str, Any] = {
+        "fn": partial(on_show_code, services),
+        "inputs": [run_id, form],
+        "outputs": code,
+        "api_visibility": "private",
+        "show_progress": "hidden",
+        "concurrency_limit": 8,
+    }
+    gr.on([fold.expand, form.change], **show)
+    run_id.change(**show, js=run_of_open_fold("export-fold"))
 
     def export_code(run_id: str, form: str) -> dict[str, Any]:
         """Return the code of a run; form is accelerate, pytorch, trainer (train.py) or notebook (.ipynb)."""
@@ -56,8 +58,10 @@ def build_export_view(services: Services, run_id: gr.BrowserState) -> None:
     gr.api(export_code, api_name="export_code", concurrency_limit=None)
 
 
-def on_show_code(services: Services, run_id: Any, form: Any) -> str:
+def on_show_code(services: Services, run_id: Any, form: Any) -> Any:
     """Show the code of a run."""
+    if run_id is None:
+        return gr.skip()
     if not run_id:
         return NO_RUN
     try:

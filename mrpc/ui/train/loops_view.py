@@ -9,6 +9,7 @@ import gradio as gr
 
 from mrpc.errors import UnknownRunError
 from mrpc.ui.render.loops import render_arguments, render_loops, render_trainer_report
+from mrpc.ui.train.folds import run_of_open_fold
 
 if TYPE_CHECKING:
     from mrpc.services.container import Services
@@ -35,13 +36,14 @@ def build_loops_view(services: Services, run_id: gr.BrowserState) -> None:
         arguments = gr.HTML(elem_id="trainer-arguments", apply_default_css=False)
         report = gr.HTML(elem_id="trainer-report", apply_default_css=False)
     fold.expand(partial(on_sources, services), outputs=sources, **QUIET)
-    gr.on(
-        [fold.expand, run_id.change],
-        partial(on_arguments, services),
-        inputs=run_id,
-        outputs=[arguments, report],
+    show: dict[str, Any] = {
+        "fn": partial(on_arguments, services),
+        "inputs": run_id,
+        "outputs": [arguments, report],
         **QUIET,
-    )
+    }
+    fold.expand(**show)
+    run_id.change(**show, js=run_of_open_fold("loops-fold"))
 
 
 def on_sources(services: Services) -> str:
@@ -49,8 +51,10 @@ def on_sources(services: Services) -> str:
     return render_loops(services.training_loops.sources())
 
 
-def on_arguments(services: Services, run_id: Any) -> tuple[str, str]:
+def on_arguments(services: Services, run_id: Any) -> tuple[Any, Any]:
     """Show the settings of the run that the page looks at in Trainer's words; of the course without one."""
+    if run_id is None:
+        return gr.skip(), gr.skip()
     loops = services.training_loops
     try:
         run_id = run_id if isinstance(run_id, str) else ""

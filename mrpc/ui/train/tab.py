@@ -64,20 +64,25 @@ SHOW_RUN_JS = """
   document.querySelector('#train-run').scrollIntoView({behavior: 'smooth', block: 'start'});
 }"""
 CHOOSE_JS = f"const choice = mrpcChooseRuns(element, {NUM_SLOTS});\n"
+FIRST_TIME_JS = """
+(run) => {
+  const isFirst = !window.mrpcTrainWasOpen;
+  window.mrpcTrainWasOpen = true;
+  return [isFirst ? (run ?? "") : null];
+}"""
 CLICK_DOWNLOAD_JS = "() => document.querySelector('#run-download')?.click()"
 
 
-def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState) -> None:
+def build_train_tab(services: Services, run_id: gr.BrowserState) -> None:
     """Build the tab inside the page that is being built.
 
     Args:
         services: what the handlers call.
-        demo: the page, whose opening fills the tab.
         run_id: keeps in the browser which run is looked at.
     """
     board = RunBoard(services)
     live = Live(services, board)
-    with gr.Tab("Train", id="train"):
+    with gr.Tab("Train", id="train") as tab:
         with gr.Row(elem_id="train-columns", equal_height=False):
             with gr.Column(scale=0, min_width=340, elem_id="train-form"):
                 gr.HTML("<h2>New training</h2>", apply_default_css=False)
@@ -106,16 +111,17 @@ def build_train_tab(services: Services, demo: gr.Blocks, run_id: gr.BrowserState
     def refresh(event: gr.EventData) -> list[Any]:
         return on_refresh(board, told(event, "run_id"))
 
+    # Not when the page opens: its first tokens need both cores then.
     shown = view.widgets()
-    demo.load(partial(on_checkpoints, services), outputs=form["checkpoint"], **POLL)
+    tab.select(partial(on_open, board), inputs=view.run_id, outputs=shown, js=FIRST_TIME_JS, **POLL)
+    tab.select(partial(on_checkpoints, services), outputs=form["checkpoint"], **POLL)
     gr.on(
-        [demo.load, *(widget.change for widget in form.values())],
+        [tab.select, *(widget.change for widget in form.values())],
         partial(on_plan, services),
         inputs=list(form.values()),
         outputs=plan,
         **(POLL | {"trigger_mode": "always_last"}),
     )
-    demo.load(partial(on_open, board), inputs=view.run_id, outputs=shown, **POLL)
     view.courier.refresh(refresh, outputs=shown, **POLL)
     runs.select(select, outputs=shown, **POLL)
     started = start.click(
