@@ -16,5 +16,5 @@ class NoServices:
 
 
 def test_a_closed_fold_asks_for_nothing():
-    assert on_show_code(NoServices(), None, "accelerate") == gr.skip()
-    assert on_arguments(NoServices(), None) == (gr.skip(), gr.skip())
+    assert on_show_code(NoServices(), False, "accelerate") == gr.skip()
+    assert on_arguments(NoServices(), False) == (gr.skip(), gr.skip())

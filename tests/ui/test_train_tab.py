@@ -197,9 +197,9 @@ class TestOpen:
 
     def test_who_comes_back_sees_what_was_there(self, board, tmp_path):
         write_ended(tmp_path)
-        assert handlers.on_open(board, None) == [SKIP] * len(NAMES)
+        assert handlers.on_open(board, False) == [SKIP] * len(NAMES)
 
-    @pytest.mark.parametrize("stored", ["", 7, ["x"], {"a": 1}, "../..", "<script>"])
+    @pytest.mark.parametrize("stored", ["", None, 7, ["x"], {"a": 1}, "../..", "<script>"])
     def test_then_the_newest(self, board, tmp_path, stored):
         run = write_ended(tmp_path)
         assert named(handlers.on_open(board, stored))["run_id"] == run.run_id

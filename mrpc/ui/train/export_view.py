@@ -60,7 +60,7 @@ def build_export_view(services: Services, run_id: gr.BrowserState) -> None:
 
 def on_show_code(services: Services, run_id: Any, form: Any) -> Any:
     """Show the code of a run."""
-    if run_id is None:
+    if run_id is False:
         return gr.skip()
     if not run_id:
         return NO_RUN

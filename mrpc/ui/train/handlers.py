@@ -58,9 +58,9 @@ def on_plan(services: Services, *values: Any) -> str:
 def on_open(board: RunBoard, run_id: Any) -> list[Any]:
     """Show the run under way when the tab is opened first, else the one it showed last, else the newest.
 
-    None says that the tab was open before: whoever comes back sees what was there.
+    False says that the tab was open before: whoever comes back sees what was there.
     """
-    if run_id is None:
+    if run_id is False:
         return [gr.skip()] * len(view_updates(None))
     known = board.known_parts(run_id)
     return _show(board, board.alive_run_id() or (known.run_id if known else board.newest_run_id()))

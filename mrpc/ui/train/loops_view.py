@@ -53,7 +53,7 @@ def on_sources(services: Services) -> str:
 
 def on_arguments(services: Services, run_id: Any) -> tuple[Any, Any]:
     """Show the settings of the run that the page looks at in Trainer's words; of the course without one."""
-    if run_id is None:
+    if run_id is False:
         return gr.skip(), gr.skip()
     loops = services.training_loops
     try:

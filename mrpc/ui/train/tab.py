@@ -68,7 +68,7 @@ FIRST_TIME_JS = """
 (run) => {
   const isFirst = !window.mrpcTrainWasOpen;
   window.mrpcTrainWasOpen = true;
-  return [isFirst ? (run ?? "") : null];
+  return [isFirst && (run ?? "")];
 }"""
 CLICK_DOWNLOAD_JS = "() => document.querySelector('#run-download')?.click()"
 
