@@ -2,7 +2,7 @@
 
 
 def run_of_open_fold(elem_id: str) -> str:
-    """Return JavaScript for an event whose first input is a run: false in its place while a fold is closed."""
+    """Return JavaScript for an event whose first input is a run: it sends false while a fold is closed."""
     return f"""
 (run, ...rest) => {{
   const isOpen = document.querySelector('#{elem_id} > button.open') !== null;
