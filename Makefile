@@ -1,7 +1,7 @@
 # MRPC Lab. Every target installs what it needs into .venv first, and only what has changed since.
 #
 #   make run DATA=../mrpc ARGS='--port 7861'
-#   make test T=tests/core/test_data.py PYTEST_ARGS='-x -k padding'
+#   make test T=tests/core/data/test_load.py PYTEST_ARGS='-x -k padding'
 #   make run PYTHON=python3.12           another Python for a new .venv
 
 PYTHON ?= python3

@@ -109,8 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
     # Gradio takes seconds to import: a mistake in the arguments is answered before. Collecting garbage
     # meanwhile would take half a second and find nothing; serve() switches it on again.
     gc.disable()
-    from mrpc.services.container import Services
-    from mrpc.ui.server import serve
+    from mrpc.app.server import serve
+    from mrpc.app.services import Services
 
     return serve(Services(settings))
 

@@ -25,11 +25,11 @@ from typing import Any
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT_DIR))
 
-from mrpc.core.attribution import Attribution  # noqa: E402
-from mrpc.core.data import LoadedData, load_data  # noqa: E402
-from mrpc.core.pairs import SentencePair  # noqa: E402
+from mrpc.app.compare.comparison import Comparison  # noqa: E402
+from mrpc.core.analysis.attribution import Attribution  # noqa: E402
+from mrpc.core.data.load import LoadedData, load_data  # noqa: E402
+from mrpc.core.data.pairs import SentencePair  # noqa: E402
 from mrpc.runs.store import RunStore  # noqa: E402
-from mrpc.services.comparison import Comparison  # noqa: E402
 from mrpc.settings import Settings  # noqa: E402
 
 NUM_OWN_PAIRS = 10_000

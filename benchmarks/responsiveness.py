@@ -43,7 +43,7 @@ from mrpc.runs.queue import RunQueue  # noqa: E402
 from tests.browser import LAUNCH_ARGS, find_chromium  # noqa: E402
 from tests.live_app import LiveApp, running_app  # noqa: E402
 from tests.tiny import write_tiny_checkpoint, write_tiny_data  # noqa: E402
-from tests.ui.written_run import step_event, write_events, write_running  # noqa: E402
+from tests.written_run import step_event, write_events, write_running  # noqa: E402
 
 PAIR = ("The company sold its bakeries to a rival.", "A rival bought the bakeries of the company.")
 

@@ -200,9 +200,9 @@ import json, sys, time
 from pathlib import Path
 import psutil
 from mrpc.config import DEFAULT_CHECKPOINT
-from mrpc.core.checkpoints import load_tokenizer, resolve_checkpoint
-from mrpc.core.data import load_data
-from mrpc.core.tokenization import encode_dataset
+from mrpc.core.model.pretrained import load_tokenizer, resolve_checkpoint
+from mrpc.core.data.load import load_data
+from mrpc.core.text.tokenization import encode_dataset
 
 train = load_data("folder", Path(sys.argv[1])).dataset["train"]
 tokenizer = load_tokenizer(resolve_checkpoint(DEFAULT_CHECKPOINT, None))

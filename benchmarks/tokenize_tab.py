@@ -29,12 +29,12 @@ import psutil  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
-from mrpc.core.data import LoadedData, load_data  # noqa: E402
-from mrpc.services.container import Services  # noqa: E402
-from mrpc.services.padding import Padding  # noqa: E402
+from mrpc.app.services import Services  # noqa: E402
+from mrpc.app.tokenize.explorer_view import on_explore  # noqa: E402
+from mrpc.app.tokenize.padding import Padding  # noqa: E402
+from mrpc.app.tokenize.pair_view import on_pair  # noqa: E402
+from mrpc.core.data.load import LoadedData, load_data  # noqa: E402
 from mrpc.settings import Settings  # noqa: E402
-from mrpc.ui.tokenize.explorer_view import on_explore  # noqa: E402
-from mrpc.ui.tokenize.pair_view import on_pair  # noqa: E402
 
 PAIR = (
     "The company, which sold its bakeries last spring, said on Friday that it had no unbelievable offers.",

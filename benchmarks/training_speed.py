@@ -134,8 +134,8 @@ def train_ours(name: str, data_dir: Path, turn: Turn) -> None:
     from torch.nn import functional as F
 
     from mrpc.config import build_config
-    from mrpc.core import fast_bert
-    from mrpc.core.data import load_data
+    from mrpc.core.data.load import load_data
+    from mrpc.core.model import fast_bert
     from mrpc.runs.layout import DataRef
     from mrpc.runs.store import RunStore
     from mrpc.settings import LaunchedProcesses
@@ -216,7 +216,7 @@ def load_pairs(data_dir: Path, pad_to: int | None = None) -> tuple[Any, Any, Any
     from datasets import load_dataset
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from mrpc.core.checkpoints import resolve_checkpoint
+    from mrpc.core.model.pretrained import resolve_checkpoint
 
     directory = str(resolve_checkpoint("all-MiniLM-L6-v2").dir)
     tokenizer = AutoTokenizer.from_pretrained(directory)
@@ -403,9 +403,9 @@ def count_work(data_dir: Path) -> tuple[int, float]:
     import numpy as np
     import pyarrow.compute as pc
 
-    from mrpc.core.checkpoints import load_tokenizer, resolve_checkpoint
-    from mrpc.core.data import load_data
-    from mrpc.core.tokenization import encode_dataset
+    from mrpc.core.data.load import load_data
+    from mrpc.core.model.pretrained import load_tokenizer, resolve_checkpoint
+    from mrpc.core.text.tokenization import encode_dataset
 
     tokenizer = load_tokenizer(resolve_checkpoint("all-MiniLM-L6-v2"))
     encoded = encode_dataset(tokenizer, load_data("folder", data_dir).dataset["train"], MAX_LENGTH)

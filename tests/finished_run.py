@@ -12,10 +12,9 @@ import pyarrow as pa
 import torch
 
 from mrpc.config import TrainConfig
-from mrpc.core.batching import PairCollator
-from mrpc.core.data import LoadedData
-from mrpc.core.metrics import majority_metrics
-from mrpc.core.models import (
+from mrpc.core.analysis.statistics import confusion
+from mrpc.core.data.load import LoadedData
+from mrpc.core.model.classifier import (
     load_classifier,
     load_tokenizer,
     resolve_checkpoint,
@@ -23,10 +22,11 @@ from mrpc.core.models import (
     save_model_folder,
     weights_sha256,
 )
-from mrpc.core.prediction import predict_dataset, write_predictions
-from mrpc.core.statistics import confusion
-from mrpc.core.stored_predictions import write_table
-from mrpc.core.tokenization import encode_dataset
+from mrpc.core.model.metrics import majority_metrics
+from mrpc.core.model.prediction import predict_dataset, write_predictions
+from mrpc.core.model.stored_predictions import write_table
+from mrpc.core.text.batching import PairCollator
+from mrpc.core.text.tokenization import encode_dataset
 from mrpc.runs import events as ev
 from mrpc.runs.layout import DataRef, ProcessInfo, RunStatus, write_model
 from mrpc.runs.log import EventLog

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import psutil
 
+from mrpc.app.train.processes import has_ended, kill_tree
 from mrpc.runs.process import find_process
 from mrpc.runs.store import Run, RunState, RunStore
-from mrpc.services.processes import has_ended, kill_tree
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 90

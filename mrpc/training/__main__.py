@@ -102,8 +102,8 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
     if options.log_with is not None:
         check_tracker(options.log_with)
     with training_lock(options.runs_dir):
-        from mrpc.core.checkpoints import resolve_checkpoint
-        from mrpc.core.data import load_data
+        from mrpc.core.data.load import load_data
+        from mrpc.core.model.pretrained import resolve_checkpoint
 
         resolve_checkpoint(config.checkpoint, options.checkpoint_dir)
         data = DataRef.model_validate(load_data(data_dir=options.data_dir))

@@ -5,10 +5,16 @@ from __future__ import annotations
 import logging
 import time
 
-from mrpc.core.data import LoadedData
-from mrpc.core.metrics import compute_metrics
-from mrpc.core.models import load_base, load_finetuned, load_tokenizer, resolve_checkpoint, weights_sha256
-from mrpc.core.prediction import predict_dataset, write_predictions
+from mrpc.core.data.load import LoadedData
+from mrpc.core.model.classifier import (
+    load_base,
+    load_finetuned,
+    load_tokenizer,
+    resolve_checkpoint,
+    weights_sha256,
+)
+from mrpc.core.model.metrics import compute_metrics
+from mrpc.core.model.prediction import predict_dataset, write_predictions
 from mrpc.errors import RunStateError
 from mrpc.runs.events import EvaluationEvent
 from mrpc.runs.log import EventLog

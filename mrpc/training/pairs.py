@@ -11,8 +11,8 @@ from datasets import Dataset, concatenate_datasets
 from transformers import PreTrainedTokenizerBase
 
 from mrpc.config import TrainConfig
-from mrpc.core.batching import epoch_batches, swapped_rows
-from mrpc.core.tokenization import encode_dataset
+from mrpc.core.text.batching import epoch_batches, swapped_rows
+from mrpc.core.text.tokenization import encode_dataset
 
 
 class TrainPairs:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mrpc.core.dropout import DropoutStream
+from mrpc.core.model.dropout import DropoutStream
 
 
 def read_random_state(dropout: DropoutStream) -> dict[str, Any]:

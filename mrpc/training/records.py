@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from mrpc.core.stored_predictions import write_table
+from mrpc.core.model.stored_predictions import write_table
 
 
 def pair_records(logits: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -26,12 +26,8 @@ from torch.utils.data import DataLoader
 from transformers import get_scheduler
 
 from mrpc.config import RESUMABLE_LOOPS, LoopName
-from mrpc.core.batching import PairCollator
-from mrpc.core.data import LoadedData, load_data, select_train_pairs
-from mrpc.core.dropout import DropoutStream
-from mrpc.core.fast_bert import use_fast_forward, why_not_fast
-from mrpc.core.metrics import majority_metrics
-from mrpc.core.models import (
+from mrpc.core.data.load import LoadedData, load_data, select_train_pairs
+from mrpc.core.model.classifier import (
     load_classifier,
     load_tokenizer,
     resolve_checkpoint,
@@ -39,10 +35,14 @@ from mrpc.core.models import (
     save_model_folder,
     weights_sha256,
 )
-from mrpc.core.prediction import predict_pairs
-from mrpc.core.recipe import freeze, start_pooler_as_identity
-from mrpc.core.shared_words import add_shared_words, learn_shared_words
-from mrpc.core.stored_predictions import write_predictions
+from mrpc.core.model.dropout import DropoutStream
+from mrpc.core.model.fast_bert import use_fast_forward, why_not_fast
+from mrpc.core.model.metrics import majority_metrics
+from mrpc.core.model.prediction import predict_pairs
+from mrpc.core.model.recipe import freeze, start_pooler_as_identity
+from mrpc.core.model.shared_words import add_shared_words, learn_shared_words
+from mrpc.core.model.stored_predictions import write_predictions
+from mrpc.core.text.batching import PairCollator
 from mrpc.errors import DataError, TrainingError
 from mrpc.runs import events as ev
 from mrpc.runs.layout import ProbesFile, read_model

@@ -11,9 +11,9 @@ from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
-from mrpc.core.batching import PairCollator
-from mrpc.core.prediction import PairPredictions
-from mrpc.core.tokenization import encode_dataset
+from mrpc.core.model.prediction import PairPredictions
+from mrpc.core.text.batching import PairCollator
+from mrpc.core.text.tokenization import encode_dataset
 
 BATCH_SIZE = 64
 

@@ -15,8 +15,8 @@ import pyarrow.parquet
 import pytest
 
 from mrpc.core import hub as hub_module
-from mrpc.core.data import load_data
-from mrpc.core.models import (
+from mrpc.core.data.load import load_data
+from mrpc.core.model.classifier import (
     checkpoint_availability,
     load_classifier,
     load_tokenizer,
@@ -207,7 +207,7 @@ def test_a_process_ends_when_it_is_done(glue_dir: Path, tmp_path: Path, mood: Mo
     code = """
 import time
 import huggingface_hub.hf_api
-from mrpc.core.data import load_data
+from mrpc.core.data.load import load_data
 start = time.monotonic()
 print(load_data().kind, time.monotonic() - start < 4)
 """

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Page, expect
 
-from mrpc.core.data import load_data
+from mrpc.app.compare.comparison import Comparison
+from mrpc.core.data.load import load_data
 from mrpc.runs.store import Run, RunState
-from mrpc.services.comparison import Comparison
 from mrpc.settings import Settings
 from tests.finished_run import make_finished_run
 from tests.live_app import LiveApp

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from mrpc.services.export import CodeExport
+from mrpc.app.train.export import CodeExport
 from tests.live_app import LiveApp
-from tests.ui.written_run import write_ended
+from tests.written_run import write_ended
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

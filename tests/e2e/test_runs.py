@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from mrpc.app.train.catalog import Catalog
 from mrpc.runs.events import ProbeEvent
 from mrpc.runs.layout import write_model
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import Run
-from mrpc.services.catalog import Catalog
 from tests.e2e.test_train import EVIL, start_training
 from tests.live_app import LiveApp
-from tests.ui.written_run import create_run, write_ended, write_events, write_running
+from tests.written_run import create_run, write_ended, write_events, write_running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from mrpc.app.train.form import MAIN_FIELDS
 from mrpc.runs.layout import RunLabel, write_model
 from mrpc.runs.log import read_events
-from mrpc.ui.train.form import MAIN_FIELDS
 from tests.live_app import LiveApp, wait_until
-from tests.ui.written_run import evaluation_event, step_event, write_ended, write_events, write_running
+from tests.written_run import evaluation_event, step_event, write_ended, write_events, write_running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

@@ -17,9 +17,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mrpc.app.train.processes import EXIT_BUSY
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run, RunState, RunStore
-from mrpc.services.processes import EXIT_BUSY
 from mrpc.training import checkpoints
 from tests.integration.training_process import create_run, kill, spawn, step_losses, terminal, train
 

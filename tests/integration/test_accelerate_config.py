@@ -12,16 +12,16 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from mrpc.core.data import load_data
+from mrpc.app.availability import CheckpointShelf
+from mrpc.app.train.export import CodeExport
+from mrpc.app.train.launcher import Launcher
+from mrpc.app.train.processes import kill_tree
+from mrpc.core.data.load import load_data
 from mrpc.errors import BusyError, RunStateError
 from mrpc.runs.events import FinishedEvent, WarningEvent
 from mrpc.runs.log import read_events
 from mrpc.runs.process import find_process
 from mrpc.runs.store import RunState, RunStore
-from mrpc.services.availability import CheckpointShelf
-from mrpc.services.export import CodeExport
-from mrpc.services.launcher import Launcher
-from mrpc.services.processes import kill_tree
 from tests.integration.training_process import create_run, terminal
 from tests.live_app import LiveApp, wait_until
 

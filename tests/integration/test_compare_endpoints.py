@@ -12,8 +12,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from sklearn import metrics
 
-from mrpc.core.data import load_data
-from mrpc.core.stored_predictions import read_predictions
+from mrpc.core.data.load import load_data
+from mrpc.core.model.stored_predictions import read_predictions
 from mrpc.runs.store import Run
 from tests.finished_run import make_finished_run
 from tests.live_app import LiveApp, running_app

@@ -14,8 +14,8 @@ import pytest
 from nbclient import NotebookClient
 from safetensors.torch import load_file
 
+from mrpc.app.train.export import CodeExport
 from mrpc.runs.store import Run, RunStore
-from mrpc.services.export import CodeExport
 from tests.training.in_process import evaluations, make_run, steps, train_here
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from mrpc.core.data import LoadedData, load_data
+from mrpc.app.availability import CheckpointShelf
+from mrpc.app.train.catalog import Catalog
+from mrpc.app.train.launcher import Launcher
+from mrpc.app.train.monitoring import Monitoring
+from mrpc.app.train.processes import kill_tree, spawn_attempt
+from mrpc.core.data.load import LoadedData, load_data
 from mrpc.errors import BusyError, ConfigError, RunStateError
 from mrpc.runs.process import find_process
 from mrpc.runs.store import Run, RunState, RunStore
-from mrpc.services.availability import CheckpointShelf
-from mrpc.services.catalog import Catalog
-from mrpc.services.launcher import Launcher
-from mrpc.services.monitoring import Monitoring
-from mrpc.services.processes import kill_tree, spawn_attempt
 from tests.live_app import wait_until
 
 
@@ -78,7 +78,7 @@ def test_of_twenty_starts_at_once_from_two_apps_one_trains(
         spawned.append(run.run_id)
         spawn_attempt(run)
 
-    monkeypatch.setattr("mrpc.services.launcher.spawn_attempt", count)
+    monkeypatch.setattr("mrpc.app.train.launcher.spawn_attempt", count)
     together = threading.Barrier(20)
 
     def press_start(number: int) -> None:
@@ -162,7 +162,7 @@ def test_a_stopped_training_that_does_not_get_on_is_killed_and_keeps_its_checkpo
     values: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mrpc.services.launcher.SAVE_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("mrpc.app.train.launcher.SAVE_TIMEOUT_S", 2.0)
     launcher = make_launcher()
     run = store.open(launcher.start({**values, "checkpoint_every_s": 0.1}))
     wait_until(lambda: any(run.paths.checkpoints.glob("step-*")))

@@ -87,7 +87,7 @@ def test_a_finished_run_is_not_trained_again(finished: Run) -> None:
 def test_the_training_process_imports_no_user_interface(finished: Run) -> None:
     code = (
         "import sys, mrpc.training.__main__, mrpc.training.session, mrpc.training.loops.accelerate\n"
-        "print([name for name in ('gradio', 'plotly', 'mrpc.services', 'mrpc.ui') if name in sys.modules])"
+        "print([name for name in ('gradio', 'plotly', 'mrpc.app', 'mrpc.app') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr

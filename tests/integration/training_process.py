@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mrpc.config import build_config
-from mrpc.core.data import load_data
+from mrpc.core.data.load import load_data
 from mrpc.runs.layout import DataRef
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run, RunStore

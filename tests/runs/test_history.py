@@ -10,7 +10,7 @@ import pytest
 from mrpc.runs import events as ev
 from mrpc.runs.history import RunHistory, StepColumns
 from mrpc.runs.log import EventLog, read_events, read_lines
-from tests.ui.written_run import evaluation_event, started_event, step_event
+from tests.written_run import evaluation_event, started_event, step_event
 
 NUM_STEPS = 60
 

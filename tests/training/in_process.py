@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from accelerate.state import AcceleratorState, GradientState
 
 from mrpc.config import build_config
-from mrpc.core.data import load_data
+from mrpc.core.data.load import load_data
 from mrpc.runs import events as ev
 from mrpc.runs.layout import DataRef
 from mrpc.runs.log import read_events

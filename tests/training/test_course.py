@@ -16,8 +16,8 @@ from sklearn.metrics import accuracy_score, f1_score
 from transformers import DataCollatorWithPadding, get_scheduler
 from transformers.trainer_utils import PredictionOutput
 
-from mrpc.core.data import load_data
-from mrpc.core.stored_predictions import read_predictions
+from mrpc.core.data.load import load_data
+from mrpc.core.model.stored_predictions import read_predictions
 from mrpc.training.loops.trainer import SessionTrainer
 from mrpc.training.session import TrainingSession, select_loop
 from tests.training.in_process import make_run, open_session, train_here

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from mrpc.core.batching import swapped_rows
-from mrpc.core.fast_bert import FastForward
-from mrpc.core.models import load_base, weights_sha256
-from mrpc.core.recipe import freeze
+from mrpc.core.model.classifier import load_base, weights_sha256
+from mrpc.core.model.fast_bert import FastForward
+from mrpc.core.model.recipe import freeze
+from mrpc.core.text.batching import swapped_rows
 from mrpc.errors import ConfigError
 from mrpc.runs.events import WarningEvent
 from mrpc.runs.log import read_events
@@ -57,7 +57,7 @@ def test_fast_steps_have_the_losses_of_plain_ones_without_dropout(
     shared_words_weight: float,
 ) -> None:
     monkeypatch.setattr(torch.nn.Dropout, "forward", lambda self, x: x)
-    monkeypatch.setattr("mrpc.core.dropout.DropoutStream.apply", lambda self, x, p: x)
+    monkeypatch.setattr("mrpc.core.model.dropout.DropoutStream.apply", lambda self, x, p: x)
     values = {"learning_rate": 1e-4, "num_epochs": 2, "attention_dropout": False}
     values["shared_words_weight"] = shared_words_weight
     plain, fast = (

@@ -18,7 +18,7 @@ from mrpc.training.__main__ import EXIT_FINISHED, EXIT_USAGE, main
 from mrpc.training.session import select_loop
 from mrpc.training.trackers import Tracking
 from tests.training.in_process import evaluations, make_run, open_session, steps
-from tests.ui.written_run import started_event, step_event
+from tests.written_run import started_event, step_event
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from accelerate import Accelerator
 from accelerate.data_loader import DataLoaderShard
 from torch import nn
 
-from mrpc.core.metrics import new_metric
+from mrpc.core.model.metrics import new_metric
 from mrpc.training.session import Batch, TrainingSession
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
-from mrpc.core.metrics import new_metric
+from mrpc.core.model.metrics import new_metric
 from mrpc.training.session import Batch, TrainingSession
 
 

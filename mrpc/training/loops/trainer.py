@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
-from mrpc.core.metrics import new_metric
-from mrpc.core.trainer_arguments import trainer_arguments
+from mrpc.core.model.metrics import new_metric
+from mrpc.core.model.trainer_arguments import trainer_arguments
 from mrpc.runs.layout import TrainerReport, write_model
 from mrpc.training.session import TrainingSession
 

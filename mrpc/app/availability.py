@@ -1,0 +1,81 @@
+"""Whether a checkpoint can be had now, for the form, and for a start that is better refused at once.
+
+However many pages and scripts want to know, the Hub is asked at most once in :data:`AGE_S` about each
+repository, and answers or counts as silent within its time limit. Files of this machine are looked at anew.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mrpc.core.model.pretrained import (
+    Availability,
+    CheckpointSize,
+    CheckpointSpec,
+    availability_of,
+    checkpoint_size,
+    checkpoint_specs,
+    local_spec,
+)
+from mrpc.errors import ConfigError, UnavailableError
+
+AGE_S = 10.0
+"""An answer of the Hub counts for so long, in seconds."""
+
+
+class CheckpointShelf:
+    """The checkpoints that may be chosen here. May be used from many threads."""
+
+    def __init__(self, folders: Sequence[Path] = ()) -> None:
+        """Take the allow-list and the folders that were named on the command line."""
+        self._specs = checkpoint_specs(folders)
+        self._locks = {name: threading.Lock() for name in self._specs}
+        self._answers: dict[str, tuple[float, Availability]] = {}
+
+    def spec(self, name: str) -> CheckpointSpec:
+        """Return what is known of a checkpoint.
+
+        Raises:
+            ConfigError: when it may not be chosen.
+        """
+        if name not in self._specs:
+            raise ConfigError(f"checkpoint is {name[:60]!r}; allowed: {', '.join(self._specs)}.")
+        return self._specs[name]
+
+    def size(self, name: str) -> CheckpointSize | None:
+        """Return how large a checkpoint is, or None where that cannot be known before it is loaded."""
+        return checkpoint_size(self.spec(name))
+
+    def availability(self, name: str) -> Availability:
+        """Tell whether a checkpoint can be had now; waits for the Hub as long as its time limit at most."""
+        spec = self.spec(name)
+        with self._locks[name]:
+            asked_at, answer = self._answers.get(name, (float("-inf"), None))
+            if answer is None or spec.repo_id is None or time.monotonic() - asked_at > AGE_S:
+                answer = availability_of(spec)
+                self._answers[name] = time.monotonic(), answer
+            return answer
+
+    def availabilities(self) -> list[Availability]:
+        """Tell it of every checkpoint, in the time that the slowest answer takes."""
+        with ThreadPoolExecutor(len(self._specs)) as pool:
+            return list(pool.map(self.availability, self._specs))
+
+    def require(self, name: str, folder: Path | None = None) -> None:
+        """Refuse a checkpoint that a training could not load now.
+
+        Args:
+            name: what the config calls it.
+            folder: where a run has it from, if from a folder; that one counts, whatever may be chosen here.
+
+        Raises:
+            ConfigError: when it may not be chosen.
+            UnavailableError: when its files are not to be had; says why.
+        """
+        answer = self.availability(name) if folder is None else availability_of(local_spec(folder))
+        if not answer.available:
+            raise UnavailableError(f"The checkpoint {answer.spec.label} is not available: {answer.reason}")

@@ -1,0 +1,194 @@
+"""Baselines fitted on the train split of a run's data, with its checkpoint as the frozen encoder."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrpc.app.compare.recent import Recent
+from mrpc.app.compare.shelf import DataShelf
+from mrpc.app.compare.sides import Side
+from mrpc.app.compare.vectors import read_vectors, write_vectors
+from mrpc.app.progress import Report, ShouldStop, never, silent
+from mrpc.core.model.stored_predictions import PairPredictions
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from mrpc.core.analysis.baselines import Baseline, Sentences
+    from mrpc.core.data.load import LoadedData
+
+NEEDS_ENCODER = frozenset({"embedding", "logistic"})
+MAX_FITTED = 8
+MAX_ANSWERS = 24
+
+
+class Baselines:
+    """Fits baselines when they are first asked for. May be used from many threads."""
+
+    def __init__(self, shelf: DataShelf, derived_dir: Path) -> None:
+        """Bind to the data.
+
+        Args:
+            shelf: gives the data of runs.
+            derived_dir: where vectors of sentences are kept; may be deleted.
+        """
+        self._shelf = shelf
+        self._derived_dir = derived_dir
+        self._fitted: Recent[tuple[str, ...], Baseline] = Recent(MAX_FITTED)
+        self._answers: Recent[tuple[str, ...], PairPredictions] = Recent(MAX_ANSWERS)
+        self._book: tuple[str, _VectorBook] | None = None
+        self._lock = threading.RLock()
+
+    def answers(
+        self, side: Side, split: str, report: Report = silent, should_stop: ShouldStop = never
+    ) -> PairPredictions:
+        """Return what a baseline answers on a split."""
+        data = self._shelf.get(side.data)
+        key = (*self._key(side, data), split)
+        with self._lock:
+            known = self._answers.get(key)
+            if known is not None:
+                return known
+            baseline = self._fit(side, data, report, should_stop)
+            dataset = data.dataset[split]
+            if _baseline_name(side) in NEEDS_ENCODER:
+                self._open_book(side).read(split, data, report, should_stop)
+            margins = baseline.margins(list(dataset["sentence1"]), list(dataset["sentence2"]))
+            return self._answers.keep(key, _as_predictions(margins, dataset))
+
+    def margins(
+        self,
+        side: Side,
+        sentence1: Sentences,
+        sentence2: Sentences,
+        report: Report = silent,
+        should_stop: ShouldStop = never,
+    ) -> np.ndarray:
+        """Return a baseline's margins on any pairs, float64 [N]."""
+        with self._lock:
+            baseline = self._fit(side, self._shelf.get(side.data), report, should_stop)
+            return baseline.margins(sentence1, sentence2)
+
+    def is_quick(self, side: Side) -> bool:
+        """Tell whether a baseline answers without reading sentences with the encoder first."""
+        if _baseline_name(side) not in NEEDS_ENCODER:
+            return True
+        with self._lock:
+            return self._fitted.get(self._key(side, self._shelf.get(side.data))) is not None
+
+    def _key(self, side: Side, data: LoadedData) -> tuple[str, ...]:
+        name = _baseline_name(side)
+        encoder = _checkpoint_name(side) if name in NEEDS_ENCODER else ""
+        return name, data.fingerprint, encoder
+
+    def _fit(self, side: Side, data: LoadedData, report: Report, should_stop: ShouldStop) -> Baseline:
+        from mrpc.core.analysis import baselines
+
+        key = self._key(side, data)
+        known = self._fitted.get(key)
+        if known is not None:
+            return known
+        train = data.dataset["train"]
+        labels = np.asarray(train["label"], dtype=np.int64)
+        pairs = list(train["sentence1"]), list(train["sentence2"])
+        name = _baseline_name(side)
+        if name in NEEDS_ENCODER:
+            book = self._open_book(side)
+            book.read("train", data, report, should_stop)
+        match name:
+            case "majority":
+                fitted: Baseline = baselines.Majority.fit(labels)
+            case "overlap":
+                fitted = baselines.Threshold.fit(baselines.overlap_scores, *pairs, labels)
+            case "tfidf":
+                score = baselines.TfidfCosine([*pairs[0], *pairs[1]])
+                fitted = baselines.Threshold.fit(score, *pairs, labels)
+            case "embedding":
+                fitted = baselines.Threshold.fit(baselines.embedding_cosine(book), *pairs, labels)
+            case _:
+                fitted = baselines.LogisticOnVectors(book, *pairs, labels)
+        return self._fitted.keep(key, fitted)
+
+    def _open_book(self, side: Side) -> _VectorBook:
+        name = _checkpoint_name(side)
+        if self._book is None or self._book[0] != name:
+            directory = side.context.config.checkpoint_dir if side.context else None
+            self._book = name, _VectorBook(name, directory, self._derived_dir)
+        return self._book[1]
+
+
+class _VectorBook:
+    """Vectors of sentences by a frozen encoder; those of whole splits are kept on disk."""
+
+    def __init__(self, checkpoint_name: str, checkpoint_dir: Path | None, derived_dir: Path) -> None:
+        from mrpc.core.analysis.embeddings import encoder_of
+        from mrpc.core.model.classifier import load_classifier, load_tokenizer, resolve_checkpoint
+
+        self._checkpoint = resolve_checkpoint(checkpoint_name, checkpoint_dir)
+        self._encoder = encoder_of(load_classifier(self._checkpoint, seed=0).model)
+        self._tokenizer = load_tokenizer(self._checkpoint)
+        self._derived_dir = derived_dir
+        self._rows: dict[str, np.ndarray] = {}
+        self._splits: set[str] = set()
+
+    def read(self, split: str, data: LoadedData, report: Report, should_stop: ShouldStop) -> None:
+        """Have the vectors of all sentences of a split, from disk or computed and kept there."""
+        fingerprint = data.split_fingerprints[split]
+        if fingerprint in self._splits:
+            return
+        dataset = data.dataset[split]
+        sentences = [*dataset["sentence1"], *dataset["sentence2"]]
+        path = self._derived_dir / f"vectors-{self._checkpoint.sha256[:16]}-{fingerprint}.npy"
+        vectors = read_vectors(path, len(sentences))
+        if vectors is None:
+            vectors = self._embed(sentences, f"Reading the sentences of {split}", report, should_stop)
+            write_vectors(path, vectors)
+        self._rows.update(zip(sentences, vectors, strict=True))
+        self._splits.add(fingerprint)
+
+    def __call__(self, sentences: Sentences) -> np.ndarray:
+        """Return vectors of length 1, float32 [N, H]."""
+        new = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._rows]
+        found = self._rows
+        if new:
+            vectors = self._embed(new, "", silent, never)
+            known = {sentence: self._rows[sentence] for sentence in sentences if sentence in self._rows}
+            found = known | dict(zip(new, vectors, strict=True))
+        return np.stack([found[sentence] for sentence in sentences])
+
+    def _embed(self, sentences: Sentences, what: str, report: Report, should_stop: ShouldStop) -> np.ndarray:
+        from mrpc.core.analysis.embeddings import embed_sentences
+
+        return embed_sentences(
+            self._encoder,
+            self._tokenizer,
+            sentences,
+            on_progress=lambda num: report(what, num, len(sentences)),
+            should_stop=should_stop,
+        )
+
+
+def _as_predictions(margins: np.ndarray, dataset: Dataset) -> PairPredictions:
+    return PairPredictions(
+        idx=np.asarray(dataset["idx"], dtype=np.int64),
+        label=np.asarray(dataset["label"], dtype=np.int64),
+        logits=margins_to_logits(margins),
+    )
+
+
+def margins_to_logits(margins: np.ndarray) -> np.ndarray:
+    """Return logits, float32 [N, 2], whose difference are the margins."""
+    return np.stack([-margins / 2, margins / 2], axis=1).astype(np.float32)
+
+
+def _baseline_name(side: Side) -> str:
+    assert side.kind == "baseline", side.name
+    return side.name.removeprefix("baseline:")
+
+
+def _checkpoint_name(side: Side) -> str:
+    return side.context.config.train.checkpoint if side.context else ""

@@ -1,0 +1,83 @@
+"""The models of the sides, at most two in memory, each behind its own lock. Imports torch."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from mrpc.app.compare.sides import Side
+from mrpc.core.model.classifier import (
+    load_base,
+    load_finetuned,
+    load_tokenizer,
+    resolve_checkpoint,
+    weights_sha256,
+)
+from mrpc.core.model.prediction import Predictor
+from mrpc.errors import RunStateError, UnavailableError
+
+MAX_LOADED = 2
+
+
+@dataclass(frozen=True)
+class LoadedSide:
+    """A model that answers.
+
+    Attributes:
+        predictor: the model behind its lock.
+        weights_sha256: hash of the weights in memory, not only of what the run recorded.
+    """
+
+    predictor: Predictor
+    weights_sha256: str
+
+
+class LoadedSides:
+    """Keeps the models of the two sides looked at last. May be used from many threads."""
+
+    def __init__(self) -> None:
+        self._loaded: OrderedDict[tuple[str, str], LoadedSide] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, side: Side) -> LoadedSide:
+        """Return the model of a side, loaded if it is not, and sure to be the one that the run recorded.
+
+        Raises:
+            UnavailableError: when its weights were not kept, or are gone.
+            RunStateError: when the weights are not those that the run recorded.
+        """
+        assert side.run is not None, "a baseline has no model"
+        key = (side.run.run_id, side.weights_sha256)
+        with self._lock:
+            loaded = self._loaded.get(key)
+            if loaded is None:
+                while len(self._loaded) >= MAX_LOADED:
+                    self._loaded.popitem(last=False)
+                loaded = self._loaded[key] = _load(side)
+            self._loaded.move_to_end(key)
+            return loaded
+
+    def names(self) -> list[str]:
+        """Return the runs whose models are in memory, the one used last at the end."""
+        with self._lock:
+            return [run_id for run_id, _ in self._loaded]
+
+
+def _load(side: Side) -> LoadedSide:
+    assert side.run is not None
+    if side.kind == "base":
+        config = side.run.config
+        checkpoint = resolve_checkpoint(config.train.checkpoint, config.checkpoint_dir)
+        model, tokenizer = load_base(checkpoint, side.run.paths.base), load_tokenizer(checkpoint)
+    elif side.model_dir is None:
+        raise UnavailableError(side.missing)
+    else:
+        model, tokenizer = load_finetuned(side.model_dir)
+    actual = weights_sha256(model)
+    if actual != side.weights_sha256:
+        raise RunStateError(
+            f"The weights of {side.name} are not those that the run recorded (sha256 {actual[:12]}, recorded "
+            f"{side.weights_sha256[:12]}). The folder was changed; no answer is given in its name."
+        )
+    return LoadedSide(Predictor(model, tokenizer, max_length=side.run.config.train.max_length), actual)

@@ -1,0 +1,297 @@
+"""What can stand on the left and the right of a comparison, and what is known of it.
+
+A side is named ``RUN_ID:base``, ``RUN_ID:best``, ``RUN_ID:last``, ``RUN_ID:epoch-2`` or
+``baseline:majority``. Everything here is read from run directories; no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from mrpc.app.compare.recent import Recent
+from mrpc.errors import InputError, RunStateError, UnavailableError
+from mrpc.runs.events import EVENT_ADAPTER, EvaluationEvent, FinishedEvent, StoppedEvent
+from mrpc.runs.layout import RUN_ID_PATTERN, DataRef
+from mrpc.runs.store import Run, RunState, RunStore
+
+MODEL_PATTERN = re.compile(r"base|best|last|epoch-(0|[1-9]\d{0,2})")
+MAX_CACHED_RUNS = 32
+
+BASELINES = {
+    "majority": "always the commoner answer",
+    "overlap": "word overlap",
+    "tfidf": "TF-IDF cosine",
+    "embedding": "cosine of the untrained encoder's sentence vectors",
+    "logistic": "logistic regression on the untrained encoder's sentence vectors",
+}
+"""The ladder of baselines, from the simplest up: name to what it is, in words."""
+
+NOT_KEPT = (
+    "The weights of epoch {epoch} were not kept (keep_epochs is {keep}), so it cannot answer new pairs; "
+    "what it answered on validation was kept."
+)
+
+Kind = Literal["base", "tuned", "baseline"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison.
+
+    Attributes:
+        name: as in the module's docstring.
+        kind: a model before training, after some of it, or no trained model at all.
+        title: what it is, for people: "best (epoch 2)".
+        run: the run it belongs to; None for a baseline.
+        epoch: epochs trained; None where it is not a whole number of them, and for baselines.
+        step: optimizer steps trained; None for baselines.
+        weights_sha256: hash of the weights that the run recorded; "" for baselines.
+        model_dir: the folder with the weights; None for base (made anew) and where they were not kept.
+        missing: why it cannot answer new pairs; "" if it can.
+        context: for a baseline, the run of the other side: it takes that run's data and encoder.
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    run: Run | None = None
+    epoch: int | None = None
+    step: int | None = None
+    weights_sha256: str = ""
+    model_dir: Path | None = None
+    missing: str = ""
+    context: Run | None = None
+
+    @property
+    def checkpoint(self) -> str:
+        """The pretrained encoder that it started from; "" for baselines."""
+        return self.run.config.train.checkpoint if self.run else ""
+
+    @property
+    def data(self) -> DataRef | None:
+        """The data of its run, or of the other side's for a baseline; None for the app's own."""
+        run = self.run or self.context
+        return run.config.data if run else None
+
+    @property
+    def full_title(self) -> str:
+        """The title with its run."""
+        return f"{self.title} of {run_title(self.run)}" if self.run else self.title
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run recorded about its models.
+
+    Attributes:
+        by_epoch: epoch to its evaluation on validation; 0 is before training.
+        best_epoch: the best by F1 so far; None before the first.
+        last_step: step of the last weights, where training ended; None while it goes on.
+        last_sha256: hash of the last weights; "" while it goes on.
+    """
+
+    by_epoch: dict[int, EvaluationEvent]
+    best_epoch: int | None
+    last_step: int | None
+    last_sha256: str
+
+
+class SideCatalog:
+    """Finds sides in a runs folder. May be used from many threads."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._records: Recent[str, tuple[tuple[int, int], RunRecord]] = Recent(MAX_CACHED_RUNS)
+
+    def comparable_runs(self) -> list[Run]:
+        """Return the runs with a base and a fine-tuned model, the newest first."""
+        return [run for run in self._store.list() if _is_over(run) and run.has_weights()]
+
+    def find(self, name: object) -> Side:
+        """Return the side of this name.
+
+        Raises:
+            InputError: when the name is not of the form, or the run has no such model.
+            UnknownRunError: when there is no such run.
+        """
+        run_id, _, model = name.partition(":") if isinstance(name, str) else ("", "", "")
+        if run_id == "baseline" and model in BASELINES:
+            return Side(name=f"baseline:{model}", kind="baseline", title=f"baseline: {BASELINES[model]}")
+        if not RUN_ID_PATTERN.fullmatch(run_id) or not MODEL_PATTERN.fullmatch(model):
+            raise InputError(
+                f"{str(name)[:90]!r} names no side. Write RUN_ID:base, RUN_ID:best, RUN_ID:last, "
+                f"RUN_ID:epoch-2, or baseline: and one of {', '.join(BASELINES)}."
+            )
+        run = self._store.open(run_id)
+        return self._side_of(run, model, self.read_record(run))
+
+    def find_two(self, left: object, right: object) -> tuple[Side, Side]:
+        """Return two sides that can be compared.
+
+        Raises:
+            InputError: when they are one and the same.
+            RunStateError: when a base and a fine-tuned model have the same weights.
+        """
+        sides = self.find(left), self.find(right)
+        check_differ(*sides)
+        return replace(sides[0], context=sides[1].run), replace(sides[1], context=sides[0].run)
+
+    def sides_of(self, run: Run) -> list[Side]:
+        """Return all sides of a run: base, best, last, then every evaluated epoch."""
+        record = self.read_record(run)
+        models = ["base", "best", "last", *(f"epoch-{epoch}" for epoch in record.by_epoch if epoch)]
+        sides = []
+        for model in models:
+            try:
+                sides.append(self._side_of(run, model, record))
+            except InputError:
+                continue
+        return sides
+
+    def read_record(self, run: Run) -> RunRecord:
+        """Return what the run recorded about its models; read anew only when its log grew."""
+        try:
+            stat = run.paths.events.stat()
+        except FileNotFoundError:
+            return RunRecord({}, None, None, "")
+        version = (stat.st_size, stat.st_mtime_ns)
+        known = self._records.get(run.run_id)
+        if known is not None and known[0] == version:
+            return known[1]
+        record = _read_record(run.paths.events)
+        self._records.keep(run.run_id, (version, record))
+        return record
+
+    def _side_of(self, run: Run, model: str, record: RunRecord) -> Side:
+        name = f"{run.run_id}:{model}"
+        if model == "base":
+            first = record.by_epoch.get(0)
+            if first is None:
+                raise InputError(f"Run {run.run_id} did not record its model before training.")
+            return Side(name, "base", "base", run, 0, 0, first.weights_sha256)
+        epoch = record.best_epoch if model == "best" else _last_epoch(record)
+        if model.startswith("epoch-"):
+            epoch = int(model.removeprefix("epoch-"))
+            if epoch == 0:
+                return Side(name, "base", "base", run, 0, 0, self.find(f"{run.run_id}:base").weights_sha256)
+            if epoch not in record.by_epoch:
+                raise InputError(f"Run {run.run_id} has no epoch {epoch}; it evaluated {_epochs(record)}.")
+        if epoch is None and record.last_step is not None and model in ("best", "last"):
+            # Stopped before its first evaluation: both are what was saved then.
+            step, sha256 = record.last_step, record.last_sha256
+        elif model == "last" and record.last_step is not None and record.last_sha256:
+            step, sha256 = record.last_step, record.last_sha256
+            if epoch is not None and record.by_epoch[epoch].weights_sha256 != sha256:
+                epoch = None  # stopped between two evaluations
+        elif epoch is not None:
+            step, sha256 = record.by_epoch[epoch].step, record.by_epoch[epoch].weights_sha256
+        else:
+            raise InputError(f"Run {run.run_id} has no fine-tuned model yet.")
+        model_dir = _kept_weights(run, model, epoch, sha256, record)
+        missing = "" if model_dir else NOT_KEPT.format(epoch=epoch, keep=run.config.train.keep_epochs)
+        where = f"epoch {epoch}" if epoch is not None else f"step {step}"
+        title = where if model.startswith("epoch-") else f"{model} ({where})"
+        return Side(name, "tuned", title, run, epoch, step, sha256, model_dir, missing)
+
+
+def check_differ(left: Side, right: Side) -> None:
+    """Refuse to compare a side with itself, and a base with a fine-tuned model that has its weights.
+
+    Raises:
+        InputError: when both are one and the same.
+        RunStateError: when a base and a fine-tuned model have the same weights.
+    """
+    if left.name == right.name:
+        raise InputError(f"Both sides are {left.name}. Choose two different ones.")
+    check_weights_differ(left, left.weights_sha256, right, right.weights_sha256)
+
+
+def check_weights_differ(left: Side, left_sha256: str, right: Side, right_sha256: str) -> None:
+    """Refuse a base and a fine-tuned model that have the same weights.
+
+    Args:
+        left: one side.
+        left_sha256: hash of its weights, as recorded or of the loaded model.
+        right: the other side.
+        right_sha256: hash of its weights.
+
+    Raises:
+        RunStateError: when they are the same.
+    """
+    if {left.kind, right.kind} == {"base", "tuned"} and left_sha256 == right_sha256:
+        raise RunStateError(
+            f"{left.name} and {right.name} have the same weights ({left_sha256[:12]}): the fine-tuned model "
+            "is the base. This comparison would mean nothing, so it is not shown."
+        )
+
+
+def run_title(run: Run | None) -> str:
+    """Return a short name of a run for people."""
+    if run is None:
+        return ""
+    name = run.read_label().name
+    train = run.config.train
+    started = datetime.fromtimestamp(run.config.created_at).strftime("%d %b %H:%M")
+    return name or f"{train.preset}, seed {train.seed}, {started}"
+
+
+def _is_over(run: Run) -> bool:
+    return run.state() in (RunState.FINISHED, RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
+
+
+def _last_epoch(record: RunRecord) -> int | None:
+    epochs = [epoch for epoch in record.by_epoch if epoch]
+    return max(epochs) if epochs else None
+
+
+def _epochs(record: RunRecord) -> str:
+    return ", ".join(str(epoch) for epoch in record.by_epoch if epoch) or "none"
+
+
+def _kept_weights(run: Run, model: str, epoch: int | None, sha256: str, record: RunRecord) -> Path | None:
+    """Return a folder that holds these weights: its own, or one that is known to hold the same."""
+    paths = run.paths
+    candidates = {"best": [paths.best_model], "last": [paths.last_model]}.get(model)
+    if candidates is None:
+        assert epoch is not None
+        candidates = [paths.epoch_model(epoch)]
+        if record.best_epoch == epoch:
+            candidates.append(paths.best_model)
+        if record.last_sha256 == sha256:
+            candidates.append(paths.last_model)
+    for directory in candidates:
+        if not directory.is_symlink() and (directory / "config.json").is_file():
+            return directory
+    return None
+
+
+def _read_record(path: Path) -> RunRecord:
+    """Read the evaluations and the end of a run, passing over the many steps unread."""
+    by_epoch: dict[int, EvaluationEvent] = {}
+    best_epoch = None
+    last_step, last_sha256 = None, ""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnavailableError(f"The log of the run cannot be read: {error}.") from error
+    for line in content[: content.rfind(b"\n") + 1].splitlines():
+        if b'"step"' in line and b'"type":"step"' in line:
+            continue
+        try:
+            event = EVENT_ADAPTER.validate_json(line)
+        except ValidationError:
+            continue
+        if isinstance(event, EvaluationEvent) and event.split == "validation":
+            by_epoch[event.epoch] = event
+            if event.is_best:
+                best_epoch = event.epoch
+        elif isinstance(event, FinishedEvent | StoppedEvent):
+            last_step, last_sha256 = event.step, event.weights_sha256.get("last", "")
+            best_epoch = event.best_epoch if isinstance(event, FinishedEvent) else best_epoch
+    return RunRecord(dict(sorted(by_epoch.items())), best_epoch, last_step, last_sha256)

@@ -1,0 +1,108 @@
+"""Serve the page until Ctrl-C, and say in the terminal what a person needs to know."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import signal
+import threading
+from types import FrameType
+
+from mrpc.app.hosts import host_guards
+from mrpc.app.page import build_app
+from mrpc.app.services import Services
+from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
+from mrpc.settings import Settings
+
+MAX_UPLOAD = "20mb"
+FIRST_PAGE_TIMEOUT_S = 10.0
+"""The heavy imports begin when the first page is drawn, and after this long without one, in seconds."""
+
+QUEUE_SLEEP_S = 0.02
+"""How long Gradio's empty queue sleeps before it looks again. Its own millisecond costs 4 % of two cores, for
+as long as the app is open, and a training needs them."""
+
+
+def serve(services: Services) -> int:
+    """Start the server, warm up in the background, and wait for Ctrl-C or SIGTERM."""
+    settings = services.settings
+    ended = threading.Event()
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    demo = build_app(services)
+    demo._queue.sleep_when_free = QUEUE_SLEEP_S
+    # Gradio prints its own long advice when a link cannot be had; ours is below.
+    with contextlib.redirect_stdout(io.StringIO()):
+        demo.launch(
+            server_name=settings.host,
+            server_port=settings.port,
+            share=settings.share and settings.space_id is None,
+            auth=settings.auth,
+            prevent_thread_lock=True,
+            quiet=True,
+            show_error=False,
+            ssr_mode=False,
+            run_history=False,
+            enable_monitoring=False,
+            max_file_size=MAX_UPLOAD,
+            footer_links=[],
+            pwa=False,
+            mcp_server=False,
+            theme=build_theme(),
+            css=collect_css(),
+            head=collect_head(),
+            app_kwargs={"middleware": host_guards(settings), "routes": static_routes()},
+        )
+    gc.freeze()  # what is here now stays: no need to look at it again at every collection
+    gc.enable()
+    print(describe_address(settings, demo.share_url), flush=True)
+    threading.Thread(target=_warm_up, args=[services], daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    ended.wait()
+    print("\n" + describe_end(services), flush=True)
+    demo.close(verbose=False)
+    return 0
+
+
+def _warm_up(services: Services) -> None:
+    services.page_is_up.wait(FIRST_PAGE_TIMEOUT_S)
+    services.launcher.watch_queue()
+    services.warm_up()
+
+
+def describe_address(settings: Settings, share_url: str | None) -> str:
+    """Say where the app answers, and what is worth knowing about that."""
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host
+    local = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    lines = [f"MRPC Lab is at {local}"]
+    if settings.share and settings.space_id is None:
+        lines.append(
+            f"Public link: {share_url}"
+            if share_url
+            else "No public link: the share server cannot be reached from here. Serving locally."
+        )
+    if settings.space_id is not None:
+        lines.append("This is a Space: runs vanish when it restarts. Download what you want to keep.")
+    elif settings.host not in {"127.0.0.1", "localhost", "::1"} and settings.auth is None:
+        lines.append(
+            "Anyone who reaches this address can start and stop trainings. "
+            "--auth USER:PASSWORD asks for a login."
+        )
+    lines.append(f"Runs are kept in {settings.runs_dir}. Ctrl-C ends the app.")
+    return "\n".join(lines)
+
+
+def describe_end(services: Services) -> str:
+    """Say whether a training goes on without the app, and how to stop it."""
+    run = services.store.holder()
+    process = run.living_process() if run else None
+    if run is None or process is None:
+        return "MRPC Lab ended. No training is under way."
+    return (
+        f"MRPC Lab ended. The training {run.run_id} goes on (process {process.pid}) and shows again "
+        f"when the app is started.\nTo stop it and keep its last checkpoint: kill {process.pid}"
+    )

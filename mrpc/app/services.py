@@ -1,0 +1,229 @@
+"""Where the services are put together: the only place that knows them all.
+
+A service module is imported when it is first asked for, because most of them bring torch along. The page
+is up long before that; :meth:`Services.warm_up` then loads what the first click will need.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from mrpc.errors import MrpcError
+from mrpc.runs.store import RunStore
+from mrpc.settings import Settings
+
+if TYPE_CHECKING:
+    from mrpc.app.availability import CheckpointShelf
+    from mrpc.app.compare.comparison import Comparison
+    from mrpc.app.tokenize.explorer import Explorer
+    from mrpc.app.tokenize.inspection import Inspection
+    from mrpc.app.tokenize.model_input import ModelInputs
+    from mrpc.app.tokenize.padding import Padding
+    from mrpc.app.tokenize.tokenization_speed import TokenizationSpeed
+    from mrpc.app.tokenize.training_step import TrainingSteps
+    from mrpc.app.train.catalog import Catalog
+    from mrpc.app.train.estimates import Estimates
+    from mrpc.app.train.export import CodeExport
+    from mrpc.app.train.launcher import Launcher
+    from mrpc.app.train.monitoring import Monitoring
+    from mrpc.app.train.training_loops import TrainingLoops
+    from mrpc.core.data.load import LoadedData
+
+PAUSE_BEFORE_TORCH_S = 1.0
+
+Value = TypeVar("Value")
+
+
+class built_once(Generic[Value]):
+    """A property whose value is built at the first use, once, however many threads ask at the same time.
+
+    Each property waits on a lock of its own. Nothing is kept when building raises, so the next use tries
+    again.
+    """
+
+    def __init__(self, build: Callable[[Any], Value]) -> None:
+        self._build = build
+        self.__doc__ = build.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> built_once[Value]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> Value: ...
+
+    def __get__(self, instance: object | None, owner: type) -> built_once[Value] | Value:
+        if instance is None:
+            return self
+        values = instance.__dict__
+        if self._name not in values:
+            with _LOCKS_LOCK:
+                lock = values.setdefault(f"_{self._name}_lock", threading.RLock())
+            with lock:
+                if self._name not in values:
+                    values[self._name] = self._build(instance)
+        return values[self._name]
+
+
+_LOCKS_LOCK = threading.Lock()
+
+
+class Services:
+    """What the tabs call. One for a whole app; everything in it may be used from many threads.
+
+    Attributes:
+        settings: of this process.
+        store: the runs.
+        page_is_up: set when the first page is drawn: from then on the heavy imports disturb nobody.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = RunStore(settings.runs_dir)
+        self.page_is_up = threading.Event()
+
+    @built_once
+    def data(self) -> LoadedData:
+        """The data in use, loaded at the first use; DataError or UnavailableError as long as it cannot be."""
+        assert self._libraries
+        from mrpc.core.data.load import load_data
+
+        return load_data("auto", self.settings.data_dir)
+
+    @built_once
+    def inspection(self) -> Inspection:
+        """Tokens of pairs, for the Tokenize tab."""
+        assert self._libraries
+        from mrpc.app.tokenize.inspection import Inspection
+
+        return Inspection(lambda: self.data, self.settings)
+
+    @built_once
+    def explorer(self) -> Explorer:
+        """Rows of the data, by number, page and search."""
+        assert self._libraries
+        from mrpc.app.tokenize.explorer import Explorer
+
+        return Explorer(lambda: self.data)
+
+    @built_once
+    def padding(self) -> Padding:
+        """Batches as grids, and what padding costs over a split."""
+        assert self._libraries
+        from mrpc.app.tokenize.padding import Padding
+
+        return Padding(lambda: self.data, self.inspection.tokenizers)
+
+    @built_once
+    def tokenization_speed(self) -> TokenizationSpeed:
+        """How long the ways of tokenizing a split take."""
+        assert self._libraries
+        from mrpc.app.tokenize.tokenization_speed import TokenizationSpeed
+
+        return TokenizationSpeed(lambda: self.data, self.inspection.tokenizers)
+
+    @built_once
+    def model_inputs(self) -> ModelInputs:
+        """From a tokenized split to the logits."""
+        assert self._libraries
+        from mrpc.app.tokenize.model_input import ModelInputs
+
+        return ModelInputs(lambda: self.data, self.inspection.tokenizers)
+
+    @built_once
+    def training_steps(self) -> TrainingSteps:
+        """Single steps of training, to look at."""
+        assert self._libraries
+        from mrpc.app.tokenize.training_step import TrainingSteps
+
+        return TrainingSteps(self.inspection.tokenizers)
+
+    @built_once
+    def checkpoints(self) -> CheckpointShelf:
+        """The checkpoints that may be chosen, and whether they can be had now."""
+        from mrpc.app.availability import CheckpointShelf
+
+        return CheckpointShelf(self.settings.checkpoint_dirs)
+
+    @built_once
+    def launcher(self) -> Launcher:
+        """Starts and stops trainings."""
+        from mrpc.app.train.launcher import Launcher
+
+        return Launcher(self.store, lambda: self.data, self.checkpoints)
+
+    @built_once
+    def catalog(self) -> Catalog:
+        """Names, notes, pinned pairs, deleting and the record of a run."""
+        from mrpc.app.train.catalog import Catalog
+
+        return Catalog(self.store)
+
+    @built_once
+    def estimates(self) -> Estimates:
+        """What a training will need."""
+        from mrpc.app.train.estimates import Estimates
+
+        return Estimates(self.store, self.checkpoints)
+
+    @built_once
+    def monitoring(self) -> Monitoring:
+        """What runs are doing."""
+        from mrpc.app.train.monitoring import Monitoring
+
+        return Monitoring(self.store)
+
+    @built_once
+    def training_loops(self) -> TrainingLoops:
+        """The three loops as text, and the Trainer's settings."""
+        assert self._libraries
+        from mrpc.app.train.training_loops import TrainingLoops
+
+        return TrainingLoops(self.store)
+
+    @built_once
+    def code_export(self) -> CodeExport:
+        """The code of a run, to take home."""
+        assert self._libraries
+        from mrpc.app.train.export import CodeExport
+
+        return CodeExport(self.store)
+
+    @built_once
+    def comparison(self) -> Comparison:
+        """Base and fine-tuned side by side."""
+        assert self._libraries  # it imports pandas and pyarrow too, and later transformers
+        from mrpc.app.compare.comparison import Comparison
+
+        return Comparison(self.store, lambda: self.data, self.settings)
+
+    @built_once
+    def _libraries(self) -> bool:
+        """Import datasets and transformers in one thread before any other may use them.
+
+        While one thread still imports transformers, a second one that hashes a data set fails in it.
+        """
+        importlib.import_module("datasets")
+        importlib.import_module("transformers.tokenization_utils_base")
+        return True
+
+    def warm_up(self) -> None:
+        """Load the tokenizer, the data and torch, so that the first click need not wait for them.
+
+        Torch comes last and after a pause, because its import holds up whatever answers meanwhile: the first
+        tokens of the page that was just opened. Trouble is left for the click that meets it, which can say it
+        to a person.
+        """
+        for load in (lambda: self.data, lambda: self.inspection.tokenizers.get()):
+            try:
+                load()
+            except MrpcError:
+                continue
+        time.sleep(PAUSE_BEFORE_TORCH_S)
+        importlib.import_module("torch")

@@ -1,0 +1,1 @@
+"""The Tokenize tab: how sentences become batches, one view a step."""

@@ -1,0 +1,183 @@
+"""Look after the runs: name, delete, limit the disk, and take one away whole."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import shlex
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mrpc.app.train.disk_errors import disk_trouble_in_words
+from mrpc.errors import InputError
+from mrpc.runs.layout import Probe, ProbesFile, RunLabel, read_model, write_model
+from mrpc.runs.log import read_events
+from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore, folder_bytes
+
+MAX_PROBES = 5
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """One run that a limit on the disk would move to the trash."""
+
+    run_id: str
+    num_bytes: int
+
+
+class Catalog:
+    """Looks after the runs of one folder."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+
+    @disk_trouble_in_words()
+    def rename(self, run_id: str, name: str, note: str) -> None:
+        """Give a run a name and a note.
+
+        Raises:
+            InputError: when one is too long or is not text.
+        """
+        run = self._store.open(run_id)
+        try:
+            label = RunLabel.model_validate({"name": name, "note": note}, strict=True)
+        except ValidationError:
+            raise InputError("A name may have 80 characters and a note 2,000.") from None
+        write_model(run.paths.label, label)
+
+    @disk_trouble_in_words()
+    def delete(self, run_id: str) -> None:
+        """Move a run to the trash.
+
+        Raises:
+            RunStateError: while it trains or waits.
+        """
+        self._store.move_to_trash(self._store.open(run_id))
+
+    @disk_trouble_in_words()
+    def pin_probes(self, run_id: str, pairs: list[tuple[str, str]]) -> None:
+        """Set the pairs whose probability is recorded after every evaluation.
+
+        Raises:
+            InputError: when there are too many, or a sentence is empty or too long.
+        """
+        run = self._store.open(run_id)
+        if len(pairs) > MAX_PROBES:
+            raise InputError(f"At most {MAX_PROBES} pairs can be pinned; these are {len(pairs)}.")
+        try:
+            probes = [
+                Probe(probe_id=_probe_id(*pair), sentence1=pair[0], sentence2=pair[1])
+                for pair in dict.fromkeys(pairs)
+            ]
+        except ValidationError:
+            raise InputError("A pinned sentence must have 1 to 2,000 characters.") from None
+        write_model(run.paths.probes, ProbesFile(probes=probes))
+
+    def read_probes(self, run_id: str) -> list[Probe]:
+        """Return the pinned pairs of a run."""
+        file = read_model(self._store.open(run_id).paths.probes, ProbesFile)
+        return file.probes if file is not None else []
+
+    def disk_bytes(self) -> dict[str, int]:
+        """Return the size of every run, in bytes."""
+        return {run.run_id: folder_bytes(run.paths.run_dir) for run in self._store.list()}
+
+    def apply_retention(self, limit_bytes: int, run_ids: Iterable[str]) -> list[Deletion]:
+        """Move the runs of a plan to the trash, as far as it still stands; return those that went.
+
+        Args:
+            limit_bytes: the limit of the plan.
+            run_ids: the runs that a person saw in it; no other goes.
+        """
+        seen = set(run_ids)
+        plan = [deletion for deletion in self.plan_retention(limit_bytes) if deletion.run_id in seen]
+        for deletion in plan:
+            self.delete(deletion.run_id)
+        return plan
+
+    def plan_retention(self, limit_bytes: int) -> list[Deletion]:
+        """Tell which runs would have to go so that all together fit a limit: the oldest ended ones first."""
+        sizes = self.disk_bytes()
+        over = sum(sizes.values()) - limit_bytes
+        plan = []
+        for run in reversed(self._store.list()):
+            if over <= 0:
+                break
+            state = run.state()
+            if state in ALIVE_STATES or state is RunState.QUEUED:
+                continue
+            plan.append(Deletion(run.run_id, sizes[run.run_id]))
+            over -= sizes[run.run_id]
+        return plan
+
+    @disk_trouble_in_words()
+    def bundle(self, run_id: str, parent: Path) -> Path:
+        """Pack what a run recorded, without its weights, and the command that reproduces it.
+
+        Args:
+            run_id: the run.
+            parent: where a new folder for the archive is made.
+        """
+        run = self._store.open(run_id)
+        parent.mkdir(parents=True, exist_ok=True)
+        path = Path(tempfile.mkdtemp(dir=parent, prefix="record-")) / f"{run_id}.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json", run.config.model_dump_json(indent=2))
+            archive.writestr("events.csv", events_csv(run))
+            archive.writestr("reproduce.sh", f"#!/bin/sh\n{reproduce_command(run)}\n")
+            process = run.read_process()
+            if process is not None:
+                archive.writestr("versions.json", json.dumps(process.versions, indent=2))
+            for file in sorted(run.paths.predictions.glob("*.parquet")):
+                if file.is_file() and not file.is_symlink():
+                    archive.write(file, f"predictions/{file.name}")
+        return path
+
+
+def events_csv(run: Run) -> str:
+    """Return the events of a run as a table: one line an event, the union of all fields as columns."""
+    rows: list[dict[str, Any]] = [
+        event.model_dump(mode="json") for event in read_events(run.paths.events).events
+    ]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    output = io.StringIO()
+    writer = csv.DictWriter(output, columns)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    return output.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Return what stands in the table; text that a spreadsheet would run as a formula gets a quote."""
+    if isinstance(value, list | dict):
+        return json.dumps(value)
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if is_formula else value
+
+
+def _probe_id(sentence1: Any, sentence2: Any) -> str:
+    """Name a pair by its words, so that its record goes on when others are pinned or let go."""
+    return "p" + hashlib.sha256(f"{sentence1}\0{sentence2}".encode()).hexdigest()[:12]
+
+
+def reproduce_command(run: Run) -> str:
+    """Return the shell command that trains the same again."""
+    command = ["python", "-m", "mrpc.training", "--preset", run.config.train.preset]
+    for name, value in run.config.train.model_dump().items():
+        is_local = name == "checkpoint" and run.config.checkpoint_dir is not None
+        if name != "preset" and not is_local:
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    if run.config.checkpoint_dir is not None:
+        command += ["--checkpoint-dir", str(run.config.checkpoint_dir)]
+    if run.config.data.data_dir is not None:
+        command += ["--data-dir", str(run.config.data.data_dir)]
+    return shlex.join(command)

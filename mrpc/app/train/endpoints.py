@@ -1,0 +1,89 @@
+"""The named endpoints of this tab, for scripts: plain JSON in and out, clear errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.app.alerts import shown_errors
+from mrpc.errors import InputError
+
+if TYPE_CHECKING:
+    from mrpc.app.services import Services
+
+
+def register_endpoints(services: Services) -> None:
+    """Register the endpoints in the Blocks that is being built."""
+
+    def start_run(config: dict[str, Any]) -> dict[str, Any]:
+        """Start a training and return its id. Keys are hyperparameters, laid over their preset."""
+        return on_start_run(services, config)
+
+    def queue_run(config: dict[str, Any]) -> dict[str, Any]:
+        """Put a training behind those that wait and return its id. Keys as for start_run."""
+        return on_queue_run(services, config)
+
+    def list_runs() -> dict[str, Any]:
+        """List all runs, the newest first."""
+        return on_list_runs(services)
+
+    def run_status(run_id: str) -> dict[str, Any]:
+        """Tell how a run is going: state, step, evaluations and losses so far."""
+        return on_run_status(services, run_id)
+
+    def stop_run(run_id: str, save: bool) -> dict[str, Any]:
+        """Ask a training to end, keeping its weights and a checkpoint or discarding them."""
+        return on_stop_run(services, run_id, save)
+
+    def resume_run(run_id: str) -> dict[str, Any]:
+        """Continue a run that was cut, stopped or failed, from its newest checkpoint."""
+        return on_resume_run(services, run_id)
+
+    for endpoint in (start_run, queue_run, list_runs, run_status, stop_run, resume_run):
+        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=None)
+
+
+def on_start_run(services: Services, config: Any) -> dict[str, Any]:
+    """Start a training."""
+    with shown_errors():
+        return {"run_id": services.launcher.start(_settings(config))}
+
+
+def on_queue_run(services: Services, config: Any) -> dict[str, Any]:
+    """Put a training behind those that wait."""
+    with shown_errors():
+        return {"run_id": services.launcher.add_to_queue(_settings(config))}
+
+
+def on_list_runs(services: Services) -> dict[str, Any]:
+    """List all runs."""
+    with shown_errors():
+        return {"runs": [summary.model_dump(mode="json") for summary in services.monitoring.list_runs()]}
+
+
+def on_run_status(services: Services, run_id: Any) -> dict[str, Any]:
+    """Tell how a run is going."""
+    with shown_errors():
+        return services.monitoring.run_status(run_id)
+
+
+def on_stop_run(services: Services, run_id: Any, save: Any) -> dict[str, Any]:
+    """Ask a training to end."""
+    with shown_errors():
+        if not isinstance(save, bool):
+            raise InputError(f"save is {str(save)[:60]}; it must be true or false.")
+        services.launcher.stop(run_id, save)
+        return {"run_id": run_id, "state": services.monitoring.run_status(run_id)["state"]}
+
+
+def on_resume_run(services: Services, run_id: Any) -> dict[str, Any]:
+    """Continue a run."""
+    with shown_errors():
+        return {"run_id": services.launcher.resume(run_id)}
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    if not isinstance(config, dict):
+        raise InputError(f"config is {str(config)[:60]}; it must be an object of settings, such as {{}}.")
+    return config

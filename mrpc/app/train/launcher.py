@@ -1,0 +1,288 @@
+"""Start, queue, stop and resume trainings, and ask for predictions on test.
+
+What is known about a training is in its run directory; an app that was restarted knows as much as before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from mrpc.app.train.disk_errors import disk_trouble_in_words
+from mrpc.app.train.processes import has_ended, kill_tree, reap, signal_quietly, spawn, spawn_attempt
+from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
+from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
+from mrpc.runs.layout import DataRef
+from mrpc.runs.queue import RunQueue
+from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore, busy_error
+
+if TYPE_CHECKING:
+    from mrpc.app.availability import CheckpointShelf
+    from mrpc.core.data.load import LoadedData
+
+logger = logging.getLogger(__name__)
+
+DISCARD_TIMEOUT_S = 4.0
+SAVE_TIMEOUT_S = 60.0
+EXIT_TIMEOUT_S = 10.0
+QUEUE_POLL_S = 1.0
+MAX_SEEDS = 20
+RESUMABLE_STATES = frozenset({RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED})
+
+
+class Launcher:
+    """Starts and ends training processes in one runs folder."""
+
+    def __init__(
+        self, store: RunStore, load_data: Callable[[], LoadedData], checkpoints: CheckpointShelf
+    ) -> None:
+        """Bind to a runs folder.
+
+        Args:
+            store: the runs.
+            load_data: gives the data that a new run uses.
+            checkpoints: those that may be chosen.
+        """
+        self.queue = RunQueue(store.runs_dir)
+        self._store = store
+        self._load_data = load_data
+        self._checkpoints = checkpoints
+        self._queue_watch: threading.Thread | None = None
+        self._launching = threading.Lock()
+
+    @disk_trouble_in_words()
+    def start(self, values: Mapping[str, Any]) -> str:
+        """Start a training and return its run id once its process holds the lock.
+
+        Args:
+            values: hyperparameters, laid over their preset.
+
+        Raises:
+            ConfigError: when a value is not allowed.
+            BusyError: when another training is under way; names it.
+            UnavailableError: when the data, the checkpoint or the disk is not to be had now.
+            RunStateError: when the process could not be started.
+        """
+        config = build_config(values)
+        self._checkpoints.spec(config.checkpoint)
+        self._refuse_if_busy()
+        run = self._create(config)
+        try:
+            self._launch(run)
+        except (BusyError, RunStateError):
+            self._store.remove(run)
+            raise
+        return run.run_id
+
+    @disk_trouble_in_words()
+    def add_to_queue(self, values: Mapping[str, Any], group: str | None = None) -> str:
+        """Make a run that trains when those before it have ended, and return its id.
+
+        Args:
+            values: hyperparameters, laid over their preset.
+            group: shared by runs that differ in their seed alone.
+
+        Raises:
+            ConfigError: when a value is not allowed.
+            UnavailableError: when the data, the checkpoint or the disk is not to be had now.
+        """
+        run = self._create(build_config(values), group)
+        self.queue.add(run.run_id)
+        return run.run_id
+
+    def repeat_with_seeds(self, run_id: str, num_seeds: int) -> list[str]:
+        """Queue a run's settings with other seeds, and return the new run ids.
+
+        Raises:
+            ConfigError: when the number is out of range.
+        """
+        if not isinstance(num_seeds, int) or isinstance(num_seeds, bool) or not 1 <= num_seeds <= MAX_SEEDS:
+            raise ConfigError(
+                f"The number of seeds is {num_seeds!r}; it must be a whole number from 1 to {MAX_SEEDS}."
+            )
+        run = self._store.open(run_id)
+        group = run.config.group or run.run_id
+        members = [other for other in self._store.list() if group in (other.run_id, other.config.group)]
+        highest = max(member.config.train.seed for member in [run, *members])
+        values = run.config.train.model_dump()
+        return [
+            self.add_to_queue({**values, "seed": highest + number}, group)
+            for number in range(1, num_seeds + 1)
+        ]
+
+    @disk_trouble_in_words()
+    def remove_from_queue(self, run_id: str) -> None:
+        """Take a waiting run, which holds nothing but its settings, out of the queue and delete it.
+
+        Raises:
+            RunStateError: when it does not wait.
+        """
+        self.queue.remove(run_id)
+        self._store.remove(self._store.open(run_id))
+
+    def start_next(self) -> str | None:
+        """Start the head of the queue if nothing trains; return its id, or None."""
+        waiting = self.queue.read()
+        if not waiting or self._store.holder() is not None:
+            return None
+        try:
+            run = self._store.open(waiting[0])
+            if run.state() is RunState.QUEUED:
+                self._launch(run)
+        except BusyError:
+            return None
+        except MrpcError as error:  # a run that cannot start must not block those behind it
+            logger.warning("run %s leaves the queue: %s", waiting[0], error)
+        try:
+            self.queue.remove(waiting[0])
+        except RunStateError:  # another app was quicker
+            return None
+        return waiting[0]
+
+    def watch_queue(self) -> None:
+        """Start the heads of the queue from now on, in a thread that lives as long as the app."""
+        if self._queue_watch is None:
+            self._queue_watch = threading.Thread(target=self._keep_queue_moving, daemon=True)
+            self._queue_watch.start()
+
+    @disk_trouble_in_words()
+    def resume(self, run_id: str) -> str:
+        """Continue a run that was cut, stopped or failed, from its newest checkpoint.
+
+        Raises:
+            RunStateError: when the run is under way or finished, or its loop cannot go on exactly.
+            BusyError: when another training is under way.
+            UnavailableError: when the checkpoint or the disk is not to be had now.
+        """
+        run = self._store.open(run_id)
+        state = run.state()
+        if state not in RESUMABLE_STATES:
+            raise RunStateError(
+                f"Run {run_id} is {state}; only stopped, failed or interrupted runs can go on."
+            )
+        if run.config.train.loop not in RESUMABLE_LOOPS:
+            raise RunStateError(
+                f"Run {run_id} cannot go on: the loop {run.config.train.loop} writes no checkpoints, because "
+                "transformers' Trainer would not continue exactly. Start a new run with the same settings."
+            )
+        self._refuse_if_busy()
+        self._checkpoints.require(run.config.train.checkpoint, run.config.checkpoint_dir)
+        self._launch(run)
+        return run.run_id
+
+    @disk_trouble_in_words()
+    def stop(self, run_id: str, save: bool) -> None:
+        """Ask a training to end after its step, and see to it that it does.
+
+        Args:
+            run_id: the run.
+            save: keep a checkpoint and the weights so far, or delete all weights.
+
+        Raises:
+            RunStateError: when the run is not under way.
+        """
+        run = self._store.open(run_id)
+        state = run.state()
+        if state not in ALIVE_STATES:
+            raise RunStateError(f"Run {run_id} is {state}; there is nothing to stop.")
+        process = run.living_process()
+        try:
+            run.request_stop(save)
+        except OSError:
+            if process is None or not save:
+                raise
+            # On a full disk the signal has to do: by itself it means the same.
+        if process is None:
+            return
+        if os.name != "nt":  # there, terminate() would kill
+            signal_quietly(process.terminate)
+        threading.Thread(target=_see_to_the_end, args=(run, process, save), daemon=True).start()
+
+    def kill(self, run_id: str) -> None:
+        """End a training at once; the last checkpoint stays.
+
+        Raises:
+            RunStateError: when the run is not under way.
+        """
+        run = self._store.open(run_id)
+        info = run.read_process()
+        process = run.living_process()
+        if info is None or process is None:
+            raise RunStateError(f"Run {run_id} has no process any more.")
+        if run.read_stop_request(info.attempt) is None:
+            run.request_stop(save=True)
+        kill_tree(process)
+        reap()
+
+    def evaluate_test(self, run_id: str) -> None:
+        """Predict test with the run's base and best model in a process of its own.
+
+        Raises:
+            RunStateError: when the run has no weights.
+            BusyError: when a training, or another prediction, is under way.
+        """
+        run = self._store.open(run_id)
+        if not run.has_weights():
+            raise RunStateError(f"Run {run_id} has no fine-tuned weights to evaluate.")
+        self._refuse_if_busy()
+        spawn(run, "--evaluate", "test")
+
+    def _create(self, config: TrainConfig, group: str | None = None) -> Run:
+        """Make the directory of a run that could load its checkpoint now."""
+        self._checkpoints.require(config.checkpoint)
+        data = DataRef.model_validate(self._load_data())
+        folder = self._checkpoints.spec(config.checkpoint).folder
+        return self._store.create(config, data, folder, group)
+
+    def _launch(self, run: Run) -> None:
+        with self._launching:  # of many Starts at once, one makes a process; the others find its lock held
+            self._refuse_if_busy()
+            try:
+                spawn_attempt(run)
+            except BusyError:  # lost the race to another app, or to a shell
+                deadline = time.monotonic() + 2.0
+                while time.monotonic() < deadline:  # the winner needs a moment to say who it is
+                    self._refuse_if_busy()
+                    time.sleep(0.05)
+                raise
+
+    def _refuse_if_busy(self) -> None:
+        deadline = time.monotonic() + EXIT_TIMEOUT_S
+        holder = self._store.holder()
+        while holder is not None and time.monotonic() < deadline:
+            if holder.is_evaluated() or holder.state() in ALIVE_STATES:
+                break
+            time.sleep(0.05)  # its training is over, its process is about to end
+            holder = self._store.holder()
+        if holder is not None:
+            raise busy_error(holder)
+
+    def _keep_queue_moving(self) -> None:
+        while True:
+            time.sleep(QUEUE_POLL_S)
+            reap()
+            try:
+                self.start_next()
+            except OSError as error:  # a folder that is away for a moment
+                logger.warning("the queue cannot be read: %s", error)
+
+
+def _see_to_the_end(run: Run, process: psutil.Process, save: bool) -> None:
+    """Kill a process that does not end by itself; delete the weights if they are not wanted."""
+    asked_at = time.time()
+    while not has_ended(process):
+        last_sign = max(asked_at, run.read_status().updated_at) if save else asked_at
+        if time.time() - last_sign > (SAVE_TIMEOUT_S if save else DISCARD_TIMEOUT_S):
+            logger.warning("run %s does not end by itself and is killed", run.run_id)
+            kill_tree(process)
+            break
+        time.sleep(0.1)
+    if not save:
+        run.discard_weights()
+    reap()

@@ -1,0 +1,143 @@
+"""The three training loops as text, with their differences, and the Trainer's settings as a table.
+
+The sources are read from the very files that run, not imported: a page shows what trains.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import mrpc
+from mrpc.config import LOOP_HELP, LoopName, TrainConfig, build_config
+from mrpc.runs.layout import TrainerReport, read_model
+from mrpc.runs.store import RunStore
+
+if TYPE_CHECKING:
+    from mrpc.core.model.trainer_arguments import ArgumentRow
+
+LOOPS_DIR = Path(mrpc.__file__).resolve().parent / "training" / "loops"
+
+TITLES: dict[LoopName, str] = {
+    "pytorch": "Plain PyTorch",
+    "accelerate": "Accelerate",
+    "trainer": "Trainer",
+}
+"""The loops in the order in which one grows out of the other."""
+
+Mark = Literal["same", "gone", "new", "blank"]
+
+
+@dataclass(frozen=True)
+class SourceLine:
+    """One line of a loop.
+
+    Attributes:
+        text: the line, without its end.
+        mark: "gone" in the plain loop where Accelerate has it no more, "new" where another loop has what the
+            plain one has not, "same" elsewhere; "blank" stands in for a line that the neighbour has.
+    """
+
+    text: str
+    mark: Mark = "same"
+
+
+@dataclass(frozen=True)
+class LoopSource:
+    """One loop, for people.
+
+    Attributes:
+        name: as in a config.
+        title: what people call it.
+        limits: what it can do and what it cannot.
+        file: its path within the project.
+        lines: its source.
+    """
+
+    name: LoopName
+    title: str
+    limits: str
+    file: str
+    lines: list[SourceLine]
+
+
+class TrainingLoops:
+    """The loops, and what is known about the Trainer's runs of one folder."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+
+    def sources(self) -> list[LoopSource]:
+        """Return plain PyTorch, Accelerate and Trainer; the first two line up with each other."""
+        texts = {name: _read(name) for name in TITLES}
+        plain, accelerate = _side_by_side(texts["pytorch"], texts["accelerate"])
+        _, trainer = _side_by_side(texts["pytorch"], texts["trainer"])
+        lines = {
+            "pytorch": plain,
+            "accelerate": accelerate,
+            "trainer": [line for line in trainer if line.mark != "blank"],
+        }
+        return [
+            LoopSource(name, title, LOOP_HELP[name], f"mrpc/training/loops/{name}.py", lines[name])
+            for name, title in TITLES.items()
+        ]
+
+    def trainer_arguments(self, run_id: str = "") -> list[ArgumentRow]:
+        """Return every field of ``TrainingArguments`` with the settings of a run, or of the course.
+
+        Args:
+            run_id: whose settings; "" takes those of the preset ``course``.
+
+        Raises:
+            UnknownRunError: there is no such run.
+        """
+        from mrpc.core.model.trainer_arguments import argument_rows  # brings transformers: seconds
+
+        if not run_id:
+            return argument_rows(_course())
+        run = self._store.open(run_id)
+        return argument_rows(run.config.train, run.read_status().num_steps)
+
+    def trainer_report(self, run_id: str) -> TrainerReport | None:
+        """Return what Trainer reported of an evaluation, if the run trained with it.
+
+        Raises:
+            UnknownRunError: there is no such run.
+        """
+        return read_model(self._store.open(run_id).paths.trainer_report, TrainerReport)
+
+
+def _course() -> TrainConfig:
+    return build_config({"preset": "course", "loop": "trainer"})
+
+
+def _read(name: LoopName) -> list[str]:
+    return (LOOPS_DIR / f"{name}.py").read_text(encoding="utf-8").splitlines()
+
+
+def _side_by_side(one: list[str], other: list[str]) -> tuple[list[SourceLine], list[SourceLine]]:
+    """Line two texts up with each other; both results have the same number of lines."""
+    blank = SourceLine("", "blank")
+    left, right = [], []
+    # A line that only moved further in is no difference.
+    words1, words2 = [line.strip() for line in one], [line.strip() for line in other]
+    matcher = difflib.SequenceMatcher(None, words1, words2, autojunk=False)
+    for kind, start1, end1, start2, end2 in matcher.get_opcodes():
+        if kind == "equal":
+            left += [SourceLine(text) for text in one[start1:end1]]
+            right += [SourceLine(text) for text in other[start2:end2]]
+            continue
+        gone = [SourceLine(text, "gone") for text in one[start1:end1]]
+        new = [SourceLine(text, "new") for text in other[start2:end2]]
+        for before, after in zip_longest(gone, new, fillvalue=blank):
+            left.append(before)
+            right.append(after)
+    return [_unmark_empty(line) for line in left], [_unmark_empty(line) for line in right]
+
+
+def _unmark_empty(line: SourceLine) -> SourceLine:
+    """An empty line is no difference."""
+    return replace(line, mark="same") if not line.text and line.mark in ("gone", "new") else line

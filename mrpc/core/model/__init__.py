@@ -1,0 +1,1 @@
+"""Pretrained encoders, classifiers, cheaper steps, predictions and metrics."""

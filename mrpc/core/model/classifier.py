@@ -1,0 +1,248 @@
+"""Models: made from a checkpoint, saved, named by their weights, and found again as they were.
+
+torch and transformers are imported when a model is made, so that who asks for a checkpoint or a tokenizer
+alone does not wait for them. The names of :mod:`mrpc.core.model.pretrained` and
+:mod:`mrpc.core.model.weights` are offered here too. No training and no predictions here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from mrpc.core.data.pairs import LABEL_NAMES
+from mrpc.core.model.pretrained import (
+    CHECKPOINTS,
+    Availability,
+    Checkpoint,
+    CheckpointSpec,
+    checkpoint_availability,
+    file_sha256,
+    load_tokenizer,
+    local_spec,
+    resolve_checkpoint,
+)
+from mrpc.core.model.weights import own_weights, weights_sha256
+from mrpc.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = [
+    "CHECKPOINTS",
+    "Availability",
+    "Checkpoint",
+    "CheckpointSpec",
+    "Classifier",
+    "checkpoint_availability",
+    "file_sha256",
+    "load_base",
+    "load_classifier",
+    "load_finetuned",
+    "load_tokenizer",
+    "local_spec",
+    "resolve_checkpoint",
+    "save_base_tensors",
+    "save_model_folder",
+    "weights_sha256",
+]
+
+BASE_TENSORS = "new_tensors.safetensors"
+"""File in a run's ``base/`` folder: the tensors that the checkpoint lacked or a recipe set, as they began."""
+
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
+"""What configs call the probability that an attention weight is dropped."""
+
+_MAKING_LOCK = threading.RLock()
+"""Held from setting the seed until the model is made: another one made meanwhile would draw in between."""
+
+
+class Classifier(NamedTuple):
+    """A model made from a checkpoint.
+
+    Attributes:
+        model: for two classes, float32, on the CPU, in evaluation mode.
+        new_parameters: sorted names of the tensors that the checkpoint lacked, drawn with the seed.
+    """
+
+    model: PreTrainedModel
+    new_parameters: list[str]
+
+
+def load_classifier(checkpoint: Checkpoint, seed: int, attention_dropout: bool = True) -> Classifier:
+    """Make a classifier for sentence pairs from a checkpoint.
+
+    The seed is set right before the model is made, so a plain script that calls ``torch.manual_seed(seed)``
+    and then ``AutoModelForSequenceClassification.from_pretrained(..., num_labels=2)`` draws the same head.
+
+    Args:
+        checkpoint: what to start from.
+        seed: of the head.
+        attention_dropout: whether training drops attention weights, where the checkpoint's config says so.
+
+    Raises:
+        UnavailableError: the files do not make a model.
+    """
+    import torch
+
+    with _MAKING_LOCK:
+        torch.manual_seed(seed)
+        model, missing = _from_pretrained(checkpoint.dir, attention_dropout)
+    return Classifier(model, missing)
+
+
+def load_finetuned(directory: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a folder that :func:`save_model_folder` wrote, without drawing a random number.
+
+    Raises:
+        UnavailableError: the folder is not there or does not hold every tensor of a model.
+    """
+    if not directory.is_dir():
+        raise UnavailableError(f"The weights {directory} are not there (any more).")
+    model, missing = _from_pretrained(directory)
+    if missing:
+        raise UnavailableError(f"{directory} is not a fine-tuned model: it lacks {', '.join(missing)}.")
+    return model, load_tokenizer(Checkpoint(directory.name, directory, ""))
+
+
+def save_model_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+    """Write a standard Hugging Face folder, complete or invisible; an older one is replaced in one step."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
+    try:
+        beside.chmod(0o755)
+        with _quiet_transformers():
+            model.save_pretrained(beside, state_dict=own_weights(model))
+            tokenizer.save_pretrained(beside)
+        for path in beside.iterdir():
+            path.chmod(0o644)
+            _sync(path)
+        _sync(beside)
+        _move_over(beside, directory)
+        _sync(directory.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def save_base_tensors(
+    model: PreTrainedModel, new_parameters: list[str], directory: Path, checkpoint_sha256: str
+) -> None:
+    """Keep what the checkpoint lacked or a recipe set anew, to make the model before training again."""
+    from safetensors.torch import save
+
+    tensors = {name: model.state_dict()[name].detach().cpu().contiguous() for name in new_parameters}
+    content = save(tensors, metadata={"checkpoint_sha256": checkpoint_sha256})
+    directory.mkdir(parents=True, exist_ok=True)
+    beside = directory / f".{BASE_TENSORS}.{os.getpid()}"
+    beside.write_bytes(content)
+    _sync(beside)
+    os.replace(beside, directory / BASE_TENSORS)
+
+
+def load_base(checkpoint: Checkpoint, directory: Path) -> PreTrainedModel:
+    """Make the model as it was before training: the checkpoint and the tensors that were new then.
+
+    Raises:
+        UnavailableError: the tensors are not there, or the checkpoint is not the one of that training.
+    """
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(directory / BASE_TENSORS, framework="pt") as file:
+            expected = (file.metadata() or {}).get("checkpoint_sha256")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, SafetensorError):
+        raise UnavailableError(f"{directory} does not hold the model before training.") from None
+    if expected != checkpoint.sha256:
+        raise UnavailableError(
+            f"The checkpoint {checkpoint.name} is not the one of this training: its weights have the sha256 "
+            f"{checkpoint.sha256[:12]}, the training began with {str(expected)[:12]}."
+        )
+    with torch.random.fork_rng():
+        model, missing = _from_pretrained(checkpoint.dir)
+    if not set(missing) <= set(tensors) <= set(model.state_dict()):
+        raise UnavailableError(f"{directory} does not fit the checkpoint {checkpoint.name}.")
+    model.load_state_dict(tensors, strict=False)
+    return model
+
+
+def _from_pretrained(directory: Path, attention_dropout: bool = True) -> tuple[PreTrainedModel, list[str]]:
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    try:
+        with _MAKING_LOCK, _quiet_transformers():
+            config = AutoConfig.from_pretrained(
+                str(directory),
+                num_labels=len(LABEL_NAMES),
+                id2label=dict(enumerate(LABEL_NAMES)),
+                label2id={name: number for number, name in enumerate(LABEL_NAMES)},
+                trust_remote_code=False,
+                local_files_only=True,
+            )
+            for name in ATTENTION_DROPOUT:
+                if not attention_dropout and hasattr(config, name):
+                    setattr(config, name, 0.0)
+            model, loading = AutoModelForSequenceClassification.from_pretrained(
+                str(directory),
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UnavailableError(f"{directory} does not make a model: {error}") from None
+    return model.eval(), sorted(loading["missing_keys"])
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep progress bars and the table of new parameters off the log; the page shows what is random."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _move_over(new: Path, directory: Path) -> None:
+    """Put ``new`` in the place of ``directory``; what was there ends up at ``new``."""
+    if not directory.exists():
+        new.rename(directory)
+    elif not _exchange(new, directory):
+        old = new.with_name(new.name + ".old")
+        directory.rename(old)
+        new.rename(directory)
+        shutil.rmtree(old)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step where the system can (Linux), so that a reader never finds none."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
+    at_cwd, rename_exchange = -100, 2
+    return renameat2 is not None and not renameat2(
+        at_cwd, os.fsencode(one), at_cwd, os.fsencode(other), rename_exchange
+    )

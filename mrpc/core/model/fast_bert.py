@@ -1,0 +1,193 @@
+"""A cheaper forward pass for a plain ``BertForSequenceClassification`` on a CPU.
+
+:func:`use_fast_forward` hangs it into a model. The parameters stay where they are: the ``state_dict`` is
+that of transformers, gradients land in the model's own tensors, and ``save_pretrained`` writes a plain
+folder. What is saved is exact, the same sums in another order:
+
+* linear layers, norms and dropout work on the N real tokens of a batch; only attention sees its padding;
+* the head reads nothing but [CLS], so the last layer computes queries, output and feed-forward for it alone,
+  unless a second task asks about all tokens;
+* dropout masks come from a :class:`mrpc.core.model.dropout.DropoutStream`;
+* of the word embeddings only the rows that the data uses are trained, see :mod:`mrpc.core.model.used_rows`.
+
+Shapes: B pairs, T padded length, N real tokens, N <= B T, H heads, D width of a head, W = H D, C classes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from mrpc.core.model.dropout import DropoutStream
+from mrpc.core.model.shared_words import SharedWords
+from mrpc.core.model.used_rows import UsedRows
+
+
+def why_not_fast(model: PreTrainedModel) -> str:
+    """Return why :class:`FastForward` does not fit a model, or "" when it does."""
+    config = model.config
+    if type(model).__name__ != "BertForSequenceClassification":
+        return f"it is made for BERT, and this is a {type(model).__name__}"
+    if (
+        config.hidden_act != "gelu"
+        or config.is_decoder
+        or config.problem_type not in (None, "single_label_classification")
+    ):
+        return "this BERT is built in an unusual way"
+    if model.device.type != "cpu":
+        return f"it is made for a CPU, and this model is on {model.device.type}"
+    return ""
+
+
+def use_fast_forward(
+    model: PreTrainedModel,
+    dropout: DropoutStream,
+    token_ids: torch.Tensor | None = None,
+    task: SharedWords | None = None,
+) -> None:
+    """Make ``model(...)`` compute the same by :class:`FastForward`.
+
+    Args:
+        model: one that :func:`why_not_fast` says nothing about.
+        dropout: draws the masks.
+        token_ids: the ids in the training data, each once, where only their embeddings are to be trained.
+        task: a second one that the model learns.
+    """
+    table: Any = model.get_input_embeddings()
+    words = None if token_ids is None else UsedRows(table, token_ids)
+    model.forward = FastForward(model, dropout, words, task)
+
+
+class FastForward:
+    """The forward pass of a ``BertForSequenceClassification``, called in its place.
+
+    Attributes:
+        dropout: draws the masks while the model is in training mode.
+        words: looks word embeddings up where only some rows are trained; None takes the table.
+        task: a second one that is learned beside the classification.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        dropout: DropoutStream,
+        words: UsedRows | None = None,
+        task: SharedWords | None = None,
+    ) -> None:
+        assert not why_not_fast(model), why_not_fast(model)
+        self._model: Any = model
+        self.dropout = dropout
+        self.words = words
+        self.task = task
+
+    def __call__(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor,
+        labels: torch.Tensor | None = None,
+    ) -> SequenceClassifierOutput:
+        """Classify a batch.
+
+        Args:
+            input_ids: int64 [B, T], padded on the right.
+            attention_mask: int64 [B, T], 1 at real tokens.
+            token_type_ids: int64 [B, T].
+            labels: int64 [B].
+
+        Returns:
+            ``logits`` [B, C] and, with labels, ``loss``: the mean cross-entropy in nats; in training that
+            of the second task is added.
+        """
+        num_pairs, length = input_ids.shape
+        rows = self._rows(attention_mask)  # [N]
+        hidden = self._embed(input_ids.reshape(-1)[rows], token_type_ids.reshape(-1)[rows], rows % length)
+        padding = self._padding(attention_mask, hidden.dtype)
+        *blocks, last = self._model.bert.encoder.layer
+        first = torch.searchsorted(rows, torch.arange(num_pairs) * length)  # [B] the places of [CLS] in N
+        for block in blocks:
+            hidden = self._layer(block, hidden, rows, (num_pairs, length), padding)
+        task = self.task if self._model.training else None
+        hidden = self._layer(  # [B, W], or [N, W] where all tokens are asked about
+            last, hidden, rows, (num_pairs, length), padding, None if task else first
+        )
+        pooled = torch.tanh(self._model.bert.pooler.dense(hidden[first] if task else hidden))
+        logits = self._model.classifier(self._drop(pooled, self._model.dropout.p))
+        loss = None if labels is None else F.cross_entropy(logits, labels)
+        if task is not None and loss is not None:
+            shared = task.labels(input_ids, attention_mask, token_type_ids)
+            loss = loss + task(hidden, shared.reshape(-1)[rows])
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+    def _drop(self, x: torch.Tensor, p: float) -> torch.Tensor:
+        return self.dropout.apply(x, p) if self._model.training else x
+
+    def _rows(self, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return the places of the N real tokens in B T, ascending."""
+        return attention_mask.reshape(-1).nonzero().squeeze(1)
+
+    def _padding(self, attention_mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor | None:
+        """Return what to add to the attention scores, [B, 1, 1, T]: the lowest number at padding."""
+        padded = attention_mask[:, None, None, :] == 0
+        if not padded.any():
+            return None
+        return torch.zeros(padded.shape, dtype=dtype).masked_fill_(padded, torch.finfo(dtype).min)
+
+    def _embed(self, ids: torch.Tensor, types: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Three times [N] -> [N, W]."""
+        layer = self._model.bert.embeddings
+        words = layer.word_embeddings(ids) if self.words is None else self.words(ids, self._model.training)
+        hidden = words + layer.token_type_embeddings(types)
+        hidden = layer.LayerNorm(hidden + layer.position_embeddings(positions))
+        return self._drop(hidden, layer.dropout.p)
+
+    def _layer(
+        self,
+        block: nn.Module,
+        hidden: torch.Tensor,
+        rows: torch.Tensor,
+        shape: tuple[int, int],
+        padding: torch.Tensor | None,
+        first: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """One encoder layer, [N, W] -> [N, W]; with ``first`` (where [CLS] is) for those alone -> [B, W]."""
+        layer: Any = block
+        attention, output = layer.attention, layer.output
+        source = hidden if first is None else hidden[first]
+        context = self._attend(attention.self, source, hidden, rows, shape, padding)
+        context = self._drop(attention.output.dense(context), attention.output.dropout.p)
+        source = attention.output.LayerNorm(source + context)
+        inner = F.gelu(layer.intermediate.dense(source))
+        return output.LayerNorm(source + self._drop(output.dense(inner), output.dropout.p))
+
+    def _attend(
+        self,
+        attention: Any,
+        source: torch.Tensor,
+        hidden: torch.Tensor,
+        rows: torch.Tensor,
+        shape: tuple[int, int],
+        padding: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Let ``source`` ([N, W], or [B, W] of [CLS]) look at all tokens of its pair -> like ``source``."""
+        num_pairs, length = shape
+        heads, width = attention.num_attention_heads, attention.attention_head_size
+
+        def split(x: torch.Tensor) -> torch.Tensor:  # [N or B, W] -> [B, H, T or 1, D]
+            if len(x) == len(rows) < num_pairs * length:
+                x = x.new_zeros(num_pairs * length, heads * width).index_copy(0, rows, x)
+            return x.view(num_pairs, -1, heads, width).transpose(1, 2)
+
+        query = split(attention.query(source) * (1.0 / math.sqrt(width)))
+        scores = query @ split(attention.key(hidden)).transpose(2, 3)
+        scores = scores if padding is None else scores + padding
+        weights = self._drop(scores.softmax(-1), attention.dropout.p)  # [B, H, T or 1, T]
+        context = weights @ split(attention.value(hidden))
+        context = context.transpose(1, 2).reshape(-1, heads * width)  # [B T or B, W]
+        return context if len(context) == len(source) else context.index_select(0, rows)

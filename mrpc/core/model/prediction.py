@@ -1,0 +1,231 @@
+"""Answers of a model: for a whole data set, and for one pair under the model's own lock.
+
+Nothing here draws a random number, so predicting in the middle of a training changes nothing in it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from mrpc.core.data.load import LABEL_NAMES, SentencePair
+from mrpc.core.model.stored_predictions import (
+    UNLABELLED,
+    PairPredictions,
+    read_prediction_metadata,
+    read_predictions,
+    write_predictions,
+)
+from mrpc.core.text.batching import PairCollator
+from mrpc.core.text.tokenization import encode_pairs
+
+__all__ = [
+    "PairPrediction",
+    "PairPredictions",
+    "PredictionCancelled",
+    "Predictor",
+    "predict_dataset",
+    "predict_pairs",
+    "read_prediction_metadata",
+    "read_predictions",
+    "write_predictions",
+]
+
+WINDOW_PAIRS = 8192
+"""Pairs that are encoded and sorted by length at a time, so that memory stays flat on any data set."""
+
+MODEL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+
+
+class PredictionCancelled(Exception):
+    """``should_stop`` said so; what was predicted until then is dropped."""
+
+
+@dataclass(frozen=True)
+class PairPrediction:
+    """The answer to one pair.
+
+    Attributes:
+        label: 1 for equivalent, 0 for not.
+        prob_equivalent: in [0, 1].
+        logits: scores for not equivalent and equivalent.
+    """
+
+    label: int
+    prob_equivalent: float
+    logits: tuple[float, float]
+
+    @property
+    def label_name(self) -> str:
+        """Either "equivalent" or "not_equivalent"."""
+        return LABEL_NAMES[self.label]
+
+
+@contextmanager
+def evaluation_mode(model: PreTrainedModel) -> Iterator[None]:
+    """Switch dropout off, and back to how it was afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def predict_pairs(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    sentence1: list[str],
+    sentence2: list[str],
+    batch_size: int = 64,
+    max_length: int = 128,
+    on_progress: Callable[[int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> np.ndarray:
+    """Return the logits of pairs, float32 [N, 2], in their own order.
+
+    The pairs are sorted by length within windows, so that little is padded.
+
+    Args:
+        model: a sequence classifier with two labels.
+        tokenizer: the one that belongs to it.
+        sentence1: N first sentences.
+        sentence2: N second sentences.
+        batch_size: pairs in one forward pass.
+        max_length: longer pairs are cut to this many tokens.
+        on_progress: called with the number of pairs done so far.
+        should_stop: asked before every batch.
+
+    Raises:
+        PredictionCancelled: when ``should_stop`` says so.
+    """
+    collate = PairCollator(tokenizer)
+    logits = np.empty((len(sentence1), 2), dtype=np.float32)
+    num_done = 0
+    with evaluation_mode(model), torch.inference_mode():
+        for start in range(0, len(sentence1), WINDOW_PAIRS):
+            window = slice(start, start + WINDOW_PAIRS)
+            encoding = encode_pairs(tokenizer, sentence1[window], sentence2[window], max_length=max_length)
+            names = [name for name in MODEL_INPUTS if name in encoding]
+            lengths = np.array([len(ids) for ids in encoding["input_ids"]])
+            longest_first = np.argsort(-lengths, kind="stable")
+            for first in range(0, len(lengths), batch_size):
+                if should_stop is not None and should_stop():
+                    raise PredictionCancelled
+                rows = longest_first[first : first + batch_size]
+                batch = collate([{name: encoding[name][row] for name in names} for row in rows])
+                output = model(**{name: batch[name].to(model.device) for name in names})
+                logits[start + rows] = output.logits.float().cpu().numpy()
+                num_done += len(rows)
+                if on_progress is not None:
+                    on_progress(num_done)
+    return logits
+
+
+def predict_dataset(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    dataset: Dataset,
+    batch_size: int = 64,
+    max_length: int = 128,
+    on_progress: Callable[[int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> PairPredictions:
+    """Predict every pair of a data set, in its order.
+
+    Args:
+        model: a sequence classifier with two labels; its ``training`` flag is restored.
+        tokenizer: the one that belongs to it.
+        dataset: columns sentence1, sentence2, idx and, where known, label.
+        batch_size: pairs in one forward pass.
+        max_length: longer pairs are cut to this many tokens.
+        on_progress: called with the number of pairs done so far.
+        should_stop: asked before every batch.
+
+    Raises:
+        PredictionCancelled: when ``should_stop`` says so.
+    """
+    num = len(dataset)
+    parts = []
+    for start in range(0, num, WINDOW_PAIRS):
+        rows = dataset[start : start + WINDOW_PAIRS]
+
+        def report(num_done: int, before: int = start) -> None:
+            if on_progress is not None:
+                on_progress(before + num_done)
+
+        parts.append(
+            predict_pairs(
+                model,
+                tokenizer,
+                rows["sentence1"],
+                rows["sentence2"],
+                batch_size=batch_size,
+                max_length=max_length,
+                on_progress=report,
+                should_stop=should_stop,
+            )
+        )
+    # A whole column with [:]: going through it value by value takes a hundred times as long.
+    labels = dataset["label"][:] if "label" in dataset.column_names else [UNLABELLED] * num
+    return PairPredictions(
+        idx=np.asarray(dataset["idx"][:], dtype=np.int64),
+        label=np.array([UNLABELLED if label is None else label for label in labels], dtype=np.int64),
+        logits=np.concatenate(parts) if parts else np.empty((0, 2), dtype=np.float32),
+    )
+
+
+class Predictor:
+    """One loaded model that answers one caller at a time.
+
+    Attributes:
+        model: in evaluation mode.
+        tokenizer: the one that belongs to it.
+        max_length: pairs are cut to this many tokens, as in its training.
+        lock: held while the model or its tokenizer works; whoever uses them directly takes it too.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int = 128
+    ) -> None:
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.lock = threading.RLock()
+
+    def predict_pair(self, pair: SentencePair) -> PairPrediction:
+        """Predict one pair."""
+        return self.predict([pair])[0]
+
+    def predict(
+        self,
+        pairs: list[SentencePair],
+        batch_size: int = 64,
+        on_progress: Callable[[int], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> list[PairPrediction]:
+        """Predict pairs, in their order; the arguments are those of :func:`predict_pairs`."""
+        with self.lock:
+            logits = predict_pairs(
+                self.model,
+                self.tokenizer,
+                [pair.sentence1 for pair in pairs],
+                [pair.sentence2 for pair in pairs],
+                batch_size=batch_size,
+                max_length=self.max_length,
+                on_progress=on_progress,
+                should_stop=should_stop,
+            )
+        numbers = np.arange(len(pairs))
+        answers = PairPredictions(numbers, np.full(len(pairs), UNLABELLED), logits)
+        return [
+            PairPrediction(int(label), float(prob), (float(row[0]), float(row[1])))
+            for label, prob, row in zip(answers.predicted, answers.prob_equivalent, logits, strict=True)
+        ]

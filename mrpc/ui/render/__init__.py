@@ -1,1 +1,0 @@
-"""Pure functions from data to HTML, table rows and plotly figures (plain dicts). No gradio."""

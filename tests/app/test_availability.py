@@ -1,0 +1,71 @@
+"""The Hub is asked about a checkpoint once in a while, however many want to know."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mrpc.app import availability
+from mrpc.app.availability import CheckpointShelf
+from mrpc.core import hub
+from mrpc.errors import ConfigError, UnavailableError
+from tests.tiny import write_checkpoint_stub
+
+BERT = "google-bert/bert-base-uncased"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The repositories that the Hub, which answers after a moment, was asked about."""
+    asked: list[str] = []
+
+    def answer(repo_id: str) -> str:
+        asked.append(repo_id)
+        time.sleep(0.05)
+        return "The Hub did not answer within 3 s."
+
+    monkeypatch.setattr(hub, "checkpoint_problem", answer)
+    return asked
+
+
+def test_many_that_ask_at_once_cost_one_question(asked):
+    shelf = CheckpointShelf()
+    together = threading.Barrier(20)
+
+    def ask(_: int) -> bool:
+        together.wait()
+        return shelf.availability(BERT).available
+
+    with ThreadPoolExecutor(20) as pool:
+        assert not any(pool.map(ask, range(20)))
+    assert asked == [BERT]
+    shelf.availabilities()
+    assert asked.count(BERT) == 1
+    assert len(set(asked)) == 5
+
+
+def test_an_answer_is_forgotten(asked, monkeypatch):
+    shelf = CheckpointShelf()
+    shelf.availability(BERT)
+    monkeypatch.setattr(availability, "AGE_S", 0.0)
+    shelf.availability(BERT)
+    assert asked == [BERT, BERT]
+
+
+def test_what_cannot_be_had_is_refused_with_the_reason(asked, tmp_path: Path):
+    folder, other = (write_checkpoint_stub(tmp_path / name) for name in ("mine", "other"))
+    shelf = CheckpointShelf([folder])
+    shelf.require("all-MiniLM-L6-v2")
+    shelf.require("local:mine")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UnavailableError, match=r"mine is not available: .* has no model.safetensors"):
+        shelf.require("local:mine")
+    with pytest.raises(UnavailableError, match="BERT base, uncased is not available: The Hub did not"):
+        shelf.require(BERT)
+    with pytest.raises(ConfigError, match="checkpoint is '/etc'; allowed: all-MiniLM-L6-v2"):
+        shelf.require("/etc")
+    shelf.require("local:elsewhere", other)

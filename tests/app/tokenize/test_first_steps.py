@@ -1,0 +1,154 @@
+"""The first batch through the model and one training step, against plain library code."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+from mrpc.app.tokenize.model_input import ModelInputs
+from mrpc.app.tokenize.tokenizers import Tokenizers
+from mrpc.app.tokenize.training_step import TrainingSteps
+from mrpc.core.data.load import load_data
+from mrpc.core.model.classifier import load_classifier
+from mrpc.core.model.pretrained import Checkpoint, load_tokenizer, resolve_checkpoint
+from mrpc.core.text.batching import epoch_batches
+from mrpc.errors import InputError
+from mrpc.settings import Settings
+
+COURSE = ["I've been waiting for a HuggingFace course my whole life.", "This course is amazing!"]
+
+
+@pytest.fixture(scope="module")
+def tokenizers(tiny_checkpoint_dir: Path) -> Tokenizers:
+    return Tokenizers(Settings(checkpoint_dirs=(tiny_checkpoint_dir,)))
+
+
+@pytest.fixture(scope="module")
+def model_inputs(tiny_data_dir: Path, tokenizers: Tokenizers) -> ModelInputs:
+    data = load_data("folder", tiny_data_dir)
+    return ModelInputs(lambda: data, tokenizers)
+
+
+def test_the_first_batch_is_the_first_of_a_training(model_inputs):
+    ready = model_inputs.first_batch("train", "local:tiny-bert", 8, seed=7)
+    assert ready.rows == epoch_batches(range(64), 8, "random", seed=7, epoch=0)[0]
+    assert list(ready.columns_tokenized) == [
+        *("sentence1", "sentence2", "label", "idx"),
+        *("input_ids", "token_type_ids", "attention_mask"),
+    ]
+    assert set(ready.columns_ready) == {"labels", "input_ids", "token_type_ids", "attention_mask"}
+    length = ready.shapes["input_ids"][1]
+    assert ready.shapes == {
+        "labels": (8,),
+        "input_ids": (8, length),
+        "token_type_ids": (8, length),
+        "attention_mask": (8, length),
+    }
+    assert ready.dtype == "torch.int64"
+    assert ready.labels == [row % 2 for row in ready.rows]
+    assert len(ready.logits) == 8
+    assert {len(pair) for pair in ready.logits} == {2}
+    assert ready.new_parameters == ["classifier.bias", "classifier.weight"]
+    assert ready == model_inputs.first_batch("train", "local:tiny-bert", 8, seed=7)
+
+
+def test_the_columns_and_the_forward_pass_of_the_course(tokenizers, mrpc_data_dir):
+    data = load_data("folder", mrpc_data_dir)
+    ready = ModelInputs(lambda: data, tokenizers).first_batch("train")
+    assert sorted(ready.columns_tokenized) == [
+        *("attention_mask", "idx", "input_ids", "label", "sentence1", "sentence2", "token_type_ids"),
+    ]
+    assert sorted(ready.columns_ready) == ["attention_mask", "input_ids", "labels", "token_type_ids"]
+    assert sorted(ready.shapes) == sorted(ready.columns_ready)
+    assert (len(ready.logits), len(ready.logits[0])) == (8, 2)
+    assert ready.loss == pytest.approx(math.log(2), abs=0.05)
+
+
+def test_the_loss_before_training_is_near_ln_2(model_inputs):
+    ready = model_inputs.first_batch("train", "", 8)
+    assert ready.loss == pytest.approx(math.log(2), abs=0.05)
+
+
+def test_the_step_is_the_one_that_a_plain_script_takes(tokenizers, tiny_checkpoint_dir):
+    step = TrainingSteps(tokenizers).take(COURSE, "local:tiny-bert", 1e-3, seed=3)
+    checkpoint = resolve_checkpoint(checkpoint_dir=tiny_checkpoint_dir)
+    batch = load_tokenizer(checkpoint)(COURSE, padding=True, truncation=True, return_tensors="pt")
+    batch["labels"] = torch.tensor([1, 1])
+    model, _ = load_classifier(checkpoint, 3)
+    optimizer = torch.optim.AdamW(model.parameters())  # its own learning rate, 1e-3, as in the course
+    before = model.classifier.weight.detach().clone()
+    loss = model(**batch).loss
+    loss.backward()
+    optimizer.step()
+    with torch.inference_mode():
+        after = model(**batch).loss
+    assert step.loss_before == pytest.approx(loss.item(), abs=1e-6)
+    assert step.loss_after == pytest.approx(after.item(), abs=1e-6)
+    assert step.loss_after < step.loss_before
+    moved = (model.classifier.weight.detach() - before).norm().item()
+    assert step.head.distance == pytest.approx(moved, rel=0.05)  # the bias moves too
+    assert step.head.num_weights == 2 * 32 + 2
+    assert step.head.largest == pytest.approx(1e-3, rel=0.05)
+    assert step.encoder.num_weights == sum(p.numel() for p in model.bert.parameters())
+    assert step.shapes["input_ids"] == tuple(batch["input_ids"].shape)
+    assert [row.is_padding for row in step.rows[1]].count(True) > 0
+
+
+def test_nothing_moves_at_a_learning_rate_of_zero(tokenizers):
+    step = TrainingSteps(tokenizers).take(COURSE, "local:tiny-bert", 0.0)
+    assert step.loss_after == step.loss_before
+    assert step.head.distance == step.encoder.distance == 0.0
+
+
+def test_the_course_cell_with_the_bundled_checkpoint(tokenizers):
+    step = TrainingSteps(tokenizers).take(COURSE)
+    assert step.shapes == {
+        "input_ids": (2, 16),
+        "token_type_ids": (2, 16),
+        "attention_mask": (2, 16),
+        "labels": (2,),
+    }
+    assert step.loss_before == pytest.approx(math.log(2), abs=0.1)
+    assert step.loss_after < step.loss_before - 0.1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sentences": ["", "a"]}, "Sentence 1 is empty"),
+        ({"learning_rate": float("inf")}, "learning rate is 'inf'"),
+        ({"learning_rate": -1}, "learning rate is '-1'"),
+        ({"seed": 0.5}, "seed is '0.5'"),
+        ({"checkpoint": "nowhere"}, "it must be one of"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(tokenizers, model_inputs, given, message):
+    with pytest.raises(InputError, match=message):
+        TrainingSteps(tokenizers).take(**({"sentences": COURSE} | given))
+    with pytest.raises(InputError, match="batch size is '17'"):
+        model_inputs.first_batch("train", "local:tiny-bert", 17)
+
+
+def test_models_made_at_the_same_time_draw_the_same_heads(tiny_checkpoint_dir):
+    checkpoint = resolve_checkpoint(checkpoint_dir=tiny_checkpoint_dir)
+
+    def head(seed: int) -> list[float]:
+        return load_classifier(checkpoint, seed).model.classifier.weight.flatten().tolist()
+
+    alone = [head(seed) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(head, range(8))) == alone
+
+
+def test_a_tokenizer_is_loaded_once_and_its_checkpoint_named(tokenizers, tiny_checkpoint_dir):
+    assert tokenizers.get("local:tiny-bert") is tokenizers.get("local:tiny-bert")
+    assert tokenizers.get("") is tokenizers.get("all-MiniLM-L6-v2")
+    assert tokenizers.hub_name("") == "sentence-transformers/all-MiniLM-L6-v2"
+    assert tokenizers.hub_name("FacebookAI/roberta-base") == "FacebookAI/roberta-base"
+    assert tokenizers.hub_name("local:tiny-bert") == str(tiny_checkpoint_dir)
+    assert isinstance(tokenizers.get("local:tiny-bert").checkpoint, Checkpoint)
+    assert tokenizers.get("local:tiny-bert").hidden_size == 32

@@ -1,0 +1,167 @@
+"""Tokenizing a split in processes that are measured, cancelled and given up; and the map that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mrpc.app.tokenize import tokenization_speed
+from mrpc.app.tokenize.tokenization_speed import TokenizationSpeed
+from mrpc.app.tokenize.tokenizers import Tokenizers
+from mrpc.core.data.load import load_data
+from mrpc.core.text.tokenization_speed import WAYS
+from mrpc.errors import BusyError, InputError
+from mrpc.settings import Settings
+
+COLUMNS = ["sentence1", "sentence2", "label", "idx"]
+
+
+@pytest.fixture
+def speed(tiny_data_dir: Path, tiny_checkpoint_dir: Path) -> TokenizationSpeed:
+    data = load_data("folder", tiny_data_dir)
+    return TokenizationSpeed(lambda: data, Tokenizers(Settings(checkpoint_dirs=(tiny_checkpoint_dir,))))
+
+
+def measuring_children() -> list[int]:
+    """Process ids of measurements that run."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "mrpc.core.text.tokenization_speed" in child.cmdline():
+                found.append(child.pid)
+    return found
+
+
+@pytest.mark.integration
+def test_every_way_tokenizes_every_row(speed):
+    seen = list(speed.measure("train", 0, list(WAYS), "local:tiny-bert"))
+    ways = seen[-1][1]
+    assert [way.way for way in ways] == list(WAYS)
+    for way in ways:
+        assert (way.state, way.rows_done, way.num_rows, way.error) == ("done", 64, 64, "")
+        assert way.seconds > 0
+        assert way.rows_per_second > 0
+    assert {"starting", "running", "done"} & {way.state for _, ways in seen for way in ways}
+    assert len({job for job, _ in seen}) == 1
+    assert measuring_children() == []
+
+
+@pytest.mark.integration
+def test_only_the_chosen_rows_and_ways_run(speed):
+    ways = list(speed.measure("train", 10, ["batched"], "local:tiny-bert"))[-1][1]
+    assert [(way.way, way.rows_done) for way in ways] == [("batched", 10)]
+
+
+@pytest.mark.integration
+def test_cancelling_ends_the_process_and_the_ways_to_come(speed):
+    measuring = speed.measure("train", 0, list(WAYS), "local:tiny-bert")
+    job, _ = next(measuring)
+    with pytest.raises(BusyError, match="Another measurement"):
+        next(speed.measure("train", 0, ["batched"], "local:tiny-bert"))
+    speed.cancel("another")
+    while not measuring_children():
+        next(measuring)
+    speed.cancel(job)
+    ways = list(measuring)[-1][1]
+    assert "cancelled" in {way.state for way in ways}
+    assert ways[-1].state == "cancelled"
+    assert measuring_children() == []
+    assert list(speed.measure("train", 1, ["batched"], "local:tiny-bert"))[-1][1][0].state == "done"
+
+
+@pytest.mark.integration
+def test_a_measurement_whose_page_is_gone_is_ended(speed):
+    measuring = speed.measure("train", 0, list(WAYS), "local:tiny-bert")
+    while not measuring_children():
+        next(measuring)
+    measuring.close()
+    deadline = time.monotonic() + 20
+    while measuring_children() or any(thread.name == "measurement" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.integration
+def test_a_process_that_fails_says_why(speed, monkeypatch):
+    monkeypatch.setattr(
+        tokenization_speed, "_write_rows", lambda dataset, count, path: path.write_bytes(b"no")
+    )
+    ways = list(speed.measure("train", 0, ["batched", "one_call"], "local:tiny-bert"))[-1][1]
+    assert [way.state for way in ways] == ["failed", "failed"]
+    assert ways[0].error
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"split": "dev"}, "split is 'dev'"),
+        ({"num_rows": 65}, "rows is '65'; it must be a whole number from 0 to 64"),
+        ({"num_rows": float("nan")}, "rows is 'nan'"),
+        ({"ways": []}, "Choose some of these ways"),
+        ({"ways": ["rm -rf"]}, "Choose some of these ways"),
+        ({"ways": "batched"}, "Choose some of these ways"),
+        ({"ways": [["batched"]]}, "Choose some of these ways"),
+        ({"checkpoint": "/etc"}, "it must be one of"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_starts(speed, given, message):
+    wanted = {"split": "train", "num_rows": 0, "ways": ["batched"], "checkpoint": "local:tiny-bert"} | given
+    with pytest.raises(InputError, match=message):
+        next(speed.measure(**wanted))
+    assert measuring_children() == []
+
+
+def test_the_failing_map_of_the_course_fails_as_it_says(speed):
+    failed = speed.fail_on_purpose("train")
+    assert failed.error_type == "pyarrow.lib.ArrowInvalid"
+    assert failed.message == "Column 4 named testtest expected length 64 but got length 1"
+    assert failed.fixed_columns == [*COLUMNS, "testtest"]
+    assert (failed.num_rows, failed.fixed_rows) == (64, 64)
+
+
+def test_the_failing_map_on_the_real_corpus(mrpc_data_dir):
+    data = load_data("folder", mrpc_data_dir)
+    failed = TokenizationSpeed(lambda: data, Tokenizers(Settings())).fail_on_purpose("train")
+    assert failed.message == "Column 4 named testtest expected length 1000 but got length 1"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("split", "num_rows"), [("train", 3668), ("validation", 408), ("test", 1725)])
+def test_every_split_of_the_real_corpus_is_tokenized(mrpc_data_dir, split, num_rows):
+    data = load_data("folder", mrpc_data_dir)
+    measuring = TokenizationSpeed(lambda: data, Tokenizers(Settings())).measure(split, 0, ["batched"])
+    way = list(measuring)[-1][1][0]
+    assert (way.state, way.rows_done) == ("done", num_rows)
+
+
+@pytest.mark.integration
+def test_the_process_can_be_used_from_a_shell(speed, tiny_checkpoint_dir, tmp_path):
+    rows_file = tmp_path / "rows.arrow"
+    tokenization_speed._write_rows(speed._read_data().dataset["train"], 12, rows_file)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mrpc.core.text.tokenization_speed",
+            rows_file,
+            tiny_checkpoint_dir,
+            "batched",
+            tmp_path,
+        ],
+        capture_output=True,
+        check=True,
+        text=True,
+        cwd=Path(tokenization_speed.__file__).parents[3],
+    )
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert said[0] == {"ready": True}
+    assert sum(line.get("rows", 0) for line in said) == 12
+    assert said[-1]["columns"] == ["sentence1", "sentence2", "input_ids", "token_type_ids", "attention_mask"]

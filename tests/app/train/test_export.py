@@ -1,0 +1,291 @@
+"""The code of a run: complete, readable, and safe whatever the run's settings hold."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import torch
+import transformers
+
+from mrpc.app.train.export import BESIDE, CARRIED, FORMS, CodeExport, write_notebook, write_script
+from mrpc.config import PRESETS, TrainConfig
+from mrpc.core.model.classifier import load_classifier, resolve_checkpoint, weights_sha256
+from mrpc.core.model.metrics import compute_metrics
+from mrpc.core.model.recipe import freeze, start_pooler_as_identity
+from mrpc.core.model.shared_words import add_shared_words, learn_shared_words
+from mrpc.errors import InputError, UnknownRunError
+from mrpc.runs.layout import DataRef
+from mrpc.runs.store import Run, RunStore
+
+SCRIPTS = ("accelerate", "pytorch", "trainer")
+ALLOWED = {
+    *("accelerate", "argparse", "datasets", "evaluate", "functools", "math", "numpy", "os", "pathlib"),
+    *("torch", "tqdm", "transformers"),
+}
+MANY = {
+    "gradient_accumulation_steps": 4,
+    "max_grad_norm": 0.0,
+    "max_steps": 7,
+    "num_train_pairs": 40,
+    "warmup_ratio": 0.1,
+    "weight_decay": 0.01,
+    "batch_order": "length",
+    "mixed_precision": "bf16",
+    "max_length": 64,
+    "lr_scheduler_type": "cosine",
+}
+
+
+def make_run(runs_dir: Path, checkpoint_dir: Path | None = None, kind: str = "hub", **settings: Any) -> Run:
+    data = DataRef(kind=kind, fingerprint="0123456789abcdef", reason="Written for a test.")
+    return RunStore(runs_dir).create(TrainConfig(**settings), data, checkpoint_dir)
+
+
+def code_of(run: Run, form: str) -> str:
+    return CodeExport(RunStore(run.paths.run_dir.parent)).export_code(run.run_id, form)
+
+
+def imported(code: str) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(str(node.module).split(".")[0])
+    return names
+
+
+def used_names(code: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+
+
+@pytest.mark.parametrize("settings", [{}, MANY, PRESETS["recommended"], PRESETS["quick"]], ids=str)
+@pytest.mark.parametrize("form", SCRIPTS)
+def test_a_script_stands_alone(tmp_path: Path, form: str, settings: dict[str, Any]) -> None:
+    code = code_of(make_run(tmp_path, **settings), form)
+    assert imported(code) <= ALLOWED
+    names = {alias.asname or alias.name.split(".")[0] for alias in _aliases(code)}
+    assert names <= used_names(code), "an import that nothing uses"
+    assert not [line for line in code.splitlines() if len(line) > 110 or line != line.rstrip()]
+    assert "#?" not in code
+    assert "#<" not in code
+    assert "#%" not in code
+    assert "$" not in code
+    num_lines = sum(bool(line.strip()) for line in code.splitlines())
+    assert num_lines <= (160 if settings else 115)
+
+
+def _aliases(code: str) -> list[ast.alias]:
+    nodes = ast.walk(ast.parse(code))
+    return [alias for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names]
+
+
+def test_the_settings_of_the_run_are_in_the_code(tmp_path: Path) -> None:
+    settings = {"seed": 77, "num_epochs": 5, "train_batch_size": 12, "learning_rate": 3e-5, **MANY}
+    run = make_run(tmp_path, **settings, checkpoint="google-bert/bert-base-cased")
+    for form in SCRIPTS:
+        code = code_of(run, form)
+        for text in (
+            *("SEED = 77", "NUM_EPOCHS = 5", "BATCH_SIZE = 12", "LEARNING_RATE = 3e-05"),
+            *(
+                'CHECKPOINT = "google-bert/bert-base-cased"',
+                "max_length=64",
+                "[:40]",
+                "round(0.1 * num_steps)",
+            ),
+            *("0.01", "min(num_steps, 7)"),
+        ):
+            assert text in code, (form, text)
+        assert "clip_grad_norm_" not in code
+    assert "gradient_accumulation_steps=4" in code_of(run, "accelerate")
+    assert 'mixed_precision="bf16"' in code_of(run, "accelerate")
+    assert "bf16=True" in code_of(run, "trainer")
+    assert 'train_sampling_strategy="group_by_length"' in code_of(run, "trainer")
+    assert "mixed precision (bf16)" in code_of(run, "pytorch").partition('"""\n')[0]
+
+
+SHAPE = {
+    "attention_dropout": False,
+    "pooler_start": "identity",
+    "freeze_word_embeddings": True,
+    "freeze_layers": 1,
+}
+
+
+@pytest.mark.parametrize("form", SCRIPTS)
+def test_the_code_makes_the_model_that_the_run_began_with(
+    tmp_path: Path, tiny_checkpoint_dir: Path, form: str
+) -> None:
+    code = code_of(make_run(tmp_path, **SHAPE), form)
+    (made,) = (
+        node
+        for node in ast.parse(code).body
+        if isinstance(node, ast.FunctionDef) and node.name == "make_model"
+    )
+    names = ("AutoConfig", "AutoModelForSequenceClassification")
+    scope: dict[str, Any] = {"torch": torch, **{name: getattr(transformers, name) for name in names}}
+    exec(ast.unparse(made), scope)
+    torch.manual_seed(42)
+    got = scope["make_model"](str(tiny_checkpoint_dir))
+    expected = load_classifier(resolve_checkpoint("", tiny_checkpoint_dir), 42, attention_dropout=False).model
+    start_pooler_as_identity(expected)
+    freeze(expected, word_embeddings=True, num_layers=1)
+    assert weights_sha256(got) == weights_sha256(expected)
+    assert [p.requires_grad for p in got.parameters()] == [p.requires_grad for p in expected.parameters()]
+    assert got.config.attention_probs_dropout_prob == 0.0
+    assert "make_model" not in code_of(make_run(tmp_path / "course"), form)
+
+
+@pytest.mark.parametrize("form", SCRIPTS)
+def test_the_code_has_the_second_task_of_the_run(
+    tmp_path: Path, tiny_checkpoint_dir: Path, form: str
+) -> None:
+    code = code_of(make_run(tmp_path, shared_words_weight=0.5), form)
+    names = ("make_model", "learn_shared_words")
+    made = [node for node in ast.parse(code).body if getattr(node, "name", "") in names]
+    assert len(made) == 2
+    classes = ("AutoConfig", "AutoModelForSequenceClassification", "AutoTokenizer")
+    scope: dict[str, Any] = {"torch": torch, **{name: getattr(transformers, name) for name in classes}}
+    exec(compile(ast.Module(made, []), "train.py", "exec"), scope)
+    got = scope["make_model"](str(tiny_checkpoint_dir)).train()
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_checkpoint_dir)
+    expected = transformers.AutoModelForSequenceClassification.from_pretrained(tiny_checkpoint_dir)
+    task = add_shared_words(expected, tokenizer, 0.5)
+    learn_shared_words(expected, task)
+    task.dense.load_state_dict(got.shared_words.state_dict())
+    expected.classifier.load_state_dict(got.classifier.state_dict())
+    for model in (got, expected.train()):
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+    batch = tokenizer(
+        ["the bank sold it", "a"], ["it sold the shares", "b c"], padding=True, return_tensors="pt"
+    )
+    losses = [model(**batch, labels=torch.tensor([1, 0])).loss.item() for model in (got, expected)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert "del " in code
+    assert "learn_shared_words" not in code_of(make_run(tmp_path / "course"), form)
+
+
+def test_the_header_lists_what_is_left_out(tmp_path: Path) -> None:
+    course = ast.get_docstring(ast.parse(code_of(make_run(tmp_path), "accelerate")))
+    assert course is not None
+    assert "within the spread of seeds" not in course
+    grouped = ast.get_docstring(ast.parse(code_of(make_run(tmp_path, batch_order="length"), "accelerate")))
+    assert grouped is not None
+    assert "batches of similar length" in grouped
+    assert "within the spread of seeds" in grouped
+
+
+class LaterConfig(TrainConfig):
+    """A config with settings that no template knows."""
+
+    swap_share: float = 0.0
+    freeze: bool = False
+    pooling: str = "cls"
+
+
+@pytest.mark.parametrize("form", SCRIPTS)
+def test_a_setting_that_no_template_knows_is_listed_as_left_out(tmp_path: Path, form: str) -> None:
+    run = make_run(tmp_path)
+
+    def header(**settings: Any) -> str:
+        code = write_script(run.config.model_copy(update={"train": LaterConfig(**settings)}), form)
+        assert imported(code) <= ALLOWED
+        return ast.get_docstring(ast.parse(code)) or ""
+
+    assert header() == ast.get_docstring(ast.parse(code_of(run, form)))
+    odd = 'a """\\N quote\nimport os'
+    listed = header(swap_share=0.5, freeze=True, pooling=odd)
+    assert "swap_share = 0.5;" in listed
+    assert "freeze = True;" in listed
+    assert f"pooling = {odd!r}." in listed
+    assert "within the spread of seeds" in listed
+    cells = json.loads(write_notebook(run.config.model_copy(update={"train": LaterConfig(freeze=True)})))[
+        "cells"
+    ]
+    assert "freeze = True." in "".join(cells[0]["source"])
+
+
+def test_what_counts_as_carried_is_a_setting() -> None:
+    assert set(TrainConfig.model_fields) >= CARRIED | BESIDE
+    assert not CARRIED & BESIDE
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references"),
+    [
+        ([0, 0, 0], [1, 0, 1]),
+        ([0, 0], [0, 0]),
+        ([1, 1], [1, 1]),
+        ([1, 1, 0], [0, 0, 0]),
+        ([1, 0, 1, 1], [1, 1, 0, 1]),
+    ],
+    ids=str,
+)
+def test_the_metric_in_the_code_is_that_of_the_app(
+    tmp_path: Path, predictions: list[int], references: list[int]
+) -> None:
+    tree = ast.parse(code_of(make_run(tmp_path), "accelerate"))
+    wanted = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.Import | ast.ImportFrom)]
+    names: dict[str, Any] = {}
+    exec(compile(ast.Module(wanted, []), "train.py", "exec"), names)
+    metric = names["GlueMrpc"](keep_in_memory=True)
+    for start in range(0, len(predictions), 2):
+        metric.add_batch(predictions=predictions[start : start + 2], references=references[start : start + 2])
+    assert metric.compute() == pytest.approx(compute_metrics(predictions, references), abs=1e-12)
+
+
+def test_the_defaults_are_the_hubs_names(tmp_path: Path) -> None:
+    code = code_of(make_run(tmp_path), "accelerate")
+    assert 'CHECKPOINT = "sentence-transformers/all-MiniLM-L6-v2"' in code
+    assert 'load_dataset("nyu-mll/glue", "mrpc")' in code
+    folder = code_of(make_run(tmp_path, kind="folder"), "accelerate")
+    assert "Name it with --data-dir." in folder
+
+
+@pytest.mark.parametrize(
+    "name", ["it's", 'a "quote"', 'three"""quotes', "$seed", "new\nline", "back\\slash", "a;import os", "é中"]
+)
+def test_a_path_enters_as_a_literal(tmp_path: Path, name: str) -> None:
+    checkpoint_dir = tmp_path / name
+    run = make_run(tmp_path / "runs", checkpoint_dir, checkpoint="local:odd")
+    for form in SCRIPTS:
+        code = code_of(run, form)
+        tree = ast.parse(code)
+        assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+        (value,) = [a.value for a in assigned if ast.unparse(a.targets[0]) == "CHECKPOINT"]
+        assert ast.literal_eval(value) == str(checkpoint_dir)
+        assert imported(code) <= ALLOWED
+
+
+@pytest.mark.parametrize("settings", [{}, MANY], ids=["course", "many"])
+def test_the_notebook_is_one_that_jupyter_takes(tmp_path: Path, settings: dict[str, Any]) -> None:
+    text = code_of(make_run(tmp_path, **settings), "notebook")
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.cells[0].cell_type == "markdown"
+    assert notebook.cells[-1].source == "notebook_launcher(training_function)"
+    code = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    assert imported(code) <= ALLOWED
+    assert "argparse" not in code
+    assert 'os.environ.get("DATA_DIR")' in code
+    assert json.loads(text)["nbformat"] == 4
+
+
+def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    export = CodeExport(RunStore(tmp_path))
+    assert set(FORMS) == {*SCRIPTS, "notebook"}
+    for form in ("tensorflow", "", "../main", None, 3, ["accelerate"]):
+        with pytest.raises(InputError, match="form is"):
+            export.export_code(run.run_id, form)  # type: ignore[arg-type]
+    for run_id in ("nothing", "../" + run.run_id, "", None):
+        with pytest.raises(UnknownRunError):
+            export.export_code(run_id, "accelerate")  # type: ignore[arg-type]

@@ -1,0 +1,177 @@
+"""The loops as text are the files that run; the Trainer's table holds every argument."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from transformers import TrainingArguments
+
+import mrpc
+from mrpc.app.train.processes import training_command
+from mrpc.app.train.render_loops import render_arguments, render_loops, render_trainer_report
+from mrpc.app.train.training_loops import SourceLine, TrainingLoops
+from mrpc.config import LOOP_HELP
+from mrpc.core.model.trainer_arguments import argument_rows, trainer_arguments
+from mrpc.errors import UnknownRunError
+from mrpc.runs.layout import TrainerReport, write_model
+from mrpc.runs.store import RunStore
+from mrpc.training.session import select_loop
+from tests.written_run import create_run
+
+LOOPS_DIR = Path(mrpc.__file__).parent / "training" / "loops"
+
+
+@pytest.fixture
+def loops(tmp_path: Path) -> TrainingLoops:
+    return TrainingLoops(RunStore(tmp_path))
+
+
+def test_the_sources_are_the_files_that_run(loops: TrainingLoops) -> None:
+    sources = {source.name: source for source in loops.sources()}
+    assert list(sources) == ["pytorch", "accelerate", "trainer"]
+    for name, source in sources.items():
+        text = "\n".join(line.text for line in source.lines if line.mark != "blank")
+        file = LOOPS_DIR / f"{name}.py"
+        assert text == file.read_text().rstrip("\n")
+        assert Path(source.file).name == file.name
+        assert Path(select_loop(name).__code__.co_filename) == file
+        assert source.limits == LOOP_HELP[name]
+
+
+def test_a_change_in_a_file_shows_at_once(
+    loops: TrainingLoops, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("pytorch", "accelerate", "trainer"):
+        (tmp_path / f"{name}.py").write_text(f"shared = 1\nonly_{name} = 2\nif shared:\n    more = 3\n")
+    monkeypatch.setattr("mrpc.app.train.training_loops.LOOPS_DIR", tmp_path)
+    (tmp_path / "accelerate.py").write_text("shared = 1\nif shared:\n    with shared:\n        more = 3\n")
+    plain, accelerate, trainer = loops.sources()
+    assert plain.lines == [
+        SourceLine("shared = 1"),
+        SourceLine("only_pytorch = 2", "gone"),
+        SourceLine("if shared:"),
+        SourceLine("", "blank"),
+        SourceLine("    more = 3"),
+    ]
+    assert accelerate.lines == [
+        SourceLine("shared = 1"),
+        SourceLine("", "blank"),
+        SourceLine("if shared:"),
+        SourceLine("    with shared:", "new"),
+        SourceLine("        more = 3"),
+    ]
+    assert trainer.lines[1] == SourceLine("only_trainer = 2", "new")
+
+
+def test_what_makes_the_loops_differ_is_marked(loops: TrainingLoops) -> None:
+    plain, accelerate, trainer = loops.sources()
+    assert len(plain.lines) == len(accelerate.lines)
+    marks = {line.text.strip(): line.mark for line in plain.lines}
+    assert marks["loss.backward()"] == "gone"
+    assert marks["optimizer.step()"] == "same"
+    marks = {line.text.strip(): line.mark for line in accelerate.lines}
+    assert marks["accelerator.backward(loss)"] == "new"
+    assert marks["optimizer.step()"] == "same"
+    assert {line.text: line.mark for line in trainer.lines}["class SessionTrainer(Trainer):"] == "new"
+
+
+def test_the_sources_are_escaped_and_marked_without_colour(loops: TrainingLoops) -> None:
+    page = render_loops(loops.sources())
+    assert "-&gt; None" in page
+    assert "-> None" not in page
+    assert '<span class="loop-mark" aria-hidden="true">+</span><span class="sr-only">new: </span>' in page
+
+
+def test_the_table_lists_every_argument_and_marks_those_that_differ(tmp_path: Path) -> None:
+    run = create_run(tmp_path, learning_rate=2e-5, seed=7, max_grad_norm=0.5, mixed_precision="bf16")
+    rows = {row.name: row for row in TrainingLoops(RunStore(tmp_path)).trainer_arguments(run.run_id)}
+    assert set(rows) == {field.name for field in dataclasses.fields(TrainingArguments)}
+    changed = {name for name, row in rows.items() if row.is_changed}
+    assert changed >= {"learning_rate", "seed", "max_grad_norm", "bf16", "eval_strategy", "save_strategy"}
+    assert not changed & {"weight_decay", "adam_beta1", "num_train_epochs", "lr_scheduler_type"}
+    assert (rows["learning_rate"].value, rows["learning_rate"].default) == (2e-5, 5e-5)
+    assert (rows["max_grad_norm"].value, rows["max_grad_norm"].default) == (0.5, 1.0)
+    assert rows["learning_rate"].description
+
+
+def test_the_table_says_what_trainer_really_gets(tmp_path: Path) -> None:
+    values = {
+        "learning_rate": 2e-5,
+        "warmup_ratio": 0.1,
+        "lr_scheduler_type": "cosine",
+    }  # as in a cell of the course
+    config = create_run(tmp_path, **values).config.train
+    args = TrainingArguments(str(tmp_path), use_cpu=True, **trainer_arguments(config, num_steps=90))
+    for row in argument_rows(config, num_steps=90):
+        if row.name in trainer_arguments(config):
+            value = getattr(args, row.name)
+            assert getattr(value, "value", value) == row.value or row.name == "report_to", row.name
+    assert args.warmup_steps == 9
+    assert args.lr_scheduler_type == "cosine"
+
+
+def test_without_a_run_the_table_is_the_courses(loops: TrainingLoops) -> None:
+    values = {row.name: row.value for row in loops.trainer_arguments()}
+    assert (values["learning_rate"], values["per_device_train_batch_size"]) == (5e-5, 8)
+    with pytest.raises(UnknownRunError):
+        loops.trainer_arguments("nothing")
+
+
+def test_the_table_is_drawn_with_the_differences_first(loops: TrainingLoops) -> None:
+    page = render_arguments(loops.trainer_arguments(), "<the preset>")
+    assert "TrainingArguments of &lt;the preset&gt;" in page
+    first, rest = page.split("<details>")
+    assert "≠ <code>eval_strategy</code>" in first
+    assert "<code>adam_beta1</code>" in rest
+    assert "≠" not in rest
+
+
+def test_the_reports_of_trainer_stand_side_by_side(tmp_path: Path) -> None:
+    run = create_run(tmp_path, loop="trainer")
+    loops = TrainingLoops(RunStore(tmp_path))
+    assert loops.trainer_report(run.run_id) is None
+    assert "no accuracy and no F1" in render_trainer_report(None)
+    report = TrainerReport(
+        without_compute_metrics={"eval_loss": 0.69}, with_compute_metrics={"eval_loss": 0.7, "eval_f1": 0.8}
+    )
+    write_model(run.paths.trainer_report, report)
+    assert loops.trainer_report(run.run_id) == report
+    page = render_trainer_report(report)
+    assert "<code>eval_f1</code></th><td>not reported</td><td>0.8</td>" in page
+
+
+class TestLauncher:
+    """How the app starts a training."""
+
+    def test_directly_on_a_machine_with_no_gpus(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("mrpc.app.train.processes.accelerate_config_file", lambda: None)
+        command = training_command(create_run(tmp_path))
+        assert command[1:3] == ["-m", "mrpc.training"]
+
+    def test_by_accelerate_with_the_config_that_it_wrote(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = tmp_path / "accelerate" / "default_config.yaml"
+        config.parent.mkdir()
+        config.write_text("compute_environment: LOCAL_MACHINE\n")
+        monkeypatch.setenv("HF_HOME", str(tmp_path))
+        run = create_run(tmp_path / "runs")
+        command = training_command(run)
+        assert command[1:] == [
+            *("-m", "accelerate.commands.launch", "-m", "mrpc.training", str(run.paths.run_dir))
+        ]
+        assert training_command(run, "--evaluate", "test")[2] == "mrpc.training"
+        assert training_command(create_run(tmp_path / "runs", loop="trainer"))[2] == "mrpc.training"
+
+    def test_by_accelerate_with_a_process_for_each_gpu(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("mrpc.app.train.processes.accelerate_config_file", lambda: None)
+        monkeypatch.setattr("mrpc.app.train.processes.count_gpus", lambda: 4)
+        command = training_command(create_run(tmp_path))
+        assert command[2:5] == ["accelerate.commands.launch", "--multi_gpu", "--num_processes=4"]
+        assert "mrpc.training" in command
