@@ -9,7 +9,8 @@
     │   ├── DataError                  a data set: names the file and the line
     │   └── UnknownRunError            no such run in this runs folder
     ├── UnavailableError               the Hub, a checkpoint or a file that would be needed is not there now
-    ├── BusyError                      another training holds the lock; names the holder
+    ├── BusyError                      another training holds the lock, or too much long work runs already
+    ├── TaskCancelled                  nobody wants the result of this work any more
     ├── RunStateError                  the run is not in a state that allows this
     └── TrainingError                  the training cannot go on; carries one suggested action
 
@@ -47,11 +48,15 @@ class UnavailableError(MrpcError):
 
 
 class BusyError(MrpcError):
-    """Another training holds the lock of this runs folder."""
+    """Another training holds the lock of this runs folder, or too much long work runs already."""
 
     def __init__(self, message: str, holder: str | None = None) -> None:
         super().__init__(message)
         self.holder = holder
+
+
+class TaskCancelled(MrpcError):
+    """Nobody wants the result of this work any more."""
 
 
 class RunStateError(MrpcError):

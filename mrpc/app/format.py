@@ -39,3 +39,8 @@ def render_bytes(num_bytes: int) -> str:
             number = num_bytes / size
             return f"{number:.1f} {unit}" if number < 10 else f"{number:.0f} {unit}"
     return f"{num_bytes} bytes"
+
+
+def render_p_value(p_value: float) -> str:
+    """Write a p-value as papers do: ``0.043``, ``< 0.001``."""
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"

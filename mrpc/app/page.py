@@ -1,55 +1,88 @@
-"""The page: a header, three tabs, and nothing of its own beside them."""
+"""The page: the bar with the current pair and run, three tabs, and what stands in the address."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from mrpc.app.address import Linked, read_address, remember_js
 from mrpc.app.compare.tab import build_compare_tab
-from mrpc.app.theme import render_header
-from mrpc.app.tokenize.tab import build_tokenize_tab
+from mrpc.app.spine import build_spine, run_update
+from mrpc.app.templates import render
+from mrpc.app.tokenize.tab import build_inspect_tab
 from mrpc.app.train.tab import build_train_tab
+from mrpc.app.view import QUICK
 from mrpc.errors import MrpcError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
 
 TITLE = "MRPC Lab"
-LOADING_LINE = "Data: looking for it …"
+OPENED_JS = """
+() => {
+  mrpc.ready();
+  const at = new URLSearchParams(location.search).get("at");
+  if (at) mrpc.go(at);
+}"""
 
 
 def build_app(services: Services) -> gr.Blocks:
     """Build the page. Nothing is started, loaded or read here."""
     with gr.Blocks(
-        title=TITLE,
-        analytics_enabled=False,
-        fill_width=True,
-        delete_cache=(3600, 24 * 3600),
+        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 24 * 3600)
     ) as demo:
-        header = gr.HTML(render_header(LOADING_LINE), elem_id="masthead", apply_default_css=False)
-        # Outside the tabs: a tab that is not open has no widgets yet that could know what the browser kept.
-        run_id = gr.BrowserState("", storage_key="mrpc-lab-run", secret="mrpc-lab")
+        spine = build_spine(services)
         with gr.Tabs(elem_id="tabs"):
-            build_tokenize_tab(services)
-            build_train_tab(services, run_id)
-            build_compare_tab(services)
+            with gr.Tab("1 Inspect", id="inspect", elem_id="at-inspect"):
+                build_inspect_tab(services, spine)
+            with gr.Tab("2 Fine-tune", id="train", elem_id="at-train"):
+                build_train_tab(services, spine)
+            with gr.Tab("3 Compare", id="compare", elem_id="at-compare"):
+                build_compare_tab(services, spine)
+        address = gr.Textbox(visible=False)
+        linked = [link.widget for link in spine.links]
         demo.load(
-            partial(on_load_header, services),
-            outputs=header,
+            partial(on_open, services, spine.links),
+            inputs=address,
+            outputs=linked,
+            js="() => [window.location.search]",
+            **QUICK,
+        ).then(None, js=OPENED_JS, api_visibility="private").then(
+            partial(on_load_head, services), outputs=spine.head, **QUICK
+        )
+        gr.on(
+            [link.widget.change for link in spine.links],
+            None,
+            inputs=linked,
+            js=remember_js(spine.links),
             api_visibility="private",
             show_progress="hidden",
-            concurrency_limit=None,
         )
     demo.api_open = False  # as demo.queue(api_open=False) does, which would build the whole server once more
     return demo
 
 
-def on_load_header(services: Services) -> str:
+def on_open(services: Services, links: Sequence[Linked], query: Any) -> list[Any]:
+    """Set what the page's address says; the rest stays as it is, and the run becomes the newest one."""
+    found = read_address(query, links)
+    updates = []
+    for link in links:
+        value = found.get(link.key)
+        if link.key == "run":
+            updates.append(run_update(services, value))
+        else:
+            updates.append(gr.skip() if value is None else value)
+    return updates
+
+
+def on_load_head(services: Services) -> str:
     """Say which data is in use once it is known."""
     services.page_is_up.set()
     try:
-        return render_header(f"Data: {services.data.reason}")
+        line = f"Data: {services.data.reason}"
     except MrpcError as error:
-        return render_header(f"Data cannot be used: {error}")
+        line = f"Data cannot be used: {error}"
+    return render("templates/head.html", data_line=line)

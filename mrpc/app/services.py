@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from mrpc.app.task import Tasks
 from mrpc.errors import MrpcError
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
@@ -80,12 +81,14 @@ class Services:
     Attributes:
         settings: of this process.
         store: the runs.
+        tasks: the long work that pages wait for.
         page_is_up: set when the first page is drawn: from then on the heavy imports disturb nobody.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = RunStore(settings.runs_dir)
+        self.tasks = Tasks()
         self.page_is_up = threading.Event()
 
     @built_once

@@ -6,7 +6,6 @@ sentences, base and fine-tuned) are CSS variables in ``assets/app.css``, for lig
 
 from __future__ import annotations
 
-import html
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -139,16 +138,3 @@ def static_routes() -> list[BaseRoute]:
     """Return the routes of files served as they are: plotly.js of the plotly package, nothing else."""
     package_data = plotly_dir()
     return [Mount("/" + PLOTLY_URL.split("/")[0], StaticFiles(directory=package_data))]
-
-
-def render_header(data_line: str) -> str:
-    """Draw the head of the page.
-
-    Args:
-        data_line: which data is in use and why, as plain text.
-    """
-    return (
-        '<header class="masthead"><div class="masthead-name"><h1>MRPC Lab</h1>'
-        "<p>Do two sentences say the same? Inspect, fine-tune, compare.</p></div>"
-        f'<p class="masthead-data" role="status">{html.escape(data_line)}</p></header>'
-    )

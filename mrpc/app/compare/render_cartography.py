@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mrpc.app.compare.render_changes import SHORT_LABELS
-from mrpc.app.compare.render_tables import Table, column, marked, table
+from mrpc.app.tables import Table, column, marked, table
 from mrpc.core.text.wording import mark_differences
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mrpc.app.compare.render_sides import METRIC_WORDS, render_confusion, render_side_name
-from mrpc.app.compare.render_tables import Table, column, table
 from mrpc.app.format import render_percent
+from mrpc.app.tables import Table, column, table
 
 if TYPE_CHECKING:
     from mrpc.app.compare.judging import Judgement, Judgements

@@ -25,7 +25,7 @@ def build_chart(elem_id: str) -> gr.HTML:
 
 
 def build_table(elem_id: str) -> gr.HTML:
-    """Build a table. Its value is what :func:`mrpc.app.compare.render_tables.table` returns.
+    """Build a table. Its value is what :func:`mrpc.app.tables.table` returns.
 
     The button of a row sends a ``select`` event with the row's ``id``.
     """

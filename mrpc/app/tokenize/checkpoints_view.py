@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from mrpc.app.address import Linked
 from mrpc.app.code import render_code
 from mrpc.app.tokenize import snippets
-from mrpc.app.tokenize.link import Linked
 from mrpc.app.tokenize.render_encodings import render_checkpoints
 from mrpc.app.tokenize.view import View, code_fold, intro, or_notice, view_html
 from mrpc.config import DEFAULT_CHECKPOINT

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from mrpc.app.address import Linked, choice, text, whole
 from mrpc.app.alerts import render_alert
 from mrpc.app.browser_events import told
 from mrpc.app.code import render_code
 from mrpc.app.tokenize import snippets
-from mrpc.app.tokenize.link import Linked, choice, text, whole
 from mrpc.app.tokenize.pair_panel import SPLITS, PairPanel
 from mrpc.app.tokenize.render_rows import render_features, render_overview, render_page
 from mrpc.app.tokenize.view import LIVE, LOADING, View, code_fold, intro, or_notice, view_html

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from mrpc.app.address import Linked, choice, text, whole
 from mrpc.app.alerts import render_alert
-from mrpc.app.tokenize.link import Linked, choice, text, whole
 from mrpc.app.tokenize.view import LIVE, view_html
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.errors import MrpcError

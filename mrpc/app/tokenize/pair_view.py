@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from mrpc.app.address import Linked, choice, flag, whole
 from mrpc.app.code import render_code, render_raw
 from mrpc.app.tokenize import snippets
-from mrpc.app.tokenize.link import Linked, choice, flag, whole
 from mrpc.app.tokenize.render_tokens import format_raw, render_inspection
 from mrpc.app.tokenize.view import LOADING, View, code_fold, intro, or_notice, view_html
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from mrpc.app.address import Linked, choice, text
 from mrpc.app.code import render_code
 from mrpc.app.tokenize import snippets
-from mrpc.app.tokenize.link import Linked, choice, text
 from mrpc.app.tokenize.render_steps import render_training_step
 from mrpc.app.tokenize.view import SLOW, View, code_fold, intro, or_notice, view_html
 from mrpc.errors import MrpcError

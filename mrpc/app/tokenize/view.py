@@ -9,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
+from mrpc.app.address import Linked
 from mrpc.app.alerts import render_alert
-from mrpc.app.tokenize.link import Linked
 from mrpc.errors import MrpcError
 
 LIVE: dict[str, Any] = {

@@ -1,6 +1,6 @@
 """What is typed and picked, in the page's address: read when a page opens, written when something changes.
 
-The browser writes (``assets/tokenize.js``); here an address is read, and what cannot be used in it is left
+The browser writes (``assets/page.js``); here an address is read, and what cannot be used in it is left
 out, so that the widget keeps its own value.
 """
 
@@ -88,4 +88,4 @@ def remember_js(links: Sequence[Linked]) -> str:
     """Return the function that writes the values of all links into the address, but for the usual ones."""
     keys = json.dumps([link.key for link in links])
     usual = json.dumps([link.widget.value for link in links])
-    return f"(...values) => {{ window.mrpcTokenize?.remember({keys}, {usual}, values); }}"
+    return f"(...values) => {{ mrpc.remember({keys}, {usual}, values); }}"

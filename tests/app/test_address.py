@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mrpc.app.tokenize.link import Linked, choice, choices, flag, read_address, remember_js, text, whole
+from mrpc.app.address import Linked, choice, choices, flag, read_address, remember_js, text, whole
 
 LINKS = [
     Linked("step", SimpleNamespace(value="pair"), choice("pair", "data")),

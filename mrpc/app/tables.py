@@ -1,4 +1,4 @@
-"""Tables as plain data: the browser draws, sorts, filters, pages and downloads them (assets/compare.js)."""
+"""Tables as plain data: the browser draws, sorts, filters, pages and downloads them (assets/tables.js)."""
 
 from __future__ import annotations
 

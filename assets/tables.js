@@ -1,84 +1,10 @@
-// The Compare tab: charts and tables that the server describes as data. Text goes in as text, never as HTML.
-window.mrpcCompare = (() => {
+/* Tables that the server describes as data: sorted, filtered, paged and downloaded. Text goes in as text.
+
+   mrpcTables.table(element, props, watch, trigger) shows props.value; the button of a row sends `select` with its id.
+   A table that came as HTML with the class `sortable` gets buttons that sort and download it. */
+window.mrpcTables = (() => {
   const FORMULA = /^[=+\-@\t\r]/;
   const NUMBER = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
-  let plotly = null;
-
-  function loadPlotly(url) {
-    if (window.Plotly) return Promise.resolve(window.Plotly);
-    plotly ??= new Promise((resolve, reject) => {
-      const script = document.createElement('script');
-      script.src = url;
-      script.onload = () => resolve(window.Plotly);
-      script.onerror = () => reject(new Error('plotly.js did not load'));
-      document.head.append(script);
-    });
-    return plotly;
-  }
-
-  // "var(--tuned)" anywhere in a figure becomes the colour of the theme that is shown now.
-  function themed(value, style) {
-    if (typeof value === 'string') {
-      return value.replace(/^var\((--[\w-]+)\)$/, (_, name) => style.getPropertyValue(name).trim() || '#888');
-    }
-    if (Array.isArray(value)) return value.map((item) => themed(item, style));
-    if (value && typeof value === 'object') {
-      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, themed(item, style)]));
-    }
-    return value;
-  }
-
-  function layoutOf(figure, style) {
-    const ink = style.getPropertyValue('--body-text-color').trim();
-    const line = style.getPropertyValue('--hairline').trim() || 'rgba(128,138,150,0.3)';
-    const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true };
-    const given = figure.layout || {};
-    const layout = {
-      paper_bgcolor: 'rgba(0,0,0,0)',
-      plot_bgcolor: 'rgba(0,0,0,0)',
-      font: { family: style.fontFamily, size: 13, color: ink },
-      margin: { l: 48, r: 12, t: 12, b: 44 },
-      hovermode: 'closest',
-      legend: { orientation: 'h', y: 1.02, yanchor: 'bottom', x: 0 },
-      autosize: true,
-      ...given,
-    };
-    for (const key of Object.keys(given)) {
-      if (/^[xy]axis\d*$/.test(key)) layout[key] = { ...axis, ...given[key] };
-    }
-    layout.xaxis ??= axis;
-    layout.yaxis ??= axis;
-    return layout;
-  }
-
-  function draw(place, figure, library) {
-    const style = getComputedStyle(place);
-    place.setAttribute('aria-label', figure.alt || '');
-    const config = { displayModeBar: false, responsive: true };
-    return library.react(place, themed(figure.data, style), themed(layoutOf(figure, style), style), config);
-  }
-
-  function chart(element, props, watch, trigger, url) {
-    const place = element.querySelector('.cmp-chart');
-    let drawn = false;
-    async function redraw() {
-      const figure = props.value;
-      place.hidden = !figure;
-      if (!figure || !place.offsetWidth) return;
-      await draw(place, figure, await loadPlotly(url));
-      if (!drawn) {
-        drawn = true;
-        place.on('plotly_click', (event) => {
-          const id = event.points?.[0]?.customdata;
-          if (id !== undefined && id !== null) trigger('select', { id });
-        });
-      }
-    }
-    watch('value', redraw);
-    new ResizeObserver(redraw).observe(element);
-    new MutationObserver(redraw).observe(document.body, { attributes: true, attributeFilter: ['class'] });
-    redraw();
-  }
 
   function plain(cell) {
     if (cell === null || cell === undefined) return '';
@@ -136,7 +62,7 @@ window.mrpcCompare = (() => {
   }
 
   function cellNode(cell, column) {
-    const classes = ['number', 'percent'].includes(column.kind) ? 'cmp-num' : column.kind === 'diff' ? 'cmp-text' : '';
+    const classes = ['number', 'percent'].includes(column.kind) ? 'number' : column.kind === 'diff' ? 'text-cell' : '';
     const td = make('td', { class: classes, 'data-title': column.title });
     if (Array.isArray(cell)) {
       for (const [text, mark] of cell) td.append(mark === 'only' ? make('mark', {}, text) : text);
@@ -147,12 +73,12 @@ window.mrpcCompare = (() => {
   }
 
   function table(element, props, watch, trigger) {
-    const place = element.querySelector('.cmp-table');
+    const place = element.querySelector('.data-table');
     let order = null;
     let page = 0;
     let wanted = '';
-    const body = make('div', { class: 'cmp-table-scroll' });
-    const count = make('span', { class: 'cmp-quiet', 'aria-live': 'polite' });
+    const body = make('div', { class: 'table-scroll' });
+    const count = make('span', { class: 'quiet', 'aria-live': 'polite' });
     const filter = make('input', {
       type: 'search', placeholder: 'Filter', 'aria-label': 'Filter the rows',
       oninput: () => { wanted = filter.value.toLowerCase(); page = 0; fill(); },
@@ -160,7 +86,7 @@ window.mrpcCompare = (() => {
     const download = make('button', { type: 'button', onclick: () => save(csv(props.value), props.value.file) }, 'Download CSV');
     const before = make('button', { type: 'button', onclick: () => { page -= 1; fill(); } }, '‹ Previous');
     const after = make('button', { type: 'button', onclick: () => { page += 1; fill(); } }, 'Next ›');
-    const tools = make('div', { class: 'cmp-table-tools' }, filter, count, make('span', { class: 'cmp-gap' }), before, after, download);
+    const tools = make('div', { class: 'table-tools' }, filter, count, make('span', { class: 'gap' }), before, after, download);
     place.append(tools, body);
 
     function visible(value) {
@@ -202,17 +128,17 @@ window.mrpcCompare = (() => {
       const last = Math.max(0, Math.ceil(rows.length / size) - 1);
       page = Math.min(Math.max(0, page), last);
       const head = make('tr', {}, ...value.columns.map(heading));
-      if (value.open) head.append(make('th', { scope: 'col' }, make('span', { class: 'cmp-hidden' }, value.open)));
+      if (value.open) head.append(make('th', { scope: 'col' }, make('span', { class: 'unseen' }, value.open)));
       const lines = rows.slice(page * size, (page + 1) * size).map((row) => {
         const line = make('tr', {}, ...value.columns.map((column) => cellNode(row[column.key], column)));
         if (value.open) {
           const open = make('button', { type: 'button', onclick: () => trigger('select', { id: row.id }) }, value.open);
-          line.append(make('td', { class: 'cmp-open' }, open));
+          line.append(make('td', { class: 'open-cell' }, open));
         }
         return line;
       });
       body.replaceChildren(make('table', {},
-        make('caption', { class: 'cmp-hidden' }, value.caption || ''),
+        make('caption', { class: 'unseen' }, value.caption || ''),
         make('thead', {}, head), make('tbody', {}, ...lines)));
       const pages = last ? `, page ${page + 1} of ${last + 1}` : '';
       count.textContent = (wanted ? `${rows.length} of ${value.rows.length} rows` : `${rows.length} rows`) + pages;
@@ -259,11 +185,11 @@ window.mrpcCompare = (() => {
     const name = (shown.caption?.textContent || 'table').toLowerCase().replace(/[^a-z0-9]+/g, '-').slice(0, 40);
     const lines = () => [...shown.rows].map((row) => [...row.cells].map(text));
     const download = make('button', { type: 'button', onclick: () => save(csvText(lines()), `${name}.csv`) }, 'Download CSV');
-    shown.parentElement.after(make('div', { class: 'cmp-table-tools' }, download));
+    shown.parentElement.after(make('div', { class: 'table-tools' }, download));
   }
 
   function enhanceAll() {
-    for (const shown of document.querySelectorAll('table.cmp-scores:not([data-enhanced])')) {
+    for (const shown of document.querySelectorAll('table.sortable:not([data-enhanced])')) {
       shown.dataset.enhanced = '';
       enhance(shown);
     }
@@ -273,12 +199,12 @@ window.mrpcCompare = (() => {
   // A report that stands on its own: draws what its page holds as data.
   function report(content) {
     for (const place of document.querySelectorAll('[data-figure]')) {
-      draw(place, content.figures[place.dataset.figure], window.Plotly);
+      mrpcPlots.draw(place, content.figures[place.dataset.figure], window.Plotly);
     }
     for (const element of document.querySelectorAll('[data-table]')) {
       table(element, { value: content.tables[element.dataset.table] }, () => {}, () => {});
     }
   }
 
-  return { chart, table, report, csv };
+  return { table, report, csv };
 })();

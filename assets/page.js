@@ -1,0 +1,205 @@
+/* The page in the browser: which view is drawn when, what stands in the address, and small things that every
+   tab has.
+
+   A view's stage calls mrpc.stage(element, name, follows, trigger, watch). mrpc.changed(name) says that
+   something changed that a view shows: it is dimmed at once, and drawn as soon as it is in sight.
+   mrpc.draw(name) draws it now. Each drawing has a number; the answer ends with it as a comment, so an answer
+   that comes late, to an older question, does not take the dimming away.
+
+   mrpc.go("compare/scores") opens a tab and a view in it. Any element with data-go does so when it is clicked.
+
+   mrpc.remember(keys, usual, values) writes values into the address; what is as usual is left out. */
+
+window.mrpc = (() => {
+  const stages = {};
+  const WAIT_MS = 30; // changes that come together are one
+  let isReady = !location.search; // with an address, views wait until it was read
+  let cancelTask = () => {};
+
+  const isSeen = (element) => element.isConnected && element.offsetParent !== null;
+
+  function ask(view) {
+    clearTimeout(view.timer);
+    view.timer = setTimeout(() => {
+      if (!isReady || !isSeen(view.element) || !view.isOutdated) return;
+      view.isOutdated = false;
+      view.asked += 1;
+      view.element.setAttribute("aria-busy", "true");
+      view.trigger("draw", { asked: view.asked });
+    }, WAIT_MS);
+  }
+
+  function stage(element, name, follows, trigger, watch) {
+    const before = stages[name];
+    const view = { element, trigger, follows, asked: before?.asked ?? 0, isOutdated: follows, timer: 0 };
+    stages[name] = view;
+    watch("value", () => {
+      const comments = document.createNodeIterator(element, NodeFilter.SHOW_COMMENT);
+      let number = null;
+      for (let node = comments.nextNode(); node; node = comments.nextNode()) {
+        if (/^\d+$/.test(node.data)) number = Number(node.data);
+      }
+      if (number !== view.asked) return;
+      element.removeAttribute("aria-busy");
+      if (!view.isOutdated) element.classList.remove("stale");
+    });
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-select]");
+      if (button) trigger("select", { ...button.dataset });
+    });
+    new ResizeObserver(() => view.isOutdated && view.follows && ask(view)).observe(element);
+  }
+
+  function changed(name) {
+    const view = stages[name];
+    if (!view) return;
+    view.element.classList.add("stale");
+    if (!view.follows) return;
+    view.isOutdated = true;
+    ask(view);
+  }
+
+  function draw(name) {
+    const view = stages[name];
+    if (!view) return;
+    view.isOutdated = true;
+    view.element.classList.add("stale");
+    ask(view);
+  }
+
+  // The address was read: views may be drawn.
+  function ready() {
+    if (isReady) return;
+    isReady = true;
+    Object.values(stages).forEach((view) => view.isOutdated && view.follows && ask(view));
+  }
+
+  /* Tabs */
+
+  const button = (at) => document.getElementById(`at-${at.replaceAll("/", "-")}-button`);
+
+  function go(at) {
+    const [tab] = at.split("/");
+    button(tab)?.click();
+    if (at === tab) return;
+    let tries = 100; // the views of a tab are built when it is opened for the first time
+    const wait = () => {
+      const inner = button(at);
+      if (inner) inner.click();
+      else if ((tries -= 1) > 0) setTimeout(wait, 50);
+    };
+    wait();
+  }
+
+  function where() {
+    const open = [...document.querySelectorAll('button[role="tab"][aria-selected="true"]')].filter(isSeen);
+    return open.map((tab) => tab.id.slice("at-".length, -"-button".length)).at(-1)?.replace("-", "/") ?? "";
+  }
+
+  function noteWhere() {
+    const at = where();
+    const address = new URL(location.href);
+    if (!at || at === address.searchParams.get("at")) return;
+    address.searchParams.set("at", at);
+    history.replaceState(history.state, "", address);
+  }
+
+  document.addEventListener("click", (event) => {
+    const target = event.target.closest?.("[data-go]");
+    if (target) {
+      event.preventDefault();
+      go(target.dataset.go);
+      document.querySelector("#tabs")?.scrollIntoView({ block: "start" });
+    }
+    if (event.target.closest?.('button[role="tab"]')) setTimeout(noteWhere, WAIT_MS);
+  });
+
+  /* What is shown stands in the address, so that a link opens the same. */
+
+  const MAX_VALUE = 2000;
+  let tooLong = false;
+  const same = (one, other) => String(one ?? "") === String(other ?? "");
+
+  function remember(keys, usual, values) {
+    if (!isReady) return;
+    const address = new URL(location.href);
+    tooLong = values.some((value) => String(value ?? "").length > MAX_VALUE);
+    keys.forEach((key, number) => {
+      const value = String(values[number] ?? "");
+      if (same(values[number], usual[number]) || value.length > MAX_VALUE) address.searchParams.delete(key);
+      else address.searchParams.set(key, value);
+    });
+    if (address.href !== location.href) history.replaceState(history.state, "", address);
+  }
+
+  /* Copying, cancelling, text size */
+
+  async function copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch { // no permission, or a page that was not loaded over https
+      const area = document.body.appendChild(document.createElement("textarea"));
+      area.value = text;
+      area.select();
+      const copied = document.execCommand("copy");
+      area.remove();
+      return copied;
+    }
+  }
+
+  function say(target, text) {
+    target.dataset.usual ??= target.textContent;
+    target.textContent = text;
+    setTimeout(() => { target.textContent = target.dataset.usual; }, 1500);
+  }
+
+  document.addEventListener("click", async (event) => {
+    const target = event.target.closest?.("[data-copy], [data-copy-link]");
+    if (!target) return;
+    const isLink = "copyLink" in target.dataset;
+    const text = isLink ? location.href : target.parentElement.querySelector("code").textContent;
+    const copied = await copy(text);
+    target.focus();
+    say(target, copied ? (isLink && tooLong ? "Copied, without the long text" : "Copied") : "Not allowed");
+  });
+
+  document.addEventListener("click", (event) => {
+    const target = event.target.closest?.("[data-cancel]");
+    if (!target) return;
+    target.disabled = true;
+    target.textContent = "Cancelling …";
+    cancelTask(target.dataset.cancel);
+  });
+
+  const SIZES = ["100%", "125%", "150%"];
+  const setSize = (size) => { document.documentElement.style.fontSize = SIZES.includes(size) ? size : SIZES[0]; };
+  const keptSize = () => { try { return localStorage.getItem("mrpc-text-size"); } catch { return null; } };
+  setSize(keptSize());
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.("[data-text-size]")) return;
+    const now = SIZES.indexOf(document.documentElement.style.fontSize);
+    const size = SIZES[(Math.max(0, now) + 1) % SIZES.length];
+    setSize(size);
+    try { localStorage.setItem("mrpc-text-size", size); } catch { /* not kept, then */ }
+  });
+
+  // Each radio button is a group of its own to the browser: let the arrow keys walk those of one question.
+  document.addEventListener("keydown", (event) => {
+    const move = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const input = event.target.closest?.("input[type=radio]");
+    const group = input?.closest("fieldset");
+    if (!move || !group) return;
+    const inputs = [...group.querySelectorAll("input[type=radio]:not(:disabled)")];
+    const next = inputs[(inputs.indexOf(input) + move + inputs.length) % inputs.length];
+    event.preventDefault();
+    next.focus();
+    next.click();
+  });
+
+  function courier(server) {
+    cancelTask = (id) => server.cancel_task(id);
+  }
+
+  return { stage, changed, draw, ready, go, where, remember, copy, courier };
+})();

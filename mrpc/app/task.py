@@ -1,0 +1,140 @@
+"""Long work: how far it is, who may end it, and how much of it may run at once. No gradio here.
+
+A function that may take long gets a :class:`Task` and calls :meth:`Task.progress` between its parts. That
+call raises :class:`TaskCancelled` once nobody wants the work any more, so no second signal is passed around.
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from mrpc.errors import BusyError, TaskCancelled
+
+Result = TypeVar("Result")
+
+POLL_S = 0.2
+MAX_RUNNING = 4
+"""Tasks of all visitors at once; each computes on the same cores."""
+
+MAX_RUNNING_A_VISITOR = 2
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a task is.
+
+    Attributes:
+        task_id: names the task for :meth:`Tasks.cancel`; only its own page knows it.
+        what: what is being done, in words; "" as long as nothing was said.
+        num_done: of ``num_total``.
+        num_total: 0 where it is not known.
+    """
+
+    task_id: str
+    what: str = ""
+    num_done: int = 0
+    num_total: int = 0
+
+
+@dataclass(frozen=True)
+class Done(Generic[Result]):
+    """The task has ended, with this result."""
+
+    result: Result
+
+
+class Task:
+    """What long work tells, and asks by telling. The default one tells nobody and is never cancelled."""
+
+    def __init__(self) -> None:
+        self.task_id = secrets.token_urlsafe(12)
+        self.newest = Progress(self.task_id)
+        self._cancelled = threading.Event()
+
+    def progress(self, what: str, num_done: int, num_total: int) -> None:
+        """Say how far the work is.
+
+        Raises:
+            TaskCancelled: nobody wants the result any more.
+        """
+        self.newest = Progress(self.task_id, what, num_done, num_total)
+        self.check()
+
+    def check(self) -> None:
+        """Raise :class:`TaskCancelled` if nobody wants the result any more."""
+        if self._cancelled.is_set():
+            raise TaskCancelled("Cancelled.")
+
+    def cancel(self) -> None:
+        """Let the next call of :meth:`progress` or :meth:`check` end the work."""
+        self._cancelled.set()
+
+
+@dataclass
+class Tasks:
+    """The tasks that run now. One for a whole app; may be used from many threads."""
+
+    max_running: int = MAX_RUNNING
+    max_running_a_visitor: int = MAX_RUNNING_A_VISITOR
+    _running: dict[str, tuple[str, Task]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def follow(self, work: Callable[[Task], Result], visitor: str = "") -> Iterator[Progress | Done[Result]]:
+        """Do work in a thread and yield how far it is, at most five times a second, then its result.
+
+        Whoever stops iterating (a page that was closed) cancels the work. What it raises is raised here.
+
+        Args:
+            work: gets the task that it reports to.
+            visitor: who asked for it; "" is nobody in particular.
+
+        Raises:
+            BusyError: too much runs already, for this visitor or for all.
+            TaskCancelled: it was cancelled.
+        """
+        task = Task()
+        with self._lock:
+            of_visitor = sum(owner == visitor for owner, _ in self._running.values())
+            if of_visitor >= self.max_running_a_visitor or len(self._running) >= self.max_running:
+                raise BusyError("Other long work is under way here. Wait until it ends, or cancel it.")
+            self._running[task.task_id] = (visitor, task)
+        ended: queue.SimpleQueue[Done[Result] | BaseException] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                ended.put(Done(work(task)))
+            except BaseException as error:
+                ended.put(error)
+            finally:
+                with self._lock:
+                    self._running.pop(task.task_id, None)
+
+        threading.Thread(target=run, name="task", daemon=True).start()
+        shown: Progress | None = None
+        try:
+            while True:
+                try:
+                    outcome = ended.get(timeout=POLL_S)
+                except queue.Empty:
+                    if task.newest != shown:
+                        shown = task.newest
+                        yield shown
+                    continue
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                yield outcome
+                return
+        finally:
+            task.cancel()
+
+    def cancel(self, task_id: object) -> None:
+        """Cancel a task by its name; one that has ended, or never was, is nobody's mistake."""
+        with self._lock:
+            _, task = self._running.get(str(task_id)[:40], ("", None))
+        if task is not None:
+            task.cancel()

@@ -1,0 +1,54 @@
+"""Turn data into HTML: Jinja2 templates beside their views, with autoescape on.
+
+A template is named by its path under ``mrpc/app/``: ``tokenize/pair.html`` stands beside ``pair_view.py``;
+what several tabs show is a macro of ``templates/parts.html``. Text from outside goes in as it is and is
+escaped there, so no Python here ever escapes by hand.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mrpc.app import format
+
+APP_DIR = Path(__file__).resolve().parent
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(APP_DIR),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters.update(
+        duration=format.render_duration,
+        time=format.render_time,
+        count=format.render_count,
+        percent=format.render_percent,
+        bytes=format.render_bytes,
+        p_value=format.render_p_value,
+    )
+    return environment
+
+
+def render(template: str, **data: object) -> str:
+    """Render a template.
+
+    Args:
+        template: its path under ``mrpc/app/``.
+        data: what it shows, by name. A name that the template uses and that is not here is an error.
+    """
+    return _environment().get_template(template).render(data)
+
+
+def render_part(macro: str, *arguments: object, **options: object) -> str:
+    """Render one macro of ``templates/parts.html``, for example ``render_part("alert", message)``."""
+    module = _environment().get_template("templates/parts.html").module
+    return str(getattr(module, macro)(*arguments, **options))

@@ -1,0 +1,289 @@
+"""The one way in which inputs, a computation and what is shown are tied together.
+
+:func:`bind` is how every handler of the page is attached: its function takes its inputs by name and returns a
+dataclass with a field for each output that it may change; fields that it leaves at :data:`SKIP` stay as they
+are. :class:`View` is what a person looks at: it is drawn when it comes into sight and something that it shows
+has changed since, never before. Which one is in sight is known in the browser alone (``assets/page.js``).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.app.alerts import shown_errors
+from mrpc.app.task import Done, Progress, Task, Tasks
+from mrpc.app.templates import render_part
+from mrpc.app.theme import PLOTLY_URL
+from mrpc.errors import MrpcError, TaskCancelled
+
+if TYPE_CHECKING:
+    from gradio.components import Component
+
+
+class _Skip(Enum):
+    SKIP = "skip"
+
+
+SKIP: Any = _Skip.SKIP
+"""What a field holds whose output stays as it is."""
+
+Inputs = Mapping[str, "Component"]
+Outputs = Mapping[str, Any]
+
+QUICK: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+    "trigger_mode": "always_last",
+    "queue": False,  # one request and its answer: the queue looks for work twenty times a second alone
+}
+"""How an event is bound whose answer is there at once."""
+
+SLOW: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_limit": 8,
+    "trigger_mode": "once",
+}
+"""How an event is bound that takes seconds: in Gradio's queue, so that a page may close meanwhile."""
+
+
+def bind(
+    events: Any,
+    run: Callable[..., Any],
+    inputs: Inputs,
+    outputs: Outputs,
+    *,
+    data: Sequence[str] = (),
+    tasks: Tasks | None = None,
+    **options: Any,
+) -> Any:
+    """Attach a function to one or several events.
+
+    Args:
+        events: an event, or a list of events, of components: ``button.click``.
+        run: takes the inputs, and what ``data`` names, by name. It returns a dataclass with a field for each
+            output, or the value itself where there is one output. A generator may yield several of them. An
+            error that is meant for people is shown in the output named ``message``, or else as a toast.
+        inputs: components by the name that ``run`` gives them.
+        outputs: components by the name of the field.
+        data: entries of the event's own data, which a script of ours in the page sends. Untrusted, and None
+            where there are none.
+        tasks: given for long work: ``run`` then gets a :class:`mrpc.app.task.Task` named ``task``, and the
+            first output shows how far it is and how to cancel it.
+        options: for Gradio, laid over :data:`QUICK` or, for long work, :data:`SLOW`.
+
+    Returns:
+        Gradio's dependency, to chain further events to.
+    """
+    handler = _handler(run, inputs, outputs, data, tasks)
+    is_long = tasks is not None or inspect.isgeneratorfunction(inspect.unwrap(getattr(run, "func", run)))
+    how = (SLOW if is_long else QUICK) | options
+    attach = partial(gr.on, events) if isinstance(events, list) else events
+    return attach(handler, inputs=list(inputs.values()), outputs=list(outputs.values()), **how)
+
+
+@dataclass(frozen=True)
+class View:
+    """Something that a person looks at, drawn anew when it is in sight and an input has changed.
+
+    Attributes:
+        name: unique on the page.
+        inputs: what it shows the effect of, by name.
+        outputs: what it draws, by name of the field; the first one is its stage, see :func:`stage`, and shows
+            errors and progress too.
+        render: see :func:`bind`.
+        tasks: given for long work.
+        on_demand: the events that draw it, for a view that is too costly to follow its inputs. Its stage is
+            dimmed all the same when they change.
+    """
+
+    name: str
+    inputs: Inputs
+    outputs: Outputs
+    render: Callable[..., Any]
+    tasks: Tasks | None = None
+    on_demand: Sequence[Any] = ()
+
+    def bind(self) -> None:
+        """Attach it: two events, one for the drawing and one that the browser handles alone."""
+        shown = next(iter(self.outputs.values()))
+        changes = [component.change for component in self.inputs.values()]  # type: ignore[attr-defined]
+        if changes:
+            gr.on(changes, None, js=f"() => mrpc.changed({self.name!r})", api_visibility="private")
+        if self.on_demand:
+            gr.on(list(self.on_demand), None, js=f"() => mrpc.draw({self.name!r})", api_visibility="private")
+        bind(
+            shown.draw,
+            self._draw,
+            self.inputs,
+            self.outputs,
+            data=("asked",),
+            tasks=self.tasks,
+        )
+
+    def _draw(self, asked: object, **values: Any) -> Any:
+        """Draw it, and stamp the stage with the number of the question, so that the page knows it is new."""
+        first, *others = self.outputs
+        try:
+            result = _as_dict(self.render(**values), self.outputs)
+        except MrpcError as error:
+            tone = "note" if isinstance(error, TaskCancelled) else "bad"
+            result = {name: _empty(self.outputs[name]) for name in others}
+            result[first] = render_part("note", str(error), tone)
+        if isinstance(result.get(first), str):
+            number = asked if isinstance(asked, int) and not isinstance(asked, bool) else 0
+            result[first] += f"<!--{number}-->"
+        return result
+
+
+def stage(name: str, *, elem_id: str | None = None, follows: bool = True) -> gr.HTML:
+    """Build the place where a view of this name is drawn first.
+
+    Args:
+        name: of the view.
+        elem_id: of the element; ``view-NAME`` unless something else is wanted.
+        follows: False for a view that is drawn on demand.
+    """
+    return gr.HTML(
+        render_part("loading") if follows else "",
+        js_on_load=f"mrpc.stage(element, {name!r}, {'true' if follows else 'false'}, trigger, watch)"
+        " /* 'draw' 'select' */",
+        elem_id=elem_id or f"stage-{name}",
+        elem_classes="stage",
+        apply_default_css=False,
+    )
+
+
+def place(value: str = "", **options: Any) -> gr.HTML:
+    """Build a place for HTML that is drawn beside a stage, without Gradio's styles for running text."""
+    return gr.HTML(value, **({"apply_default_css": False, "js_on_load": None} | options))
+
+
+def chart(elem_id: str) -> gr.HTML:
+    """Build a chart. Its value is a plotly figure as a dict with ``alt``, a sentence for screen readers.
+
+    Clicking a point that has ``customdata`` sends a ``select`` event with it as ``id``.
+    """
+    return gr.HTML(
+        html_template='<div class="chart" role="img"></div>',
+        js_on_load=f"mrpcPlots.chart(element, props, watch, trigger, {PLOTLY_URL!r}) /* 'select' */",
+        elem_id=elem_id,
+        elem_classes="chart-box",
+        apply_default_css=False,
+    )
+
+
+def table(elem_id: str) -> gr.HTML:
+    """Build a table to sort, filter and download. Its value is what :func:`mrpc.app.tables.table` returns.
+
+    The button of a row sends a ``select`` event with the row's ``id``.
+    """
+    return gr.HTML(
+        html_template='<div class="data-table"></div>',
+        js_on_load="mrpcTables.table(element, props, watch, trigger) /* 'select' */",
+        elem_id=elem_id,
+        elem_classes="data-table-box",
+        apply_default_css=False,
+    )
+
+
+@contextmanager
+def view_tab(title: str, at: str) -> Iterator[gr.Tab]:
+    """Build one view's place in its tab.
+
+    Args:
+        title: what people read.
+        at: where it is, "tab/view", as it stands in the page's address.
+    """
+    with gr.Tab(title, id=at, elem_id="at-" + at.replace("/", "-")) as tab:
+        yield tab
+
+
+def _handler(
+    run: Callable[..., Any], inputs: Inputs, outputs: Outputs, data: Sequence[str], tasks: Tasks | None
+) -> Callable[..., Any]:
+    names = tuple(inputs)
+    first = next(iter(outputs), None)
+
+    def arguments(event: gr.EventData, values: tuple[Any, ...]) -> dict[str, Any]:
+        told = event._data if isinstance(event._data, dict) else {}
+        return dict(zip(names, values, strict=True)) | {name: told.get(name) for name in data}
+
+    def updates(result: Any) -> dict[Any, Any]:
+        given = _as_dict(result, outputs)
+        return {outputs[name]: value for name, value in given.items() if value is not SKIP}
+
+    def said(error: MrpcError) -> dict[Any, Any]:
+        place = "message" if "message" in outputs else first if tasks else None
+        if place is None:
+            with shown_errors():
+                raise error
+        text = "" if isinstance(error, TaskCancelled) else render_part("alert", str(error))
+        return {outputs[place]: text}
+
+    def answer(event: gr.EventData, *values: Any) -> Any:
+        try:
+            return updates(run(**arguments(event, values)))
+        except MrpcError as error:
+            return said(error)
+
+    def answer_in_parts(event: gr.EventData, *values: Any) -> Iterator[Any]:
+        try:
+            for part in run(**arguments(event, values)):
+                yield updates(part)
+        except MrpcError as error:
+            yield said(error)
+
+    def answer_with_progress(event: gr.EventData, request: gr.Request, *values: Any) -> Iterator[Any]:
+        assert tasks is not None
+        assert first is not None
+        given = arguments(event, values)
+
+        def work(task: Task) -> Any:
+            return run(**given, task=task)
+
+        try:
+            for step in tasks.follow(work, visitor=request.session_hash or ""):
+                if isinstance(step, Done):
+                    yield updates(step.result)
+                elif isinstance(step, Progress):
+                    yield {outputs[first]: render_part("progress", step)}
+        except MrpcError as error:
+            yield said(error)
+
+    if tasks is not None:
+        return answer_with_progress
+    if inspect.isgeneratorfunction(inspect.unwrap(getattr(run, "func", run))):
+        return answer_in_parts
+    return answer
+
+
+def _empty(output: Any) -> Any:
+    """Return what an output shows when there is nothing to show; a widget stays as it is."""
+    if not isinstance(output, gr.HTML):
+        return SKIP
+    return None if output.html_template != "${value}" else ""
+
+
+def _as_dict(result: Any, outputs: Outputs) -> dict[str, Any]:
+    """Return a result's fields by name; a plain value belongs to the only output, a dict is one already."""
+    if is_dataclass(result) and not isinstance(result, type):
+        given = {field.name: getattr(result, field.name) for field in fields(result)}
+        unknown = set(given) - set(outputs)
+        assert not unknown, f"{type(result).__name__} has fields without an output: {unknown}"
+        return given
+    if isinstance(result, dict) and set(result) <= set(outputs):
+        return dict(result)
+    if not outputs:
+        return {}
+    assert len(outputs) == 1, f"{type(result).__name__} is no dataclass, and there are {len(outputs)} outputs"
+    return {next(iter(outputs)): result}
