@@ -9,7 +9,14 @@ import socket
 import sys
 from pathlib import Path
 
-from mrpc.settings import Settings, default_data_dir, default_runs_dir, space_host, space_id
+from mrpc.settings import (
+    Settings,
+    default_data_dir,
+    default_runs_dir,
+    owner_key,
+    space_host,
+    space_id,
+)
 
 
 def parse_arguments(arguments: list[str] | None = None) -> Settings:
@@ -22,6 +29,11 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
     parser.add_argument("--port", type=_port, default=7860, help="TCP port, default 7860")
     parser.add_argument("--share", action="store_true", help="ask for a public gradio.live link")
     parser.add_argument("--auth", type=_user_and_password, metavar="USER:PASSWORD", help="ask for a login")
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="let everybody who reaches the app start, stop and delete trainings, not the owner alone",
+    )
     parser.add_argument(
         "--allowed-host",
         action="append",
@@ -58,6 +70,8 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         share=given.share,
         auth=given.auth,
         allowed_hosts=tuple(given.allowed_host),
+        open_to_all=given.open,
+        owner_key=owner_key(),
         space_id=space_id(),
         space_host=space_host(),
     )

@@ -10,6 +10,7 @@
     │   └── UnknownRunError            no such run in this runs folder
     ├── UnavailableError               the Hub, a checkpoint or a file that would be needed is not there now
     ├── BusyError                      another training holds the lock, or too much long work runs already
+    ├── AccessError                    only the owner of this app may do that
     ├── TaskCancelled                  nobody wants the result of this work any more
     ├── RunStateError                  the run is not in a state that allows this
     └── TrainingError                  the training cannot go on; carries one suggested action
@@ -53,6 +54,10 @@ class BusyError(MrpcError):
     def __init__(self, message: str, holder: str | None = None) -> None:
         super().__init__(message)
         self.holder = holder
+
+
+class AccessError(MrpcError):
+    """Only the owner of this app may do that."""
 
 
 class TaskCancelled(MrpcError):

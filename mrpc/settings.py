@@ -26,6 +26,8 @@ class Settings:
         share: ask for a public gradio.live link.
         auth: user name and password, or None.
         allowed_hosts: further host names that are answered.
+        open_to_all: let whoever reaches the app change things too.
+        owner_key: a key that makes who holds it the owner, or None.
         space_id: the Space this runs on ("owner/name"), or None elsewhere.
         space_host: the public host name of that Space, or None.
     """
@@ -38,6 +40,8 @@ class Settings:
     share: bool = False
     auth: tuple[str, str] | None = None
     allowed_hosts: tuple[str, ...] = ()
+    open_to_all: bool = False
+    owner_key: str | None = None
     space_id: str | None = None
     space_host: str | None = None
 
@@ -61,6 +65,11 @@ def hub_endpoint() -> str:
 def hub_is_disabled() -> bool:
     """Tell whether ``HF_HUB_OFFLINE`` forbids asking the Hub at all."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def owner_key() -> str | None:
+    """Return the key of ``MRPC_OWNER_KEY``, which makes who holds it the owner, or None."""
+    return os.environ.get("MRPC_OWNER_KEY") or None
 
 
 def space_id() -> str | None:

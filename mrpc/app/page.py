@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from mrpc.app.access import Page
 from mrpc.app.address import Linked, read_address, remember_js
 from mrpc.app.compare.tab import build_compare_tab
 from mrpc.app.spine import build_spine, run_update
 from mrpc.app.templates import render
 from mrpc.app.tokenize.tab import build_inspect_tab
 from mrpc.app.train.tab import build_train_tab
-from mrpc.app.view import QUICK
+from mrpc.app.view import QUICK, for_visitors
 from mrpc.errors import MrpcError
 
 if TYPE_CHECKING:
@@ -31,8 +32,12 @@ OPENED_JS = """
 
 def build_app(services: Services) -> gr.Blocks:
     """Build the page. Nothing is started, loaded or read here."""
-    with gr.Blocks(
-        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 24 * 3600)
+
+    def load_head(request: gr.Request) -> str:
+        return on_load_head(services, services.access.way(request))
+
+    with Page(
+        services.access, title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 24 * 3600)
     ) as demo:
         spine = build_spine(services)
         with gr.Tabs(elem_id="tabs"):
@@ -45,13 +50,13 @@ def build_app(services: Services) -> gr.Blocks:
         address = gr.Textbox(visible=False)
         linked = [link.widget for link in spine.links]
         demo.load(
-            partial(on_open, services, spine.links),
+            for_visitors(partial(on_open, services, spine.links)),
             inputs=address,
             outputs=linked,
             js="() => [window.location.search]",
             **QUICK,
         ).then(None, js=OPENED_JS, api_visibility="private").then(
-            partial(on_load_head, services), outputs=spine.head, **QUICK
+            for_visitors(load_head), outputs=spine.head, **QUICK
         )
         gr.on(
             [link.widget.change for link in spine.links],
@@ -78,11 +83,11 @@ def on_open(services: Services, links: Sequence[Linked], query: Any) -> list[Any
     return updates
 
 
-def on_load_head(services: Services) -> str:
-    """Say which data is in use once it is known."""
+def on_load_head(services: Services, way: str) -> str:
+    """Say which data is in use once it is known, and to a visitor how one becomes the owner."""
     services.page_is_up.set()
     try:
         line = f"Data: {services.data.reason}"
     except MrpcError as error:
         line = f"Data cannot be used: {error}"
-    return render("templates/head.html", data_line=line)
+    return render("templates/head.html", data_line=line, way=way)

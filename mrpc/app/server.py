@@ -9,6 +9,7 @@ import signal
 import threading
 from types import FrameType
 
+from mrpc.app.access import Access, Mode, access_guards
 from mrpc.app.hosts import host_guards
 from mrpc.app.page import build_app
 from mrpc.app.services import Services
@@ -54,11 +55,14 @@ def serve(services: Services) -> int:
             theme=build_theme(),
             css=collect_css(),
             head=collect_head(),
-            app_kwargs={"middleware": host_guards(settings), "routes": static_routes()},
+            app_kwargs={
+                "middleware": [*host_guards(settings), *access_guards(services.access)],
+                "routes": static_routes(),
+            },
         )
     gc.freeze()  # what is here now stays: no need to look at it again at every collection
     gc.enable()
-    print(describe_address(settings, demo.share_url), flush=True)
+    print(describe_address(settings, services.access, demo.share_url), flush=True)
     threading.Thread(target=_warm_up, args=[services], daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
@@ -74,7 +78,7 @@ def _warm_up(services: Services) -> None:
     services.warm_up()
 
 
-def describe_address(settings: Settings, share_url: str | None) -> str:
+def describe_address(settings: Settings, access: Access, share_url: str | None) -> str:
     """Say where the app answers, and what is worth knowing about that."""
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host
     local = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
@@ -87,11 +91,12 @@ def describe_address(settings: Settings, share_url: str | None) -> str:
         )
     if settings.space_id is not None:
         lines.append("This is a Space: runs vanish when it restarts. Download what you want to keep.")
-    elif settings.host not in {"127.0.0.1", "localhost", "::1"} and settings.auth is None:
-        lines.append(
-            "Anyone who reaches this address can start and stop trainings. "
-            "--auth USER:PASSWORD asks for a login."
-        )
+    owner_path = access.owner_path()
+    if owner_path is not None:
+        lines.append(f"You are the owner, once you have opened: {local}{owner_path}")
+        lines.append("Everybody else may look, type pairs and compare. --open lets everybody train.")
+    if access.mode is Mode.OPEN:
+        lines.append("Everybody who reaches this app can start, stop and delete trainings (--open).")
     lines.append(f"Runs are kept in {settings.runs_dir}. Ctrl-C ends the app.")
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from mrpc.app.access import Access
 from mrpc.app.task import Tasks
 from mrpc.errors import MrpcError
 from mrpc.runs.store import RunStore
@@ -81,6 +82,7 @@ class Services:
     Attributes:
         settings: of this process.
         store: the runs.
+        access: who may do what.
         tasks: the long work that pages wait for.
         page_is_up: set when the first page is drawn: from then on the heavy imports disturb nobody.
     """
@@ -88,6 +90,7 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = RunStore(settings.runs_dir)
+        self.access = Access(settings)
         self.tasks = Tasks()
         self.page_is_up = threading.Event()
 

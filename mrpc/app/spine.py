@@ -54,7 +54,7 @@ def build_spine(services: Services) -> Spine:
     def cancel_task(task_id: str) -> None:  # a method cannot be marked as a server function
         services.tasks.cancel(task_id)
 
-    head = place(render("templates/head.html", data_line=LOADING_LINE), elem_id="masthead")
+    head = place(render("templates/head.html", data_line=LOADING_LINE, way=""), elem_id="masthead")
     gr.HTML(
         html_template="<span hidden></span>",
         js_on_load="mrpc.courier(server);",

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
 
@@ -35,8 +35,12 @@ class _Skip(Enum):
 SKIP: Any = _Skip.SKIP
 """What a field holds whose output stays as it is."""
 
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 Inputs = Mapping[str, "Component"]
 Outputs = Mapping[str, Any]
+
+OWNERS_CLASS = "owners"
+"""Of components that only the owner can use; dimmed where a visitor looks (``assets/app.css``)."""
 
 QUICK: dict[str, Any] = {
     "api_visibility": "private",
@@ -64,6 +68,7 @@ def bind(
     *,
     data: Sequence[str] = (),
     tasks: Tasks | None = None,
+    changes: bool = False,
     **options: Any,
 ) -> Any:
     """Attach a function to one or several events.
@@ -79,16 +84,39 @@ def bind(
             where there are none.
         tasks: given for long work: ``run`` then gets a :class:`mrpc.app.task.Task` named ``task``, and the
             first output shows how far it is and how to cancel it.
+        changes: whether it changes something that is not the visitor's own: then it is for the owner alone,
+            see :mod:`mrpc.app.access`.
         options: for Gradio, laid over :data:`QUICK` or, for long work, :data:`SLOW`.
 
     Returns:
         Gradio's dependency, to chain further events to.
     """
     handler = _handler(run, inputs, outputs, data, tasks)
+    if changes:
+        for event in events if isinstance(events, list) else [events]:
+            _mark_owners(getattr(event, "__self__", None))
+    else:
+        for_visitors(handler)
     is_long = tasks is not None or inspect.isgeneratorfunction(inspect.unwrap(getattr(run, "func", run)))
     how = (SLOW if is_long else QUICK) | options
     attach = partial(gr.on, events) if isinstance(events, list) else events
     return attach(handler, inputs=list(inputs.values()), outputs=list(outputs.values()), **how)
+
+
+def for_visitors(handler: Handler) -> Handler:
+    """Mark a handler as one that everybody who reaches the page may call."""
+    handler.for_visitors = True  # type: ignore[attr-defined]
+    return handler
+
+
+def api(endpoint: Callable[..., Any], *, changes: bool = False) -> None:
+    """Offer a function to scripts under its own name; see :func:`bind` for ``changes``.
+
+    Its docstring, parameters and types are what a script, or an agent, is told about it.
+    """
+    gr.api(
+        endpoint if changes else for_visitors(endpoint), api_name=endpoint.__name__, concurrency_limit=None
+    )
 
 
 @dataclass(frozen=True)
@@ -206,6 +234,12 @@ def view_tab(title: str, at: str) -> Iterator[gr.Tab]:
     """
     with gr.Tab(title, id=at, elem_id="at-" + at.replace("/", "-")) as tab:
         yield tab
+
+
+def _mark_owners(component: Any) -> None:
+    """Let the page show that a component is for the owner alone."""
+    if component is not None and OWNERS_CLASS not in component.elem_classes:
+        component.elem_classes = [*component.elem_classes, OWNERS_CLASS]
 
 
 def _handler(

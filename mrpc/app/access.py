@@ -1,0 +1,248 @@
+"""Who may do what, decided in one place before any handler runs.
+
+Everybody who reaches the page may look, type pairs and compare. What changes something (start, stop, rename,
+delete, ...) is for the owner. Who that is depends on how the app is served:
+
+========  =====================================================================================
+local     bound to this machine alone: everybody who reaches it
+open      ``--open``: everybody, because the owner said so
+login     ``--auth``: everybody who logged in
+link      ``--share``, or another address than loopback: who holds the owner's key
+space     a Hugging Face Space: who holds the key ``MRPC_OWNER_KEY``, or signed in as its author
+========  =====================================================================================
+
+Every way to a handler (event, named endpoint, function index, MCP) ends in :meth:`Page.process_api`, and a
+handler that does not say that visitors may call it is the owner's: forgetting is safe. Server functions of
+elements and downloads only read.
+
+The owner's link carries a key that works once. Opening it sets a cookie and leads to the bare address, so the
+key stays in no history, ``Referer`` or log. A script sends ``Authorization: Bearer KEY``, where the key is
+the one of ``MRPC_OWNER_KEY``.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from enum import StrEnum
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+import gradio as gr
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mrpc.errors import AccessError, InputError
+from mrpc.settings import Settings
+
+COOKIE = "mrpc_owner"
+KEY_NAME = "owner"
+COOKIE_AGE_S = 30 * 24 * 3600
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MIN_KEY_CHARS = 16
+LOGINS_A_MINUTE = 10
+"""Tries to log in that one address has."""
+
+
+class Mode(StrEnum):
+    """How the app is served, as far as it matters for who may do what."""
+
+    LOCAL = "local"
+    OPEN = "open"
+    LOGIN = "login"
+    LINK = "link"
+    SPACE = "space"
+
+
+def mode_of(settings: Settings) -> Mode:
+    """Return how these settings serve the app."""
+    if settings.space_id is not None:
+        return Mode.SPACE
+    if settings.auth is not None:
+        return Mode.LOGIN
+    if settings.open_to_all:
+        return Mode.OPEN
+    return Mode.LOCAL if settings.host in LOOPBACK and not settings.share else Mode.LINK
+
+
+WAY = {
+    Mode.LINK: "Open the owner's link, which the terminal printed when the app was started.",
+    Mode.SPACE: "Duplicate this Space to train your own.",
+}
+
+
+class Access:
+    """Tells the owner from a visitor. One for a whole app; may be used from many threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.mode = mode_of(settings)
+        self._author = (settings.space_id or "").partition("/")[0]
+        if settings.owner_key is not None and len(settings.owner_key) < MIN_KEY_CHARS:
+            raise InputError(f"MRPC_OWNER_KEY is too short to be safe: give it {MIN_KEY_CHARS} characters.")
+        self._lasting_key = settings.owner_key
+        self._key: str | None = secrets.token_urlsafe(24) if self.mode is Mode.LINK else None
+        self._token = secrets.token_urlsafe(24)
+        self._lock = threading.Lock()
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether there are visitors who are not the owner."""
+        return self.mode in WAY
+
+    def owner_path(self) -> str | None:
+        """Return the path of the owner's link, as long as it was not opened; None where there is none."""
+        return f"/?{KEY_NAME}={self._key}" if self._key is not None else None
+
+    def take_key(self, key: str) -> str | None:
+        """Exchange the owner's key for the value of the cookie; None for a wrong one.
+
+        The key that the terminal printed works once, the one of ``MRPC_OWNER_KEY`` always.
+        """
+        with self._lock:
+            if self._key is not None and _same(key, self._key):
+                self._key = None
+                return self._token
+        return self._token if self._lasting_key and _same(key, self._lasting_key) else None
+
+    def is_owner(self, request: gr.Request | None) -> bool:
+        """Tell whether a request comes from the owner.
+
+        Args:
+            request: as Gradio hands it on; None for a call from this very process.
+        """
+        if not self.is_guarded or request is None:
+            return True
+        headers = {str(name).lower(): str(value) for name, value in dict(request.headers or {}).items()}
+        return self._is_owner(headers) or self._is_author(request)
+
+    def way(self, request: gr.Request | None) -> str:
+        """Return how a visitor becomes the owner; "" for the owner."""
+        return "" if self.is_owner(request) else WAY[self.mode]
+
+    def check(self, request: gr.Request | None) -> None:
+        """Refuse what only the owner may do.
+
+        Raises:
+            AccessError: the request is a visitor's; says how one becomes the owner.
+        """
+        if not self.is_owner(request):
+            raise AccessError(f"Only the owner of this app may do that. {WAY[self.mode]}")
+
+    def _is_owner(self, headers: Mapping[str, str]) -> bool:
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self._lasting_key and _same(key.strip(), self._lasting_key):
+            return True
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        except CookieError:
+            return False
+        return cookie is not None and _same(cookie.value, self._token)
+
+    def _is_author(self, request: gr.Request) -> bool:
+        """Tell whether who signed in with Hugging Face owns this Space, or may write to it."""
+        scope = getattr(request.request, "scope", None) or {}
+        signed_in = (scope.get("session") or {}).get("oauth_info") or {}
+        person = signed_in.get("userinfo") or {}
+        if self.mode is not Mode.SPACE or not self._author:
+            return False
+        roles = {one.get("preferred_username"): one.get("roleInOrg") for one in person.get("orgs") or []}
+        return person.get("preferred_username") == self._author or roles.get(self._author) in {
+            "admin",
+            "write",
+        }
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
+
+
+class Page(gr.Blocks):
+    """Blocks that ask :class:`Access` before they run a handler."""
+
+    def __init__(self, access: Access, **options: Any) -> None:
+        super().__init__(**options)
+        self.access = access
+
+    async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> Any:
+        """Run a handler, if who asks may; every way to a handler ends here."""
+        handler = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        if not getattr(handler.fn, "for_visitors", False):
+            request = options.get("request", args[1] if len(args) > 1 else None)
+            asks = request[0] if isinstance(request, list) else request
+            try:
+                self.access.check(asks)
+            except AccessError as error:
+                raise gr.Error(str(error), print_exception=False) from None
+        return await super().process_api(block_fn, inputs, *args, **options)
+
+
+def access_guards(access: Access) -> list[Middleware]:
+    """Return the middleware that answers the owner's link and limits logins."""
+    return [Middleware(OwnerLinkMiddleware, access=access), Middleware(LoginLimitMiddleware)]
+
+
+class OwnerLinkMiddleware:
+    """Answer the owner's link: set the cookie and lead to the bare address."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self.app = app
+        self.access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take a key out of the address, else pass the request on."""
+        given = None
+        if scope["type"] == "http" and scope["method"] == "GET":
+            given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=200).get(KEY_NAME)
+        if not given:
+            await self.app(scope, receive, send)
+            return
+        token = self.access.take_key(given[-1])
+        if token is None:
+            text = "This owner's link was opened before, or was never one. Start the app anew for another."
+            await PlainTextResponse(text, 403)(scope, receive, send)
+            return
+        answer = RedirectResponse(
+            scope.get("root_path") or "/", 303, headers={"Referrer-Policy": "no-referrer"}
+        )
+        is_secure = scope.get("scheme") == "https" or self.access.mode is Mode.SPACE
+        answer.set_cookie(
+            COOKIE,
+            token,
+            max_age=COOKIE_AGE_S,
+            httponly=True,
+            secure=is_secure,
+            samesite="none" if self.access.mode is Mode.SPACE else "lax",
+        )
+        await answer(scope, receive, send)
+
+
+class LoginLimitMiddleware:
+    """Let nobody guess passwords: an address has some tries to log in a minute."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._tries: dict[str, deque[float]] = defaultdict(deque)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 429 for one try too many, else pass the request on."""
+        is_login = scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith("/login")
+        if is_login and self._is_too_many((scope.get("client") or ("",))[0], time.monotonic()):
+            await PlainTextResponse("Too many tries to log in. Wait a minute.", 429)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _is_too_many(self, address: str, now: float) -> bool:
+        for other in [other for other, times in self._tries.items() if now - times[-1] > 60]:
+            del self._tries[other]
+        tries = self._tries[address]
+        while tries and now - tries[0] > 60:
+            tries.popleft()
+        tries.append(now)
+        return len(tries) > LOGINS_A_MINUTE

@@ -1,0 +1,185 @@
+"""Who may do what, whichever way a handler is reached."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+
+from mrpc.app.access import COOKIE, Access, Mode, Page, access_guards, mode_of
+from mrpc.app.view import api
+from mrpc.errors import AccessError, InputError
+from mrpc.settings import Settings
+
+Serve = Callable[[Access], "Browser"]
+
+KEY = "a-key-that-is-long-enough"
+
+
+@pytest.mark.parametrize(
+    ("settings", "mode"),
+    [
+        (Settings(), Mode.LOCAL),
+        (Settings(host="localhost"), Mode.LOCAL),
+        (Settings(share=True), Mode.LINK),
+        (Settings(host="0.0.0.0"), Mode.LINK),
+        (Settings(host="192.168.1.7"), Mode.LINK),
+        (Settings(host="0.0.0.0", auth=("ann", "secret")), Mode.LOGIN),
+        (Settings(share=True, open_to_all=True), Mode.OPEN),
+        (Settings(host="0.0.0.0", space_id="ann/lab"), Mode.SPACE),
+        (Settings(host="0.0.0.0", space_id="ann/lab", open_to_all=True), Mode.SPACE),
+    ],
+)
+def test_how_the_app_is_served(settings: Settings, mode: Mode) -> None:
+    assert mode_of(settings) is mode
+    assert Access(settings).is_guarded == (mode in {Mode.LINK, Mode.SPACE})
+
+
+@pytest.fixture
+def served() -> Iterator[Serve]:
+    """Serve a page with a handler for everybody, one for the owner, and one that says nothing."""
+    clients: list[httpx.AsyncClient] = []
+
+    async def build(access: Access) -> httpx.AsyncClient:  # Gradio makes an event loop where none runs
+        with Page(access) as demo:
+
+            def look(text: str) -> str:
+                """Look."""
+                return f"saw {text}"
+
+            def change(text: str) -> str:
+                """Change something."""
+                return f"changed {text}"
+
+            def forgotten(text: str) -> str:
+                """Nobody said whether visitors may call it."""
+                return f"forgot {text}"
+
+            api(look)
+            api(change, changes=True)
+            box = gr.Textbox()
+            box.submit(forgotten, box, box, queue=False, api_name="forgotten")
+        app = gr.routes.App.create_app(
+            demo, app_kwargs={"middleware": access_guards(access)}, auth_dependency=None
+        )
+        app.configure_app(demo)
+        transport = httpx.ASGITransport(app=app)
+        return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=30)
+
+    with asyncio.Runner() as runner:
+
+        def serve(access: Access) -> Browser:
+            clients.append(runner.run(build(access)))
+            return Browser(runner, clients[-1])
+
+        yield serve
+        for client in clients:
+            runner.run(client.aclose())
+
+
+class Browser:
+    """Asks an app in this process; keeps its cookies."""
+
+    def __init__(self, runner: asyncio.Runner, client: httpx.AsyncClient) -> None:
+        self.runner = runner
+        self.cookies = client.cookies
+        self.client = client
+
+    def get(self, path: str) -> httpx.Response:
+        return self.runner.run(self.client.get(path))
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.runner.run(self.client.post(path, **options))
+
+
+def run(client: Browser, name: str, **headers: str) -> Any:
+    return client.post(f"/gradio_api/run/{name}", json={"data": ["x"]}, headers=headers)
+
+
+def run_by_index(client: Browser, number: int, **headers: str) -> Any:
+    body = {"data": ["x"], "fn_index": number, "session_hash": "s"}
+    return client.post("/gradio_api/run/predict", json=body, headers=headers)
+
+
+def test_a_visitor_looks_and_the_owner_changes(served: Serve) -> None:
+    access = Access(Settings(share=True))
+    client = served(access)
+    assert run(client, "look").json()["data"] == ["saw x"]
+    for refused in (run(client, "change"), run(client, "forgotten"), run_by_index(client, 1)):
+        assert refused.status_code == 500
+        assert "Only the owner of this app may do that. Open the owner's link" in refused.json()["error"]
+    opened = client.get(access.owner_path() or "")
+    assert (opened.status_code, opened.headers["location"]) == (303, "/")
+    assert opened.headers["referrer-policy"] == "no-referrer"
+    assert "HttpOnly" in opened.headers["set-cookie"]
+    assert run(client, "change").json()["data"] == ["changed x"]
+    assert run(client, "forgotten").json()["data"] == ["forgot x"]
+    assert run_by_index(client, 1).json()["data"] == ["changed x"]
+
+
+def test_the_link_works_once_and_a_guess_never(served: Serve) -> None:
+    access = Access(Settings(host="0.0.0.0"))
+    client = served(access)
+    other = served(access)
+    path = access.owner_path() or ""
+    assert other.get("/?owner=guess").status_code == 403
+    assert client.get(path).status_code == 303
+    assert access.owner_path() is None
+    assert other.get(path).status_code == 403
+    assert run(other, "change").status_code == 500
+    other.cookies.set(COOKIE, "guess")
+    assert run(other, "change").status_code == 500
+
+
+def test_a_script_has_a_lasting_key(served: Serve) -> None:
+    client = served(Access(Settings(share=True, owner_key=KEY)))
+    assert run(client, "change", Authorization=f"Bearer {KEY}").json()["data"] == ["changed x"]
+    for wrong in ("Bearer", "Bearer no", f"Basic {KEY}", KEY, f"Bearer {KEY}x"):
+        assert run(client, "change", Authorization=wrong).status_code == 500
+    assert client.get(f"/?owner={KEY}").status_code == 303
+    with pytest.raises(InputError, match="too short"):
+        Access(Settings(owner_key="short"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [Settings(), Settings(host="0.0.0.0", auth=("a", "b")), Settings(share=True, open_to_all=True)],
+)
+def test_where_everybody_may_everything_there_is_no_key(settings: Settings, served: Serve) -> None:
+    access = Access(settings)
+    assert access.owner_path() is None
+    client = served(access)
+    assert run(client, "change").json()["data"] == ["changed x"]
+
+
+class SignedIn(gr.Request):
+    """A request of somebody who signed in with Hugging Face."""
+
+    def __init__(self, name: str, **roles: str) -> None:
+        super().__init__()
+        orgs = [{"preferred_username": org, "roleInOrg": role} for org, role in roles.items()]
+        userinfo = {"preferred_username": name, "orgs": orgs}
+
+        session = {"oauth_info": {"userinfo": userinfo}}
+        self.request = SimpleNamespace(headers={}, scope={"session": session})  # type: ignore[assignment]
+
+
+def test_the_author_of_a_space_is_its_owner() -> None:
+    access = Access(Settings(host="0.0.0.0", space_id="lab-org/mrpc"))
+    assert access.is_owner(SignedIn("lab-org"))
+    assert access.is_owner(SignedIn("ann", **{"lab-org": "write"}))
+    for visitor in (SignedIn("ann", **{"lab-org": "read"}), SignedIn("ann", other="admin"), SignedIn("mrpc")):
+        with pytest.raises(AccessError, match="Duplicate this Space"):
+            access.check(visitor)
+
+
+def test_a_login_cannot_be_guessed_quickly(served: Serve) -> None:
+    client = served(Access(Settings(host="0.0.0.0", auth=("a", "b"))))
+    answers = [client.post("/login", data={"username": "a", "password": "x"}).status_code for _ in range(12)]
+    assert answers[-1] == 429
+    assert 429 not in answers[:10]

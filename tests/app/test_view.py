@@ -1,0 +1,119 @@
+"""How handlers are attached: inputs by name, a field for each output, errors where they belong."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from mrpc.app.task import Task, Tasks
+from mrpc.app.view import SKIP, View, bind, place, stage
+from mrpc.errors import InputError
+
+
+@dataclass
+class Shown:
+    main: str
+    aside: Any = SKIP
+
+
+@pytest.fixture
+def blocks() -> Any:
+    with gr.Blocks() as demo:
+        yield demo
+
+
+def call(demo: Any, number: int, *values: Any, data: Any = None) -> Any:
+    event = gr.EventData(None, data)
+    return demo.fns[number].fn(event, *values)
+
+
+def test_inputs_by_name_and_what_is_skipped_stays(blocks: Any) -> None:
+    one, two, button = gr.Textbox(), gr.Textbox(), gr.Button()
+    main, aside = place(), place()
+    bind(
+        button.click,
+        lambda second, first, row: Shown(f"{first}-{second}-{row}"),
+        {"first": one, "second": two},
+        {"main": main, "aside": aside},
+        data=("row",),
+    )
+    assert call(blocks, 0, "a", "b", data={"row": 3, "else": 4}) == {main: "a-b-3"}
+    assert call(blocks, 0, "a", "b", data="no dict") == {main: "a-b-None"}
+
+
+def test_one_output_takes_a_plain_value_and_several_do_not(blocks: Any) -> None:
+    button, main, aside = gr.Button(), place(), place()
+    bind(button.click, lambda: "text", {}, {"main": main})
+    bind(button.click, lambda: "text", {}, {"main": main, "aside": aside})
+    assert call(blocks, 0) == {main: "text"}
+    with pytest.raises(AssertionError):
+        call(blocks, 1)
+
+
+def test_an_error_is_shown_in_the_message_or_as_a_toast(blocks: Any) -> None:
+    def refuse() -> None:
+        raise InputError("a <b> is not allowed")
+
+    button, message = gr.Button(), place()
+    bind(button.click, refuse, {}, {"message": message})
+    bind(button.click, refuse, {}, {})
+    said = call(blocks, 0)[message]
+    assert "a &lt;b&gt; is not allowed" in said
+    assert 'role="alert"' in said
+    with pytest.raises(gr.Error):
+        call(blocks, 1)
+
+
+def test_parts_come_one_after_the_other(blocks: Any) -> None:
+    def parts() -> Any:
+        yield Shown("one")
+        yield Shown("two", "aside")
+
+    button, main, aside = gr.Button(), place(), place()
+    bind(button.click, parts, {}, {"main": main, "aside": aside})
+    assert list(call(blocks, 0)) == [{main: "one"}, {main: "two", aside: "aside"}]
+
+
+def test_a_view_stamps_its_stage_and_empties_the_rest_on_an_error(blocks: Any) -> None:
+    def draw(text: str) -> Shown:
+        if not text:
+            raise InputError("Type something.")
+        return Shown(f"<p>{text}</p>", "aside")
+
+    text, main, aside = gr.Textbox(), stage("one"), place()
+    View("one", {"text": text}, {"main": main, "aside": aside}, draw).bind()
+    drawing = next(number for number, fn in blocks.fns.items() if fn.fn is not None)
+    assert call(blocks, drawing, "hi", data={"asked": 7}) == {main: "<p>hi</p><!--7-->", aside: "aside"}
+    answer = call(blocks, drawing, "", data={"asked": "<script>"})
+    assert "Type something." in answer[main]
+    assert answer[main].endswith("<!--0-->")
+    assert answer[aside] == ""
+
+
+def test_long_work_shows_how_far_it_is(blocks: Any) -> None:
+    def work(task: Task) -> Shown:
+        task.progress("Counting", 1, 3)
+        time.sleep(0.5)
+        return Shown("done")
+
+    button, main, aside = gr.Button(), place(), place()
+    bind(button.click, work, {}, {"main": main, "aside": aside}, tasks=Tasks())
+    request = gr.Request(session_hash="x")
+    steps = list(blocks.fns[0].fn(gr.EventData(None, None), request))
+    assert "Counting: 1 of 3" in steps[0][main]
+    assert "data-cancel" in steps[0][main]
+    assert steps[-1] == {main: "done"}
+
+
+def test_what_changes_something_is_the_owners_unless_said_otherwise(blocks: Any) -> None:
+    button, other = gr.Button(), gr.Button()
+    bind(button.click, lambda: None, {}, {}, changes=True)
+    bind(other.click, lambda: None, {}, {})
+    assert not getattr(blocks.fns[0].fn, "for_visitors", False)
+    assert blocks.fns[1].fn.for_visitors
+    assert "owners" in button.elem_classes
+    assert "owners" not in other.elem_classes
