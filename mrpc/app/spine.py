@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from mrpc.app.address import Linked, text
+from mrpc.app.paths import read_paths
 from mrpc.app.run_names import run_choices
 from mrpc.app.templates import render
 from mrpc.app.view import place
@@ -55,6 +56,7 @@ def build_spine(services: Services) -> Spine:
         services.tasks.cancel(task_id)
 
     head = place(render("templates/head.html", data_line=LOADING_LINE, way=""), elem_id="masthead")
+    place(render("templates/paths.html", paths=read_paths()), elem_id="paths")
     gr.HTML(
         html_template="<span hidden></span>",
         js_on_load="mrpc.courier(server);",

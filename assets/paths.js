@@ -1,0 +1,47 @@
+/* Paths through the app: a dialog with stops. Which ones were seen is kept in this browser. */
+
+(() => {
+  const KEY = "mrpc-paths";
+  const read = () => { try { return JSON.parse(localStorage.getItem(KEY)) ?? {}; } catch { return {}; } };
+  const keep = (seen) => { try { localStorage.setItem(KEY, JSON.stringify(seen)); } catch { /* not kept, then */ } };
+
+  function show(dialog) {
+    const seen = read();
+    for (const section of dialog.querySelectorAll("[data-path]")) {
+      const done = new Set(seen[section.dataset.path] ?? []);
+      const stops = [...section.querySelectorAll("[data-stop]")];
+      stops.forEach((stop) => stop.classList.toggle("seen", done.has(stop.dataset.stop)));
+      section.querySelector("[data-path-done]").textContent = stops.filter((stop) => done.has(stop.dataset.stop)).length;
+    }
+  }
+
+  function mark(stop) {
+    const { path } = stop.closest("[data-path]").dataset;
+    const seen = read();
+    seen[path] = [...new Set([...(seen[path] ?? []), stop.dataset.stop])];
+    keep(seen);
+    show(stop.closest("dialog"));
+  }
+
+  document.addEventListener("click", (event) => {
+    const target = event.target.closest?.("[data-open-path], [data-stop-link], [data-path-reset], [data-path-print], [data-stop] summary");
+    if (!target) return;
+    const dialog = document.querySelector("#course-path");
+    if ("openPath" in target.dataset) {
+      show(dialog);
+      dialog.showModal();
+    } else if ("pathReset" in target.dataset) {
+      const seen = read();
+      delete seen[target.closest("[data-path]").dataset.path];
+      keep(seen);
+      show(dialog);
+    } else if ("pathPrint" in target.dataset) {
+      dialog.querySelectorAll("details").forEach((answer) => { answer.open = true; });
+      document.body.classList.add("print-path");
+      window.print();
+      document.body.classList.remove("print-path");
+    } else {
+      mark(target.closest("[data-stop]")); // a link then loads the view that it names
+    }
+  });
+})();
