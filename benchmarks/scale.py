@@ -200,12 +200,12 @@ import json, sys, time
 from pathlib import Path
 import psutil
 from mrpc.config import DEFAULT_CHECKPOINT
-from mrpc.core.model.pretrained import load_tokenizer, resolve_checkpoint
+from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.data.load import load_data
 from mrpc.core.text.tokenization import encode_dataset
 
 train = load_data("folder", Path(sys.argv[1])).dataset["train"]
-tokenizer = load_tokenizer(resolve_checkpoint(DEFAULT_CHECKPOINT, None))
+tokenizer = load_tokenizer(resolve_pretrained(DEFAULT_CHECKPOINT, None))
 encode_dataset(tokenizer, train.select(range(1000)))
 began_at, processor_s = time.perf_counter(), time.process_time()
 encoded = encode_dataset(tokenizer, train)

@@ -216,9 +216,9 @@ def load_pairs(data_dir: Path, pad_to: int | None = None) -> tuple[Any, Any, Any
     from datasets import load_dataset
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from mrpc.core.model.pretrained import resolve_checkpoint
+    from mrpc.core.model.pretrained import resolve_pretrained
 
-    directory = str(resolve_checkpoint("all-MiniLM-L6-v2").dir)
+    directory = str(resolve_pretrained("all-MiniLM-L6-v2").dir)
     tokenizer = AutoTokenizer.from_pretrained(directory)
     files = {name: str(next(data_dir.glob(f"{name}.*"))) for name in ("train", "validation")}
     raw = load_dataset(
@@ -404,10 +404,10 @@ def count_work(data_dir: Path) -> tuple[int, float]:
     import pyarrow.compute as pc
 
     from mrpc.core.data.load import load_data
-    from mrpc.core.model.pretrained import load_tokenizer, resolve_checkpoint
+    from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
     from mrpc.core.text.tokenization import encode_dataset
 
-    tokenizer = load_tokenizer(resolve_checkpoint("all-MiniLM-L6-v2"))
+    tokenizer = load_tokenizer(resolve_pretrained("all-MiniLM-L6-v2"))
     encoded = encode_dataset(tokenizer, load_data("folder", data_dir).dataset["train"], MAX_LENGTH)
     lengths = pc.list_value_length(encoded.data.column("input_ids")).to_numpy().astype(np.int64)
     width, layers = 384, 6

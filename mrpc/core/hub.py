@@ -74,14 +74,14 @@ def download_dataset() -> DatasetDownload:
     return DatasetDownload(files, f"{DATASET} (mrpc) from the Hub, which answered.")
 
 
-def download_checkpoint(repo_id: str, weights: bool) -> Path:
+def download_pretrained(repo_id: str, weights: bool) -> Path:
     """Return a folder with the config and tokenizer of a repository, and its weights if they are wanted.
 
     Raises:
         UnavailableError: they are not on this machine, and the Hub does not answer in time, the repository
             has no safetensors, or a download broke.
     """
-    known = cached_checkpoint(repo_id, weights)
+    known = cached_pretrained(repo_id, weights)
     if known is not None:
         return known
     listed = list_files(repo_id)
@@ -93,13 +93,13 @@ def download_checkpoint(repo_id: str, weights: bool) -> Path:
     return _download(repo_id, names)[0].parent
 
 
-def cached_checkpoint(repo_id: str, weights: bool = True) -> Path | None:
+def cached_pretrained(repo_id: str, weights: bool = True) -> Path | None:
     """Return the folder of a checkpoint that was downloaded before, or None. Asks nobody."""
     paths = [_cached(repo_id, name) for name in ("config.json", TOKENIZER, *([WEIGHTS] if weights else []))]
     return paths[0].parent if paths[0] is not None and None not in paths else None
 
 
-def checkpoint_problem(repo_id: str) -> str | None:
+def pretrained_problem(repo_id: str) -> str | None:
     """Return why a checkpoint cannot be downloaded now, in words, or None when it can."""
     try:
         return _missing_files(repo_id, list_files(repo_id))

@@ -108,12 +108,12 @@ class CheckpointEvent(BaseEvent):
     duration_s: float
 
 
-class ProbeEvent(BaseEvent):
+class PinnedPairEvent(BaseEvent):
     """Probability of "equivalent" of each pair that the user pinned, after an evaluation."""
 
     type: Literal["probe"] = "probe"
     epoch: int
-    probabilities: dict[str, float] = Field(description="Probe id to probability.")
+    probabilities: dict[str, float] = Field(description="Id of the pair to probability.")
 
 
 class NonFiniteEvent(BaseEvent):
@@ -166,7 +166,7 @@ Event = Annotated[
     | StepEvent
     | EvaluationEvent
     | CheckpointEvent
-    | ProbeEvent
+    | PinnedPairEvent
     | NonFiniteEvent
     | WarningEvent
     | FinishedEvent

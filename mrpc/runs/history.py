@@ -71,7 +71,7 @@ class RunHistory:
         started: the shape of the training, once known.
         steps: what is kept of every optimizer step.
         evaluations: (split, epoch) -> event.
-        probes: epoch -> event.
+        pinned_pairs: epoch -> event.
         cuts: (last step before the cut, checkpoint step it went on from), oldest first.
         non_finite: numbers that were not finite.
         warnings: messages for a person, oldest first.
@@ -83,7 +83,7 @@ class RunHistory:
     started: ev.StartedEvent | None = None
     steps: StepColumns = field(default_factory=StepColumns)
     evaluations: dict[tuple[str, int], ev.EvaluationEvent] = field(default_factory=dict)
-    probes: dict[int, ev.ProbeEvent] = field(default_factory=dict)
+    pinned_pairs: dict[int, ev.PinnedPairEvent] = field(default_factory=dict)
     cuts: list[tuple[int, int]] = field(default_factory=list)
     non_finite: list[ev.NonFiniteEvent] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -115,8 +115,8 @@ class RunHistory:
                     self.steps.put(tuple(getattr(event, name) for name in Step._fields))
                 case ev.EvaluationEvent():
                     self.evaluations[event.split, event.epoch] = event
-                case ev.ProbeEvent():
-                    self.probes[event.epoch] = event
+                case ev.PinnedPairEvent():
+                    self.pinned_pairs[event.epoch] = event
                 case ev.StartedEvent():
                     self.started = event
                 case ev.ResumedEvent():

@@ -70,14 +70,18 @@ class DataRef(BaseModel):
 
 
 class RunConfig(BaseModel):
-    """``config.json``: all that is needed to start or resume a run."""
+    """``config.json``: all that is needed to start or resume a run.
 
-    model_config = ConfigDict(frozen=True)
+    Attributes:
+        hyperparameters: "train" on disk.
+    """
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
     created_at: float = Field(description="Unix time, s.")
-    train: TrainConfig
+    hyperparameters: TrainConfig = Field(alias="train")
     data: DataRef
     checkpoint_dir: Path | None = Field(
         None, description="Folder of a local checkpoint named on the command line."
@@ -152,22 +156,26 @@ class RunLabel(BaseModel):
     note: str = Field("", max_length=2000)
 
 
-class Probe(BaseModel):
+class PinnedPair(BaseModel):
     """A pair that the user pinned: its probability is recorded after every evaluation.
 
     Attributes:
-        probe_id: names it in the events.
+        pair_id: names it in the events; "probe_id" on disk.
     """
 
-    probe_id: str = Field(min_length=1, max_length=20)
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    pair_id: str = Field(alias="probe_id", min_length=1, max_length=20)
     sentence1: str = Field(min_length=1, max_length=2000)
     sentence2: str = Field(min_length=1, max_length=2000)
 
 
-class ProbesFile(BaseModel):
+class PinnedPairsFile(BaseModel):
     """``control/probes.json``: the pinned pairs, at most five."""
 
-    probes: list[Probe] = Field([], max_length=5)
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    pairs: list[PinnedPair] = Field([], alias="probes", max_length=5)
 
 
 class StopRequest(BaseModel):
@@ -190,7 +198,7 @@ class RunPaths:
         self.events = run_dir / "events.jsonl"
         self.label = run_dir / "label.json"
         self.stop = run_dir / "control" / "stop.json"
-        self.probes = run_dir / "control" / "probes.json"
+        self.pinned_pairs = run_dir / "control" / "probes.json"
         self.checkpoints = run_dir / "checkpoints"
         self.base = run_dir / "base"
         self.models = run_dir / "models"

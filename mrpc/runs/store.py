@@ -168,7 +168,7 @@ class RunStore:
 
     def create(
         self,
-        train: TrainConfig,
+        hyperparameters: TrainConfig,
         data: DataRef,
         checkpoint_dir: Path | None = None,
         group: str | None = None,
@@ -176,11 +176,11 @@ class RunStore:
     ) -> Run:
         """Make a new run directory with its ``config.json``."""
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-        run_id = f"{stamp}-{train.preset}-{secrets.token_hex(2)}"
+        run_id = f"{stamp}-{hyperparameters.preset}-{secrets.token_hex(2)}"
         config = RunConfig(
             run_id=run_id,
             created_at=time.time(),
-            train=train,
+            hyperparameters=hyperparameters,
             data=data,
             checkpoint_dir=checkpoint_dir,
             group=group,

@@ -103,9 +103,9 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
         check_tracker(options.log_with)
     with training_lock(options.runs_dir):
         from mrpc.core.data.load import load_data
-        from mrpc.core.model.pretrained import resolve_checkpoint
+        from mrpc.core.model.pretrained import resolve_pretrained
 
-        resolve_checkpoint(config.checkpoint, options.checkpoint_dir)
+        resolve_pretrained(config.checkpoint, options.checkpoint_dir)
         data = DataRef.model_validate(load_data(data_dir=options.data_dir))
         checkpoint_dir = options.checkpoint_dir and options.checkpoint_dir.resolve()
         run = RunStore(options.runs_dir).create(config, data, checkpoint_dir, log_with=options.log_with)
@@ -125,17 +125,18 @@ def _check_loop(config: TrainConfig, launched: LaunchedProcesses) -> None:
 
 def _train(run: Run, launched: LaunchedProcesses) -> int:
     """Run one attempt, under the lock, and record how it ended."""
-    _check_loop(run.config.train, launched)
+    _check_loop(run.config.hyperparameters, launched)
     log_with = run.config.log_with
     if log_with is not None:
         check_tracker(log_with)
     before = run.read_process()
     if before is not None and run.state() is RunState.FINISHED:
         raise RunStateError(f"Run {run.run_id} has finished; there is nothing left to train.")
-    if before is not None and run.config.train.loop not in RESUMABLE_LOOPS:
+    if before is not None and run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
         raise RunStateError(
-            f"Run {run.run_id} cannot be continued: the loop {run.config.train.loop} writes no checkpoints, "
-            "because transformers' Trainer would not go on exactly. Start a new run with the same settings."
+            f"Run {run.run_id} cannot be continued: the loop {run.config.hyperparameters.loop} writes no "
+            "checkpoints, because transformers' Trainer would not go on exactly. "
+            "Start a new run with the same settings."
         )
     attempt = before.attempt + 1 if before is not None else 1
     report: Reporter | None = None
@@ -169,7 +170,7 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
         ranks.broadcast(run.paths.run_dir)
         report.phase("loading the data")
         session = TrainingSession(run, load_run_data(run), report, ranks)
-        train = select_loop(run.config.train.loop)
+        train = select_loop(run.config.hyperparameters.loop)
         report.preparing = False
         session.begin()
         train(session)
@@ -203,7 +204,7 @@ def _follow(launched: LaunchedProcesses) -> int:
         run = RunStore(run_dir.parent).open(run_dir.name)
         session = TrainingSession(run, load_run_data(run), SilentReporter(run), ranks)
         session.begin()
-        select_loop(run.config.train.loop)(session)
+        select_loop(run.config.hyperparameters.loop)(session)
         return EXIT_FINISHED
     except StopTraining as stop:
         if session is not None:

@@ -23,7 +23,7 @@ STATE_FILE = "state.pt"
 NUM_KEPT = 2
 
 
-class Checkpoint(NamedTuple):
+class TrainingCheckpoint(NamedTuple):
     """What :func:`load_newest` found.
 
     Attributes:
@@ -82,14 +82,14 @@ def _write_files(directory: Path, step: int, model: nn.Module, state: dict[str, 
     return sum(path.stat().st_size for path in directory.iterdir())
 
 
-def load_newest(directory: Path) -> Checkpoint | None:
+def load_newest(directory: Path) -> TrainingCheckpoint | None:
     """Load the newest checkpoint whose hashes hold; None when there is none."""
     skipped: list[str] = []
     for path in _committed(directory):
         problem = _problem(path)
         if problem is None:
             state = torch.load(path / STATE_FILE, map_location="cpu", weights_only=True)
-            return Checkpoint(
+            return TrainingCheckpoint(
                 int(path.name.removeprefix("step-")), load_file(path / MODEL_FILE), state, skipped
             )
         skipped.append(f"{path.name}: {problem}")

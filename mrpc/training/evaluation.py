@@ -6,15 +6,12 @@ import logging
 import time
 
 from mrpc.core.data.load import LoadedData
-from mrpc.core.model.classifier import (
-    load_base,
-    load_finetuned,
-    load_tokenizer,
-    resolve_checkpoint,
-    weights_sha256,
-)
+from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.metrics import compute_metrics
-from mrpc.core.model.prediction import predict_dataset, write_predictions
+from mrpc.core.model.prediction import predict_dataset
+from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
+from mrpc.core.model.stored_predictions import write_predictions
+from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import RunStateError
 from mrpc.runs.events import EvaluationEvent
 from mrpc.runs.log import EventLog
@@ -33,7 +30,7 @@ def evaluate_test(run: Run) -> None:
     if not run.has_weights():
         raise RunStateError(f"Run {run.run_id} has no fine-tuned weights to evaluate.")
     data: LoadedData = load_run_data(run)
-    checkpoint = resolve_checkpoint(run.config.train.checkpoint, run.config.checkpoint_dir)
+    checkpoint = resolve_pretrained(run.config.hyperparameters.checkpoint, run.config.checkpoint_dir)
     best, tokenizer = load_finetuned(run.paths.best_model)
     base = load_base(checkpoint, run.paths.base)
     models = {
@@ -44,7 +41,7 @@ def evaluate_test(run: Run) -> None:
     for name, (model, model_tokenizer, epoch) in models.items():
         started_at = time.monotonic()
         predictions = predict_dataset(
-            model, model_tokenizer, data.dataset["test"], max_length=run.config.train.max_length
+            model, model_tokenizer, data.dataset["test"], max_length=run.config.hyperparameters.max_length
         )
         weights_hash = weights_sha256(model)
         metrics = compute_metrics(predictions.predicted, predictions.label)

@@ -27,25 +27,20 @@ from transformers import get_scheduler
 
 from mrpc.config import RESUMABLE_LOOPS, LoopName
 from mrpc.core.data.load import LoadedData, load_data, select_train_pairs
-from mrpc.core.model.classifier import (
-    load_classifier,
-    load_tokenizer,
-    resolve_checkpoint,
-    save_base_tensors,
-    save_model_folder,
-    weights_sha256,
-)
+from mrpc.core.model.classifier import load_classifier, save_base_tensors, save_model_folder
 from mrpc.core.model.dropout import DropoutStream
 from mrpc.core.model.fast_bert import use_fast_forward, why_not_fast
 from mrpc.core.model.metrics import majority_metrics
 from mrpc.core.model.prediction import predict_pairs
+from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.model.recipe import freeze, start_pooler_as_identity
 from mrpc.core.model.shared_words import add_shared_words, learn_shared_words
 from mrpc.core.model.stored_predictions import write_predictions
+from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import PairCollator
 from mrpc.errors import DataError, TrainingError
 from mrpc.runs import events as ev
-from mrpc.runs.layout import ProbesFile, read_model
+from mrpc.runs.layout import PinnedPairsFile, read_model
 from mrpc.runs.process import installed_versions
 from mrpc.runs.store import Run
 from mrpc.settings import requested_mixed_precision
@@ -80,7 +75,7 @@ class TrainingSession:
 
     def __init__(self, run: Run, data: LoadedData, report: Reporter, ranks: Ranks) -> None:
         self.run, self.report, self.ranks = run, report, ranks
-        self.config = config = run.config.train
+        self.config = config = run.config.hyperparameters
         self.device = ranks.device
         self.mixed_precision, warning = select_precision(
             config.mixed_precision, requested_mixed_precision(), ranks.device
@@ -89,7 +84,7 @@ class TrainingSession:
             report.emit(ev.WarningEvent(message=warning))
 
         report.phase("loading the checkpoint")
-        self.checkpoint = resolve_checkpoint(config.checkpoint, run.config.checkpoint_dir)
+        self.checkpoint = resolve_pretrained(config.checkpoint, run.config.checkpoint_dir)
         self.tokenizer = load_tokenizer(self.checkpoint)
         report.phase("tokenizing")
         train = select_train_pairs(data.dataset["train"], config.num_train_pairs, config.seed)
@@ -338,7 +333,7 @@ class TrainingSession:
                 weights_sha256=weights_hash,
             )
         )
-        self._answer_probes(epoch)
+        self._answer_pinned_pairs(epoch)
         self.report.phase("training")
         self._last_step_at = time.monotonic()
 
@@ -421,24 +416,24 @@ class TrainingSession:
         duration_s = self._last_checkpoint_at - started_at
         self.report.emit(ev.CheckpointEvent(step=self.step, num_bytes=num_bytes, duration_s=duration_s))
 
-    def _answer_probes(self, epoch: int) -> None:
+    def _answer_pinned_pairs(self, epoch: int) -> None:
         """Predict the pairs that the user pinned; draws no random number."""
-        file = read_model(self.run.paths.probes, ProbesFile)
-        if file is None or not file.probes:
+        file = read_model(self.run.paths.pinned_pairs, PinnedPairsFile)
+        if file is None or not file.pairs:
             return
         logits = predict_pairs(
             self.model,
             self.tokenizer,
-            [probe.sentence1 for probe in file.probes],
-            [probe.sentence2 for probe in file.probes],
+            [pair.sentence1 for pair in file.pairs],
+            [pair.sentence2 for pair in file.pairs],
             max_length=self.config.max_length,
         )
         margins = logits[:, 1].astype(float) - logits[:, 0].astype(float)
         probabilities = 1.0 / (1.0 + np.exp(-margins))
-        answers = {probe.probe_id: float(p) for probe, p in zip(file.probes, probabilities, strict=True)}
-        self.report.emit(ev.ProbeEvent(step=self.step, epoch=epoch, probabilities=answers))
+        answers = {pair.pair_id: float(p) for pair, p in zip(file.pairs, probabilities, strict=True)}
+        self.report.emit(ev.PinnedPairEvent(step=self.step, epoch=epoch, probabilities=answers))
 
-    def _restore(self, checkpoint: checkpoints.Checkpoint) -> None:
+    def _restore(self, checkpoint: checkpoints.TrainingCheckpoint) -> None:
         state = checkpoint.state
         self.model.load_state_dict(checkpoint.model)
         self.optimizer.load_state_dict(state["optimizer"])

@@ -62,7 +62,7 @@ class Tracking:
                 tracker = tracker_class(PROJECT, name=run_id, id=run_id, resume="allow", dir=str(folder))
         tracker.start()
         if step == 0:
-            tracker.store_init_configuration(self.run.config.train.model_dump())
+            tracker.store_init_configuration(self.run.config.hyperparameters.model_dump())
         self._tracker = tracker
 
     def _log(self, event: ev.BaseEvent, group: str, *names: str) -> None:

@@ -11,7 +11,7 @@ from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
-from mrpc.core.model.prediction import PairPredictions
+from mrpc.core.model.stored_predictions import PairPredictions
 from mrpc.core.text.batching import PairCollator
 from mrpc.core.text.tokenization import encode_dataset
 

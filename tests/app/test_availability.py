@@ -28,7 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         time.sleep(0.05)
         return "The Hub did not answer within 3 s."
 
-    monkeypatch.setattr(hub, "checkpoint_problem", answer)
+    monkeypatch.setattr(hub, "pretrained_problem", answer)
     return asked
 
 

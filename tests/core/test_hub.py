@@ -14,14 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from mrpc.app.availability import CheckpointShelf
 from mrpc.core import hub as hub_module
 from mrpc.core.data.load import load_data
-from mrpc.core.model.classifier import (
-    checkpoint_availability,
-    load_classifier,
-    load_tokenizer,
-    resolve_checkpoint,
-)
+from mrpc.core.model.classifier import load_classifier
+from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.errors import ConfigError, UnavailableError
 from tests.hub_server import HubServer, Mood
 from tests.tiny import tiny_rows
@@ -132,23 +129,23 @@ def test_offline_nothing_is_asked(hub: HubServer, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "HF_HUB_OFFLINE" in load_data().reason
     with pytest.raises(UnavailableError, match="HF_HUB_OFFLINE"):
-        resolve_checkpoint(BERT)
+        resolve_pretrained(BERT)
     assert not hub.requests
 
 
 def test_a_checkpoint_comes_in_two_steps(hub: HubServer, tiny_checkpoint_dir: Path) -> None:
     hub.add(BERT, tiny_checkpoint_dir)
-    tokens = load_tokenizer(resolve_checkpoint(BERT, weights=False))
+    tokens = load_tokenizer(resolve_pretrained(BERT, weights=False))
     assert tokens("First sentence.", "Second one.")["token_type_ids"] == [0] * 5 + [1] * 4
     assert not [request for request in hub.requests if "model.safetensors" in request]
 
-    checkpoint = resolve_checkpoint(BERT)
+    checkpoint = resolve_pretrained(BERT)
     assert checkpoint.name == BERT
-    assert checkpoint.sha256 == resolve_checkpoint("", tiny_checkpoint_dir).sha256
+    assert checkpoint.sha256 == resolve_pretrained("", tiny_checkpoint_dir).sha256
     assert load_classifier(checkpoint, 1).new_parameters == ["classifier.bias", "classifier.weight"]
 
     num_requests = len(hub.requests)
-    assert resolve_checkpoint(BERT) == checkpoint
+    assert resolve_pretrained(BERT) == checkpoint
     assert len(hub.requests) == num_requests
     # Only what was meant to be asked: the list, and the files of the checkpoint.
     assert {request.split("/")[1] for request in hub.requests} == {"api", "google-bert"}
@@ -164,31 +161,31 @@ def test_without_safetensors_nothing_is_fetched(
     hub.add(BERT, old)
     for weights in (True, False):
         with pytest.raises(UnavailableError, match=r"has no model\.safetensors"):
-            resolve_checkpoint(BERT, weights=weights)
+            resolve_pretrained(BERT, weights=weights)
     assert set(hub.requests) == {f"GET /api/models/{BERT}"}
 
 
 def test_only_listed_names_are_asked_for(hub: HubServer) -> None:
     for name in ("someone/something", "../../etc", "local:folder"):
         with pytest.raises(ConfigError, match="must be one of"):
-            resolve_checkpoint(name)
+            resolve_pretrained(name)
     assert not hub.requests
 
 
 @pytest.mark.parametrize("mood", ["truncated", "stalled"])
 def test_a_broken_download_of_weights(hub: HubServer, tiny_checkpoint_dir: Path, mood: Mood) -> None:
     hub.add(BERT, tiny_checkpoint_dir)
-    resolve_checkpoint(BERT, weights=False)
+    resolve_pretrained(BERT, weights=False)
     hub.mood = mood
     with pytest.raises(UnavailableError, match="download"):
-        resolve_checkpoint(BERT)
+        resolve_pretrained(BERT)
     hub.mood = "good"
-    assert resolve_checkpoint(BERT).sha256 == resolve_checkpoint("", tiny_checkpoint_dir).sha256
+    assert resolve_pretrained(BERT).sha256 == resolve_pretrained("", tiny_checkpoint_dir).sha256
 
 
 def test_availability_waits_once_for_all(hub: HubServer, tiny_checkpoint_dir: Path) -> None:
     hub.add(BERT, tiny_checkpoint_dir)
-    answers = {answer.spec.name: answer for answer in checkpoint_availability([tiny_checkpoint_dir])}
+    answers = {answer.spec.name: answer for answer in CheckpointShelf([tiny_checkpoint_dir]).availabilities()}
     assert {name for name, answer in answers.items() if answer.available} == {
         *("all-MiniLM-L6-v2", BERT, "local:tiny-bert")
     }
@@ -196,7 +193,7 @@ def test_availability_waits_once_for_all(hub: HubServer, tiny_checkpoint_dir: Pa
 
     hub.mood = "silent"
     start = time.monotonic()
-    answers = {answer.spec.name: answer for answer in checkpoint_availability()}
+    answers = {answer.spec.name: answer for answer in CheckpointShelf().availabilities()}
     assert time.monotonic() - start < GENEROUS_S
     assert {name for name, answer in answers.items() if answer.available} == {"all-MiniLM-L6-v2"}
     assert "did not answer within 1 s" in answers[BERT].reason

@@ -79,7 +79,7 @@ def test_without_a_run_a_preview_is_offered(open_page, live_app):
     page.locator("#cmp-preview").click()
     expect(page.get_by_role("tab", name="Train", exact=True)).to_have_attribute("aria-selected", "true")
     (run,) = live_app.store.list()
-    assert run.config.train.preset == "quick"
+    assert run.config.hyperparameters.preset == "quick"
     live_app.end_trainings()
     live_app.wait_for_state(run.run_id, RunState.FINISHED, RunState.STOPPED, RunState.INTERRUPTED)
 
@@ -199,12 +199,12 @@ def test_the_data_map_leads_to_pairs(open_page, run):
 
 def test_a_short_run_says_why_it_has_no_map(open_page, run, live_app):
     page = open_page("Compare")
-    (short,) = [found for found in live_app.store.list() if found.config.train.seed == 2]
+    (short,) = [found for found in live_app.store.list() if found.config.hyperparameters.seed == 2]
     page.locator("#cmp-run input").click()
     page.get_by_role("option", name="seed 2").click()
     view(page, "Data map")
     expect(page.locator("#cmp-map-status")).to_contain_text("this run has 2")
-    assert short.config.train.num_epochs == 2
+    assert short.config.hyperparameters.num_epochs == 2
 
 
 def test_both_answers_move_while_a_word_is_edited(open_page, run, live_app, tiny_data_dir):

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mrpc.app.train.catalog import Catalog
-from mrpc.runs.events import ProbeEvent
+from mrpc.runs.events import PinnedPairEvent
 from mrpc.runs.layout import write_model
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import Run
@@ -73,7 +73,7 @@ def test_what_waits_is_shown_moved_and_trained(open_page, live_app: LiveApp):
     page.get_by_role("button", name="Discard …").click()
     page.get_by_role("button", name="Yes, discard").click()
     expect(page.locator("#queue li")).to_have_count(0, timeout=60_000)
-    (trained,) = [run for run in live_app.store.list() if run.config.train.seed == 6]
+    (trained,) = [run for run in live_app.store.list() if run.config.hyperparameters.seed == 6]
     live_app.wait_for_state(trained.run_id, "finished")
     expect(page.locator(f"#runs tr:has([data-run='{trained.run_id}'])")).to_contain_text("finished")
 
@@ -164,7 +164,7 @@ def test_pinned_pairs(open_page, live_app: LiveApp):
     page.get_by_role("button", name="Pin this pair").click()
     expect(page.locator("#probes-list")).to_contain_text("after the next evaluation")
     (probe,) = Catalog(live_app.store).read_probes(run.run_id)
-    write_events(run, [ProbeEvent(step=30, epoch=1, probabilities={probe.probe_id: 0.25})])
+    write_events(run, [PinnedPairEvent(step=30, epoch=1, probabilities={probe.pair_id: 0.25})])
     expect(page.locator("#probes-list")).to_contain_text("equivalent: 0.250")
     page.wait_for_function("document.querySelector('[data-plot=probes]').data[0].y[0] === 0.25")
     page.get_by_role("button", name="Let pair 1 go").click()

@@ -58,7 +58,7 @@ def kill_again_and_again(
         assert train(references[-1]) == 0, references[-1].paths.log.read_text()
     while tally.kills < num_kills:
         reference = references[tally.trainings % len(references)]
-        settings = reference.config.train.model_dump()
+        settings = reference.config.hyperparameters.model_dump()
         victim = create_run(runs_dir / "victims", data_dir, checkpoint_dir, **settings)
         for _ in range(min(kills_a_run, num_kills - tally.kills)):
             if not _train_and_kill(victim, chance, tally):

@@ -16,7 +16,7 @@ import pytest
 from safetensors.torch import load_file
 from transformers import AutoConfig
 
-from mrpc.core.model.classifier import weights_sha256
+from mrpc.core.model.weights import weights_sha256
 from mrpc.runs.events import EvaluationEvent, StartedEvent, StepEvent
 from mrpc.runs.layout import StopRequest, write_model
 from mrpc.runs.log import read_events

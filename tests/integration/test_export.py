@@ -92,7 +92,7 @@ def assert_same_numbers(printed: str, run: Run) -> None:
     """Compare the losses and scores that the plain and the Accelerate form print."""
     losses = {step: float(loss) for step, loss in re.findall(r"step (\d+): loss ([\d.]+)", printed)}
     expected = {str(step.step): step.loss for step in steps(run) if step.step % 10 == 0 or step.step == 1}
-    if run.config.train.gradient_accumulation_steps == 1:
+    if run.config.hyperparameters.gradient_accumulation_steps == 1:
         assert losses == pytest.approx(expected, abs=1e-6)
     assert losses.keys() == expected.keys()
     shown = re.findall(r"epoch (\d+): \{'accuracy': ([\d.]+), 'f1': ([\d.]+)\}", printed)

@@ -219,7 +219,7 @@ def test_a_run_is_repeated_with_other_seeds(
     launcher = make_launcher()
     source = launcher.add_to_queue({**values, "seed": 7})
     repeats = [store.open(run_id) for run_id in launcher.repeat_with_seeds(source, 2)]
-    assert [run.config.train.seed for run in repeats] == [8, 9]
+    assert [run.config.hyperparameters.seed for run in repeats] == [8, 9]
     assert {run.config.group for run in repeats} == {source}
     launcher.remove_from_queue(repeats[0].run_id)
     assert launcher.queue.read() == [source, repeats[1].run_id]

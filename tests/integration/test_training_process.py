@@ -236,7 +236,7 @@ def test_a_run_from_the_shell(tmp_path: Path, tiny_data_dir: Path, tiny_checkpoi
     assert result.returncode == 0, result.stderr
     (run,) = RunStore(tmp_path).list()
     assert run.state() is RunState.FINISHED
-    assert run.config.train.num_train_pairs == 32
+    assert run.config.hyperparameters.num_train_pairs == 32
     assert len(step_losses(run)) == 4
     assert "evaluating" in run.paths.log.read_text()
 

@@ -43,7 +43,7 @@ def open_session(run: Run) -> TrainingSession:
 def train_here(run: Run) -> Run:
     """Train a run to its end."""
     session = open_session(run)
-    select_loop(run.config.train.loop)(session)
+    select_loop(run.config.hyperparameters.loop)(session)
     session.finish()
     return run
 

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from mrpc.core.model.classifier import load_base, weights_sha256
+from mrpc.core.model.classifier import load_base
 from mrpc.core.model.fast_bert import FastForward
 from mrpc.core.model.recipe import freeze
+from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import swapped_rows
 from mrpc.errors import ConfigError
 from mrpc.runs.events import WarningEvent

@@ -122,7 +122,7 @@ def test_other_trackers_get_the_same_calls(
     assert project == "mrpc-lab"
     assert arguments["name"] == run.run_id
     assert calls[2][0] == "config"
-    assert calls[2][1]["learning_rate"] == run.config.train.learning_rate
+    assert calls[2][1]["learning_rate"] == run.config.hyperparameters.learning_rate
     assert [call for call in calls if call[0] == "log"] == [
         ("log", (0, ["validation/accuracy", "validation/f1", "validation/loss"])),
         ("log", (1, ["train/epoch", "train/grad_norm", "train/learning_rate", "train/loss"])),

@@ -126,9 +126,10 @@ class _VectorBook:
 
     def __init__(self, checkpoint_name: str, checkpoint_dir: Path | None, derived_dir: Path) -> None:
         from mrpc.core.analysis.embeddings import encoder_of
-        from mrpc.core.model.classifier import load_classifier, load_tokenizer, resolve_checkpoint
+        from mrpc.core.model.classifier import load_classifier
+        from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 
-        self._checkpoint = resolve_checkpoint(checkpoint_name, checkpoint_dir)
+        self._checkpoint = resolve_pretrained(checkpoint_name, checkpoint_dir)
         self._encoder = encoder_of(load_classifier(self._checkpoint, seed=0).model)
         self._tokenizer = load_tokenizer(self._checkpoint)
         self._derived_dir = derived_dir
@@ -191,4 +192,4 @@ def _baseline_name(side: Side) -> str:
 
 
 def _checkpoint_name(side: Side) -> str:
-    return side.context.config.train.checkpoint if side.context else ""
+    return side.context.config.hyperparameters.checkpoint if side.context else ""

@@ -10,7 +10,7 @@ from mrpc.app.compare.changes import SplitPairs
 from mrpc.app.compare.sides import Side
 from mrpc.app.progress import Report, ShouldStop
 from mrpc.core.analysis import statistics as st
-from mrpc.core.analysis.behavioral_tests import Probe, ProbeCase, make_probes
+from mrpc.core.analysis.behavioral_tests import BehavioralCase, BehavioralTest, make_behavioral_tests
 from mrpc.core.model.stored_predictions import PairPredictions
 
 
@@ -25,7 +25,7 @@ class ProbeAnswer:
         left_passed: whether the left side does as expected; ``right_passed`` the right.
     """
 
-    case: ProbeCase
+    case: BehavioralCase
     left: float
     right: float
     left_before: float | None
@@ -38,7 +38,7 @@ class ProbeAnswer:
 class ProbeResult:
     """One probe, scored."""
 
-    probe: Probe
+    probe: BehavioralTest
     answers: list[ProbeAnswer]
 
     @property
@@ -81,7 +81,7 @@ def run_probes(
 
     What they said to the unchanged pairs is taken from the comparison.
     """
-    probes = make_probes(pairs.sentence1, pairs.sentence2)
+    probes = make_behavioral_tests(pairs.sentence1, pairs.sentence2)
     sentence1 = [case.sentence1 for probe in probes for case in probe.cases]
     sentence2 = [case.sentence2 for probe in probes for case in probe.cases]
     known = list(zip(pairs.sentence1, pairs.sentence2, strict=True))
@@ -98,7 +98,7 @@ def run_probes(
 
 
 def _judge(
-    probe: Probe,
+    probe: BehavioralTest,
     rows: range,
     said: Sequence[tuple[PairPredictions, dict[tuple[str, str], float]]],
 ) -> list[ProbeAnswer]:
@@ -112,7 +112,7 @@ def _judge(
     return judged
 
 
-def _passes(probe: Probe, after: float, before: float | None) -> bool:
+def _passes(probe: BehavioralTest, after: float, before: float | None) -> bool:
     if probe.expects == "same":
         assert before is not None, "the unchanged pair is one of the split"
         return (after > 0.5) == (before > 0.5)

@@ -10,7 +10,7 @@ import numpy as np
 from mrpc.app.compare.answers import Answers
 from mrpc.app.compare.sides import Side
 from mrpc.app.progress import Report, ShouldStop
-from mrpc.core.analysis.cartography import REGIONS, DataMap, build_map
+from mrpc.core.analysis.cartography import REGIONS, Cartography, build_cartography
 from mrpc.core.data.load import LoadedData
 from mrpc.core.model.stored_predictions import read_table
 from mrpc.errors import DataError, InputError, UnavailableError
@@ -28,7 +28,7 @@ class MappedPair:
     Attributes:
         row: its place in train, from 0.
         label: 1 if the corpus calls it equivalent.
-        confidence, variability, correctness: see :class:`mrpc.core.analysis.cartography.DataMap`.
+        confidence, variability, correctness: see :class:`mrpc.core.analysis.cartography.Cartography`.
         left: probability of "equivalent" on the left, if both sides were asked; ``right`` on the right.
     """
 
@@ -59,7 +59,7 @@ class TrainingMap:
         Raises:
             UnavailableError: when there are fewer than three whole epochs, or a file cannot be read.
         """
-        self.map: DataMap = build_map(_read_epochs(run))
+        self.map: Cartography = build_cartography(_read_epochs(run))
         self._train = data.dataset["train"]
         rows = {idx: row for row, idx in enumerate(self._train["idx"])}
         try:
@@ -149,7 +149,7 @@ class TrainingMap:
 
 def _read_epochs(run: Run) -> list[tuple[np.ndarray, np.ndarray]]:
     epochs = []
-    for epoch in range(1, run.config.train.num_epochs + 1):
+    for epoch in range(1, run.config.hyperparameters.num_epochs + 1):
         try:
             table = read_table(run.paths.train_records(epoch), RECORD_COLUMNS)
         except UnavailableError:

@@ -7,14 +7,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from mrpc.app.compare.sides import Side
-from mrpc.core.model.classifier import (
-    load_base,
-    load_finetuned,
-    load_tokenizer,
-    resolve_checkpoint,
-    weights_sha256,
-)
+from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.prediction import Predictor
+from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
+from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import RunStateError, UnavailableError
 
 MAX_LOADED = 2
@@ -58,17 +54,12 @@ class LoadedSides:
             self._loaded.move_to_end(key)
             return loaded
 
-    def names(self) -> list[str]:
-        """Return the runs whose models are in memory, the one used last at the end."""
-        with self._lock:
-            return [run_id for run_id, _ in self._loaded]
-
 
 def _load(side: Side) -> LoadedSide:
     assert side.run is not None
     if side.kind == "base":
         config = side.run.config
-        checkpoint = resolve_checkpoint(config.train.checkpoint, config.checkpoint_dir)
+        checkpoint = resolve_pretrained(config.hyperparameters.checkpoint, config.checkpoint_dir)
         model, tokenizer = load_base(checkpoint, side.run.paths.base), load_tokenizer(checkpoint)
     elif side.model_dir is None:
         raise UnavailableError(side.missing)
@@ -80,4 +71,6 @@ def _load(side: Side) -> LoadedSide:
             f"The weights of {side.name} are not those that the run recorded (sha256 {actual[:12]}, recorded "
             f"{side.weights_sha256[:12]}). The folder was changed; no answer is given in its name."
         )
-    return LoadedSide(Predictor(model, tokenizer, max_length=side.run.config.train.max_length), actual)
+    return LoadedSide(
+        Predictor(model, tokenizer, max_length=side.run.config.hyperparameters.max_length), actual
+    )

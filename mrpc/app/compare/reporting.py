@@ -52,7 +52,7 @@ def describe_side(side: Side) -> dict[str, str]:
     if side.run is None:
         return facts
     config = side.run.config
-    changed = ", ".join(f"{name} {value}" for name, value in changed_settings(config.train).items())
+    changed = ", ".join(f"{name} {value}" for name, value in changed_settings(config.hyperparameters).items())
     process = side.run.read_process()
     versions = process.versions if process else {}
     facts |= {
@@ -60,9 +60,9 @@ def describe_side(side: Side) -> dict[str, str]:
         "checkpoint": side.checkpoint,
         "trained": f"{side.step} steps" if side.step else "not at all: the head is random",
         "weights sha256": side.weights_sha256,
-        "preset": config.train.preset,
+        "preset": config.hyperparameters.preset,
         "changed settings": changed or "none",
-        "seed": str(config.train.seed),
+        "seed": str(config.hyperparameters.seed),
         "trained with": ", ".join(f"{name} {version}" for name, version in versions.items()) or "unknown",
     }
     return facts

@@ -71,7 +71,7 @@ class Side:
     @property
     def checkpoint(self) -> str:
         """The pretrained encoder that it started from; "" for baselines."""
-        return self.run.config.train.checkpoint if self.run else ""
+        return self.run.config.hyperparameters.checkpoint if self.run else ""
 
     @property
     def data(self) -> DataRef | None:
@@ -194,7 +194,9 @@ class SideCatalog:
         else:
             raise InputError(f"Run {run.run_id} has no fine-tuned model yet.")
         model_dir = _kept_weights(run, model, epoch, sha256, record)
-        missing = "" if model_dir else NOT_KEPT.format(epoch=epoch, keep=run.config.train.keep_epochs)
+        missing = (
+            "" if model_dir else NOT_KEPT.format(epoch=epoch, keep=run.config.hyperparameters.keep_epochs)
+        )
         where = f"epoch {epoch}" if epoch is not None else f"step {step}"
         title = where if model.startswith("epoch-") else f"{model} ({where})"
         return Side(name, "tuned", title, run, epoch, step, sha256, model_dir, missing)
@@ -236,7 +238,7 @@ def run_title(run: Run | None) -> str:
     if run is None:
         return ""
     name = run.read_label().name
-    train = run.config.train
+    train = run.config.hyperparameters
     started = datetime.fromtimestamp(run.config.created_at).strftime("%d %b %H:%M")
     return name or f"{train.preset}, seed {train.seed}, {started}"
 

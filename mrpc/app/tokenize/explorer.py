@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrpc.app.limits import check_whole, find_split
-from mrpc.core.data.load import LABEL_NAMES
+from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:

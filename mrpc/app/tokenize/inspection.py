@@ -27,7 +27,8 @@ from mrpc.core.text.tokenization import (
 from mrpc.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
-    from mrpc.core.data.load import LoadedData, SentencePair
+    from mrpc.core.data.load import LoadedData
+    from mrpc.core.data.pairs import SentencePair
     from mrpc.settings import Settings
 
 MIN_LENGTH, MAX_LENGTH = 8, 512
@@ -222,7 +223,7 @@ class Inspection:
 
 
 def _check_pair(sentence1: object, sentence2: object) -> SentencePair:
-    from mrpc.core.data.load import check_pair  # brings datasets along, which an encoding alone does not need
+    from mrpc.core.data.pairs import check_pair
 
     return check_pair(sentence1, sentence2)
 

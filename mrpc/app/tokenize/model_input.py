@@ -12,7 +12,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from mrpc.app.limits import check_whole, find_split
-from mrpc.core.model.classifier import load_classifier, resolve_checkpoint
+from mrpc.core.model.classifier import load_classifier
+from mrpc.core.model.pretrained import resolve_pretrained
 from mrpc.core.text.batching import PairCollator, epoch_batches
 from mrpc.core.text.tokenization import encode_pairs
 
@@ -87,7 +88,7 @@ class ModelInputs:
 
         spec = loaded.spec
         with self._lock:
-            classifier = load_classifier(resolve_checkpoint(spec.name, spec.folder), whole_seed)
+            classifier = load_classifier(resolve_pretrained(spec.name, spec.folder), whole_seed)
             with torch.inference_mode():
                 output = classifier.model(**batch)
         return ModelInput(

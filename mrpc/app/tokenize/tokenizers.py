@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core.model.pretrained import (
-    CHECKPOINTS,
-    Checkpoint,
-    CheckpointSpec,
+    PRETRAINED,
+    Pretrained,
+    PretrainedFiles,
     load_tokenizer,
-    local_spec,
-    resolve_checkpoint,
+    local_pretrained,
+    resolve_pretrained,
 )
 from mrpc.errors import ConfigError
 from mrpc.settings import Settings
@@ -38,8 +38,8 @@ class LoadedTokenizer:
         hidden_size: width of the model that it belongs to.
     """
 
-    spec: CheckpointSpec
-    checkpoint: Checkpoint
+    spec: Pretrained
+    checkpoint: PretrainedFiles
     tokenizer: PreTrainedTokenizerBase
     hidden_size: int
 
@@ -53,14 +53,14 @@ class Tokenizers:
     """Loads tokenizers by the name of their checkpoint. May be used from many threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self._specs = dict(CHECKPOINTS)
+        self._specs = dict(PRETRAINED)
         for folder in settings.checkpoint_dirs:
-            spec = local_spec(folder)
+            spec = local_pretrained(folder)
             self._specs[spec.name] = spec
         self._loaded: OrderedDict[str, LoadedTokenizer] = OrderedDict()
         self._lock = threading.Lock()
 
-    def specs(self) -> list[CheckpointSpec]:
+    def specs(self) -> list[Pretrained]:
         """Return every checkpoint that may be asked for, the default first."""
         return list(self._specs.values())
 
@@ -98,7 +98,7 @@ class Tokenizers:
                 self._loaded.popitem(last=False)
         return loaded
 
-    def _spec(self, name: str) -> CheckpointSpec:
+    def _spec(self, name: str) -> Pretrained:
         spec = self._specs.get(name or DEFAULT_CHECKPOINT) if isinstance(name, str) else None
         if spec is None:
             raise ConfigError(
@@ -107,8 +107,8 @@ class Tokenizers:
         return spec
 
 
-def _load(spec: CheckpointSpec) -> LoadedTokenizer:
-    checkpoint = resolve_checkpoint(spec.name, spec.folder, weights=False)
+def _load(spec: Pretrained) -> LoadedTokenizer:
+    checkpoint = resolve_pretrained(spec.name, spec.folder, weights=False)
     config = json.loads((checkpoint.dir / "config.json").read_bytes())
     hidden_size = config.get("hidden_size") or config.get("dim") or 768
     return LoadedTokenizer(spec, checkpoint, load_tokenizer(checkpoint), int(hidden_size))

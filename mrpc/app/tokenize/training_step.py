@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from mrpc.app.limits import check_number, check_whole
-from mrpc.core.data.load import check_pair
-from mrpc.core.model.classifier import load_classifier, resolve_checkpoint
+from mrpc.core.data.pairs import check_pair
+from mrpc.core.model.classifier import load_classifier
+from mrpc.core.model.pretrained import resolve_pretrained
 from mrpc.core.text.tokenization import TokenRow, token_rows, tokenizer_lock
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class TrainingSteps:
         batch["labels"] = torch.tensor([1, 1])
         spec = loaded.spec
         with self._lock:
-            model, new_parameters = load_classifier(resolve_checkpoint(spec.name, spec.folder), whole_seed)
+            model, new_parameters = load_classifier(resolve_pretrained(spec.name, spec.folder), whole_seed)
             before = {name: weights.detach().clone() for name, weights in model.named_parameters()}
             optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
             output = model(**batch)

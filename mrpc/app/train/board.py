@@ -166,7 +166,7 @@ class RunBoard:
             plots={**run_figures(series, run.run_id), "caption": caption},
             log=render_log(self._services.monitoring.read_log_tail(run.run_id)),
             usage=usage,
-            can_resume=view.state in RESUMABLE_STATES and run.config.train.loop in RESUMABLE_LOOPS,
+            can_resume=view.state in RESUMABLE_STATES and run.config.hyperparameters.loop in RESUMABLE_LOOPS,
             num_at_risk=num_at_risk,
         )
 

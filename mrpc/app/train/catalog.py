@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from mrpc.app.train.disk_errors import disk_trouble_in_words
 from mrpc.errors import InputError
-from mrpc.runs.layout import Probe, ProbesFile, RunLabel, read_model, write_model
+from mrpc.runs.layout import PinnedPair, PinnedPairsFile, RunLabel, read_model, write_model
 from mrpc.runs.log import read_events
 from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore, folder_bytes
 
@@ -74,17 +74,17 @@ class Catalog:
             raise InputError(f"At most {MAX_PROBES} pairs can be pinned; these are {len(pairs)}.")
         try:
             probes = [
-                Probe(probe_id=_probe_id(*pair), sentence1=pair[0], sentence2=pair[1])
+                PinnedPair(pair_id=_probe_id(*pair), sentence1=pair[0], sentence2=pair[1])
                 for pair in dict.fromkeys(pairs)
             ]
         except ValidationError:
             raise InputError("A pinned sentence must have 1 to 2,000 characters.") from None
-        write_model(run.paths.probes, ProbesFile(probes=probes))
+        write_model(run.paths.pinned_pairs, PinnedPairsFile(pairs=probes))
 
-    def read_probes(self, run_id: str) -> list[Probe]:
+    def read_probes(self, run_id: str) -> list[PinnedPair]:
         """Return the pinned pairs of a run."""
-        file = read_model(self._store.open(run_id).paths.probes, ProbesFile)
-        return file.probes if file is not None else []
+        file = read_model(self._store.open(run_id).paths.pinned_pairs, PinnedPairsFile)
+        return file.pairs if file is not None else []
 
     def disk_bytes(self) -> dict[str, int]:
         """Return the size of every run, in bytes."""
@@ -171,8 +171,8 @@ def _probe_id(sentence1: Any, sentence2: Any) -> str:
 
 def reproduce_command(run: Run) -> str:
     """Return the shell command that trains the same again."""
-    command = ["python", "-m", "mrpc.training", "--preset", run.config.train.preset]
-    for name, value in run.config.train.model_dump().items():
+    command = ["python", "-m", "mrpc.training", "--preset", run.config.hyperparameters.preset]
+    for name, value in run.config.hyperparameters.model_dump().items():
         is_local = name == "checkpoint" and run.config.checkpoint_dir is not None
         if name != "preset" and not is_local:
             command += [f"--{name.replace('_', '-')}", str(value)]

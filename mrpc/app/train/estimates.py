@@ -14,7 +14,7 @@ import psutil
 from mrpc.app.availability import CheckpointShelf
 from mrpc.app.train.disk_errors import disk_trouble_in_words
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig
-from mrpc.core.model.pretrained import CheckpointSize
+from mrpc.core.model.pretrained import PretrainedSize
 from mrpc.runs.layout import RunStatus
 from mrpc.runs.store import Run, RunState, RunStore
 
@@ -86,9 +86,9 @@ class Estimates:
         earlier = [
             (run, run.read_status())
             for run in self._store.list()
-            if run.config.train.checkpoint == config.checkpoint
+            if run.config.hyperparameters.checkpoint == config.checkpoint
         ]
-        earlier.sort(key=lambda one: _likeness(one[0].config.train, config), reverse=True)
+        earlier.sort(key=lambda one: _likeness(one[0].config.hyperparameters, config), reverse=True)
         finished = [(run, status) for run, status in earlier if run.state() is RunState.FINISHED]
         size = self._checkpoints.size(config.checkpoint)
         measured = _measured_memory_bytes(config, size, finished)
@@ -141,29 +141,31 @@ def _share_of_steps(config: TrainConfig, num_pairs: int) -> float:
     return min(1.0, config.max_steps * pairs_per_step / (num_pairs * config.num_epochs))
 
 
-def _disk_bytes(config: TrainConfig, size: CheckpointSize) -> int:
+def _disk_bytes(config: TrainConfig, size: PretrainedSize) -> int:
     """Add up the folders of weights, and the checkpoints: weights and two moments each."""
     num_models = 2 + (config.num_epochs if config.keep_epochs == "all" else 0)
     num_states = 3 * NUM_CHECKPOINTS if config.loop in RESUMABLE_LOOPS else 0
     return size.num_parameters * WEIGHT_BYTES * (num_models + num_states)
 
 
-def _memory_bytes(config: TrainConfig, size: CheckpointSize) -> int:
+def _memory_bytes(config: TrainConfig, size: PretrainedSize) -> int:
     parameters = size.num_parameters * BYTES_PER_PARAMETER
     return LIBRARIES_BYTES + parameters + _activation_bytes(config, size)
 
 
-def _activation_bytes(config: TrainConfig, size: CheckpointSize) -> int:
+def _activation_bytes(config: TrainConfig, size: PretrainedSize) -> int:
     num_tokens = config.train_batch_size * min(config.max_length, TYPICAL_TOKENS)
     return num_tokens * size.num_layers * size.width * ACTIVATION_BYTES
 
 
 def _measured_memory_bytes(
-    config: TrainConfig, size: CheckpointSize | None, earlier: list[tuple[Run, RunStatus]]
+    config: TrainConfig, size: PretrainedSize | None, earlier: list[tuple[Run, RunStatus]]
 ) -> int | None:
     """Take the peak of the earlier run whose batches were most like these, and what the batches differ in."""
     like = [
-        (run.config.train, status.peak_memory_bytes) for run, status in earlier if status.peak_memory_bytes
+        (run.config.hyperparameters, status.peak_memory_bytes)
+        for run, status in earlier
+        if status.peak_memory_bytes
     ]
     if not like:
         return None

@@ -14,7 +14,7 @@ from string import Template
 from typing import Any
 
 from mrpc.config import DEFAULT_CHECKPOINT, TrainConfig
-from mrpc.core.model.pretrained import CHECKPOINTS
+from mrpc.core.model.pretrained import PRETRAINED
 from mrpc.errors import InputError
 from mrpc.runs.layout import RunConfig
 from mrpc.runs.store import RunStore
@@ -112,7 +112,12 @@ def _cell(kind: str, number: int, source: str) -> dict[str, Any]:
 def _fill(template: str, form: str, config: RunConfig) -> list[str]:
     """Return the lines of a template with a run's settings in them."""
     is_notebook = form == "notebook"
-    flags = {**_flags(config.train), f"form_{form}": True, "script": not is_notebook, "notebook": is_notebook}
+    flags = {
+        **_flags(config.hyperparameters),
+        f"form_{form}": True,
+        "script": not is_notebook,
+        "notebook": is_notebook,
+    }
     lines = []
     for line in _read(template):
         condition = _CONDITION.search(line)
@@ -159,7 +164,7 @@ def _flags(train: TrainConfig) -> dict[str, bool]:
 
 
 def _values(config: RunConfig, form: str) -> dict[str, str]:
-    train = config.train
+    train = config.hyperparameters
     name, label = _checkpoint(config)
     return {
         "run_id": config.run_id,
@@ -188,15 +193,15 @@ def _checkpoint(config: RunConfig) -> tuple[str, str]:
     """Return what ``from_pretrained`` takes, and what people call it."""
     if config.checkpoint_dir is not None:
         return str(config.checkpoint_dir), "a local checkpoint"
-    spec = CHECKPOINTS.get(config.train.checkpoint)
-    if config.train.checkpoint == DEFAULT_CHECKPOINT:
+    spec = PRETRAINED.get(config.hyperparameters.checkpoint)
+    if config.hyperparameters.checkpoint == DEFAULT_CHECKPOINT:
         return BUNDLED_REPO_ID, DEFAULT_CHECKPOINT
-    return config.train.checkpoint, spec.label if spec else "a checkpoint"
+    return config.hyperparameters.checkpoint, spec.label if spec else "a checkpoint"
 
 
 def _notes(config: RunConfig, form: str) -> list[str]:
     """Say what the code does not tell by itself: the data of the run, and what is left out."""
-    train, data = config.train, config.data
+    train, data = config.hyperparameters, config.data
     source = {"hub": "the Hub", "folder": "a folder", "sample": "the bundled sample, assets/sample_pairs"}
     blank = [""] if form != "notebook" else []
     notes = [*blank, f"The run took its pairs from {source[data.kind]} (fingerprint {data.fingerprint})."]

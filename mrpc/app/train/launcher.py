@@ -109,8 +109,8 @@ class Launcher:
         run = self._store.open(run_id)
         group = run.config.group or run.run_id
         members = [other for other in self._store.list() if group in (other.run_id, other.config.group)]
-        highest = max(member.config.train.seed for member in [run, *members])
-        values = run.config.train.model_dump()
+        highest = max(member.config.hyperparameters.seed for member in [run, *members])
+        values = run.config.hyperparameters.model_dump()
         return [
             self.add_to_queue({**values, "seed": highest + number}, group)
             for number in range(1, num_seeds + 1)
@@ -166,13 +166,14 @@ class Launcher:
             raise RunStateError(
                 f"Run {run_id} is {state}; only stopped, failed or interrupted runs can go on."
             )
-        if run.config.train.loop not in RESUMABLE_LOOPS:
+        if run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
             raise RunStateError(
-                f"Run {run_id} cannot go on: the loop {run.config.train.loop} writes no checkpoints, because "
-                "transformers' Trainer would not continue exactly. Start a new run with the same settings."
+                f"Run {run_id} cannot go on: the loop {run.config.hyperparameters.loop} writes no "
+                "checkpoints, because transformers' Trainer would not continue exactly. "
+                "Start a new run with the same settings."
             )
         self._refuse_if_busy()
-        self._checkpoints.require(run.config.train.checkpoint, run.config.checkpoint_dir)
+        self._checkpoints.require(run.config.hyperparameters.checkpoint, run.config.checkpoint_dir)
         self._launch(run)
         return run.run_id
 

@@ -133,7 +133,7 @@ def on_duplicate(services: Services, run_id: Any) -> list[Any]:
     with shown_errors():
         run = services.store.open(run_id)
     said = '<p class="notice notice-good" role="status">Its settings are in the form.</p>'
-    return [said, *fill_form(run.config.train)]
+    return [said, *fill_form(run.config.hyperparameters)]
 
 
 def on_queue_seeds(services: Services, board: RunBoard, run_id: Any, num_seeds: Any) -> list[Any]:

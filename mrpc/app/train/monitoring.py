@@ -177,7 +177,7 @@ class Monitoring:
             return watched
 
     def _summarize(self, run: Run) -> RunSummary:
-        status, label, train = run.read_status(), run.read_label(), run.config.train
+        status, label, train = run.read_status(), run.read_label(), run.config.hyperparameters
         state = run.state()
         return RunSummary(
             run_id=run.run_id,

@@ -64,7 +64,7 @@ def probes_parts(services: Services, run_id: str) -> dict[str, Any]:
     probes = services.catalog.read_probes(run_id)
     view = services.monitoring.watch(run_id)
     with view.lock:
-        events, caption = dict(view.history.probes), run_caption(view.run, view.history)
+        events, caption = dict(view.history.pinned_pairs), run_caption(view.run, view.history)
     help_text = OVER_HELP if view.state is RunState.FINISHED else PROBES_HELP
     plots = {"probes": probes_figure(probes, events, run_id), "caption": caption} if probes else None
     return {"probes-list": help_text + render_probes(probes, events), "probes-plot": plots}
@@ -82,10 +82,10 @@ def on_pin(services: Services, run_id: Any, sentence1: Any, sentence2: Any) -> l
     return ["", "", ""]
 
 
-def on_unpin(services: Services, run_id: Any, probe_id: Any) -> str:
+def on_unpin(services: Services, run_id: Any, pair_id: Any) -> str:
     """Let a pinned pair go; return the message."""
     try:
-        kept = [probe for probe in services.catalog.read_probes(run_id) if probe.probe_id != probe_id]
+        kept = [probe for probe in services.catalog.read_probes(run_id) if probe.pair_id != pair_id]
         services.catalog.pin_probes(run_id, [(probe.sentence1, probe.sentence2) for probe in kept])
     except MrpcError as error:
         return render_alert(str(error))

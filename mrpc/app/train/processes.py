@@ -60,7 +60,7 @@ def training_command(run: Run, *arguments: str) -> list[str]:
     ``accelerate launch`` starts it where ``accelerate config`` wrote a file, or where there are several GPUs.
     """
     module = ["-m", "mrpc.training", str(run.paths.run_dir), *arguments]
-    if run.config.train.loop != "accelerate" or arguments:
+    if run.config.hyperparameters.loop != "accelerate" or arguments:
         return [sys.executable, *module]
     launch = [sys.executable, "-m", "accelerate.commands.launch"]
     if accelerate_config_file() is not None:

@@ -80,7 +80,7 @@ def differing_settings(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
     """Return the settings in which runs differ, each with its value in every run."""
     rows = [
         {
-            **config.train.model_dump(),
+            **config.hyperparameters.model_dump(),
             "data": f"{config.data.kind} {config.data.fingerprint[:8]}",
         }
         for config in configs

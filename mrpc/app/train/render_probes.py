@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from mrpc.app.train.render_curves import NEUTRAL_COLOR, Figure, line_trace, plot_layout
 from mrpc.app.train.render_overlay import RUN_COLORS, RUN_DASHES, RUN_SYMBOLS, render_swatch
-from mrpc.runs.events import ProbeEvent
-from mrpc.runs.layout import Probe
+from mrpc.runs.events import PinnedPairEvent
+from mrpc.runs.layout import PinnedPair
 
 MAX_SHOWN = 300
 
 
-def probes_figure(probes: Sequence[Probe], events: Mapping[int, ProbeEvent], run_id: str) -> Figure:
+def probes_figure(probes: Sequence[PinnedPair], events: Mapping[int, PinnedPairEvent], run_id: str) -> Figure:
     """Draw the probability of "equivalent" of each pinned pair after every evaluation, over the steps.
 
     Args:
@@ -24,11 +24,11 @@ def probes_figure(probes: Sequence[Probe], events: Mapping[int, ProbeEvent], run
     ordered = [events[epoch] for epoch in sorted(events)]
     data = []
     for slot, probe in enumerate(probes):
-        answered = [event for event in ordered if probe.probe_id in event.probabilities]
+        answered = [event for event in ordered if probe.pair_id in event.probabilities]
         data.append(
             line_trace(
                 [event.step for event in answered],
-                [event.probabilities[probe.probe_id] for event in answered],
+                [event.probabilities[probe.pair_id] for event in answered],
                 name=f"pair {slot + 1}",
                 mode="lines+markers",
                 line={"color": RUN_COLORS[slot], "dash": RUN_DASHES[slot], "width": 2},
@@ -50,7 +50,7 @@ def probes_figure(probes: Sequence[Probe], events: Mapping[int, ProbeEvent], run
     return {"data": data, "layout": layout}
 
 
-def render_probes(probes: Sequence[Probe], events: Mapping[int, ProbeEvent]) -> str:
+def render_probes(probes: Sequence[PinnedPair], events: Mapping[int, PinnedPairEvent]) -> str:
     """List the pinned pairs with their newest probability and a button that lets them go."""
     if not probes:
         return '<p class="quiet">No pair is pinned to this run.</p>'
@@ -58,13 +58,13 @@ def render_probes(probes: Sequence[Probe], events: Mapping[int, ProbeEvent]) -> 
     rows = []
     for slot, probe in enumerate(probes):
         answers = [
-            event.probabilities[probe.probe_id] for event in newest if probe.probe_id in event.probabilities
+            event.probabilities[probe.pair_id] for event in newest if probe.pair_id in event.probabilities
         ]
         answer = f"{answers[-1]:.3f}" if answers else "after the next evaluation"
         rows.append(
             f"<li>{render_swatch(slot)}<div><p>{_text(probe.sentence1)}</p><p>{_text(probe.sentence2)}</p>"
             f'<small>equivalent: {answer}</small></div><button type="button" data-act="unpin" '
-            f'data-run-id="{html.escape(probe.probe_id, quote=True)}" aria-label="Let pair {slot + 1} go" '
+            f'data-run-id="{html.escape(probe.pair_id, quote=True)}" aria-label="Let pair {slot + 1} go" '
             f'title="Let go">✕</button></li>'
         )
     return f'<ol class="probes">{"".join(rows)}</ol>'

@@ -74,7 +74,7 @@ def describe_outcome(
             notices.append(("warn", _describe_cut_short(run, status, history)))
         case RunState.STOPPED:
             kept = "Its weights and a checkpoint are kept."
-            if run.config.train.loop not in RESUMABLE_LOOPS:
+            if run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
                 kept = "Its weights are kept; this loop cannot go on from them."
             weights = kept if run.has_weights() else "No weights were kept."
             notices.append(("note", f"Stopped after step {status.step:,}. {weights}"))
@@ -124,7 +124,7 @@ def run_caption(run: Run, history: RunHistory) -> str:
     """Say in a line, as plain text, what a plot of this run shows: run, seed, data, versions, device."""
     config, started, process = run.config, history.started, run.read_process()
     name = run.read_label().name
-    facts = [f"Run {run.run_id}" + (f" ({name})" if name else ""), f"seed {config.train.seed}"]
+    facts = [f"Run {run.run_id}" + (f" ({name})" if name else ""), f"seed {config.hyperparameters.seed}"]
     facts.append(f"data {config.data.kind} {config.data.fingerprint[:12]}")
     versions = (started.versions if started else {}) or (process.versions if process else {})
     if versions:
@@ -150,7 +150,7 @@ def recent_speed(history: RunHistory) -> tuple[float, float, float] | None:
 
 
 def _render_title(run: Run, state: RunState) -> str:
-    train, label = run.config.train, run.read_label()
+    train, label = run.config.hyperparameters, run.read_label()
     name = html.escape(label.name or run.run_id)
     pairs = f"{train.num_train_pairs:,} pairs" if train.num_train_pairs else "all pairs"
     facts = [train.preset, train.checkpoint, pairs, f"seed {train.seed}", f"{run.config.data.kind} data"]
@@ -247,7 +247,7 @@ def _describe_stopping(run: Run, history: RunHistory, checkpoint: str) -> str:
     request = run.read_stop_request(history.attempt)
     if request is not None and not request.save:
         return "Discarding: the process ends within seconds, then its weights and checkpoints are deleted."
-    if run.config.train.loop not in RESUMABLE_LOOPS:
+    if run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
         return "Finishing the step, writing the weights."
     return f"Finishing the step, writing the checkpoint. {checkpoint}"
 
@@ -260,7 +260,7 @@ def _describe_cut_short(run: Run, status: RunStatus, history: RunHistory) -> str
     repeated = render_count(num_steps_at_risk(history), "step")
     last = history.last_step
     step = max(status.step, int(last.step) if last is not None else 0)  # the log is ahead of the status
-    if history.checkpoint_step is None or run.config.train.loop not in RESUMABLE_LOOPS:
+    if history.checkpoint_step is None or run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
         return f"Ended after step {step:,} before it could save: there is no checkpoint to go on from."
     return (
         f"Ended after step {step:,} before it could save. The checkpoint of step "

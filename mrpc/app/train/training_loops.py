@@ -99,7 +99,7 @@ class TrainingLoops:
         if not run_id:
             return argument_rows(_course())
         run = self._store.open(run_id)
-        return argument_rows(run.config.train, run.read_status().num_steps)
+        return argument_rows(run.config.hyperparameters, run.read_status().num_steps)
 
     def trainer_report(self, run_id: str) -> TrainerReport | None:
         """Return what Trainer reported of an evaluation, if the run trained with it.

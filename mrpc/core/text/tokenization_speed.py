@@ -56,11 +56,11 @@ def run(rows_file: Path, checkpoint_dir: Path, way: str, work_dir: Path) -> dict
     """Tokenize every row and return the seconds it took and the columns that came out."""
     import datasets
 
-    from mrpc.core.model.pretrained import Checkpoint, load_tokenizer
+    from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer
 
     datasets.disable_progress_bars()
     dataset = datasets.Dataset.from_file(str(rows_file))
-    tokenizer = load_tokenizer(Checkpoint("", checkpoint_dir, ""))
+    tokenizer = load_tokenizer(PretrainedFiles("", checkpoint_dir, ""))
     counter = _Counter()
     _say({"ready": True})
     start = time.perf_counter()

@@ -11,8 +11,10 @@ import torch
 from mrpc.app.compare.comparison import Comparison
 from mrpc.app.compare.sides import check_weights_differ
 from mrpc.core.data.load import load_data
-from mrpc.core.model.classifier import load_classifier, load_finetuned, resolve_checkpoint, weights_sha256
+from mrpc.core.model.classifier import load_classifier, load_finetuned
+from mrpc.core.model.pretrained import resolve_pretrained
 from mrpc.core.model.stored_predictions import read_predictions
+from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import DataError, InputError, PairError, RunStateError, UnavailableError, UnknownRunError
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
@@ -57,7 +59,7 @@ def copied(tmp_path, run, data):
 
 def test_a_pair_is_answered_by_the_models_that_the_run_kept(comparison, run, tiny_checkpoint_dir):
     result = comparison.pair.compare(run.run_id, *SENTENCES)
-    base = load_classifier(resolve_checkpoint("local:tiny-bert", tiny_checkpoint_dir), seed=1).model
+    base = load_classifier(resolve_pretrained("local:tiny-bert", tiny_checkpoint_dir), seed=1).model
     tuned, tokenizer = load_finetuned(run.paths.best_model)
     for model, answer in ((base, result["base"]), (tuned, result["tuned"])):
         with torch.no_grad():
@@ -74,7 +76,7 @@ def test_a_pair_is_answered_by_the_models_that_the_run_kept(comparison, run, tin
 def test_at_most_two_sides_are_in_memory(comparison, run, other_run):
     for side in ("base", "best"):
         comparison.pair.answer(f"{run.run_id}:{side}", f"{other_run.run_id}:{side}", *SENTENCES)
-    assert len(comparison.loaded.names()) == 2
+    assert len(comparison.loaded._loaded) == 2
 
 
 def test_a_base_that_is_the_fine_tuned_model_is_refused_before_it_answers(copied):

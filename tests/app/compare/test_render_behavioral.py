@@ -2,11 +2,11 @@ import json
 
 from mrpc.app.compare import render_behavioral as render
 from mrpc.app.compare.behavioral import ProbeAnswer, ProbeResult
-from mrpc.core.analysis.behavioral_tests import Probe, ProbeCase
+from mrpc.core.analysis.behavioral_tests import BehavioralCase, BehavioralTest
 
-CASE = ProbeCase("b a", "a <b>", ("a <b>", "b a"))
+CASE = BehavioralCase("b a", "a <b>", ("a <b>", "b a"))
 SWAPPED = ProbeResult(
-    Probe("swapped order", "Order must not matter.", "same", [CASE, CASE]),
+    BehavioralTest("swapped order", "Order must not matter.", "same", [CASE, CASE]),
     [ProbeAnswer(CASE, 0.4, 0.6, 0.6, 0.7, False, True), ProbeAnswer(CASE, 0.4, 0.2, 0.3, 0.7, True, False)],
 )
 

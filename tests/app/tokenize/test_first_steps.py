@@ -14,7 +14,7 @@ from mrpc.app.tokenize.tokenizers import Tokenizers
 from mrpc.app.tokenize.training_step import TrainingSteps
 from mrpc.core.data.load import load_data
 from mrpc.core.model.classifier import load_classifier
-from mrpc.core.model.pretrained import Checkpoint, load_tokenizer, resolve_checkpoint
+from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer, resolve_pretrained
 from mrpc.core.text.batching import epoch_batches
 from mrpc.errors import InputError
 from mrpc.settings import Settings
@@ -75,7 +75,7 @@ def test_the_loss_before_training_is_near_ln_2(model_inputs):
 
 def test_the_step_is_the_one_that_a_plain_script_takes(tokenizers, tiny_checkpoint_dir):
     step = TrainingSteps(tokenizers).take(COURSE, "local:tiny-bert", 1e-3, seed=3)
-    checkpoint = resolve_checkpoint(checkpoint_dir=tiny_checkpoint_dir)
+    checkpoint = resolve_pretrained(checkpoint_dir=tiny_checkpoint_dir)
     batch = load_tokenizer(checkpoint)(COURSE, padding=True, truncation=True, return_tensors="pt")
     batch["labels"] = torch.tensor([1, 1])
     model, _ = load_classifier(checkpoint, 3)
@@ -134,7 +134,7 @@ def test_what_cannot_be_used_is_refused(tokenizers, model_inputs, given, message
 
 
 def test_models_made_at_the_same_time_draw_the_same_heads(tiny_checkpoint_dir):
-    checkpoint = resolve_checkpoint(checkpoint_dir=tiny_checkpoint_dir)
+    checkpoint = resolve_pretrained(checkpoint_dir=tiny_checkpoint_dir)
 
     def head(seed: int) -> list[float]:
         return load_classifier(checkpoint, seed).model.classifier.weight.flatten().tolist()
@@ -150,5 +150,5 @@ def test_a_tokenizer_is_loaded_once_and_its_checkpoint_named(tokenizers, tiny_ch
     assert tokenizers.hub_name("") == "sentence-transformers/all-MiniLM-L6-v2"
     assert tokenizers.hub_name("FacebookAI/roberta-base") == "FacebookAI/roberta-base"
     assert tokenizers.hub_name("local:tiny-bert") == str(tiny_checkpoint_dir)
-    assert isinstance(tokenizers.get("local:tiny-bert").checkpoint, Checkpoint)
+    assert isinstance(tokenizers.get("local:tiny-bert").checkpoint, PretrainedFiles)
     assert tokenizers.get("local:tiny-bert").hidden_size == 32

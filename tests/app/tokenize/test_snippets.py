@@ -19,7 +19,8 @@ from mrpc.app.tokenize.padding import Padding
 from mrpc.app.tokenize.tokenizers import Tokenizers
 from mrpc.app.tokenize.training_step import TrainingSteps
 from mrpc.core.data.load import load_data
-from mrpc.core.model.classifier import load_classifier, resolve_checkpoint
+from mrpc.core.model.classifier import load_classifier
+from mrpc.core.model.pretrained import resolve_pretrained
 from mrpc.settings import Settings
 
 FIRST, SECOND = "This is the first sentence.", "This is the second one."
@@ -31,7 +32,7 @@ BERT, ROBERTA = "google-bert/bert-base-uncased", "FacebookAI/roberta-base"
 def run(monkeypatch, tiny_data_dir: Path, tiny_checkpoint_dir: Path):
     """Run code as a script would, with the Hub's names leading to what is here; return its names."""
     folders = {
-        HUB_NAME: resolve_checkpoint().dir,
+        HUB_NAME: resolve_pretrained().dir,
         BERT: tiny_checkpoint_dir,
         ROBERTA: tiny_checkpoint_dir,
     }
@@ -166,5 +167,5 @@ def test_training_step_gives_the_losses_of_the_view(run, capsys, tiny_checkpoint
 
 def test_a_plain_script_draws_the_head_of_the_app(run, tiny_checkpoint_dir):
     names = run(snippets.training_step(BERT, FIRST, SECOND, 0.0, 9))
-    model, _ = load_classifier(resolve_checkpoint(checkpoint_dir=tiny_checkpoint_dir), 9)
+    model, _ = load_classifier(resolve_pretrained(checkpoint_dir=tiny_checkpoint_dir), 9)
     assert torch.equal(names["model"].classifier.weight, model.classifier.weight)

@@ -61,11 +61,11 @@ class TestProbes:
     def test_a_pair_keeps_its_id_when_others_come_and_go(self, catalog, store):
         run = write_running(store.runs_dir)
         catalog.pin_probes(run.run_id, [("a", "b"), ("c", "d")])
-        first, second = (probe.probe_id for probe in catalog.read_probes(run.run_id))
+        first, second = (probe.pair_id for probe in catalog.read_probes(run.run_id))
         catalog.pin_probes(run.run_id, [("c", "d")])
         (left,) = catalog.read_probes(run.run_id)
         assert first != second
-        assert left.probe_id == second
+        assert left.pair_id == second
 
     @pytest.mark.parametrize("pairs", [[("a", "")], [("a" * 2001, "b")], [("a", str(n)) for n in range(6)]])
     def test_pairs_that_cannot_be_pinned(self, catalog, store, pairs):

@@ -10,7 +10,7 @@ import pytest
 from mrpc.app.availability import CheckpointShelf
 from mrpc.app.train.estimates import Estimates
 from mrpc.config import build_config
-from mrpc.core.model.pretrained import CheckpointSize, checkpoint_size, local_spec
+from mrpc.core.model.pretrained import PretrainedSize, local_pretrained, pretrained_size
 from mrpc.errors import ConfigError
 from mrpc.runs.store import RunStore
 from tests.tiny import write_checkpoint_stub
@@ -35,10 +35,10 @@ def finish(store: RunStore, num_steps: int = 90, **measured: Any) -> None:
 
 def test_the_size_of_a_folder_is_that_of_its_weights(tmp_path):
     folder = write_checkpoint_stub(tmp_path / "mine", num_layers=4, width=64, vocabulary=500)
-    assert checkpoint_size(local_spec(folder)) == CheckpointSize(500 * 64, 4, 64)
+    assert pretrained_size(local_pretrained(folder)) == PretrainedSize(500 * 64, 4, 64)
     for head in (b"", b"\xff" * 8, (5).to_bytes(8, "little") + b"nojso", (2).to_bytes(8, "little") + b"[]"):
         (folder / "model.safetensors").write_bytes(head)
-        assert checkpoint_size(local_spec(folder)) is None
+        assert pretrained_size(local_pretrained(folder)) is None
 
 
 def test_without_earlier_runs_time_is_unknown_and_the_rest_follows_the_checkpoint(estimates):

@@ -14,10 +14,12 @@ import transformers
 
 from mrpc.app.train.export import BESIDE, CARRIED, FORMS, CodeExport, write_notebook, write_script
 from mrpc.config import PRESETS, TrainConfig
-from mrpc.core.model.classifier import load_classifier, resolve_checkpoint, weights_sha256
+from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.metrics import compute_metrics
+from mrpc.core.model.pretrained import resolve_pretrained
 from mrpc.core.model.recipe import freeze, start_pooler_as_identity
 from mrpc.core.model.shared_words import add_shared_words, learn_shared_words
+from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import InputError, UnknownRunError
 from mrpc.runs.layout import DataRef
 from mrpc.runs.store import Run, RunStore
@@ -132,7 +134,7 @@ def test_the_code_makes_the_model_that_the_run_began_with(
     exec(ast.unparse(made), scope)
     torch.manual_seed(42)
     got = scope["make_model"](str(tiny_checkpoint_dir))
-    expected = load_classifier(resolve_checkpoint("", tiny_checkpoint_dir), 42, attention_dropout=False).model
+    expected = load_classifier(resolve_pretrained("", tiny_checkpoint_dir), 42, attention_dropout=False).model
     start_pooler_as_identity(expected)
     freeze(expected, word_embeddings=True, num_layers=1)
     assert weights_sha256(got) == weights_sha256(expected)

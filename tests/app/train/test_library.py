@@ -159,7 +159,7 @@ class TestManage:
     def test_its_settings_come_into_the_form(self, services, tmp_path):
         run = write_ended(tmp_path, seed=11, learning_rate=3e-4, warmup_ratio=0.25)
         _, _, *values = manage_run.on_duplicate(services, run.run_id)
-        assert build_config(read_form(values)) == run.config.train
+        assert build_config(read_form(values)) == run.config.hyperparameters
 
     @pytest.mark.parametrize("num", [0, 21, 2.5, None, "x", True, float("nan")])
     def test_a_number_of_seeds_that_cannot_be(self, services, board, tmp_path, num):
@@ -206,7 +206,7 @@ class TestProbes:
         assert probes_view.on_pin(services, run.run_id, " a ", "b") == ["", "", ""]
         (probe,) = services.catalog.read_probes(run.run_id)
         assert probe.sentence1 == "a"
-        probes_view.on_unpin(services, run.run_id, probe.probe_id)
+        probes_view.on_unpin(services, run.run_id, probe.pair_id)
         assert services.catalog.read_probes(run.run_id) == []
 
     @pytest.mark.parametrize("pair", [("a", " "), (None, "b"), (3, "b"), ("a" * 2001, "b")])

@@ -19,7 +19,7 @@ from mrpc.app.train.render_seeds import render_seeds, seeds_figure
 from mrpc.app.train.scores import has_collapsed
 from mrpc.runs import events as ev
 from mrpc.runs.history import RunHistory
-from mrpc.runs.layout import Probe
+from mrpc.runs.layout import PinnedPair
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run, RunStore
 from tests.written_run import evaluation_event, step_event, write_ended, write_events, write_status
@@ -124,14 +124,14 @@ class TestScores:
 
 class TestProbes:
     probes = (
-        Probe(probe_id="pa", sentence1=EVIL, sentence2="b"),
-        Probe(probe_id="pb", sentence1="c", sentence2="d"),
+        PinnedPair(pair_id="pa", sentence1=EVIL, sentence2="b"),
+        PinnedPair(pair_id="pb", sentence1="c", sentence2="d"),
     )
 
     def test_probabilities_over_the_steps(self):
         events = {
-            0: ev.ProbeEvent(step=0, epoch=0, probabilities={"pa": 0.4}),
-            1: ev.ProbeEvent(step=30, epoch=1, probabilities={"pa": 0.8, "pb": 0.1, "gone": 0.5}),
+            0: ev.PinnedPairEvent(step=0, epoch=0, probabilities={"pa": 0.4}),
+            1: ev.PinnedPairEvent(step=30, epoch=1, probabilities={"pa": 0.8, "pb": 0.1, "gone": 0.5}),
         }
         first, second = probes_figure(self.probes, events, "run")["data"]
         assert (first["x"], first["y"]) == ([0, 30], [0.4, 0.8])

@@ -102,7 +102,7 @@ def test_the_table_says_what_trainer_really_gets(tmp_path: Path) -> None:
         "warmup_ratio": 0.1,
         "lr_scheduler_type": "cosine",
     }  # as in a cell of the course
-    config = create_run(tmp_path, **values).config.train
+    config = create_run(tmp_path, **values).config.hyperparameters
     args = TrainingArguments(str(tmp_path), use_cpu=True, **trainer_arguments(config, num_steps=90))
     for row in argument_rows(config, num_steps=90):
         if row.name in trainer_arguments(config):

@@ -3,20 +3,22 @@ import pytest
 import torch
 
 from mrpc.core.analysis import attribution as att
-from mrpc.core.model.classifier import load_classifier, load_tokenizer, resolve_checkpoint, weights_sha256
+from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.prediction import predict_pairs
+from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
+from mrpc.core.model.weights import weights_sha256
 
 SENTENCES = ("The mayor of Springfield closed two roads.", "Two roads were not closed by the mayor.")
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tiny_checkpoint_dir):
-    return load_tokenizer(resolve_checkpoint("local:tiny-bert", tiny_checkpoint_dir))
+    return load_tokenizer(resolve_pretrained("local:tiny-bert", tiny_checkpoint_dir))
 
 
 @pytest.fixture
 def model(tiny_checkpoint_dir):
-    model = load_classifier(resolve_checkpoint("local:tiny-bert", tiny_checkpoint_dir), seed=3).model
+    model = load_classifier(resolve_pretrained("local:tiny-bert", tiny_checkpoint_dir), seed=3).model
     with torch.no_grad():  # large weights: an answer that depends on the words
         generator = torch.Generator().manual_seed(1)
         for parameter in model.parameters():

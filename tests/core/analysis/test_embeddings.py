@@ -3,14 +3,15 @@ import pytest
 import torch
 
 from mrpc.core.analysis.embeddings import embed_pairs, embed_sentences, encoder_of, nearest
-from mrpc.core.model.classifier import load_classifier, load_tokenizer, resolve_checkpoint
+from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.prediction import PredictionCancelled
+from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from tests.tiny import tiny_rows
 
 
 @pytest.fixture(scope="module")
 def tiny(tiny_checkpoint_dir):
-    checkpoint = resolve_checkpoint("local:tiny-bert", tiny_checkpoint_dir)
+    checkpoint = resolve_pretrained("local:tiny-bert", tiny_checkpoint_dir)
     return load_classifier(checkpoint, seed=3).model, load_tokenizer(checkpoint)
 
 

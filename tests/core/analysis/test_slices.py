@@ -1,7 +1,7 @@
 import numpy as np
 
 from mrpc.core.analysis.slices import MIN_PAIRS, make_slices, sample_phenomena
-from mrpc.core.data.load import SPLITS
+from mrpc.core.data.pairs import SPLITS
 from tests.tiny import tiny_rows
 
 

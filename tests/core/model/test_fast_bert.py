@@ -11,16 +11,10 @@ from scipy import stats
 from transformers import BertConfig, BertForSequenceClassification, DistilBertConfig, PreTrainedModel
 from transformers import DistilBertForSequenceClassification as DistilBert
 
-from mrpc.core.model.classifier import (
-    Checkpoint,
-    load_classifier,
-    load_finetuned,
-    load_tokenizer,
-    resolve_checkpoint,
-    save_model_folder,
-)
+from mrpc.core.model.classifier import load_classifier, load_finetuned, save_model_folder
 from mrpc.core.model.dropout import DropoutStream
 from mrpc.core.model.fast_bert import use_fast_forward, why_not_fast
+from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer, resolve_pretrained
 from mrpc.core.text.batching import PairCollator
 from mrpc.core.text.tokenization import encode_pairs
 
@@ -29,17 +23,17 @@ LONG = "The police of the town said that the bridge was closed after the storm o
 
 
 @pytest.fixture(scope="module", params=["tiny", "all-MiniLM-L6-v2"])
-def checkpoint(request: pytest.FixtureRequest, tiny_checkpoint_dir: Path) -> Checkpoint:
+def checkpoint(request: pytest.FixtureRequest, tiny_checkpoint_dir: Path) -> PretrainedFiles:
     local = tiny_checkpoint_dir if request.param == "tiny" else None
-    return resolve_checkpoint("" if local else request.param, local)
+    return resolve_pretrained("" if local else request.param, local)
 
 
 @pytest.fixture
-def model(checkpoint: Checkpoint) -> PreTrainedModel:
+def model(checkpoint: PretrainedFiles) -> PreTrainedModel:
     return load_classifier(checkpoint, seed=1).model
 
 
-def batch_of(checkpoint: Checkpoint, *pairs: tuple[str, str]) -> dict[str, torch.Tensor]:
+def batch_of(checkpoint: PretrainedFiles, *pairs: tuple[str, str]) -> dict[str, torch.Tensor]:
     tokenizer = load_tokenizer(checkpoint)
     encoding = encode_pairs(tokenizer, [a for a, _ in pairs], [b for _, b in pairs])
     names = ("input_ids", "attention_mask", "token_type_ids")
@@ -96,7 +90,7 @@ class TestUsedRows:
     """Only the word embeddings that the data uses are trained; what comes out is the same."""
 
     @pytest.fixture
-    def batches(self, checkpoint: Checkpoint) -> list[dict[str, torch.Tensor]]:
+    def batches(self, checkpoint: PretrainedFiles) -> list[dict[str, torch.Tensor]]:
         return [batch_of(checkpoint, (SHORT, LONG), (LONG, SHORT)), batch_of(checkpoint, (LONG, LONG))]
 
     @pytest.fixture

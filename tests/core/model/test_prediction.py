@@ -6,7 +6,7 @@ import torch
 from datasets import Dataset
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
-from mrpc.core.data.load import SentencePair
+from mrpc.core.data.pairs import SentencePair
 from mrpc.core.model.prediction import PredictionCancelled, Predictor, predict_dataset
 
 WORDS = [

@@ -9,8 +9,10 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from mrpc.core.model.classifier import load_classifier, resolve_checkpoint, save_model_folder, weights_sha256
+from mrpc.core.model.classifier import load_classifier, save_model_folder
+from mrpc.core.model.pretrained import resolve_pretrained
 from mrpc.core.model.shared_words import add_shared_words, learn_shared_words
+from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import ConfigError
 
 PAIRS = (["the bank sold the shares", "a"], ["the shares of the firm", "of of"])
@@ -19,7 +21,7 @@ PAIRS = (["the bank sold the shares", "a"], ["the shares of the firm", "of of"])
 @pytest.fixture
 def loaded(tiny_checkpoint_dir: Path):
     """Return a tiny classifier, and its tokenizer."""
-    checkpoint = resolve_checkpoint("", tiny_checkpoint_dir)
+    checkpoint = resolve_pretrained("", tiny_checkpoint_dir)
     model = load_classifier(checkpoint, 1, attention_dropout=False).model
     return model, AutoTokenizer.from_pretrained(tiny_checkpoint_dir)
 

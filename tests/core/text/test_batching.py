@@ -128,13 +128,13 @@ def test_padded_length_and_cost():
 
 
 def test_padding_of_mrpc(mrpc_data_dir):
-    from mrpc.core.model.classifier import load_tokenizer, resolve_checkpoint
+    from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
     from mrpc.core.text.tokenization import encode_pairs, encoded_lengths
 
     lines = (mrpc_data_dir / "train.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     encoded = encode_pairs(
-        load_tokenizer(resolve_checkpoint()),
+        load_tokenizer(resolve_pretrained()),
         [row["sentence1"] for row in rows],
         [row["sentence2"] for row in rows],
     )

@@ -154,9 +154,9 @@ def test_locks_belong_to_the_object(tokenizer, tmp_path):
 
 
 def test_the_course_pair_with_the_bundled_checkpoint():
-    from mrpc.core.model.classifier import load_tokenizer, resolve_checkpoint
+    from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 
-    encoded = encode_pairs(load_tokenizer(resolve_checkpoint()), [FIRST], [SECOND])
+    encoded = encode_pairs(load_tokenizer(resolve_pretrained()), [FIRST], [SECOND])
     assert encoded["input_ids"] == [
         [101, 2023, 2003, 1996, 2034, 6251, 1012, 102, 2023, 2003, 1996, 2117, 2028, 1012, 102]
     ]
@@ -165,9 +165,9 @@ def test_the_course_pair_with_the_bundled_checkpoint():
 
 
 def test_rows_of_the_whole_corpus_are_what_the_model_is_fed(mrpc_data_dir):
-    from mrpc.core.model.classifier import load_tokenizer, resolve_checkpoint
+    from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 
-    tokenizer = load_tokenizer(resolve_checkpoint())
+    tokenizer = load_tokenizer(resolve_pretrained())
     lines = (mrpc_data_dir / "validation.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     sentence1, sentence2 = [row["sentence1"] for row in rows], [row["sentence2"] for row in rows]
