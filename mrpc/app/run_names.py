@@ -15,7 +15,7 @@ def run_title(run: Run) -> str:
     given = run.read_label().name
     if given:
         return given
-    config = run.config.train
+    config = run.config.hyperparameters
     pairs = f"{config.num_train_pairs:,} pairs" if config.num_train_pairs else "all pairs"
     epochs = f"{config.num_epochs} epoch{'s' if config.num_epochs != 1 else ''}"
     return f"{config.preset} · {pairs} · {epochs} · seed {config.seed}"
