@@ -1,14 +1,17 @@
 """A small server that speaks the Hub's protocol, for tests: the list of files, HEAD with an etag, GET.
 
 ``with HubServer() as hub: hub.add("google-bert/bert-base-uncased", folder)`` and ``HF_ENDPOINT=hub.url``.
-``hub.mood`` makes it misbehave. Standard library only.
+``hub.mood`` makes it misbehave. It takes uploads of whoever sends :data:`TOKEN`, as plain files or as large
+ones, and answers the requests in ``hub.refusals`` with an error first. Standard library only.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +19,9 @@ from typing import Literal, Self
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+TOKEN = "hf_of_ann"
+USER = "ann"
 
 Mood = Literal["good", "silent", "dripping", "missing", "broken", "truncated", "stalled", "nonsense"]
 """How the server answers.
@@ -33,7 +39,13 @@ class HubServer:
         self.mood: Mood = "good"
         self.requests: list[str] = []
         """Every request so far, as "GET /path"."""
+        self.refusals: dict[str, list[int]] = {}
+        """Part of a path -> statuses that requests to it get, one after the other, before they are answered;
+        0 breaks the line."""
+        self.created: dict[str, bool] = {}
+        """Repositories that were created, "owner/name" -> whether they are private."""
         self._files: dict[str, dict[str, bytes]] = {}
+        self.large: dict[str, bytes] = {}
         self._closing = threading.Event()
         hub = self
 
@@ -88,6 +100,83 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
 
+    def do_POST(self) -> None:
+        self._take()
+
+    def do_PUT(self) -> None:
+        self._take()
+
+    def _take(self) -> None:
+        """Take part in an upload: create, ask which files are large, send those, commit."""
+        hub, path = self.server_hub, unquote(urlsplit(self.path).path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        hub.requests.append(f"{self.command} {path}")
+        if self._refuse(path):
+            return
+        if path.startswith("/large/"):
+            hub.large[path.removeprefix("/large/")] = body
+            self._json({})
+        elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self._send(401, b'{"error": "Invalid credentials"}')
+        elif path == "/api/repos/create":
+            asked = json.loads(body)
+            name = f"{asked.get('organization') or USER}/{asked['name']}"
+            if name in hub.created:
+                self._send(409, json.dumps({"error": "exists", "url": f"{hub.url}/{name}"}).encode())
+                return
+            private = asked.get("private") or asked.get("visibility") == "private"
+            hub.created[name] = bool(private)
+            hub._files[f"models/{name}"] = {}
+            self._json({"url": f"{hub.url}/{name}", "id": name, "name": name})
+        elif path.endswith("/preupload/main"):
+            files = json.loads(body)["files"]
+            modes = [
+                (file["path"], "lfs" if file["path"].endswith(".safetensors") else "regular")
+                for file in files
+            ]
+            self._json(
+                {"files": [{"path": name, "uploadMode": mode, "shouldIgnore": False} for name, mode in modes]}
+            )
+        elif path.endswith("/info/lfs/objects/batch"):
+            objects = [
+                {**each, "actions": {"upload": {"href": f"{hub.url}/large/{each['oid']}"}}}
+                for each in json.loads(body)["objects"]
+            ]
+            self._json({"transfer": "basic", "objects": objects}, "application/vnd.git-lfs+json")
+        elif match := re.fullmatch(r"/api/(models/[^/]+/[^/]+)/commit/main", path):
+            self._commit(match[1].removeprefix("models/"), body)
+        elif path == "/api/validate-yaml":
+            self._json({"errors": [], "warnings": []})
+        else:
+            self._send(404, b"{}")
+
+    def _commit(self, repo_id: str, body: bytes) -> None:
+        files = self.server_hub._files[f"models/{repo_id}"]
+        for line in body.splitlines():
+            step = json.loads(line)
+            value = step["value"]
+            if step["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif step["key"] == "lfsFile":
+                files[value["path"]] = self.server_hub.large[value["oid"]]
+        address = f"{self.server_hub.url}/{repo_id}/commit/{COMMIT}"
+        self._json({"success": True, "commitOid": COMMIT, "commitUrl": address, "pullRequestUrl": None})
+
+    def _refuse(self, path: str) -> bool:
+        for part, statuses in self.server_hub.refusals.items():
+            if part in path and statuses:
+                status = statuses.pop(0)
+                if status == 0:
+                    self.close_connection = True
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                else:
+                    self._send(status, b'{"error": "refused"}')
+                return True
+        return False
+
+    def _json(self, content: object, kind: str = "application/json") -> None:
+        self._send(200, json.dumps(content).encode(), {"Content-Type": kind})
+
     def _answer(self) -> None:
         hub, path = self.server_hub, unquote(urlsplit(self.path).path)
         hub.requests.append(f"{self.command} {path}")
@@ -95,7 +184,16 @@ class _Handler(BaseHTTPRequestHandler):
         resolving = re.fullmatch(
             r"/(?P<type>datasets/)?(?P<repo>[^/]+/[^/]+)/resolve/[^/]+/(?P<name>.+)", path
         )
-        if hub.mood == "silent":
+        if self._refuse(path):
+            return
+        if path == "/api/whoami-v2":
+            if self.headers.get("Authorization") == f"Bearer {TOKEN}":
+                self._json(
+                    {"type": "user", "name": USER, "orgs": [], "auth": {"accessToken": {"role": "write"}}}
+                )
+            else:
+                self._send(401, b'{"error": "Invalid credentials"}')
+        elif hub.mood == "silent":
             while hub.sleep(0.1):
                 pass
             self.close_connection = True

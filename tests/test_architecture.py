@@ -15,8 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mrpc"
 
 LAYERS = {
-    "app": {"app", "core", "runs", "config", "errors", "settings"},
+    "app": {"app", "publish", "core", "runs", "config", "errors", "settings"},
     "training": {"training", "core", "runs", "config", "errors", "settings"},
+    "publish": {"publish", "core", "runs", "config", "errors", "settings"},
     "core": {"core", "config", "errors", "settings"},
     "runs": {"runs", "config", "errors"},
     "config": {"errors"},
@@ -30,6 +31,7 @@ PAGE_LIBRARIES = {"gradio", "plotly"}
 
 FORBIDDEN = {
     "training": PAGE_LIBRARIES,
+    "publish": PAGE_LIBRARIES,
     "core": PAGE_LIBRARIES | {"accelerate"},
 }
 ALLOWED = {

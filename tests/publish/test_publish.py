@@ -1,0 +1,170 @@
+"""Publishing a finished run: the card tells the truth, and the upload survives what a network does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mrpc.core.data.load import load_data
+from mrpc.errors import InputError, RunStateError, UnavailableError
+from mrpc.publish.card import code_span
+from mrpc.publish.upload import publish_run, write_model_folder
+from mrpc.runs.store import Run, RunStore
+from tests.finished_run import make_finished_run
+from tests.hub_server import TOKEN, HubServer
+
+# huggingface_hub 2.4 uploads large files in a way that its HTTP library calls deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, tiny_data_dir: Path, tiny_checkpoint_dir: Path) -> Run:
+    """A finished run of the tiny BERT on a folder of pairs."""
+    return make_finished_run(
+        tmp_path_factory.mktemp("runs"), load_data("folder", tiny_data_dir), tiny_checkpoint_dir
+    )
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A hub that takes uploads."""
+    # Read when huggingface_hub is imported, which another test may have done.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    with HubServer() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
+
+
+def test_the_card_of_a_run(run: Run, tmp_path: Path) -> None:
+    write_model_folder(run, "ann/tiny", tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    _, head, body = text.split("---\n", 2)
+    metadata = yaml.safe_load(head)
+    assert metadata["base_model"] == "local:tiny-bert"
+    (result,) = metadata["model-index"]
+    (validation,) = [one for one in result["results"] if one["dataset"]["split"] == "validation"]
+    metrics = {one["type"]: one["value"] for one in validation["metrics"]}
+    assert set(metrics) == {"accuracy", "f1"}
+    assert f"| validation | Accuracy | {100 * metrics['accuracy']:.1f} |" in body
+    assert run.config.data.fingerprint in body
+    assert "## What it cannot do" in body
+    assert "| swapped order" in body
+    assert f"--seed {run.config.hyperparameters.seed}" in body
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == (
+        run.paths.best_model / "model.safetensors"
+    ).read_bytes()
+
+
+def test_uploaded_private_with_all_files(run: Run, hub: HubServer) -> None:
+    said: list[str] = []
+    url = publish_run(run, "ann/tiny", TOKEN, on_progress=lambda what, done, total: said.append(what))
+    assert url.endswith("/ann/tiny")
+    assert hub.created == {"ann/tiny": True}
+    files = hub.repository("models/ann/tiny")
+    assert files is not None
+    assert {"README.md", "config.json", "model.safetensors", "tokenizer.json"} <= set(files)
+    assert files["model.safetensors"] == (run.paths.best_model / "model.safetensors").read_bytes()
+    assert said[-1] == "Published"
+    assert TOKEN not in "".join(
+        path.read_text(errors="replace") for path in run.paths.run_dir.rglob("*.json*") if path.is_file()
+    )
+
+
+def test_published_again_and_in_public(run: Run, hub: HubServer) -> None:
+    publish_run(run, "ann/tiny", TOKEN, is_private=False)
+    publish_run(run, "ann/tiny", TOKEN, is_private=False)
+    assert hub.created == {"ann/tiny": False}
+
+
+@pytest.mark.parametrize(
+    ("refusals", "said"),
+    [
+        ({"/repos/create": [403]}, "may not write there"),
+        ({"/commit/": [409, 409, 409, 409, 409, 409]}, "409"),
+        ({"/whoami": [0] * 9}, "cannot be reached"),
+        ({"/large/": [403]}, "may not write there"),
+    ],
+)
+def test_a_refusal_says_what_to_do(
+    run: Run, hub: HubServer, refusals: dict[str, list[int]], said: str
+) -> None:
+    hub.refusals = refusals
+    with pytest.raises(UnavailableError, match=said):
+        publish_run(run, "ann/tiny", TOKEN)
+
+
+def test_a_wrong_token(run: Run, hub: HubServer) -> None:
+    with pytest.raises(UnavailableError, match=r"refused \(401\).*token is wrong") as caught:
+        publish_run(run, "ann/tiny", "hf_wrong")
+    assert "hf_wrong" not in str(caught.value)
+    assert hub.created == {}
+
+
+def test_a_broken_upload_of_the_weights_is_tried_again(run: Run, hub: HubServer) -> None:
+    hub.refusals = {"/large/": [500, 503]}
+    publish_run(run, "ann/tiny", TOKEN)
+    files = hub.repository("models/ann/tiny")
+    assert files is not None
+    assert files["model.safetensors"] == (run.paths.best_model / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["", "tiny", "ann/", "ann/../x", "ann/a b", "https://x/y", "a/b/c"])
+def test_a_name_that_cannot_be_one(run: Run, name: str) -> None:
+    with pytest.raises(InputError, match="owner/name"):
+        publish_run(run, name, TOKEN)
+
+
+def test_an_unfinished_run(tiny_data_dir: Path, tmp_path: Path) -> None:
+    from mrpc.config import TrainConfig
+    from mrpc.runs.layout import DataRef
+
+    ref = DataRef.model_validate(load_data("folder", tiny_data_dir))
+    with pytest.raises(RunStateError, match="no fine-tuned weights"):
+        publish_run(RunStore(tmp_path).create(TrainConfig(), ref, None), "ann/x", TOKEN)
+
+
+@pytest.mark.parametrize("text", ["a`b", "```\n# head", "x | y\n| z", "", "  "])
+def test_a_foreign_text_stays_one_code_span(text: str) -> None:
+    span = code_span(text)
+    assert span.startswith("`")
+    assert span.endswith("`")
+    assert span.count("`") == 2
+    assert "\n" not in span
+
+
+@pytest.mark.integration
+def test_from_a_shell(run: Run, hub: HubServer) -> None:
+    command = [sys.executable, "-m", "mrpc.publish", str(run.paths.run_dir), "ann/shell"]
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": hub.url,
+        "HF_TOKEN": TOKEN,
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+    }
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Published at" in done.stdout
+    assert TOKEN not in done.stdout + done.stderr
+    missing = subprocess.run(
+        [*command[:3], str(run.paths.run_dir.parent / "no-run"), "ann/shell"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert missing.returncode == 1
+    assert "Traceback" not in missing.stderr
