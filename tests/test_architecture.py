@@ -15,11 +15,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mrpc"
 
 LAYERS = {
-    "app": {"app", "core", "runs", "config", "errors", "settings"},
-    "training": {"training", "core", "runs", "config", "errors", "settings"},
-    "core": {"core", "config", "errors", "settings"},
-    "runs": {"runs", "config", "errors"},
+    "app": {"app", "core", "runs", "config", "errors", "files", "settings"},
+    "training": {"training", "core", "runs", "config", "errors", "files", "settings"},
+    "core": {"core", "config", "errors", "files", "settings"},
+    "runs": {"runs", "config", "errors", "files"},
     "config": {"errors"},
+    "files": {"errors"},
     "settings": {"config", "errors"},
     "errors": set(),
 }
@@ -35,6 +36,7 @@ FORBIDDEN = {
 ALLOWED = {
     "runs": {"pydantic", "psutil", "filelock", "typing_extensions"},
     "config": {"pydantic"},
+    "files": {"pydantic"},
     "settings": set(),
     "errors": set(),
 }
