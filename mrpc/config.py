@@ -144,6 +144,24 @@ class TrainConfig(BaseModel):
         le=86_400,
     )
 
+    def num_used_pairs(self, num_pairs: int) -> int:
+        """Return how many of the pairs in the training split are trained on."""
+        return min(num_pairs, self.num_train_pairs or num_pairs)
+
+    def batches_per_epoch(self, num_pairs: int) -> int:
+        """Return the batches of one epoch; ``num_pairs`` as in :meth:`num_used_pairs`."""
+        return math.ceil(self.num_used_pairs(num_pairs) / self.train_batch_size)
+
+    def planned_steps(self, num_pairs: int) -> int:
+        """Return the optimizer steps of all epochs, without the limit ``max_steps``."""
+        steps_per_epoch = math.ceil(self.batches_per_epoch(num_pairs) / self.gradient_accumulation_steps)
+        return steps_per_epoch * self.num_epochs
+
+    def num_steps(self, num_pairs: int) -> int:
+        """Return the optimizer steps of the whole training."""
+        planned = self.planned_steps(num_pairs)
+        return min(planned, self.max_steps or planned)
+
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_booleans_for_numbers(cls, value: Any, info: Any) -> Any:

@@ -22,8 +22,9 @@ from mrpc.core.model.stored_predictions import write_predictions, write_table
 from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import PairCollator
 from mrpc.core.text.tokenization import encode_dataset
+from mrpc.files import write_model
 from mrpc.runs import events as ev
-from mrpc.runs.layout import DataRef, ProcessInfo, RunStatus, write_model
+from mrpc.runs.layout import DataRef, ProcessInfo, RunStatus
 from mrpc.runs.log import EventLog
 from mrpc.runs.process import boot_id
 from mrpc.runs.store import Run, RunStore

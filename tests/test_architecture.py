@@ -15,12 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mrpc"
 
 LAYERS = {
-    "app": {"app", "publish", "core", "runs", "config", "errors", "settings"},
-    "training": {"training", "core", "runs", "config", "errors", "settings"},
+    "app": {"app", "publish", "core", "runs", "config", "errors", "files", "settings"},
+    "training": {"training", "core", "runs", "config", "errors", "files", "settings"},
     "publish": {"publish", "core", "runs", "config", "errors", "settings"},
-    "core": {"core", "config", "errors", "settings"},
-    "runs": {"runs", "config", "errors"},
+    "core": {"core", "config", "errors", "files", "settings"},
+    "runs": {"runs", "config", "errors", "files"},
     "config": {"errors"},
+    "files": {"errors"},
     "settings": {"config", "errors"},
     "errors": set(),
 }
@@ -37,6 +38,7 @@ FORBIDDEN = {
 ALLOWED = {
     "runs": {"pydantic", "psutil", "filelock", "typing_extensions"},
     "config": {"pydantic"},
+    "files": {"pydantic"},
     "settings": set(),
     "errors": set(),
 }

@@ -11,8 +11,9 @@ from typing import Any
 import psutil
 
 from mrpc.config import TrainConfig
+from mrpc.files import write_model
 from mrpc.runs import events as ev
-from mrpc.runs.layout import DataRef, ProcessInfo, RunStatus, write_model
+from mrpc.runs.layout import DataRef, ProcessInfo, RunStatus
 from mrpc.runs.log import EventLog
 from mrpc.runs.process import boot_id
 from mrpc.runs.store import Run, RunStore

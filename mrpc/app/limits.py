@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrpc.core.data.pairs import SPLITS
 from mrpc.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from mrpc.core.data.load import LoadedData
-
-SPLITS = ("train", "validation", "test")
 
 
 def find_split(data: LoadedData, split: object) -> Dataset:

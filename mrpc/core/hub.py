@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from mrpc.core.data.pairs import SPLITS
 from mrpc.errors import UnavailableError
 from mrpc.settings import HUB_TIMEOUT_S, hub_endpoint, hub_is_disabled
 
 DATASET = "nyu-mll/glue"
-DATASET_FILES = {split: f"mrpc/{split}-00000-of-00001.parquet" for split in ("train", "validation", "test")}
+DATASET_FILES = {split: f"mrpc/{split}-00000-of-00001.parquet" for split in SPLITS}
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
 SMALL_FILES = (

@@ -27,26 +27,28 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from mrpc.config import TrainConfig
 
 SCHEMA_VERSION = 1
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
-MAX_JSON_BYTES = 1_000_000
 TRASH = ".trash"
 
 TRAINING_LOCK = "training.lock"
 
-TrackerName = Literal["tensorboard", "trackio", "wandb"]
+MAX_PINNED_PAIRS = 5
+MAX_PINNED_CHARS = 2000
+"""The longest sentence of a pinned pair, in characters."""
 
-Model = TypeVar("Model", bound=BaseModel)
+MAX_NAME_CHARS = 80
+MAX_NOTE_CHARS = 2000
+
+TrackerName = Literal["tensorboard", "trackio", "wandb"]
 
 
 class DataRef(BaseModel):
@@ -152,8 +154,8 @@ class TrainerReport(BaseModel):
 class RunLabel(BaseModel):
     """``label.json``: what the user wrote about a run."""
 
-    name: str = Field("", max_length=80)
-    note: str = Field("", max_length=2000)
+    name: str = Field("", max_length=MAX_NAME_CHARS)
+    note: str = Field("", max_length=MAX_NOTE_CHARS)
 
 
 class PinnedPair(BaseModel):
@@ -166,16 +168,16 @@ class PinnedPair(BaseModel):
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     pair_id: str = Field(alias="probe_id", min_length=1, max_length=20)
-    sentence1: str = Field(min_length=1, max_length=2000)
-    sentence2: str = Field(min_length=1, max_length=2000)
+    sentence1: str = Field(min_length=1, max_length=MAX_PINNED_CHARS)
+    sentence2: str = Field(min_length=1, max_length=MAX_PINNED_CHARS)
 
 
 class PinnedPairsFile(BaseModel):
-    """``control/probes.json``: the pinned pairs, at most five."""
+    """``control/probes.json``: the pinned pairs."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
-    pairs: list[PinnedPair] = Field([], alias="probes", max_length=5)
+    pairs: list[PinnedPair] = Field([], alias="probes", max_length=MAX_PINNED_PAIRS)
 
 
 class StopRequest(BaseModel):
@@ -225,33 +227,3 @@ class RunPaths:
     def train_records(self, epoch: int) -> Path:
         """Return the losses of the training pairs as they passed in ``epoch`` (1-based)."""
         return self.predictions / f"train-epoch-{epoch:03d}.parquet"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file in one step: write beside it, sync, move over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def write_model(path: Path, model: BaseModel) -> None:
-    """Replace a JSON file with a pydantic model in one step."""
-    write_atomically(path, model.model_dump_json(indent=2).encode() + b"\n")
-
-
-def read_model(path: Path, model: type[Model]) -> Model | None:
-    """Read a JSON file as a pydantic model; None when it is missing, foreign, a link, or too large."""
-    try:
-        if path.is_symlink() or path.stat().st_size > MAX_JSON_BYTES:
-            return None
-        return model.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from mrpc.errors import UnavailableError
+from mrpc.files import open_regular
 from mrpc.runs.events import (
     EVENT_ADAPTER,
     BaseEvent,
@@ -85,12 +87,15 @@ def read_lines(path: Path, offset: int = 0, limit_bytes: int | None = None) -> L
     """Read the whole lines after a byte offset; a torn last line is left for the next read.
 
     Args:
-        path: the log; one that does not exist is empty.
+        path: the log; one that does not exist, or is no regular file, is empty.
         offset: where the read before ended, in bytes.
         limit_bytes: read at most about this much.
+
+    Raises:
+        UnavailableError: when the log may not be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             is_replaced = offset > os.fstat(file.fileno()).st_size
             if is_replaced:
                 offset = 0
@@ -98,6 +103,8 @@ def read_lines(path: Path, offset: int = 0, limit_bytes: int | None = None) -> L
             content = file.read() if limit_bytes is None else file.read(limit_bytes)
     except FileNotFoundError:
         return LinePage([], 0, offset > 0)
+    except OSError as error:
+        raise UnavailableError(f"{path} cannot be read: {error.strerror or error}.") from error
     end = content.rfind(b"\n") + 1
     return LinePage([line for line in content[:end].splitlines() if line.strip()], offset + end, is_replaced)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import IntEnum
 from importlib import metadata
 from pathlib import Path
 
@@ -17,6 +18,16 @@ from mrpc.runs.layout import ProcessInfo
 
 PACKAGES = ("torch", "transformers", "datasets", "evaluate", "accelerate", "tokenizers", "numpy")
 START_TIME_TOLERANCE_S = 0.05
+
+
+class ExitCode(IntEnum):
+    """How a training process ended, for whoever started it."""
+
+    FINISHED = 0
+    FAILED = 1
+    USAGE = 2
+    BUSY = 75
+    STOPPED = 130
 
 
 def boot_id() -> str:

@@ -14,7 +14,7 @@ import filelock
 from pydantic import BaseModel
 
 from mrpc.errors import RunStateError
-from mrpc.runs.layout import read_model, write_model
+from mrpc.files import read_model, write_model
 
 QUEUE_FILE = "queue.json"
 QUEUE_LOCK = "queue.lock"

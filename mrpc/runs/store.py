@@ -19,6 +19,7 @@ import psutil
 
 from mrpc.config import TrainConfig
 from mrpc.errors import BusyError, RunStateError, UnknownRunError
+from mrpc.files import read_model, read_small, write_model
 from mrpc.runs.events import FailedEvent
 from mrpc.runs.layout import (
     RUN_ID_PATTERN,
@@ -33,8 +34,6 @@ from mrpc.runs.layout import (
     RunStatus,
     StopRequest,
     TrackerName,
-    read_model,
-    write_model,
 )
 from mrpc.runs.log import read_terminal_event
 from mrpc.runs.process import find_process, folder_id
@@ -62,6 +61,8 @@ class RunState(StrEnum):
 
 
 ALIVE_STATES = frozenset({RunState.STARTING, RunState.RUNNING, RunState.STALLED, RunState.STOPPING})
+RESUMABLE_STATES = frozenset({RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED})
+OVER_STATES = RESUMABLE_STATES | {RunState.FINISHED}
 
 
 @dataclass(frozen=True)
@@ -295,8 +296,8 @@ def _why_foreign(path: Path) -> str:
     if not config.exists():
         return "has no config.json"
     try:
-        version = json.loads(config.read_bytes()).get("schema_version")
-    except (OSError, ValueError, AttributeError):
+        version = json.loads(read_small(config) or b"").get("schema_version")
+    except (ValueError, AttributeError):
         return "its config.json cannot be read"
     if isinstance(version, int) and version > SCHEMA_VERSION:
         return f"written by a later version (schema {version}, this one reads {SCHEMA_VERSION})"

@@ -31,20 +31,16 @@ from typing import Any, get_args
 from mrpc import settings
 from mrpc.config import PRESETS, RESUMABLE_LOOPS, TrainConfig, allowed_range, build_config
 from mrpc.errors import BusyError, ConfigError, InputError, MrpcError, RunStateError, TrainingError
+from mrpc.files import write_model
 from mrpc.runs.events import FailedEvent, StoppedEvent
-from mrpc.runs.layout import DataRef, TrackerName, write_model
-from mrpc.runs.process import describe_this_process
+from mrpc.runs.layout import DataRef, TrackerName
+from mrpc.runs.process import ExitCode, describe_this_process
 from mrpc.runs.store import Run, RunState, RunStore, training_lock
 from mrpc.settings import LaunchedProcesses
 from mrpc.training.report import Reporter, SilentReporter, StopTraining, add_log_file
 from mrpc.training.trackers import Tracking, check_tracker
 from mrpc.training.watch import watch_signals
 
-EXIT_FINISHED = 0
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_BUSY = 75
-EXIT_STOPPED = 130
 TRACEBACK_LINES = 12
 MEMORY_SIGNS = ("allocate memory", "out of memory", "could not create a primitive")
 """What torch, CUDA and oneDNN say when there is no memory left."""
@@ -64,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     launched = settings.launched_processes()
     try:
         if launched.rank > 0:
-            return EXIT_FINISHED if options.evaluate else _follow(launched)
+            return ExitCode.FINISHED if options.evaluate else _follow(launched)
         if options.run_dir is None:
             return _train_new(options, launched)
         run_dir = options.run_dir.resolve()
@@ -75,10 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _train(run, launched)
     except BusyError as error:
         print(error, file=sys.stderr)
-        return EXIT_BUSY
+        return ExitCode.BUSY
     except MrpcError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return EXIT_USAGE
+        return ExitCode.USAGE
 
 
 def _evaluate(run: Run) -> int:
@@ -88,7 +84,7 @@ def _evaluate(run: Run) -> int:
         from mrpc.training.evaluation import evaluate_test
 
         evaluate_test(run)
-        return EXIT_FINISHED
+        return ExitCode.FINISHED
     finally:
         run.paths.evaluation.unlink(missing_ok=True)
 
@@ -161,7 +157,7 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
         if log_with is not None:
             report.listeners.append(Tracking(log_with, run))
         if launched.world_size > 1:
-            heard = watch_signals(partial(_record_failure, ABANDONED, report), EXIT_FAILED)
+            heard = watch_signals(partial(_record_failure, ABANDONED, report), ExitCode.FAILED)
         report.phase("importing libraries")
         from mrpc.training.ranks import join
         from mrpc.training.session import TrainingSession, load_run_data, select_loop
@@ -175,16 +171,16 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
         session.begin()
         train(session)
         session.finish()
-        return EXIT_FINISHED
+        return ExitCode.FINISHED
     except StopTraining as stop:
         if report is None:
-            return EXIT_STOPPED
+            return ExitCode.STOPPED
         return _record_stop(stop, report, session)
     except Exception as error:  # the one place: whatever it is, it is recorded
         traceback.print_exc()
         if report is not None:
             _record_failure(error, report)
-        return EXIT_FAILED
+        return ExitCode.FAILED
     finally:
         if report is not None:
             report.free_reserve()
@@ -205,11 +201,11 @@ def _follow(launched: LaunchedProcesses) -> int:
         session = TrainingSession(run, load_run_data(run), SilentReporter(run), ranks)
         session.begin()
         select_loop(run.config.hyperparameters.loop)(session)
-        return EXIT_FINISHED
+        return ExitCode.FINISHED
     except StopTraining as stop:
         if session is not None:
             session.stop(stop.save)
-        return EXIT_STOPPED
+        return ExitCode.STOPPED
 
 
 def _record_stop(stop: StopTraining, report: Reporter, session: Any) -> int:
@@ -220,11 +216,11 @@ def _record_stop(stop: StopTraining, report: Reporter, session: Any) -> int:
             session.stop(save)
         else:
             report.end(StoppedEvent(step=report.status.step, saved=False), phase="stopped", outcome="stopped")
-        return EXIT_STOPPED
+        return ExitCode.STOPPED
     except Exception as error:  # a full disk while the checkpoint is written, for one
         traceback.print_exc()
         _record_failure(error, report)
-        return EXIT_FAILED
+        return ExitCode.FAILED
 
 
 def _record_failure(error: Exception, report: Reporter) -> None:
@@ -314,6 +310,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except StopTraining:  # a signal before there was anything to report to
-        sys.exit(EXIT_STOPPED)
+        sys.exit(ExitCode.STOPPED)
     except InputError as error:
         sys.exit(str(error))

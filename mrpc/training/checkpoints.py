@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+
+from mrpc.files import replacing_folder
 
 MANIFEST = "manifest.json"
 MODEL_FILE = "model.safetensors"
@@ -51,34 +52,21 @@ def write(directory: Path, step: int, model: nn.Module, state: dict[str, Any]) -
     Returns:
         Its size in bytes.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     _remove_unfinished(directory)
-    unfinished = directory / f".step-{step:08d}.{os.getpid()}"
-    unfinished.mkdir()
-    try:
+    with replacing_folder(directory / f"step-{step:08d}") as unfinished:
         num_bytes = _write_files(unfinished, step, model, state)
-    except BaseException:  # whatever it is, it goes on; a full disk needs the room
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    final = directory / f"step-{step:08d}"
-    if final.exists():  # a repeated step of a resumed run: the same content
-        shutil.rmtree(final)
-    unfinished.rename(final)
-    _sync(directory)
     for old in _committed(directory)[NUM_KEPT:]:
         shutil.rmtree(old)
     return num_bytes
 
 
 def _write_files(directory: Path, step: int, model: nn.Module, state: dict[str, Any]) -> int:
-    """Write and sync the files of a checkpoint; return their size in bytes."""
+    """Write the files of a checkpoint; return their size in bytes."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, directory / MODEL_FILE)
     torch.save(state, directory / STATE_FILE)
     hashes = {name: _sha256(directory / name) for name in (MODEL_FILE, STATE_FILE)}
     (directory / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}, indent=2))
-    for path in [*directory.iterdir(), directory]:
-        _sync(path)
     return sum(path.stat().st_size for path in directory.iterdir())
 
 
@@ -128,13 +116,3 @@ def _remove_unfinished(directory: Path) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":  # directories cannot be synced there
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

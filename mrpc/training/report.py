@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from mrpc.files import write_model
 from mrpc.runs.events import BaseEvent, EvaluationEvent, PhaseEvent, StepEvent, WarningEvent
-from mrpc.runs.layout import write_model
 from mrpc.runs.log import EventLog, read_last_step
 from mrpc.runs.store import Run
 

@@ -39,8 +39,9 @@ from mrpc.core.model.stored_predictions import write_predictions
 from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import PairCollator
 from mrpc.errors import DataError, TrainingError
+from mrpc.files import read_model
 from mrpc.runs import events as ev
-from mrpc.runs.layout import PinnedPairsFile, read_model
+from mrpc.runs.layout import PinnedPairsFile
 from mrpc.runs.process import installed_versions
 from mrpc.runs.store import Run
 from mrpc.settings import requested_mixed_precision
@@ -114,10 +115,8 @@ class TrainingSession:
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(self.model, config.weight_decay), lr=config.learning_rate, fused=True
         )
-        self.batches_per_epoch = math.ceil(len(self.train) / config.train_batch_size)
-        self.steps_per_epoch = math.ceil(self.batches_per_epoch / config.gradient_accumulation_steps)
-        planned = self.steps_per_epoch * config.num_epochs
-        self.num_steps = min(planned, config.max_steps) if config.max_steps else planned
+        self.batches_per_epoch = config.batches_per_epoch(len(self.train))
+        self.num_steps = config.num_steps(len(self.train))
         self.scheduler = get_scheduler(
             config.lr_scheduler_type,
             self.optimizer,

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mrpc.app.train.catalog import Catalog
+from mrpc.files import write_model
 from mrpc.runs.events import PinnedPairEvent
-from mrpc.runs.layout import write_model
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import Run
 from tests.e2e.test_train import EVIL, start_training

@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mrpc.app.train.form import MAIN_FIELDS
-from mrpc.runs.layout import RunLabel, write_model
+from mrpc.files import write_model
+from mrpc.runs.layout import RunLabel
 from mrpc.runs.log import read_events
 from tests.live_app import LiveApp, wait_until
 from tests.written_run import evaluation_event, step_event, write_ended, write_events, write_running

@@ -17,8 +17,9 @@ from safetensors.torch import load_file
 from transformers import AutoConfig
 
 from mrpc.core.model.weights import weights_sha256
+from mrpc.files import write_model
 from mrpc.runs.events import EvaluationEvent, StartedEvent, StepEvent
-from mrpc.runs.layout import StopRequest, write_model
+from mrpc.runs.layout import StopRequest
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run, RunState, RunStore
 from tests.integration.training_process import (

@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from mrpc.runs.layout import StopRequest, write_model
+from mrpc.files import write_model
+from mrpc.runs.layout import StopRequest
 from mrpc.runs.log import read_events
 from mrpc.runs.store import STARTING_GRACE_S, Run, RunState, RunStore
 from tests.integration.training_process import (

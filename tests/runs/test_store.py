@@ -11,8 +11,9 @@ import pytest
 
 from mrpc.config import TrainConfig
 from mrpc.errors import BusyError, RunStateError, UnknownRunError
+from mrpc.files import write_model
 from mrpc.runs.events import FailedEvent, FinishedEvent
-from mrpc.runs.layout import DataRef, ProcessInfo, RunStatus, write_model
+from mrpc.runs.layout import DataRef, ProcessInfo, RunStatus
 from mrpc.runs.log import EventLog
 from mrpc.runs.process import boot_id, describe_this_process
 from mrpc.runs.store import Run, RunState, RunStore, training_lock

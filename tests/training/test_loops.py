@@ -13,8 +13,9 @@ from mrpc.config import LOOP_HELP, RESUMABLE_LOOPS, build_config
 from mrpc.core.model.stored_predictions import read_predictions
 from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import ConfigError, TrainingError
+from mrpc.files import read_model, write_model
 from mrpc.runs.events import FinishedEvent, NonFiniteEvent, WarningEvent
-from mrpc.runs.layout import StopRequest, TrainerReport, read_model, write_model
+from mrpc.runs.layout import StopRequest, TrainerReport
 from mrpc.runs.log import read_events, read_terminal_event
 from mrpc.runs.store import Run
 from mrpc.training.precision import select_precision

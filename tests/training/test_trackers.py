@@ -12,7 +12,8 @@ import pytest
 from accelerate import tracking
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mrpc.runs.layout import RunConfig, RunPaths, read_model, write_model
+from mrpc.files import read_model, write_model
+from mrpc.runs.layout import RunConfig, RunPaths
 from mrpc.runs.store import Run
 from mrpc.training.__main__ import EXIT_FINISHED, EXIT_USAGE, main
 from mrpc.training.session import select_loop

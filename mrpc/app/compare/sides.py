@@ -18,7 +18,7 @@ from mrpc.app.compare.recent import Recent
 from mrpc.errors import InputError, RunStateError, UnavailableError
 from mrpc.runs.events import EVENT_ADAPTER, EvaluationEvent, FinishedEvent, StoppedEvent
 from mrpc.runs.layout import RUN_ID_PATTERN, DataRef
-from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.runs.store import OVER_STATES, Run, RunStore
 
 MODEL_PATTERN = re.compile(r"base|best|last|epoch-(0|[1-9]\d{0,2})")
 MAX_CACHED_RUNS = 32
@@ -244,7 +244,7 @@ def run_title(run: Run | None) -> str:
 
 
 def _is_over(run: Run) -> bool:
-    return run.state() in (RunState.FINISHED, RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
+    return run.state() in OVER_STATES
 
 
 def _last_epoch(record: RunRecord) -> int | None:

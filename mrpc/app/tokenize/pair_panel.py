@@ -13,13 +13,13 @@ from mrpc.app.address import Linked, choice, text, whole
 from mrpc.app.alerts import render_alert
 from mrpc.app.tokenize.view import LIVE, view_html
 from mrpc.config import DEFAULT_CHECKPOINT
+from mrpc.core.data.pairs import SPLITS
 from mrpc.errors import MrpcError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
 
 COURSE_SENTENCES = ("This is the first sentence.", "This is the second one.")
-SPLITS = ("train", "validation", "test")
 CHECKPOINT_KEY = "checkpoint"
 
 

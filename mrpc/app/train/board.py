@@ -13,7 +13,7 @@ from mrpc.app.train.render_progress import num_steps_at_risk, render_run, run_ca
 from mrpc.app.train.render_runs import render_log, render_snippet, usage_snippet
 from mrpc.config import RESUMABLE_LOOPS
 from mrpc.errors import UnknownRunError
-from mrpc.runs.store import ALIVE_STATES, RunState
+from mrpc.runs.store import ALIVE_STATES, RESUMABLE_STATES, RunState
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MAX_RENDERED_RUNS = 16
 SUMMARIES_AGE_S = 1.0
-RESUMABLE_STATES = (RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,18 @@ from pydantic import ValidationError
 
 from mrpc.app.train.disk_errors import disk_trouble_in_words
 from mrpc.errors import InputError
-from mrpc.runs.layout import PinnedPair, PinnedPairsFile, RunLabel, read_model, write_model
+from mrpc.files import read_model, write_model
+from mrpc.runs.layout import (
+    MAX_NAME_CHARS,
+    MAX_NOTE_CHARS,
+    MAX_PINNED_CHARS,
+    MAX_PINNED_PAIRS,
+    PinnedPair,
+    PinnedPairsFile,
+    RunLabel,
+)
 from mrpc.runs.log import read_events
 from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore, folder_bytes
-
-MAX_PROBES = 5
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,9 @@ class Catalog:
         try:
             label = RunLabel.model_validate({"name": name, "note": note}, strict=True)
         except ValidationError:
-            raise InputError("A name may have 80 characters and a note 2,000.") from None
+            raise InputError(
+                f"A name may have {MAX_NAME_CHARS} characters and a note {MAX_NOTE_CHARS:,}."
+            ) from None
         write_model(run.paths.label, label)
 
     @disk_trouble_in_words()
@@ -70,15 +79,15 @@ class Catalog:
             InputError: when there are too many, or a sentence is empty or too long.
         """
         run = self._store.open(run_id)
-        if len(pairs) > MAX_PROBES:
-            raise InputError(f"At most {MAX_PROBES} pairs can be pinned; these are {len(pairs)}.")
+        if len(pairs) > MAX_PINNED_PAIRS:
+            raise InputError(f"At most {MAX_PINNED_PAIRS} pairs can be pinned; these are {len(pairs)}.")
         try:
             probes = [
                 PinnedPair(pair_id=_probe_id(*pair), sentence1=pair[0], sentence2=pair[1])
                 for pair in dict.fromkeys(pairs)
             ]
         except ValidationError:
-            raise InputError("A pinned sentence must have 1 to 2,000 characters.") from None
+            raise InputError(f"A pinned sentence must have 1 to {MAX_PINNED_CHARS:,} characters.") from None
         write_model(run.paths.pinned_pairs, PinnedPairsFile(pairs=probes))
 
     def read_probes(self, run_id: str) -> list[PinnedPair]:

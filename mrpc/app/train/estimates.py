@@ -82,7 +82,7 @@ class Estimates:
         Raises:
             UnavailableError: when the runs folder cannot be used.
         """
-        num_pairs = min(config.num_train_pairs or num_train_pairs, num_train_pairs)
+        num_pairs = config.num_used_pairs(num_train_pairs)
         earlier = [
             (run, run.read_status())
             for run in self._store.list()
@@ -135,10 +135,7 @@ def _minutes(config: TrainConfig, num_pairs: int, earlier: list[RunStatus]) -> f
 
 def _share_of_steps(config: TrainConfig, num_pairs: int) -> float:
     """Return the share of the epochs that ``max_steps`` allows."""
-    if not config.max_steps:
-        return 1.0
-    pairs_per_step = config.train_batch_size * config.gradient_accumulation_steps
-    return min(1.0, config.max_steps * pairs_per_step / (num_pairs * config.num_epochs))
+    return config.num_steps(num_pairs) / max(1, config.planned_steps(num_pairs))
 
 
 def _disk_bytes(config: TrainConfig, size: PretrainedSize) -> int:

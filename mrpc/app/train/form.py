@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import gradio as gr
@@ -177,33 +176,16 @@ def render_plan(values: Sequence[Any], num_pairs: int) -> str:
     """
     given = read_form(values)
     try:
-        config, num_steps = build_config(given), count_steps(given, num_pairs)
+        config = build_config(given)
     except ConfigError as error:
         return render_alert(str(error))
-    used = min(num_pairs, config.num_train_pairs or num_pairs)
+    used, num_steps = config.num_used_pairs(num_pairs), config.num_steps(num_pairs)
     epochs = "epoch" if config.num_epochs == 1 else "epochs"
     batch = f"in batches of {config.train_batch_size}"
     if config.gradient_accumulation_steps > 1:
         batch += f" × {config.gradient_accumulation_steps}"
     words = f"{used:,} pairs {batch}, {config.num_epochs} {epochs}"
     return f'<p class="plan"><b>{num_steps:,}</b> optimizer steps: {words}.</p>'
-
-
-def count_steps(values: Mapping[str, Any], num_pairs: int) -> int:
-    """Return how many optimizer steps a training of these settings takes.
-
-    Args:
-        values: fields laid over their preset.
-        num_pairs: pairs in the training split.
-
-    Raises:
-        ConfigError: when a value is not allowed.
-    """
-    config = build_config(values)
-    used = min(num_pairs, config.num_train_pairs or num_pairs)
-    batches = math.ceil(used / config.train_batch_size)
-    planned = math.ceil(batches / config.gradient_accumulation_steps) * config.num_epochs
-    return min(planned, config.max_steps or planned)
 
 
 def _widget(name: str, value: Any) -> Field:

@@ -20,7 +20,7 @@ from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
 from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
 from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
-from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore, busy_error
+from mrpc.runs.store import ALIVE_STATES, RESUMABLE_STATES, Run, RunState, RunStore, busy_error
 
 if TYPE_CHECKING:
     from mrpc.app.availability import CheckpointShelf
@@ -33,7 +33,6 @@ SAVE_TIMEOUT_S = 60.0
 EXIT_TIMEOUT_S = 10.0
 QUEUE_POLL_S = 1.0
 MAX_SEEDS = 20
-RESUMABLE_STATES = frozenset({RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED})
 
 
 class Launcher:

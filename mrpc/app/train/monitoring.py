@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from mrpc.app.train.scores import Scores, has_collapsed
+from mrpc.files import read_tail
 from mrpc.runs.history import RunHistory
 from mrpc.runs.layout import RunStatus
 from mrpc.runs.log import read_lines
-from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.runs.store import OVER_STATES, Run, RunState, RunStore
 
 MAX_CACHED_RUNS = 16
 LOG_TAIL_BYTES = 8_000
@@ -127,12 +128,8 @@ class Monitoring:
 
     def read_log_tail(self, run_id: str) -> str:
         """Return the last lines that the process printed."""
-        path = self._store.open(run_id).paths.log
-        if path.is_symlink() or not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
-            lines = file.read().decode(errors="replace").replace("\r", "\n").splitlines()
+        tail = read_tail(self._store.open(run_id).paths.log, LOG_TAIL_BYTES)
+        lines = tail.decode(errors="replace").replace("\r", "\n").splitlines()
         return "\n".join(lines[-LOG_TAIL_LINES:])
 
     def run_status(self, run_id: str) -> dict[str, Any]:
@@ -141,12 +138,6 @@ class Monitoring:
         with view.lock:
             history = view.history
             last = history.last_step
-            is_over = view.state in (
-                RunState.FINISHED,
-                RunState.STOPPED,
-                RunState.FAILED,
-                RunState.INTERRUPTED,
-            )
             return {
                 "run_id": run_id,
                 "state": str(view.state),
@@ -154,7 +145,7 @@ class Monitoring:
                 "step": last.step if last else 0,
                 "num_steps": history.started.num_steps if history.started else None,
                 "epoch": last.epoch if last else 0.0,
-                "eta_s": None if is_over else history.eta_s(),
+                "eta_s": None if view.state in OVER_STATES else history.eta_s(),
                 "evaluations": [
                     {"epoch": e.epoch, "step": e.step, "loss": e.loss, "accuracy": e.accuracy, "f1": e.f1}
                     for e in history.validation()

@@ -18,11 +18,12 @@ import psutil
 
 import mrpc
 from mrpc.errors import BusyError, RunStateError
+from mrpc.files import read_tail
+from mrpc.runs.process import ExitCode
 from mrpc.runs.store import Run, RunStore
 from mrpc.settings import accelerate_config_file, training_environment
 
 PROJECT_DIR = Path(mrpc.__file__).resolve().parent.parent
-EXIT_BUSY = 75
 START_TIMEOUT_S = 5.0
 LAUNCHER_START_S = 30.0
 """What ``accelerate launch`` may take beyond that: it imports torch before it starts anything, in seconds."""
@@ -98,7 +99,7 @@ def spawn_attempt(run: Run) -> None:
         if info is not None and info.attempt == attempt:
             return
         code = child.poll()
-        if code == EXIT_BUSY or (code is not None and is_launched and _is_busy(run)):
+        if code == ExitCode.BUSY or (code is not None and is_launched and _is_busy(run)):
             raise BusyError("A training is under way already in this runs folder.")
         if code is not None:
             raise RunStateError(
@@ -146,7 +147,5 @@ def _is_busy(run: Run) -> bool:
 
 
 def _last_line(path: Path) -> str:
-    try:
-        return path.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip().splitlines()[-1]
-    except (OSError, IndexError):
-        return "its log is empty"
+    lines = read_tail(path, LOG_TAIL_BYTES).decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "its log is empty"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 import mrpc
 from mrpc.config import LOOP_HELP, LoopName, TrainConfig, build_config
-from mrpc.runs.layout import TrainerReport, read_model
+from mrpc.files import read_model
+from mrpc.runs.layout import TrainerReport
 from mrpc.runs.store import RunStore
 
 if TYPE_CHECKING:

@@ -7,10 +7,6 @@ alone does not wait for them. No training and no predictions here.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +19,7 @@ from mrpc.core.model.pretrained import (
 )
 from mrpc.core.model.weights import own_weights
 from mrpc.errors import UnavailableError
+from mrpc.files import replacing_folder, write_bytes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -87,21 +84,9 @@ def load_finetuned(directory: Path) -> tuple[PreTrainedModel, PreTrainedTokenize
 
 def save_model_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     """Write a standard Hugging Face folder, complete or invisible; an older one is replaced in one step."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
-    try:
-        beside.chmod(0o755)
-        with _quiet_transformers():
-            model.save_pretrained(beside, state_dict=own_weights(model))
-            tokenizer.save_pretrained(beside)
-        for path in beside.iterdir():
-            path.chmod(0o644)
-            _sync(path)
-        _sync(beside)
-        _move_over(beside, directory)
-        _sync(directory.parent)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with replacing_folder(directory) as beside, _quiet_transformers():
+        model.save_pretrained(beside, state_dict=own_weights(model))
+        tokenizer.save_pretrained(beside)
 
 
 def save_base_tensors(
@@ -112,11 +97,7 @@ def save_base_tensors(
 
     tensors = {name: model.state_dict()[name].detach().cpu().contiguous() for name in new_parameters}
     content = save(tensors, metadata={"checkpoint_sha256": checkpoint_sha256})
-    directory.mkdir(parents=True, exist_ok=True)
-    beside = directory / f".{BASE_TENSORS}.{os.getpid()}"
-    beside.write_bytes(content)
-    _sync(beside)
-    os.replace(beside, directory / BASE_TENSORS)
+    write_bytes(directory / BASE_TENSORS, content)
 
 
 def load_base(checkpoint: PretrainedFiles, directory: Path) -> PreTrainedModel:
@@ -191,31 +172,3 @@ def _quiet_transformers() -> Iterator[None]:
         yield
     finally:
         transformers_logging.set_verbosity(before)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _move_over(new: Path, directory: Path) -> None:
-    """Put ``new`` in the place of ``directory``; what was there ends up at ``new``."""
-    if not directory.exists():
-        new.rename(directory)
-    elif not _exchange(new, directory):
-        old = new.with_name(new.name + ".old")
-        directory.rename(old)
-        new.rename(directory)
-        shutil.rmtree(old)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step where the system can (Linux), so that a reader never finds none."""
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
-    at_cwd, rename_exchange = -100, 2
-    return renameat2 is not None and not renameat2(
-        at_cwd, os.fsencode(one), at_cwd, os.fsencode(other), rename_exchange
-    )

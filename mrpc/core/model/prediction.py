@@ -185,10 +185,6 @@ class Predictor:
         self.max_length = max_length
         self.lock = threading.RLock()
 
-    def predict_pair(self, pair: SentencePair) -> PairPrediction:
-        """Predict one pair."""
-        return self.predict([pair])[0]
-
     def predict(
         self,
         pairs: list[SentencePair],

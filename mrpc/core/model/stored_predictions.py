@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mrpc.errors import UnavailableError
+from mrpc.files import open_regular, replacing
 
 UNLABELLED = -1
 """The label of a pair that has none."""
@@ -92,19 +91,10 @@ def write_predictions(path: Path, predictions: PairPredictions, metadata: Mappin
 
 
 def write_table(path: Path, table: pa.Table, metadata: Mapping[str, str]) -> None:
-    """Write a table as parquet beside the file, sync it, and move it over the file."""
+    """Write a table as parquet, whole or not at all."""
     table = table.replace_schema_metadata({str(key): str(value) for key, value in metadata.items()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            pq.write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        pq.write_table(table, file)
 
 
 def read_predictions(path: Path) -> PairPredictions:
@@ -128,7 +118,8 @@ def read_prediction_metadata(path: Path) -> dict[str, str]:
         UnavailableError: when the file is missing or is not parquet.
     """
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        with open_regular(path) as file:
+            metadata = pq.read_schema(file).metadata or {}
     except (OSError, pa.ArrowInvalid) as error:
         raise UnavailableError(f"{path.name} cannot be read: {error}.") from error
     return {key.decode(): value.decode() for key, value in metadata.items() if not key.startswith(b"ARROW:")}
@@ -141,12 +132,10 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
         UnavailableError: when the file is missing, is not parquet, or lacks a column.
     """
     try:
-        if path.is_symlink():
-            raise UnavailableError(f"{path.name} is a link; links in a runs folder are not followed.")
         # Through an open file: a path would be taken for a data set and its parents for partitions.
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return pq.ParquetFile(file).read(columns=list(columns)).select(list(columns))
     except FileNotFoundError:
-        raise UnavailableError(f"{path.name} is not there.") from None
+        raise UnavailableError(f"{path.name} is not there, or is no regular file.") from None
     except (OSError, pa.ArrowInvalid, KeyError) as error:
         raise UnavailableError(f"{path.name} cannot be read: {error}.") from error

@@ -12,7 +12,8 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from mrpc.core.model.metrics import new_metric
 from mrpc.core.model.trainer_arguments import trainer_arguments
-from mrpc.runs.layout import TrainerReport, write_model
+from mrpc.files import write_model
+from mrpc.runs.layout import TrainerReport
 from mrpc.training.session import TrainingSession
 
 

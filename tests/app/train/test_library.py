@@ -18,7 +18,8 @@ from mrpc.app.train.monitoring import Monitoring
 from mrpc.app.train.render_queue import render_estimate
 from mrpc.config import build_config
 from mrpc.errors import RunStateError
-from mrpc.runs.layout import RunLabel, write_model
+from mrpc.files import write_model
+from mrpc.runs.layout import RunLabel
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import RunStore
 from tests.written_run import create_run, write_ended, write_running

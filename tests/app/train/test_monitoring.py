@@ -12,8 +12,9 @@ import pytest
 from mrpc.app.train.monitoring import Monitoring
 from mrpc.config import TrainConfig
 from mrpc.errors import UnknownRunError
+from mrpc.files import write_model
 from mrpc.runs.events import StartedEvent, StepEvent
-from mrpc.runs.layout import DataRef, RunStatus, write_model
+from mrpc.runs.layout import DataRef, RunStatus
 from mrpc.runs.log import EventLog
 from mrpc.runs.process import describe_this_process
 from mrpc.runs.store import Run, RunStore

@@ -9,9 +9,10 @@ from mrpc.app.train.render_progress import (
     render_state,
     run_caption,
 )
+from mrpc.files import write_model
 from mrpc.runs import events as ev
 from mrpc.runs.history import RunHistory
-from mrpc.runs.layout import RunLabel, StopRequest, write_model
+from mrpc.runs.layout import RunLabel, StopRequest
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run, RunState
 from tests.written_run import (

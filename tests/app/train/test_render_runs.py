@@ -2,7 +2,8 @@ import ast
 
 from mrpc.app.train.monitoring import Monitoring
 from mrpc.app.train.render_runs import render_log, render_runs, render_snippet, usage_snippet
-from mrpc.runs.layout import RunLabel, write_model
+from mrpc.files import write_model
+from mrpc.runs.layout import RunLabel
 from mrpc.runs.store import RunState, RunStore
 from tests.written_run import write_ended, write_running
 

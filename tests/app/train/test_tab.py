@@ -18,7 +18,6 @@ from mrpc.app.train.catalog import Catalog
 from mrpc.app.train.form import (
     FIELDS,
     LABELS,
-    count_steps,
     label_text,
     on_checkpoint,
     on_preset,
@@ -31,8 +30,9 @@ from mrpc.app.train.monitoring import Monitoring
 from mrpc.app.train.view import View
 from mrpc.config import PRESETS, TrainConfig, build_config
 from mrpc.errors import BusyError, RunStateError
+from mrpc.files import write_model
 from mrpc.runs.events import CheckpointEvent
-from mrpc.runs.layout import RunLabel, RunStatus, write_model
+from mrpc.runs.layout import RunLabel, RunStatus
 from mrpc.runs.store import RunStore
 from tests.written_run import step_event, write_ended, write_events, write_running, write_status
 
@@ -158,7 +158,7 @@ class TestForm:
         ],
     )
     def test_the_plan_counts_steps(self, values, steps):
-        assert count_steps(values, 3_668) == steps
+        assert build_config(values).num_steps(3_668) == steps
 
     def test_the_plan_in_words(self):
         words = render_plan(

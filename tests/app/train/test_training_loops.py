@@ -15,7 +15,8 @@ from mrpc.app.train.training_loops import SourceLine, TrainingLoops
 from mrpc.config import LOOP_HELP
 from mrpc.core.model.trainer_arguments import argument_rows, trainer_arguments
 from mrpc.errors import UnknownRunError
-from mrpc.runs.layout import TrainerReport, write_model
+from mrpc.files import write_model
+from mrpc.runs.layout import TrainerReport
 from mrpc.runs.store import RunStore
 from mrpc.training.session import select_loop
 from tests.written_run import create_run

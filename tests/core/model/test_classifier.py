@@ -25,6 +25,7 @@ from transformers import (
     pipeline,
 )
 
+from mrpc import files
 from mrpc.core.model import classifier as models
 from mrpc.core.model import pretrained as checkpoints
 from mrpc.core.model.classifier import (
@@ -351,7 +352,7 @@ def test_a_saved_folder_is_replaced(
     tiny: PretrainedFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_one_step: bool
 ) -> None:
     if not in_one_step:
-        monkeypatch.setattr(models, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
     tokenizer = load_tokenizer(tiny)
     for seed in (1, 2):
         model = load_classifier(tiny, seed).model

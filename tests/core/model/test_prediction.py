@@ -112,11 +112,11 @@ def test_it_can_be_stopped_between_batches(model, tokenizer, dataset):
 def test_a_predictor_answers_threads_as_it_answers_one(model, tokenizer, dataset):
     predictor = Predictor(model, tokenizer, max_length=48)
     pairs = [SentencePair(row["sentence1"], row["sentence2"]) for row in dataset]
-    alone = [predictor.predict_pair(pair) for pair in pairs]
+    alone = [predictor.predict([pair])[0] for pair in pairs]
     answers = {}
 
     def ask(number):
-        answers[number] = predictor.predict_pair(pairs[number])
+        answers[number] = predictor.predict([pairs[number]])[0]
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(pairs))]
     for thread in threads:
