@@ -155,7 +155,7 @@ PROCESSES = {
         {"torch", "accelerate"},
     ),
     "a run directory": (
-        "import mrpc.runs.store, mrpc.runs.history, mrpc.runs.log",
+        "import mrpc.runs.store, mrpc.runs.record, mrpc.runs.log",
         MODEL_LIBRARIES | PAGE_LIBRARIES | {"numpy", "pyarrow", "mrpc.core"},
         {"pydantic"},
     ),

@@ -38,6 +38,7 @@ from mrpc.runs.layout import (
 from mrpc.runs.log import read_terminal_event
 from mrpc.runs.process import find_process, folder_id
 from mrpc.runs.queue import QUEUE_FILE, QUEUE_LOCK, RunQueue
+from mrpc.runs.record import RunRecords
 
 STARTING_GRACE_S = 10.0
 """A run without a process counts as starting for this long after it was created, in seconds."""
@@ -162,10 +163,16 @@ class Run:
 
 
 class RunStore:
-    """The runs of one folder."""
+    """The runs of one folder.
+
+    Attributes:
+        runs_dir: the folder.
+        records: what the runs have recorded.
+    """
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
+        self.records = RunRecords()
 
     def create(
         self,

@@ -43,6 +43,7 @@ from mrpc.files import read_model
 from mrpc.runs import events as ev
 from mrpc.runs.layout import PinnedPairsFile
 from mrpc.runs.process import installed_versions
+from mrpc.runs.record import is_new_best
 from mrpc.runs.store import Run
 from mrpc.settings import requested_mixed_precision
 from mrpc.training import checkpoints
@@ -312,7 +313,7 @@ class TrainingSession:
             predictions,
             {"step": str(self.step), "epoch": str(epoch), "weights_sha256": weights_hash},
         )
-        is_best = epoch > 0 and scores["f1"] > self._best.get("f1", -1.0)
+        is_best = is_new_best(epoch, scores["f1"], self._best.get("f1"))
         if is_best:
             self._best = {"epoch": epoch, "weights_sha256": weights_hash, **scores}
             save_model_folder(self.model, self.tokenizer, self.run.paths.best_model)
