@@ -68,7 +68,7 @@ class LastWeights(NamedTuple):
 class RunRecord:
     """The record of one run. Steps and evaluations are keyed, so that a repeated one replaces the first.
 
-    It grows with :meth:`read_on`; whoever reads several attributes that must fit together holds ``lock``.
+    It grows with :meth:`read_on`. Hold ``lock`` to read several attributes that must belong together.
 
     Attributes:
         lock: guards everything here.

