@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -14,6 +14,7 @@ from mrpc.files import open_regular
 from mrpc.runs.events import (
     EVENT_ADAPTER,
     BaseEvent,
+    Event,
     FailedEvent,
     FinishedEvent,
     StepEvent,
@@ -33,7 +34,7 @@ class EventPage(NamedTuple):
         num_unreadable: lines that are torn, foreign or of a later schema.
     """
 
-    events: list[Any]
+    events: list[Event]
     offset: int
     num_unreadable: int
 
@@ -146,7 +147,7 @@ def last_seq(path: Path) -> int:
     return events[-1].seq if events else 0
 
 
-def _read_tail(path: Path) -> list[Any]:
+def _read_tail(path: Path) -> list[Event]:
     try:
         size = path.stat().st_size
     except FileNotFoundError:

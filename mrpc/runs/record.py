@@ -80,7 +80,7 @@ class RunRecord:
         pinned_pairs: epoch -> the answers to the pinned pairs.
         cuts: (last step before the cut, checkpoint step it went on from), oldest first.
         non_finite: numbers that were not finite.
-        warnings: messages for a person, oldest first.
+        warnings: messages for the user, oldest first.
         checkpoint_step: the step of the newest checkpoint; None before the first.
         phase: what the process does now, in words.
         attempt: the newest attempt, 1-based.

@@ -94,7 +94,7 @@ class Reporter:
         self._update()
 
     def set_shape(self, num_steps: int, num_epochs: int, num_train_pairs: int, tokens_per_epoch: int) -> None:
-        """Say how long the training is, and draw a progress bar where a person watches."""
+        """Say how long the training is, and draw a progress bar on a terminal."""
         self._update(
             write=True,
             num_steps=num_steps,
