@@ -226,7 +226,7 @@ OTHER_ENCODERS: dict[PresetName, dict[str, Any]] = {
     },
 }
 """The same for any other checkpoint: what is known to train BERT-base well, and most encoders of its size.
-The recipe of the default checkpoint would throw a larger one off its track."""
+With the recipe of the default checkpoint a larger one would not converge."""
 
 LOOP_HELP: dict[LoopName, str] = {
     "accelerate": (
@@ -235,7 +235,8 @@ LOOP_HELP: dict[LoopName, str] = {
     "pytorch": ("The course's plain PyTorch loop. Goes on exactly where it was cut; one process, float32."),
     "trainer": (
         "transformers' Trainer with TrainingArguments. One process. It cannot continue exactly, so it writes "
-        "no checkpoints: a Trainer run that was cut has to be started anew. Stopped, it keeps its weights."
+        "no checkpoints: start a Trainer run that was cut again from the beginning. Stopped, it keeps its "
+        "weights."
     ),
 }
 """What each loop can do and what it cannot."""

@@ -114,6 +114,17 @@ def test_one_module_reads_the_environment() -> None:
     assert readers == {"mrpc/settings.py"}
 
 
+def test_one_module_replaces_files() -> None:
+    writers = {
+        path.relative_to(ROOT).as_posix()
+        for path in FILES
+        if re.search(
+            r"\bos\.(replace|rename)\b|\bmkstemp\b|\.replace\(path\)", path.read_text(encoding="utf-8")
+        )
+    }
+    assert writers <= {"mrpc/files.py", "mrpc/core/data/load.py"}
+
+
 def test_every_error_is_caught_in_one_place() -> None:
     catchers = {
         path.relative_to(ROOT).as_posix()
@@ -157,7 +168,7 @@ PROCESSES = {
         {"torch", "accelerate"},
     ),
     "a run directory": (
-        "import mrpc.runs.store, mrpc.runs.history, mrpc.runs.log",
+        "import mrpc.runs.store, mrpc.runs.record, mrpc.runs.log",
         MODEL_LIBRARIES | PAGE_LIBRARIES | {"numpy", "pyarrow", "mrpc.core"},
         {"pydantic"},
     ),

@@ -95,7 +95,7 @@ def download_pretrained(repo_id: str, weights: bool) -> Path:
 
 
 def cached_pretrained(repo_id: str, weights: bool = True) -> Path | None:
-    """Return the folder of a checkpoint that was downloaded before, or None. Asks nobody."""
+    """Return the folder of a checkpoint that was downloaded before, or None; no request is made."""
     paths = [_cached(repo_id, name) for name in ("config.json", TOKENIZER, *([WEIGHTS] if weights else []))]
     return paths[0].parent if paths[0] is not None and None not in paths else None
 
@@ -229,13 +229,13 @@ def _progress_bar(progress: _Progress) -> Any:
 
 
 def _in_a_thread(function: Callable[[], _Answer]) -> Future[_Answer]:
-    """Run a function in a thread that nobody has to wait for, not even the end of the process."""
+    """Run a function in a daemon thread: the process can end while it still runs."""
     future: Future[_Answer] = Future()
 
     def run() -> None:
         try:
             future.set_result(function())
-        except BaseException as error:  # passed on, whatever it is, to whoever asks for the result
+        except BaseException as error:  # passed on to the caller of result()
             future.set_exception(error)
 
     threading.Thread(target=run, name="hub", daemon=True).start()

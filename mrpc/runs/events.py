@@ -8,7 +8,7 @@ is an event of its own, :class:`NonFiniteEvent`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -125,7 +125,7 @@ class NonFiniteEvent(BaseEvent):
 
 
 class WarningEvent(BaseEvent):
-    """Something a person should know."""
+    """Something the user should know."""
 
     type: Literal["warning"] = "warning"
     message: str
@@ -142,7 +142,7 @@ class FinishedEvent(BaseEvent):
 
 
 class StoppedEvent(BaseEvent):
-    """The training ended because a person asked for it."""
+    """The training ended because the user asked for it."""
 
     type: Literal["stopped"] = "stopped"
     saved: bool
@@ -176,4 +176,4 @@ Event = Annotated[
 ]
 TerminalEvent = FinishedEvent | StoppedEvent | FailedEvent
 
-EVENT_ADAPTER: TypeAdapter[Any] = TypeAdapter(Event)
+EVENT_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)

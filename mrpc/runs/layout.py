@@ -7,7 +7,7 @@
       training.lock            held by the training process from before it imports torch until it exits
       queue.json, queue.lock   runs that wait for their turn
       RUN_ID/
-        config.json            RunConfig, written once by whoever creates the run
+        config.json            RunConfig, written once, when the run is created
         process.json           ProcessInfo, written by the training process right after it has the lock
         evaluation.json        ProcessInfo, written by the process that predicts test, while it does
         status.json            RunStatus, replaced by the training process about once a second

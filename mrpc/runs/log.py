@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -14,6 +14,7 @@ from mrpc.files import open_regular
 from mrpc.runs.events import (
     EVENT_ADAPTER,
     BaseEvent,
+    Event,
     FailedEvent,
     FinishedEvent,
     StepEvent,
@@ -33,7 +34,7 @@ class EventPage(NamedTuple):
         num_unreadable: lines that are torn, foreign or of a later schema.
     """
 
-    events: list[Any]
+    events: list[Event]
     offset: int
     num_unreadable: int
 
@@ -45,11 +46,13 @@ class LinePage(NamedTuple):
         lines: whole lines without their newlines, in the order of the file; none of them blank.
         offset: where the next read starts, in bytes.
         is_replaced: whether the file is shorter than the offset was, and was read from its start.
+        is_more: whether the limit cut the read short, so that the next one finds more.
     """
 
     lines: list[bytes]
     offset: int
     is_replaced: bool
+    is_more: bool = False
 
 
 class EventLog:
@@ -106,7 +109,8 @@ def read_lines(path: Path, offset: int = 0, limit_bytes: int | None = None) -> L
     except OSError as error:
         raise UnavailableError(f"{path} cannot be read: {error.strerror or error}.") from error
     end = content.rfind(b"\n") + 1
-    return LinePage([line for line in content[:end].splitlines() if line.strip()], offset + end, is_replaced)
+    lines = [line for line in content[:end].splitlines() if line.strip()]
+    return LinePage(lines, offset + end, is_replaced, is_more=end > 0 and len(content) == limit_bytes)
 
 
 def read_events(path: Path, offset: int = 0, limit_bytes: int | None = None) -> EventPage:
@@ -143,7 +147,7 @@ def last_seq(path: Path) -> int:
     return events[-1].seq if events else 0
 
 
-def _read_tail(path: Path) -> list[Any]:
+def _read_tail(path: Path) -> list[Event]:
     try:
         size = path.stat().st_size
     except FileNotFoundError:

@@ -21,7 +21,7 @@ START_TIME_TOLERANCE_S = 0.05
 
 
 class ExitCode(IntEnum):
-    """How a training process ended, for whoever started it."""
+    """Exit codes of the training process."""
 
     FINISHED = 0
     FAILED = 1

@@ -1,7 +1,7 @@
 """Runs that wait for their turn: ``RUNS_DIR/queue.json``, changed only under ``RUNS_DIR/queue.lock``.
 
 A queued run has its directory and ``config.json`` already. Several apps on one runs folder may look after one
-queue: whoever takes the head off does so under the lock, and the training lock decides who trains.
+queue: a run is taken from the head under the lock, and the training lock decides who trains.
 """
 
 from __future__ import annotations

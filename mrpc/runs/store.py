@@ -38,12 +38,13 @@ from mrpc.runs.layout import (
 from mrpc.runs.log import read_terminal_event
 from mrpc.runs.process import find_process, folder_id
 from mrpc.runs.queue import QUEUE_FILE, QUEUE_LOCK, RunQueue
+from mrpc.runs.record import RunRecords
 
 STARTING_GRACE_S = 10.0
 """A run without a process counts as starting for this long after it was created, in seconds."""
 
 STALLED_AFTER_S = 90.0
-"""A living process that says nothing for this long is stalled, in seconds."""
+"""A process that is alive but reports nothing for this long is stalled, in seconds."""
 
 
 class RunState(StrEnum):
@@ -67,7 +68,7 @@ OVER_STATES = RESUMABLE_STATES | {RunState.FINISHED}
 
 @dataclass(frozen=True)
 class Run:
-    """One run directory, opened by :class:`RunStore`. Reads files anew at every call."""
+    """One run directory, opened by :class:`RunStore`. Reads the files again at every call."""
 
     paths: RunPaths
     config: RunConfig
@@ -90,7 +91,7 @@ class Run:
         return read_model(self.paths.label, RunLabel) or RunLabel()
 
     def read_stop_request(self, attempt: int) -> StopRequest | None:
-        """Return the wish to end this attempt, if there is one."""
+        """Return the user's request to end this attempt, if there is one."""
         request = read_model(self.paths.stop, StopRequest)
         return request if request is not None and request.attempt == attempt else None
 
@@ -162,10 +163,16 @@ class Run:
 
 
 class RunStore:
-    """The runs of one folder."""
+    """The runs of one folder.
+
+    Attributes:
+        runs_dir: the folder.
+        records: what the runs have recorded.
+    """
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
+        self.records = RunRecords()
 
     def create(
         self,

@@ -176,7 +176,7 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
         if report is None:
             return ExitCode.STOPPED
         return _record_stop(stop, report, session)
-    except Exception as error:  # the one place: whatever it is, it is recorded
+    except Exception as error:  # the one place that catches everything: it is recorded
         traceback.print_exc()
         if report is not None:
             _record_failure(error, report)
@@ -188,7 +188,7 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
 
 def _follow(launched: LaunchedProcesses) -> int:
     """Train as one of the processes beside the main one, which names the run and records everything."""
-    for number in (signal.SIGTERM, signal.SIGINT):  # the main process hears them and says when to stop
+    for number in (signal.SIGTERM, signal.SIGINT):  # the main process handles them and decides when to stop
         signal.signal(number, signal.SIG_IGN)
     from mrpc.training.ranks import join
     from mrpc.training.session import TrainingSession, load_run_data, select_loop
@@ -240,7 +240,7 @@ def explain_failure(error: Exception) -> tuple[str, str]:
     if "transport/tcp" in text or "NCCL" in text:
         return f"Another process of this training ended: {text}", ABANDONED.suggestion
     if isinstance(error, MrpcError):
-        return text, "Mend what the message names and start again."
+        return text, "Correct the cause named in the message and start again."
     if _is_full_disk(error):
         return f"The disk is full: {text}.", "Free some space or choose another runs folder, then resume."
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):

@@ -14,7 +14,7 @@ class Precision(NamedTuple):
 
     Attributes:
         mixed: "no", "bf16" or "fp16", as accelerate calls them.
-        warning: what a person should know, or "".
+        warning: what the user should know, or "".
     """
 
     mixed: str

@@ -1,4 +1,4 @@
-"""What the training process tells the world: events, status, and whether a person wants it to stop.
+"""What the training process reports, events and status, and whether the user asked it to stop.
 
 Imports nothing heavy, so that a process can report before torch is there.
 """
@@ -25,7 +25,7 @@ RESERVED_BYTES = 256 * 1024
 
 
 class StopTraining(BaseException):
-    """A person asked for the end. Not an ``Exception``: nothing on the way may swallow it."""
+    """The user asked for the end. Not an ``Exception``, so that no handler for errors catches it."""
 
     def __init__(self, save: bool) -> None:
         super().__init__(save)
@@ -33,9 +33,9 @@ class StopTraining(BaseException):
 
 
 class Reporter:
-    """Writes ``events.jsonl`` and ``status.json`` of one attempt, and listens for the wish to stop.
+    """Writes ``events.jsonl`` and ``status.json`` of one attempt, and looks for a request to stop.
 
-    A small reserved file is given back when the disk is full, so that even that can be reported.
+    A small reserved file is deleted when the disk is full, so that there is room to report it.
     """
 
     def __init__(self, run: Run, attempt: int) -> None:
@@ -90,11 +90,11 @@ class Reporter:
         self.emit(PhaseEvent(step=self.status.step, phase=phase))
 
     def show_life(self) -> None:
-        """Show that the process lives and gets on."""
+        """Show that the process is alive."""
         self._update()
 
     def set_shape(self, num_steps: int, num_epochs: int, num_train_pairs: int, tokens_per_epoch: int) -> None:
-        """Say how long the training is, and draw a progress bar where a person watches."""
+        """Say how long the training is, and draw a progress bar on a terminal."""
         self._update(
             write=True,
             num_steps=num_steps,
@@ -116,11 +116,11 @@ class Reporter:
         self._update(write=True, **status)
 
     def free_reserve(self) -> None:
-        """Give back the reserved disk space."""
+        """Free the reserved disk space."""
         self._reserve.unlink(missing_ok=True)
 
     def requested_stop(self) -> bool | None:
-        """Return whether a person wants the end: None if not, else whether the weights shall be kept."""
+        """Return None if nobody asked for the end, else whether the weights are kept."""
         request = self.run.read_stop_request(self.attempt) if self.run.paths.stop.exists() else None
         if request is not None:
             return request.save
@@ -142,23 +142,23 @@ class Reporter:
 
 
 class SilentReporter(Reporter):
-    """What the other processes of a training have: they write nothing and ask nobody."""
+    """The reporter of the processes beside the main one: it writes and reads nothing."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.status = run.read_status()
 
     def emit(self, event: BaseEvent) -> None:
-        """Leave it to the main process."""
+        """Do nothing; the main process does it."""
 
     def show_life(self) -> None:
-        """Leave it to the main process."""
+        """Do nothing; the main process does it."""
 
     def set_shape(self, num_steps: int, num_epochs: int, num_train_pairs: int, tokens_per_epoch: int) -> None:
-        """Leave it to the main process."""
+        """Do nothing; the main process does it."""
 
     def requested_stop(self) -> bool | None:
-        """Leave it to the main process."""
+        """Do nothing; the main process does it."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""What every training loop shares: model, optimizer, batches, records, checkpoints, stop.
+"""What all training loops share: model, optimizer, batches, records, checkpoints, stopping.
 
 A loop (see :mod:`mrpc.training.loops`) reads like the course's: ``for epoch in session.epochs()``, ``for
 batch in session.batches()``, forward, backward, step, and an evaluation with ``metric.add_batch``. What
@@ -43,6 +43,7 @@ from mrpc.files import read_model
 from mrpc.runs import events as ev
 from mrpc.runs.layout import PinnedPairsFile
 from mrpc.runs.process import installed_versions
+from mrpc.runs.record import is_new_best
 from mrpc.runs.store import Run
 from mrpc.settings import requested_mixed_precision
 from mrpc.training import checkpoints
@@ -234,7 +235,7 @@ class TrainingSession:
         self.report.show_life()  # a step of many batches would seem stalled
 
     def on_step(self, learning_rate: float, grad_norm: torch.Tensor | float) -> None:
-        """Record one optimizer step, write a checkpoint when it is time, and end if a person wants so.
+        """Record one optimizer step, write a checkpoint when it is due, and end if the user asked for it.
 
         Raises:
             StopTraining: when the user asked for the end.
@@ -265,7 +266,7 @@ class TrainingSession:
             raise StopTraining(save)
 
     def require_finite_gradient(self, grad_norm: torch.Tensor) -> None:
-        """Refuse a gradient that would poison the weights, before the optimizer takes it.
+        """Raise an error for a gradient that is not finite, before the optimizer applies it.
 
         In float16 accelerate scales the loss, and leaves such a step out itself.
         """
@@ -288,7 +289,7 @@ class TrainingSession:
         self.on_progress()
 
     def on_progress(self) -> None:
-        """Show that the process lives; end the run if a person wants so, unless others would wait for it."""
+        """Show that the process is alive; end a run of one process if the user asked for it."""
         self.report.show_life()
         if not self.ranks.are_several:
             self.report.check_stop()
@@ -312,7 +313,7 @@ class TrainingSession:
             predictions,
             {"step": str(self.step), "epoch": str(epoch), "weights_sha256": weights_hash},
         )
-        is_best = epoch > 0 and scores["f1"] > self._best.get("f1", -1.0)
+        is_best = is_new_best(epoch, scores["f1"], self._best.get("f1"))
         if is_best:
             self._best = {"epoch": epoch, "weights_sha256": weights_hash, **scores}
             save_model_folder(self.model, self.tokenizer, self.run.paths.best_model)
@@ -337,7 +338,7 @@ class TrainingSession:
         self._last_step_at = time.monotonic()
 
     def end_epoch(self) -> None:
-        """Write what the training pairs lost, and a checkpoint."""
+        """Write the losses of the training pairs, and a checkpoint."""
         self._write_train_records()
         self.epoch, self._position = self.epoch + 1, 0
         self.save_checkpoint()
@@ -360,7 +361,7 @@ class TrainingSession:
         checkpoints.delete_all(self.run.paths.checkpoints)
 
     def stop(self, save: bool) -> None:
-        """End because a person asked: keep a checkpoint and the weights, or delete them all."""
+        """End because the user asked: keep a checkpoint and the weights, or delete them all."""
         hashes: dict[str, str] = {}
         if save and self.step > 0:
             self.report.phase("finishing the step, writing the checkpoint")

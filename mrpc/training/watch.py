@@ -1,7 +1,7 @@
-"""A last word for a main process that waits for others in vain.
+"""End a main process that is blocked in a collective operation, and record why.
 
-Python runs signal handlers between two steps of its own, so a process that waits inside a collective for
-one that died hears no TERM: torchrun kills it half a minute later, and nobody has said why.
+Python runs signal handlers between two bytecodes, so a process that waits inside a collective for another
+one that died never handles TERM: torchrun kills it half a minute later, and no reason is recorded.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import threading
 from collections.abc import Callable
 
 GRACE_S = 10.0
-"""How long a signal may stay unheard before the process counts as stuck, in seconds. torchrun waits 30."""
+"""A process that has not handled a signal after so many seconds counts as blocked. torchrun waits 30."""
 
 
 def watch_signals(on_unheard: Callable[[], None], exit_code: int) -> threading.Event:
-    """End this process with a last word when a signal comes that its handler does not get to hear.
+    """End this process when a signal arrives that its handler does not get to handle.
 
     Args:
-        on_unheard: says the last word; called in a thread of its own.
-        exit_code: of the process then.
+        on_unheard: records the reason; called in a thread of its own.
+        exit_code: the exit code in this case.
 
     Returns:
-        What the signal handler sets when it is called.
+        An event that the signal handler must set when it is called.
     """
     heard = threading.Event()
     reader, writer = os.pipe()

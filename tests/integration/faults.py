@@ -17,8 +17,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mrpc.app.train.processes import EXIT_BUSY
 from mrpc.runs.log import read_events
+from mrpc.runs.process import ExitCode
 from mrpc.runs.store import Run, RunState, RunStore
 from mrpc.training import checkpoints
 from tests.integration.training_process import create_run, kill, spawn, step_losses, terminal, train
@@ -121,7 +121,7 @@ def _second_is_refused(run: Run, process: subprocess.Popen[bytes]) -> bool:
     if attempts != sorted(attempts):
         return False  # both wrote
     # Else it was refused, or came first itself, or just after the end, when nothing was left to train.
-    return code == EXIT_BUSY or process.poll() == EXIT_BUSY or run.state() is RunState.FINISHED
+    return code == ExitCode.BUSY or process.poll() == ExitCode.BUSY or run.state() is RunState.FINISHED
 
 
 def _committed(run: Run) -> set[int]:

@@ -309,11 +309,12 @@ def test_the_other_loops_refuse_several_processes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from mrpc.training.__main__ import EXIT_USAGE, main
+    from mrpc.runs.process import ExitCode
+    from mrpc.training.__main__ import main
 
     run = create_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, loop=loop)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
-    assert main([str(run.paths.run_dir)]) == EXIT_USAGE
+    assert main([str(run.paths.run_dir)]) == ExitCode.USAGE
     assert "Use the loop accelerate" in capsys.readouterr().err
     assert run.read_process() is None

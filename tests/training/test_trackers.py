@@ -14,8 +14,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mrpc.files import read_model, write_model
 from mrpc.runs.layout import RunConfig, RunPaths
+from mrpc.runs.process import ExitCode
 from mrpc.runs.store import Run
-from mrpc.training.__main__ import EXIT_FINISHED, EXIT_USAGE, main
+from mrpc.training.__main__ import main
 from mrpc.training.session import select_loop
 from mrpc.training.trackers import Tracking
 from tests.training.in_process import evaluations, make_run, open_session, steps
@@ -56,7 +57,7 @@ def scalars(run: Run) -> dict[str, list[tuple[int, float]]]:
 
 @pytest.mark.integration
 def test_tensorboard_reads_the_runs_numbers(shell: list[str], tmp_path: Path) -> None:
-    assert main([*shell, "--log-with", "tensorboard"]) == EXIT_FINISHED
+    assert main([*shell, "--log-with", "tensorboard"]) == ExitCode.FINISHED
     run = only_run(tmp_path)
     assert run.config.log_with == "tensorboard"
     written = scalars(run)
@@ -137,7 +138,7 @@ def test_a_tracker_that_is_not_installed_is_named_before_anything_is_made(
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     monkeypatch.setattr("mrpc.training.trackers.find_spec", lambda name: None)
-    assert main([*shell, "--log-with", "wandb"]) == EXIT_USAGE
+    assert main([*shell, "--log-with", "wandb"]) == ExitCode.USAGE
     assert "pip install wandb brings it" in capsys.readouterr().err
     assert not list(tmp_path.glob("*/config.json"))
 

@@ -12,16 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
-from mrpc.app.compare.recent import Recent
-from mrpc.errors import InputError, RunStateError, UnavailableError
-from mrpc.runs.events import EVENT_ADAPTER, EvaluationEvent, FinishedEvent, StoppedEvent
+from mrpc.errors import InputError, RunStateError
 from mrpc.runs.layout import RUN_ID_PATTERN, DataRef
+from mrpc.runs.record import RunRecord
 from mrpc.runs.store import OVER_STATES, Run, RunStore
 
 MODEL_PATTERN = re.compile(r"base|best|last|epoch-(0|[1-9]\d{0,2})")
-MAX_CACHED_RUNS = 32
 
 BASELINES = {
     "majority": "always the commoner answer",
@@ -85,29 +81,11 @@ class Side:
         return f"{self.title} of {run_title(self.run)}" if self.run else self.title
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """What a run recorded about its models.
-
-    Attributes:
-        by_epoch: epoch to its evaluation on validation; 0 is before training.
-        best_epoch: the best by F1 so far; None before the first.
-        last_step: step of the last weights, where training ended; None while it goes on.
-        last_sha256: hash of the last weights; "" while it goes on.
-    """
-
-    by_epoch: dict[int, EvaluationEvent]
-    best_epoch: int | None
-    last_step: int | None
-    last_sha256: str
-
-
 class SideCatalog:
     """Finds sides in a runs folder. May be used from many threads."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
-        self._records: Recent[str, tuple[tuple[int, int], RunRecord]] = Recent(MAX_CACHED_RUNS)
 
     def comparable_runs(self) -> list[Run]:
         """Return the runs with a base and a fine-tuned model, the newest first."""
@@ -155,18 +133,8 @@ class SideCatalog:
         return sides
 
     def read_record(self, run: Run) -> RunRecord:
-        """Return what the run recorded about its models; read anew only when its log grew."""
-        try:
-            stat = run.paths.events.stat()
-        except FileNotFoundError:
-            return RunRecord({}, None, None, "")
-        version = (stat.st_size, stat.st_mtime_ns)
-        known = self._records.get(run.run_id)
-        if known is not None and known[0] == version:
-            return known[1]
-        record = _read_record(run.paths.events)
-        self._records.keep(run.run_id, (version, record))
-        return record
+        """Return what the run has recorded."""
+        return self._store.records.read(run)
 
     def _side_of(self, run: Run, model: str, record: RunRecord) -> Side:
         name = f"{run.run_id}:{model}"
@@ -182,11 +150,11 @@ class SideCatalog:
                 return Side(name, "base", "base", run, 0, 0, self.find(f"{run.run_id}:base").weights_sha256)
             if epoch not in record.by_epoch:
                 raise InputError(f"Run {run.run_id} has no epoch {epoch}; it evaluated {_epochs(record)}.")
-        if epoch is None and record.last_step is not None and model in ("best", "last"):
-            # Stopped before its first evaluation: both are what was saved then.
-            step, sha256 = record.last_step, record.last_sha256
-        elif model == "last" and record.last_step is not None and record.last_sha256:
-            step, sha256 = record.last_step, record.last_sha256
+        last = record.last_weights
+        if epoch is None and last is not None and model in ("best", "last"):
+            step, sha256 = last  # stopped before its first evaluation: both are what was saved then
+        elif model == "last" and last is not None and last.sha256:
+            step, sha256 = last
             if epoch is not None and record.by_epoch[epoch].weights_sha256 != sha256:
                 epoch = None  # stopped between two evaluations
         elif epoch is not None:
@@ -265,35 +233,9 @@ def _kept_weights(run: Run, model: str, epoch: int | None, sha256: str, record: 
         candidates = [paths.epoch_model(epoch)]
         if record.best_epoch == epoch:
             candidates.append(paths.best_model)
-        if record.last_sha256 == sha256:
+        if record.last_weights is not None and record.last_weights.sha256 == sha256:
             candidates.append(paths.last_model)
     for directory in candidates:
         if not directory.is_symlink() and (directory / "config.json").is_file():
             return directory
     return None
-
-
-def _read_record(path: Path) -> RunRecord:
-    """Read the evaluations and the end of a run, passing over the many steps unread."""
-    by_epoch: dict[int, EvaluationEvent] = {}
-    best_epoch = None
-    last_step, last_sha256 = None, ""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnavailableError(f"The log of the run cannot be read: {error}.") from error
-    for line in content[: content.rfind(b"\n") + 1].splitlines():
-        if b'"step"' in line and b'"type":"step"' in line:
-            continue
-        try:
-            event = EVENT_ADAPTER.validate_json(line)
-        except ValidationError:
-            continue
-        if isinstance(event, EvaluationEvent) and event.split == "validation":
-            by_epoch[event.epoch] = event
-            if event.is_best:
-                best_epoch = event.epoch
-        elif isinstance(event, FinishedEvent | StoppedEvent):
-            last_step, last_sha256 = event.step, event.weights_sha256.get("last", "")
-            best_epoch = event.best_epoch if isinstance(event, FinishedEvent) else best_epoch
-    return RunRecord(dict(sorted(by_epoch.items())), best_epoch, last_step, last_sha256)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core.model.pretrained import (
-    PRETRAINED,
+    BUNDLED_REPO_ID,
     Pretrained,
     PretrainedFiles,
+    list_pretrained,
     load_tokenizer,
-    local_pretrained,
     resolve_pretrained,
 )
 from mrpc.errors import ConfigError
@@ -53,10 +53,7 @@ class Tokenizers:
     """Loads tokenizers by the name of their checkpoint. May be used from many threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self._specs = dict(PRETRAINED)
-        for folder in settings.checkpoint_dirs:
-            spec = local_pretrained(folder)
-            self._specs[spec.name] = spec
+        self._specs = list_pretrained(settings.checkpoint_dirs)
         self._loaded: OrderedDict[str, LoadedTokenizer] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -72,7 +69,7 @@ class Tokenizers:
         """
         spec = self._spec(name)
         if spec.name == DEFAULT_CHECKPOINT:
-            return "sentence-transformers/all-MiniLM-L6-v2"
+            return BUNDLED_REPO_ID
         return spec.repo_id or str(spec.folder)
 
     def get(self, name: str = "") -> LoadedTokenizer:

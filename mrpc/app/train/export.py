@@ -14,7 +14,7 @@ from string import Template
 from typing import Any
 
 from mrpc.config import DEFAULT_CHECKPOINT, TrainConfig
-from mrpc.core.model.pretrained import PRETRAINED
+from mrpc.core.model.pretrained import BUNDLED_REPO_ID, PRETRAINED
 from mrpc.errors import InputError
 from mrpc.runs.layout import RunConfig
 from mrpc.runs.store import RunStore
@@ -26,9 +26,6 @@ FORMS = {
     "notebook": "Accelerate, as a notebook",
 }
 """The forms of the code, with what people call them."""
-
-BUNDLED_REPO_ID = "sentence-transformers/all-MiniLM-L6-v2"
-"""Where the Hub has the checkpoint that comes with the app."""
 
 CARRIED = frozenset(
     {

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
-from mrpc.app.train.scores import Scores, has_collapsed
 from mrpc.files import read_tail
-from mrpc.runs.history import RunHistory
 from mrpc.runs.layout import RunStatus
-from mrpc.runs.log import read_lines
+from mrpc.runs.record import RunRecord, has_collapsed
 from mrpc.runs.store import OVER_STATES, Run, RunState, RunStore
 
-MAX_CACHED_RUNS = 16
 LOG_TAIL_BYTES = 8_000
 LOG_TAIL_LINES = 60
 
@@ -76,30 +72,16 @@ class RunView:
     run: Run
     state: RunState
     status: RunStatus
-    history: RunHistory
+    history: RunRecord
     version: str
-    lock: threading.Lock
-
-
-@dataclass
-class _Watched:
-    history: RunHistory = field(default_factory=RunHistory)
-    offset: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.RLock
 
 
 class Monitoring:
-    """Reads the runs of one folder. Many pages that poll one run share one reader.
-
-    Attributes:
-        scores: the evaluations of all runs.
-    """
+    """Reads the runs of one folder. Many pages that poll one run share one record."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
-        self.scores = Scores()
-        self._watched: OrderedDict[str, _Watched] = OrderedDict()
-        self._lock = threading.Lock()
 
     def list_runs(self) -> list[RunSummary]:
         """Return every run, the newest first."""
@@ -112,19 +94,11 @@ class Monitoring:
             UnknownRunError: when there is no such run.
         """
         run = self._store.open(run_id)
-        state, status = (
-            run.state(),
-            run.read_status(),
-        )  # before the events: never a state newer than its curves
-        watched = self._entry(run_id)
-        with watched.lock:
-            page = read_lines(run.paths.events, watched.offset)
-            if page.is_replaced:
-                watched.history = RunHistory()
-            watched.history.fold_lines(page.lines)
-            watched.offset = page.offset
-        version = f"{run_id}:{watched.offset}:{state}:{status.phase}"
-        return RunView(run, state, status, watched.history, version, watched.lock)
+        # The state first: it is never newer than the curves that go with it.
+        state, status = run.state(), run.read_status()
+        record = self._store.records.read(run, with_steps=True)
+        version = f"{run_id}:{record.offset}:{state}:{status.phase}"
+        return RunView(run, state, status, record, version, record.lock)
 
     def read_log_tail(self, run_id: str) -> str:
         """Return the last lines that the process printed."""
@@ -159,17 +133,10 @@ class Monitoring:
                 "error": view.run.error() if view.state is RunState.FAILED else None,
             }
 
-    def _entry(self, run_id: str) -> _Watched:
-        with self._lock:
-            watched = self._watched.setdefault(run_id, _Watched())
-            self._watched.move_to_end(run_id)
-            while len(self._watched) > MAX_CACHED_RUNS:
-                self._watched.popitem(last=False)
-            return watched
-
     def _summarize(self, run: Run) -> RunSummary:
         status, label, train = run.read_status(), run.read_label(), run.config.hyperparameters
         state = run.state()
+        evaluations = [] if status.best_f1 is None else self._store.records.read(run).validation()
         return RunSummary(
             run_id=run.run_id,
             name=label.name,
@@ -185,7 +152,7 @@ class Monitoring:
             best_epoch=status.best_epoch,
             best_accuracy=status.best_accuracy,
             best_f1=status.best_f1,
-            collapsed=status.best_f1 is not None and has_collapsed(self.scores.validation(run)),
+            collapsed=has_collapsed(evaluations),
             train_s=status.train_s,
             created_at=run.config.created_at,
             step=status.step,

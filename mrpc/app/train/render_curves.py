@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrpc.runs.events import EvaluationEvent, NonFiniteEvent, StartedEvent
-from mrpc.runs.history import RunHistory
+from mrpc.runs.record import RunRecord
 
 Figure = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -61,7 +61,7 @@ class RunSeries:
     started: StartedEvent | None
 
 
-def take_series(history: RunHistory) -> RunSeries:
+def take_series(history: RunRecord) -> RunSeries:
     """Copy the curves out of a history that may go on growing."""
     return RunSeries(
         steps=np.array(history.steps.column("step")).astype(np.int64),

@@ -7,8 +7,8 @@ import html
 from mrpc.app.format import render_bytes, render_count, render_duration, render_percent, render_time
 from mrpc.config import RESUMABLE_LOOPS, changed_settings
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
-from mrpc.runs.history import RunHistory
 from mrpc.runs.layout import RunStatus
+from mrpc.runs.record import RunRecord, best_of
 from mrpc.runs.store import ALIVE_STATES, Run, RunState
 
 SPEED_STEPS = 50
@@ -39,7 +39,7 @@ def render_state(state: RunState) -> str:
     return f'<span class="state state-{state}"><i aria-hidden="true">{STATE_SIGNS[state]}</i>{state}</span>'
 
 
-def render_run(run: Run, state: RunState, status: RunStatus, history: RunHistory) -> str:
+def render_run(run: Run, state: RunState, status: RunStatus, history: RunRecord) -> str:
     """Draw the head of a run: what it is, how far it is, how fast, how it ended."""
     parts = [_render_title(run, state), _render_progress(state, status, history)]
     parts += [_render_notice(kind, text) for kind, text in describe_outcome(run, state, status, history)]
@@ -53,7 +53,7 @@ def render_run(run: Run, state: RunState, status: RunStatus, history: RunHistory
 
 
 def describe_outcome(
-    run: Run, state: RunState, status: RunStatus, history: RunHistory
+    run: Run, state: RunState, status: RunStatus, history: RunRecord
 ) -> list[tuple[str, str]]:
     """Say in words what a person should know, as (kind, plain text); kind is good, note, warn or bad."""
     notices: list[tuple[str, str]] = []
@@ -114,13 +114,13 @@ def describe_outcome(
     return notices
 
 
-def num_steps_at_risk(history: RunHistory) -> int:
+def num_steps_at_risk(history: RunRecord) -> int:
     """Return how many steps would have to be repeated if the process ended this moment."""
     last = history.last_step.step if history.last_step else 0
     return max(0, last - (history.checkpoint_step or 0))
 
 
-def run_caption(run: Run, history: RunHistory) -> str:
+def run_caption(run: Run, history: RunRecord) -> str:
     """Say in a line, as plain text, what a plot of this run shows: run, seed, data, versions, device."""
     config, started, process = run.config, history.started, run.read_process()
     name = run.read_label().name
@@ -136,7 +136,7 @@ def run_caption(run: Run, history: RunHistory) -> str:
     return " · ".join(facts)
 
 
-def recent_speed(history: RunHistory) -> tuple[float, float, float] | None:
+def recent_speed(history: RunRecord) -> tuple[float, float, float] | None:
     """Return pairs, real tokens and positions with padding per second, newest steps; None before any."""
     steps = history.steps.newest(SPEED_STEPS)
     seconds = sum(step.duration_s for step in steps)
@@ -162,7 +162,7 @@ def _render_title(run: Run, state: RunState) -> str:
     return f'<div class="run-title"><h2>{name}</h2>{pill}</div><p class="run-facts">{line}</p>'
 
 
-def _render_progress(state: RunState, status: RunStatus, history: RunHistory) -> str:
+def _render_progress(state: RunState, status: RunStatus, history: RunRecord) -> str:
     last, started = history.last_step, history.started
     step = last.step if last else 0
     num_steps = started.num_steps if started else status.num_steps
@@ -183,7 +183,7 @@ def _render_progress(state: RunState, status: RunStatus, history: RunHistory) ->
     )
 
 
-def _render_figures(state: RunState, status: RunStatus, history: RunHistory) -> str:
+def _render_figures(state: RunState, status: RunStatus, history: RunRecord) -> str:
     """Draw the row of figures: time left, speed, loss, best scores."""
     figures: list[tuple[str, str, str]] = []
     last = history.last_step
@@ -208,7 +208,7 @@ def _render_figures(state: RunState, status: RunStatus, history: RunHistory) -> 
     validations = history.validation()
     if validations:
         newest = validations[-1]
-        best = max(validations, key=lambda evaluation: (evaluation.f1, -evaluation.epoch))
+        best = best_of(validations) or newest
         for name, value, top in (
             ("accuracy", newest.accuracy, best.accuracy),
             ("F1", newest.f1, best.f1),
@@ -243,7 +243,7 @@ def _describe_finish(status: RunStatus, terminal: object) -> str:
     return f"Finished.{best}"
 
 
-def _describe_stopping(run: Run, history: RunHistory, checkpoint: str) -> str:
+def _describe_stopping(run: Run, history: RunRecord, checkpoint: str) -> str:
     request = run.read_stop_request(history.attempt)
     if request is not None and not request.save:
         return "Discarding: the process ends within seconds, then its weights and checkpoints are deleted."
@@ -252,7 +252,7 @@ def _describe_stopping(run: Run, history: RunHistory, checkpoint: str) -> str:
     return f"Finishing the step, writing the checkpoint. {checkpoint}"
 
 
-def _describe_cut_short(run: Run, status: RunStatus, history: RunHistory) -> str:
+def _describe_cut_short(run: Run, status: RunStatus, history: RunRecord) -> str:
     """Say what is left of a run whose process ended before it could report that it stopped."""
     request = run.read_stop_request(history.attempt)
     if request is not None and not request.save:

@@ -1,4 +1,4 @@
-"""Answers that need no fine-tuning: the ladder that a fine-tuned model has to climb.
+"""Baselines: answers that need no fine-tuning.
 
 Every baseline is fitted on train alone and gives margins, float64 [N]: above 0 means equivalent. A score
 (overlap, cosine) becomes a margin by a threshold that is right most often on train, and by a scale that

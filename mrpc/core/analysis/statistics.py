@@ -233,7 +233,7 @@ def verdict(num_fixed: int, num_broken: int) -> str:
 
 
 def p_text(p: float) -> str:
-    """Write a p-value for people."""
+    """Format a p-value for reading."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 

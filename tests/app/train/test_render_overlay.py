@@ -16,20 +16,18 @@ from mrpc.app.train.render_overlay import (
 )
 from mrpc.app.train.render_probes import probes_figure, render_probes
 from mrpc.app.train.render_seeds import render_seeds, seeds_figure
-from mrpc.app.train.scores import has_collapsed
 from mrpc.runs import events as ev
-from mrpc.runs.history import RunHistory
 from mrpc.runs.layout import PinnedPair
-from mrpc.runs.log import read_events
+from mrpc.runs.record import RunRecord
 from mrpc.runs.store import Run, RunStore
-from tests.written_run import evaluation_event, step_event, write_ended, write_events, write_status
+from tests.written_run import evaluation_event, write_ended, write_events, write_status
 
 EVIL = "<img src=x onerror=alert(1)>"
 
 
 def overlaid(run: Run, slot: int, name: str = "") -> OverlaidRun:
-    history = RunHistory()
-    history.fold(read_events(run.paths.events).events)
+    history = RunRecord(run.paths.events)
+    history.read_on()
     return OverlaidRun(slot, name or run.run_id, run.config, take_series(history), f"Run {run.run_id}")
 
 
@@ -94,32 +92,11 @@ class TestSeeds:
         points = seeds_figure(members, "g")["data"][0]
         assert points["marker"]["symbol"] == ["circle", "x"]
 
-    def test_the_untrained_model_may_answer_one_class(self):
-        untrained = evaluation_event(0, 90, num_predicted_equivalent=40)
-        assert not has_collapsed([untrained])
-        assert not has_collapsed([untrained, evaluation_event(1, 90)])
-
     def test_runs_without_a_score(self, tmp_path):
         write_ended(tmp_path, "interrupted")
         members = Monitoring(RunStore(tmp_path)).list_runs()
         assert "No run of this group has a score yet." in render_seeds(members)
         assert seeds_figure(members, "g")["data"] == []
-
-
-class TestScores:
-    def test_only_what_is_new_is_read_and_a_replaced_log_anew(self, tmp_path):
-        run, scores = write_ended(tmp_path), Monitoring(RunStore(tmp_path)).scores
-        assert [one.epoch for one in scores.validation(run)] == [0, 1, 2, 3]
-        write_events(
-            run, [step_event(91, 90), evaluation_event(4, 90), evaluation_event(4, 90, split="test")]
-        )
-        with run.paths.events.open("ab") as log:
-            log.write(b'{"type":"evaluation", torn')
-        assert [one.epoch for one in scores.validation(run)] == [0, 1, 2, 3, 4]
-        run.paths.events.write_bytes(b"")
-        assert scores.validation(run) == []
-        run.paths.events.unlink()
-        assert scores.validation(run) == []
 
 
 class TestProbes:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from mrpc.app.format import render_bytes, render_duration, render_percent
@@ -11,9 +13,8 @@ from mrpc.app.train.render_progress import (
 )
 from mrpc.files import write_model
 from mrpc.runs import events as ev
-from mrpc.runs.history import RunHistory
 from mrpc.runs.layout import RunLabel, StopRequest
-from mrpc.runs.log import read_events
+from mrpc.runs.record import RunRecord
 from mrpc.runs.store import Run, RunState
 from tests.written_run import (
     create_run,
@@ -25,9 +26,9 @@ from tests.written_run import (
 )
 
 
-def history_of(run: Run) -> RunHistory:
-    history = RunHistory()
-    history.fold(read_events(run.paths.events).events)
+def history_of(run: Run) -> RunRecord:
+    history = RunRecord(run.paths.events)
+    history.read_on()
     return history
 
 
@@ -170,7 +171,7 @@ def test_every_state_has_a_sign():
 
 
 def test_speed_is_of_the_newest_steps():
-    history = RunHistory()
+    history = RunRecord(Path("none.jsonl"))
     assert recent_speed(history) is None
     history.fold([step_event(step, 200) for step in range(1, 101)])
     slow = [step_event(step, 200).model_copy(update={"duration_s": 1.0}) for step in range(101, 151)]
