@@ -18,7 +18,7 @@ from mrpc.errors import BusyError, TaskCancelled
 Result = TypeVar("Result")
 
 OnProgress = Callable[[str, int, int], None]
-"""Takes what is being done, in words, how many are done, and how many there are. What it raises ends the work."""
+"""Takes what is being done, in words, how many are done, and how many there are; may raise to end it."""
 
 POLL_S = 0.2
 MAX_RUNNING = 4

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import gradio as gr
-
 from mrpc.app.alerts import shown_errors
+from mrpc.app.view import api
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -34,4 +33,4 @@ def register_endpoints(services: Services) -> None:
             return services.comparisons.flips(left, right, split, cell)
 
     for endpoint in (compare_pair, compare_split, flips):
-        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=4)
+        api(endpoint)

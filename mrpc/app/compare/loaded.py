@@ -69,4 +69,6 @@ def _load(side: Side) -> LoadedSide:
             f"The weights of {side.name} are not those that the run recorded (sha256 {actual[:12]}, recorded "
             f"{side.weights_sha256[:12]}). The folder was changed; no answer is given in its name."
         )
-    return LoadedSide(Predictor(model, tokenizer, max_length=side.run.config.hyperparameters.max_length), actual)
+    return LoadedSide(
+        Predictor(model, tokenizer, max_length=side.run.config.hyperparameters.max_length), actual
+    )

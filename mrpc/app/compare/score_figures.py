@@ -1,4 +1,4 @@
-"""Charts of two sides on a split, as plotly figures in plain dicts. The first is grey and dashed, the second green.
+"""Charts of two sides on a split, as plain plotly figures. The first is grey and dashed, the second green.
 
 Colours are names of CSS variables; the browser puts in those of the theme that is shown.
 """

@@ -85,8 +85,9 @@ def check_same_split(sides: Both[Side], split: str) -> None:
         return
     fingerprints = [split_fingerprint(data, split) for data in known]
     if fingerprints[0] != fingerprints[1]:
+        first, second = sides.map(lambda side: side.name)
         raise DataError(
-            f"{sides.first.name} and {sides.second.name} were trained on different data: their {split} splits differ "
+            f"{first} and {second} were trained on different data: their {split} splits differ "
             f"(fingerprints {fingerprints[0]} and {fingerprints[1]}), so their scores cannot be compared."
         )
 

@@ -1,4 +1,4 @@
-"""What a comparison says, in sentences: first against answers without training, then against the other side."""
+"""What a comparison says, in sentences: first against answers without training, then against the other."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ class Predictor:
         pairs: list[SentencePair],
         batch_size: int = 64,
         on_progress: Callable[[int], None] | None = None,
-        ) -> list[PairPrediction]:
+    ) -> list[PairPrediction]:
         """Predict pairs, in their order; the arguments are those of :func:`predict_pairs`."""
         with self.lock:
             logits = predict_pairs(

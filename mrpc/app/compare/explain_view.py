@@ -1,0 +1,301 @@
+"""Why both sides answer the current pair as they do: folded sections, each drawn when it is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.app.templates import render, render_part
+from mrpc.app.view import SKIP, View, bind, chart, place, stage, table
+
+if TYPE_CHECKING:
+    from mrpc.app.compare.both import Both
+    from mrpc.app.compare.explaining import SideAttribution, Variation
+    from mrpc.app.compare.sides import Side
+    from mrpc.app.compare.sides_view import SidesRow
+    from mrpc.app.services import Services
+    from mrpc.app.spine import Spine
+    from mrpc.app.task import Task
+
+MAX_LAYERS, MAX_HEADS = 24, 16
+ALL_HEADS = 0
+DIRECTIONS = [("sentence 1 → 2", "forth"), ("sentence 2 → 1", "back")]
+VARIATION_HELP = {
+    "sentences swapped": "being a paraphrase is symmetric; BERT is not",
+    "token_type_ids zeroed": "as if all were sentence 1",
+    "token_type_ids swapped": "0 for 1 and 1 for 0",
+}
+WORDS_NOTE = (
+    "Integrated gradients share out among the words how far the pair’s margin (logit of “equivalent” "
+    "minus the other) lies from that of an empty pair. A bar above the line speaks for “equivalent”, a "
+    "striped one below it against."
+)
+ATTENTION_NOTE = (
+    "Attention shows where a head of a layer looks. It proves no cause. The small maps show how much each "
+    "head of each layer looks at the other sentence: click one to see it."
+)
+NEAREST_NOTE = (
+    "Pairs of train whose vectors, as the head of the second side sees them, lie nearest. The vectors of "
+    "all training pairs are computed once for these weights, about a minute on MRPC."
+)
+
+
+@dataclass(frozen=True)
+class WordsDrawn:
+    """What :func:`draw_words` draws."""
+
+    stage: str
+    effects: Any
+
+
+@dataclass(frozen=True)
+class AttentionDrawn:
+    """What :func:`draw_attention` draws."""
+
+    stage: str
+    first_map: Any
+    second_map: Any
+    first_heads: Any
+    second_heads: Any
+    layers: Any
+
+
+@dataclass(frozen=True)
+class ChosenHead:
+    """The head that was clicked."""
+
+    layer: Any = SKIP
+    head: Any = SKIP
+
+
+@dataclass(frozen=True)
+class NearestDrawn:
+    """What :func:`draw_nearest` draws."""
+
+    stage: str
+    pairs: Any
+
+
+@dataclass(frozen=True)
+class SideWords:
+    """One side's words as they are shown.
+
+    Attributes:
+        most: the largest value of a word, by size; 1 where all are 0.
+    """
+
+    place: str
+    name: str
+    attribution: Any
+    duration_s: float
+    most: float
+
+
+def build_explanations(services: Services, spine: Spine, row: SidesRow) -> None:
+    """Build the sections."""
+    asked = row.sides | spine.pair
+    with gr.Accordion("Which words count", open=False, elem_id="cmp-words-section"):
+        place(render_part("quiet", WORDS_NOTE))
+        words = stage("compare-words")
+        effects = chart("cmp-effects")
+    View(
+        "compare-words",
+        asked,
+        {"stage": words, "effects": effects},
+        lambda **values: draw_words(services, **values),
+        tasks=services.tasks,
+    ).bind()
+    with gr.Accordion("What small changes do", open=False, elem_id="cmp-what-if-section"):
+        what_if = stage("compare-what-if")
+    View(
+        "compare-what-if", asked, {"stage": what_if}, lambda **values: draw_what_if(services, **values)
+    ).bind()
+    with gr.Accordion("Where it looks: attention", open=False, elem_id="cmp-attention-section"):
+        _build_attention(services, asked)
+    with gr.Accordion("Nearest training pairs", open=False, elem_id="cmp-nearest-section"):
+        place(render_part("quiet", NEAREST_NOTE))
+        find = gr.Button("Find them", size="sm", scale=0, elem_id="cmp-nearest-find")
+        nearest = stage("compare-nearest", follows=False)
+        pairs = table("cmp-nearest")
+    View(
+        "compare-nearest",
+        asked,
+        {"stage": nearest, "pairs": pairs},
+        lambda **values: draw_nearest(services, **values),
+        tasks=services.tasks,
+        on_demand=[find.click],
+    ).bind()
+
+
+def _build_attention(services: Services, asked: dict[str, Any]) -> None:
+    place(render_part("quiet", ATTENTION_NOTE))
+    with gr.Row(elem_classes="cmp-controls"):
+        layer = gr.Slider(
+            1,
+            MAX_LAYERS,
+            MAX_LAYERS,
+            step=1,
+            label="Layer, from 1",
+            elem_id="cmp-layer",
+            scale=0,
+            min_width=240,
+        )
+        head = gr.Slider(
+            ALL_HEADS,
+            MAX_HEADS,
+            ALL_HEADS,
+            step=1,
+            label="Head, from 1; 0 is the mean of all",
+            elem_id="cmp-head",
+            scale=0,
+            min_width=240,
+        )
+        direction = gr.Radio(
+            DIRECTIONS, value="forth", label="Direction", elem_id="cmp-direction", scale=0, min_width=280
+        )
+    drawn = stage("compare-attention")
+    with gr.Row(elem_classes="cmp-charts"):
+        maps = [chart("cmp-first-attention"), chart("cmp-second-attention")]
+    with gr.Row(elem_classes="cmp-charts"):
+        heads = [chart("cmp-first-heads"), chart("cmp-second-heads")]
+    layers = chart("cmp-layers")
+    View(
+        "compare-attention",
+        asked | {"layer": layer, "head": head, "direction": direction},
+        {
+            "stage": drawn,
+            "first_map": maps[0],
+            "second_map": maps[1],
+            "first_heads": heads[0],
+            "second_heads": heads[1],
+            "layers": layers,
+        },
+        lambda **values: draw_attention(services, **values),
+    ).bind()
+    bind(
+        [shown.select for shown in heads],
+        choose_head,
+        {},
+        {"layer": layer, "head": head},
+        data=("id",),
+    )
+
+
+def draw_words(services: Services, task: Task, **asked: Any) -> WordsDrawn:
+    """Share out both answers among the words, and leave out each."""
+    from mrpc.app.compare.explain_figures import effects_figure
+    from mrpc.app.compare.score_figures import plot_names
+    from mrpc.core.analysis.attribution import MAX_POINTS
+
+    sides, pair = services.comparisons.pair.look_at(**asked)
+    explanations = services.comparisons.explanations
+
+    def attribute(side: Side) -> SideAttribution:
+        found = None
+        for found in explanations.attribute(side, pair):
+            num = found.attribution.num_points if found.attribution else 0
+            task.progress(f"Integrating the gradients of {side.title}, points", num, MAX_POINTS)
+        assert found is not None
+        return found
+
+    found = sides.map(attribute)
+    task.progress("Leaving out each word", 0, 0)
+    effects = sides.map(lambda side: explanations.leave_out(side, pair))
+    return WordsDrawn(render_words(sides, found), effects_figure(plot_names(sides), effects))
+
+
+def render_words(sides: Both[Side], found: Both[SideAttribution]) -> str:
+    """Draw the words of a pair, each over a bar for what it adds to the margin, and whether they add up."""
+    from mrpc.app.compare.sides import side_names
+
+    shown = []
+    for name, item, place_name in zip(side_names(sides), found, ("first", "second"), strict=True):
+        words = item.attribution.words if item.attribution else []
+        most = max((abs(word.value) for word in words), default=0.0) or 1.0
+        shown.append(SideWords(place_name, name, item.attribution, item.duration_s, most))
+    return render("compare/explain.html", part="words", sides=shown)
+
+
+def draw_what_if(services: Services, **asked: Any) -> str:
+    """Show what swapped sentences and other token types do."""
+    sides, pair = services.comparisons.pair.look_at(**asked)
+    explanations = services.comparisons.explanations
+    latencies = sides.map(lambda side: explanations.measure_latency(side, pair))
+    return render_variations(sides, explanations.vary(sides, pair), latencies)
+
+
+def render_variations(sides: Both[Side], found: list[Variation], latencies: Both[float]) -> str:
+    """Draw what each change does to both sides, and how long each takes for an answer, in ms."""
+    from mrpc.app.compare.sides import side_names
+
+    return render(
+        "compare/explain.html",
+        part="variations",
+        names=side_names(sides),
+        found=found,
+        latencies=latencies,
+        help=VARIATION_HELP,
+    )
+
+
+def draw_attention(services: Services, layer: Any, head: Any, direction: Any, **asked: Any) -> AttentionDrawn:
+    """Draw the attention of one layer, of one head or the mean of all; what is too high is the last one."""
+    from mrpc.app.compare.explain_figures import attention_figure, heads_figure, layers_figure
+    from mrpc.app.compare.score_figures import COLORS, plot_names
+    from mrpc.app.limits import check_whole
+
+    sides, pair = services.comparisons.pair.look_at(**asked)
+    explanations = services.comparisons.explanations
+    layer = check_whole(layer, "The layer", 1, MAX_LAYERS)
+    head = check_whole(head, "The head", ALL_HEADS, MAX_HEADS)
+    direction = "back" if direction == "back" else "forth"
+
+    def attend(side: Side) -> Any:
+        num_layers, num_heads = explanations.num_layers(side), explanations.num_heads(side)
+        if not num_layers:
+            return None
+        return explanations.attend(side, pair, min(layer, num_layers), min(head, num_heads) or None)
+
+    attentions = sides.map(attend)
+    names = plot_names(sides)
+    maps, heads = [], []
+    for attention, name, color in zip(attentions, names, COLORS, strict=True):
+        maps.append(attention and attention_figure(attention, direction, name, color))
+        heads.append(attention and heads_figure(attention, direction, name, color))
+    said = [attention for attention in attentions if attention is not None]
+    if not said:
+        text = "Baselines have no attention."
+    else:
+        num_layers, num_heads = said[-1].forth_by_head.shape
+        which = (
+            "the mean of its heads" if said[-1].head is None else f"head {said[-1].head + 1} of {num_heads}"
+        )
+        text = f"Shown: layer {said[-1].layer + 1} of {num_layers}, {which}."
+    return AttentionDrawn(
+        render_part("quiet", text),
+        maps[0],
+        maps[1],
+        heads[0],
+        heads[1],
+        layers_figure(names, attentions) if said else None,
+    )
+
+
+def choose_head(id: Any) -> ChosenHead:
+    """Set layer and head to those that were clicked; what cannot be read chooses nothing."""
+    layer, _, head = id.partition(":") if isinstance(id, str) else ("", "", "")
+    if not (layer.isdigit() and head.isdigit() and len(id) < 8):
+        return ChosenHead()
+    return ChosenHead(int(layer), int(head))
+
+
+def draw_nearest(services: Services, task: Task, **asked: Any) -> NearestDrawn:
+    """List the training pairs nearest to the pair, in the second side's space."""
+    from mrpc.app.compare.pair_tables import neighbours_table
+
+    sides, pair = services.comparisons.pair.look_at(**asked)
+    found = services.comparisons.explanations.find_nearest(sides.second, pair, task.progress)
+    text = f"The {len(found)} training pairs nearest to the current pair, for {sides.second.title}."
+    return NearestDrawn(render_part("quiet", text), neighbours_table(found))

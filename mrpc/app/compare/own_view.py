@@ -1,0 +1,106 @@
+"""A person's own pairs: pasted or uploaded, answered by both sides, downloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.app.compare.downloads import write_download
+from mrpc.app.compare.own_pairs import SUFFIXES
+from mrpc.app.templates import render, render_part
+from mrpc.app.view import View, place, stage, table
+
+if TYPE_CHECKING:
+    from mrpc.app.compare.own_pairs import OwnAnswers
+    from mrpc.app.compare.sides_view import SidesRow
+    from mrpc.app.services import Services
+    from mrpc.app.task import Task
+
+NOTE = (
+    "One pair a line: two sentences with a tab or ||| between them, and a label 0 or 1 after another one "
+    "if you have it. Or a file with columns sentence1, sentence2 and, if known, label: .csv, .jsonl or "
+    ".parquet, up to 20,000 pairs and 10 MB."
+)
+
+
+@dataclass(frozen=True)
+class OwnDrawn:
+    """What :func:`draw_own` draws."""
+
+    stage: str
+    answers: Any
+    download: Any
+
+
+def build_own_view(services: Services, row: SidesRow) -> None:
+    """Build the view."""
+    place(render_part("quiet", NOTE))
+    with gr.Row(equal_height=False):
+        lines = gr.Textbox(
+            label="Your pairs", lines=6, max_lines=14, elem_id="cmp-own-text", scale=2, min_width=280
+        )
+        file = gr.File(
+            label="or a file",
+            file_types=list(SUFFIXES),
+            type="filepath",
+            elem_id="cmp-own-file",
+            scale=1,
+            min_width=240,
+            height=170,
+        )
+    with gr.Row(elem_classes="cmp-controls"):
+        ask = gr.Button("Ask both sides", variant="primary", scale=0, elem_id="cmp-own-ask")
+        download = gr.DownloadButton(
+            "Download all answers", interactive=False, scale=0, elem_id="cmp-own-download"
+        )
+    drawn = stage("compare-own", follows=False)
+    answers = table("cmp-own-answers")
+    cache_dir = Path(download.GRADIO_CACHE)
+    View(
+        "compare-own",
+        row.sides | {"text": lines, "path": file},
+        {"stage": drawn, "answers": answers, "download": download},
+        lambda **values: draw_own(services, cache_dir, **values),
+        tasks=services.tasks,
+        on_demand=[ask.click],
+    ).bind()
+    place(render_part("next", "inspect/pair", "back to Inspect with another pair"))
+
+
+def draw_own(
+    services: Services, cache_dir: Path, task: Task, first: Any, second: Any, text: Any, path: Any
+) -> OwnDrawn:
+    """Ask both sides and offer the answers."""
+    from mrpc.app.compare.pair_tables import own_table
+    from mrpc.app.compare.sides import side_names
+
+    found = services.comparisons.answer_own(first, second, text, path, task.progress)
+    file = write_download(cache_dir, "your-pairs.csv", found.as_csv())
+    return OwnDrawn(
+        render_own(found),
+        own_table(side_names(found.sides), found),
+        gr.update(value=file, interactive=True),
+    )
+
+
+def render_own(found: OwnAnswers) -> str:
+    """Say how many answers differ, how fast it went, and how good they are where labels are known."""
+    from mrpc.app.compare.pair_tables import MAX_OWN_SHOWN
+    from mrpc.app.compare.sides import side_names
+    from mrpc.app.compare.verdict import one_answer_findings, side_finding
+
+    scores = found.scores
+    findings = [] if scores is None else [*one_answer_findings(scores), side_finding(scores)]
+    return render(
+        "compare/own.html",
+        found=found,
+        num=len(found.pairs),
+        rate=2 * len(found.pairs) / max(found.duration_s, 1e-9),
+        max_shown=MAX_OWN_SHOWN,
+        findings=findings,
+        scores=scores,
+        names=side_names(found.sides),
+    )
