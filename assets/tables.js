@@ -13,6 +13,7 @@ window.mrpcTables = (() => {
   }
 
   function shown(cell, column) {
+    if (typeof cell === 'number' && column.kind === 'p') return cell < 0.001 ? '< 0.001' : cell.toFixed(3);
     if (typeof cell === 'number') {
       const number = column.kind === 'percent' ? 100 * cell : cell;
       const text = number.toFixed(column.digits ?? (column.kind === 'percent' ? 1 : 0));
@@ -62,7 +63,7 @@ window.mrpcTables = (() => {
   }
 
   function cellNode(cell, column) {
-    const classes = ['number', 'percent'].includes(column.kind) ? 'number' : column.kind === 'diff' ? 'text-cell' : '';
+    const classes = ['number', 'percent', 'p'].includes(column.kind) ? 'number' : column.kind === 'diff' ? 'text-cell' : '';
     const td = make('td', { class: classes, 'data-title': column.title });
     if (Array.isArray(cell)) {
       for (const [text, mark] of cell) td.append(mark === 'only' ? make('mark', {}, text) : text);
@@ -77,7 +78,7 @@ window.mrpcTables = (() => {
     let order = null;
     let page = 0;
     let wanted = '';
-    const body = make('div', { class: 'table-scroll' });
+    const body = make('div', { class: 'table-scroll', tabindex: 0, role: 'region' });
     const count = make('span', { class: 'quiet', 'aria-live': 'polite' });
     const filter = make('input', {
       type: 'search', placeholder: 'Filter', 'aria-label': 'Filter the rows',
@@ -123,6 +124,7 @@ window.mrpcTables = (() => {
       const value = props.value;
       place.hidden = !value;
       if (!value) return;
+      body.setAttribute('aria-label', value.caption || 'Table');
       const size = value.page_size || 20;
       const rows = visible(value);
       const last = Math.max(0, Math.ceil(rows.length / size) - 1);
@@ -196,11 +198,17 @@ window.mrpcTables = (() => {
   }
   new MutationObserver(enhanceAll).observe(document.documentElement, { childList: true, subtree: true });
 
-  // A report that stands on its own: draws what its page holds as data.
+  // A report that stands on its own: draws what its page holds as data, light or dark as the reader's system is.
   function report(content) {
-    for (const place of document.querySelectorAll('[data-figure]')) {
-      mrpcPlots.draw(place, content.figures[place.dataset.figure], window.Plotly);
+    const dark = window.matchMedia('(prefers-color-scheme: dark)');
+    function draw() {
+      document.body.classList.toggle('dark', dark.matches);
+      for (const place of document.querySelectorAll('[data-figure]')) {
+        mrpcPlots.draw(place, content.figures[place.dataset.figure], window.Plotly);
+      }
     }
+    dark.addEventListener('change', draw);
+    draw();
     for (const element of document.querySelectorAll('[data-table]')) {
       table(element, { value: content.tables[element.dataset.table] }, () => {}, () => {});
     }

@@ -20,7 +20,7 @@ from mrpc.settings import Settings
 
 if TYPE_CHECKING:
     from mrpc.app.availability import CheckpointShelf
-    from mrpc.app.compare.comparison import Comparison
+    from mrpc.app.compare.comparisons import Comparisons
     from mrpc.app.tokenize.explorer import Explorer
     from mrpc.app.tokenize.inspection import Inspection
     from mrpc.app.tokenize.model_input import ModelInputs
@@ -202,12 +202,12 @@ class Services:
         return CodeExport(self.store)
 
     @built_once
-    def comparison(self) -> Comparison:
+    def comparisons(self) -> Comparisons:
         """Base and fine-tuned side by side."""
         assert self._libraries  # it imports pandas and pyarrow too, and later transformers
-        from mrpc.app.compare.comparison import Comparison
+        from mrpc.app.compare.comparisons import Comparisons
 
-        return Comparison(self.store, lambda: self.data, self.settings)
+        return Comparisons(self.store, lambda: self.data, self.settings)
 
     @built_once
     def _libraries(self) -> bool:

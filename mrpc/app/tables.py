@@ -18,7 +18,8 @@ def column(key: str, title: str, kind: str = "text", **options: Any) -> Column:
     Args:
         key: where its cells are in a row.
         title: what people read above it.
-        kind: text, diff (a sentence with marks), number, or percent (a share, shown in percent).
+        kind: text, diff (a sentence with marks), number, percent (a share, shown in percent),
+            or p (a p-value).
         options: ``digits`` behind the point, ``signed`` for a plus sign, ``help`` for a longer title.
     """
     return {"key": key, "title": title, "kind": kind, **options}

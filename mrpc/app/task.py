@@ -17,6 +17,9 @@ from mrpc.errors import BusyError, TaskCancelled
 
 Result = TypeVar("Result")
 
+OnProgress = Callable[[str, int, int], None]
+"""Takes what is being done, in words, how many are done, and how many there are; may raise to end it."""
+
 POLL_S = 0.2
 MAX_RUNNING = 4
 """Tasks of all visitors at once; each computes on the same cores."""
@@ -138,3 +141,7 @@ class Tasks:
             _, task = self._running.get(str(task_id)[:40], ("", None))
         if task is not None:
             task.cancel()
+
+
+def silent(what: str, num_done: int, num_total: int) -> None:
+    """Tell nobody how far the work is."""

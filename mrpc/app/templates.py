@@ -48,7 +48,12 @@ def render(template: str, **data: object) -> str:
     return _environment().get_template(template).render(data)
 
 
+def render_macro(template: str, macro: str, *arguments: object, **options: object) -> str:
+    """Render one macro of a template."""
+    module = _environment().get_template(template).module
+    return str(getattr(module, macro)(*arguments, **options))
+
+
 def render_part(macro: str, *arguments: object, **options: object) -> str:
     """Render one macro of ``templates/parts.html``, for example ``render_part("alert", message)``."""
-    module = _environment().get_template("templates/parts.html").module
-    return str(getattr(module, macro)(*arguments, **options))
+    return render_macro("templates/parts.html", macro, *arguments, **options)

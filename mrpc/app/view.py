@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -132,6 +132,7 @@ class View:
         tasks: given for long work.
         on_demand: the events that draw it, for a view that is too costly to follow its inputs. Its stage is
             dimmed all the same when they change.
+        given: further inputs of the drawing, whose changes draw nothing.
     """
 
     name: str
@@ -140,6 +141,7 @@ class View:
     render: Callable[..., Any]
     tasks: Tasks | None = None
     on_demand: Sequence[Any] = ()
+    given: Inputs = field(default_factory=dict)
 
     def bind(self) -> None:
         """Attach it: two events, one for the drawing and one that the browser handles alone."""
@@ -152,10 +154,11 @@ class View:
         bind(
             shown.draw,
             self._draw,
-            self.inputs,
+            {**self.inputs, **self.given},
             self.outputs,
             data=("asked",),
             tasks=self.tasks,
+            trigger_mode="always_last",  # what changed while it was drawn is drawn next
         )
 
     def _draw(self, asked: object, **values: Any) -> Any:

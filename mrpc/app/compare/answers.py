@@ -11,7 +11,7 @@ import numpy as np
 from mrpc.app.compare.baselines import Baselines, margins_to_logits
 from mrpc.app.compare.shelf import DataShelf, split_fingerprint
 from mrpc.app.compare.sides import Side
-from mrpc.app.progress import Report, ShouldStop, never, silent
+from mrpc.app.task import OnProgress, silent
 from mrpc.core.model.stored_predictions import (
     UNLABELLED,
     PairPredictions,
@@ -45,16 +45,14 @@ class Answers:
                 continue
         return None
 
-    def read_or_predict(
-        self, side: Side, split: str, report: Report = silent, should_stop: ShouldStop = never
-    ) -> PairPredictions:
+    def read_or_predict(self, side: Side, split: str, on_progress: OnProgress = silent) -> PairPredictions:
         """Return what was computed before, else predict the split and keep the answers.
 
         Raises:
             UnavailableError: when nothing was stored and the weights are not there.
         """
         if side.kind == "baseline":
-            return self._baselines.answers(side, split, report, should_stop)
+            return self._baselines.answers(side, split, on_progress)
         stored = self.read(side, split)
         if stored is not None:
             return stored
@@ -68,8 +66,7 @@ class Answers:
                 loaded.predictor.tokenizer,
                 dataset,
                 max_length=loaded.predictor.max_length,
-                on_progress=lambda num: report(f"{side.title} answers {split}", num, len(dataset)),
-                should_stop=should_stop,
+                on_progress=lambda num: on_progress(f"{side.title} answers {split}", num, len(dataset)),
             )
         write_predictions(
             _derived_path(side, split), predictions, {"weights_sha256": loaded.weights_sha256, "split": split}
@@ -82,8 +79,7 @@ class Answers:
         sentence1: Sequence[str],
         sentence2: Sequence[str],
         labels: Sequence[int | None] | None = None,
-        report: Report = silent,
-        should_stop: ShouldStop = never,
+        on_progress: OnProgress = silent,
     ) -> PairPredictions:
         """Answer any pairs now.
 
@@ -92,17 +88,14 @@ class Answers:
             sentence1: N first sentences.
             sentence2: N second sentences.
             labels: N right answers, None where nobody knows.
-            report: told how far it is.
-            should_stop: asked before every batch.
+            on_progress: told how far it is.
 
         Raises:
             UnavailableError: when the side's weights are not there.
         """
         num = len(sentence1)
         if side.kind == "baseline":
-            logits = margins_to_logits(
-                self._baselines.margins(side, sentence1, sentence2, report, should_stop)
-            )
+            logits = margins_to_logits(self._baselines.margins(side, sentence1, sentence2, on_progress))
         else:
             loaded = self._loaded().get(side)
             from mrpc.core.model.prediction import predict_pairs
@@ -114,8 +107,7 @@ class Answers:
                     list(sentence1),
                     list(sentence2),
                     max_length=loaded.predictor.max_length,
-                    on_progress=lambda done: report(f"{side.title} answers", done, num),
-                    should_stop=should_stop,
+                    on_progress=lambda done: on_progress(f"{side.title} answers", done, num),
                 )
         known = [UNLABELLED if label is None else label for label in labels or [None] * num]
         return PairPredictions(np.arange(num), np.array(known, dtype=np.int64), logits)

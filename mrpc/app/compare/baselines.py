@@ -12,7 +12,7 @@ from mrpc.app.compare.recent import Recent
 from mrpc.app.compare.shelf import DataShelf
 from mrpc.app.compare.sides import Side
 from mrpc.app.compare.vectors import read_vectors, write_vectors
-from mrpc.app.progress import Report, ShouldStop, never, silent
+from mrpc.app.task import OnProgress, silent
 from mrpc.core.model.stored_predictions import PairPredictions
 
 if TYPE_CHECKING:
@@ -22,96 +22,90 @@ if TYPE_CHECKING:
     from mrpc.core.data.load import LoadedData
 
 NEEDS_ENCODER = frozenset({"embedding", "logistic"})
-MAX_FITTED = 8
-MAX_ANSWERS = 24
 
 
 class Baselines:
     """Fits baselines when they are first asked for. May be used from many threads."""
 
-    def __init__(self, shelf: DataShelf, derived_dir: Path) -> None:
+    def __init__(self, shelf: DataShelf, held: Recent, derived_dir: Path) -> None:
         """Bind to the data.
 
         Args:
             shelf: gives the data of runs.
+            held: where what was fitted is kept in memory.
             derived_dir: where vectors of sentences are kept; may be deleted.
         """
         self._shelf = shelf
         self._derived_dir = derived_dir
-        self._fitted: Recent[tuple[str, ...], Baseline] = Recent(MAX_FITTED)
-        self._answers: Recent[tuple[str, ...], PairPredictions] = Recent(MAX_ANSWERS)
+        self._held = held
         self._book: tuple[str, _VectorBook] | None = None
         self._lock = threading.RLock()
 
-    def answers(
-        self, side: Side, split: str, report: Report = silent, should_stop: ShouldStop = never
-    ) -> PairPredictions:
+    def answers(self, side: Side, split: str, on_progress: OnProgress = silent) -> PairPredictions:
         """Return what a baseline answers on a split."""
         data = self._shelf.get(side.data)
-        key = (*self._key(side, data), split)
-        with self._lock:
-            known = self._answers.get(key)
-            if known is not None:
-                return known
-            baseline = self._fit(side, data, report, should_stop)
-            dataset = data.dataset[split]
-            if _baseline_name(side) in NEEDS_ENCODER:
-                self._open_book(side).read(split, data, report, should_stop)
-            margins = baseline.margins(list(dataset["sentence1"]), list(dataset["sentence2"]))
-            return self._answers.keep(key, _as_predictions(margins, dataset))
+
+        def answer() -> PairPredictions:
+            with self._lock:
+                baseline = self._fit(side, data, on_progress)
+                dataset = data.dataset[split]
+                if _baseline_name(side) in NEEDS_ENCODER:
+                    self._open_book(side).read(split, data, on_progress)
+                margins = baseline.margins(list(dataset["sentence1"]), list(dataset["sentence2"]))
+                return _as_predictions(margins, dataset)
+
+        return self._held.once(("baseline answers", *self._key(side, data), split), answer)
 
     def margins(
         self,
         side: Side,
         sentence1: Sentences,
         sentence2: Sentences,
-        report: Report = silent,
-        should_stop: ShouldStop = never,
+        on_progress: OnProgress = silent,
     ) -> np.ndarray:
         """Return a baseline's margins on any pairs, float64 [N]."""
         with self._lock:
-            baseline = self._fit(side, self._shelf.get(side.data), report, should_stop)
+            baseline = self._fit(side, self._shelf.get(side.data), on_progress)
             return baseline.margins(sentence1, sentence2)
 
     def is_quick(self, side: Side) -> bool:
         """Tell whether a baseline answers without reading sentences with the encoder first."""
         if _baseline_name(side) not in NEEDS_ENCODER:
             return True
-        with self._lock:
-            return self._fitted.get(self._key(side, self._shelf.get(side.data))) is not None
+        return self._held.get(("baseline", *self._key(side, self._shelf.get(side.data)))) is not None
 
     def _key(self, side: Side, data: LoadedData) -> tuple[str, ...]:
         name = _baseline_name(side)
         encoder = _checkpoint_name(side) if name in NEEDS_ENCODER else ""
         return name, data.fingerprint, encoder
 
-    def _fit(self, side: Side, data: LoadedData, report: Report, should_stop: ShouldStop) -> Baseline:
+    def _fit(self, side: Side, data: LoadedData, on_progress: OnProgress) -> Baseline:
+        return self._held.once(
+            ("baseline", *self._key(side, data)), lambda: self._fit_anew(side, data, on_progress)
+        )
+
+    def _fit_anew(self, side: Side, data: LoadedData, on_progress: OnProgress) -> Baseline:
         from mrpc.core.analysis import baselines
 
-        key = self._key(side, data)
-        known = self._fitted.get(key)
-        if known is not None:
-            return known
         train = data.dataset["train"]
         labels = np.asarray(train["label"], dtype=np.int64)
         pairs = list(train["sentence1"]), list(train["sentence2"])
         name = _baseline_name(side)
         if name in NEEDS_ENCODER:
             book = self._open_book(side)
-            book.read("train", data, report, should_stop)
+            book.read("train", data, on_progress)
         match name:
             case "majority":
-                fitted: Baseline = baselines.Majority.fit(labels)
+                return baselines.Majority.fit(labels)
             case "overlap":
-                fitted = baselines.Threshold.fit(baselines.overlap_scores, *pairs, labels)
+                return baselines.Threshold.fit(baselines.overlap_scores, *pairs, labels)
             case "tfidf":
                 score = baselines.TfidfCosine([*pairs[0], *pairs[1]])
-                fitted = baselines.Threshold.fit(score, *pairs, labels)
+                return baselines.Threshold.fit(score, *pairs, labels)
             case "embedding":
-                fitted = baselines.Threshold.fit(baselines.embedding_cosine(book), *pairs, labels)
+                return baselines.Threshold.fit(baselines.embedding_cosine(book), *pairs, labels)
             case _:
-                fitted = baselines.LogisticOnVectors(book, *pairs, labels)
-        return self._fitted.keep(key, fitted)
+                return baselines.LogisticOnVectors(book, *pairs, labels)
 
     def _open_book(self, side: Side) -> _VectorBook:
         name = _checkpoint_name(side)
@@ -136,7 +130,7 @@ class _VectorBook:
         self._rows: dict[str, np.ndarray] = {}
         self._splits: set[str] = set()
 
-    def read(self, split: str, data: LoadedData, report: Report, should_stop: ShouldStop) -> None:
+    def read(self, split: str, data: LoadedData, on_progress: OnProgress) -> None:
         """Have the vectors of all sentences of a split, from disk or computed and kept there."""
         fingerprint = data.split_fingerprints[split]
         if fingerprint in self._splits:
@@ -146,7 +140,7 @@ class _VectorBook:
         path = self._derived_dir / f"vectors-{self._checkpoint.sha256[:16]}-{fingerprint}.npy"
         vectors = read_vectors(path, len(sentences))
         if vectors is None:
-            vectors = self._embed(sentences, f"Reading the sentences of {split}", report, should_stop)
+            vectors = self._embed(sentences, f"Reading the sentences of {split}", on_progress)
             write_vectors(path, vectors)
         self._rows.update(zip(sentences, vectors, strict=True))
         self._splits.add(fingerprint)
@@ -156,20 +150,19 @@ class _VectorBook:
         new = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._rows]
         found = self._rows
         if new:
-            vectors = self._embed(new, "", silent, never)
+            vectors = self._embed(new, "", silent)
             known = {sentence: self._rows[sentence] for sentence in sentences if sentence in self._rows}
             found = known | dict(zip(new, vectors, strict=True))
         return np.stack([found[sentence] for sentence in sentences])
 
-    def _embed(self, sentences: Sentences, what: str, report: Report, should_stop: ShouldStop) -> np.ndarray:
+    def _embed(self, sentences: Sentences, what: str, on_progress: OnProgress) -> np.ndarray:
         from mrpc.core.analysis.embeddings import embed_sentences
 
         return embed_sentences(
             self._encoder,
             self._tokenizer,
             sentences,
-            on_progress=lambda num: report(what, num, len(sentences)),
-            should_stop=should_stop,
+            on_progress=lambda num: on_progress(what, num, len(sentences)),
         )
 
 

@@ -1,138 +1,179 @@
-"""The behavioural checks, asked of both sides."""
+"""The behavioural tests, asked of both sides; what a model answered is kept beside its run."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mrpc.app.compare.answers import Answers
-from mrpc.app.compare.changes import SplitPairs
+from mrpc.app.compare.both import Both
+from mrpc.app.compare.changes import Changes
 from mrpc.app.compare.sides import Side
-from mrpc.app.progress import Report, ShouldStop
+from mrpc.app.task import OnProgress
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.behavioral_tests import BehavioralCase, BehavioralTest, make_behavioral_tests
-from mrpc.core.model.stored_predictions import PairPredictions
+from mrpc.core.model.stored_predictions import (
+    PairPredictions,
+    read_prediction_metadata,
+    read_predictions,
+    write_predictions,
+)
+from mrpc.errors import InputError, UnavailableError
+
+SYMMETRY_TEST = "swapped order"
 
 
 @dataclass(frozen=True)
-class ProbeAnswer:
+class CaseAnswer:
     """One case with what both sides say.
 
     Attributes:
         case: the pair, and what it was before.
-        left: probability of "equivalent" on the left; ``right`` on the right.
-        left_before: the same before the change; None where nothing was before. ``right_before`` likewise.
-        left_passed: whether the left side does as expected; ``right_passed`` the right.
+        probs: of "equivalent", of both sides.
+        before: the same before the change; None where nothing was before.
+        passed: whether each side does as expected.
     """
 
     case: BehavioralCase
-    left: float
-    right: float
-    left_before: float | None
-    right_before: float | None
-    left_passed: bool
-    right_passed: bool
+    probs: Both[float]
+    before: Both[float | None]
+    passed: Both[bool]
 
 
 @dataclass(frozen=True)
-class ProbeResult:
-    """One probe, scored."""
+class TestResult:
+    """One behavioural test, scored."""
 
-    probe: BehavioralTest
-    answers: list[ProbeAnswer]
+    __test__ = False  # no test of this project
+
+    test: BehavioralTest
+    answers: list[CaseAnswer]
 
     @property
     def num_cases(self) -> int:
-        """Cases of the probe."""
+        """Cases of the test."""
         return len(self.answers)
 
     @property
-    def num_left(self) -> int:
-        """Cases in which the left side does as expected."""
-        return sum(answer.left_passed for answer in self.answers)
+    def num_passed(self) -> Both[int]:
+        """Cases in which each side does as expected."""
+        return Both(
+            sum(answer.passed.first for answer in self.answers),
+            sum(answer.passed.second for answer in self.answers),
+        )
 
     @property
-    def num_right(self) -> int:
-        """Cases in which the right side does as expected."""
-        return sum(answer.right_passed for answer in self.answers)
+    def rates(self) -> Both[float]:
+        """Share of the cases that each side passes."""
+        return self.num_passed.map(lambda num: num / self.num_cases)
 
     @property
-    def left_interval(self) -> st.Interval:
-        """95 % interval of the left pass rate."""
-        return st.wilson_interval(self.num_left, self.num_cases)
-
-    @property
-    def right_interval(self) -> st.Interval:
-        """95 % interval of the right pass rate."""
-        return st.wilson_interval(self.num_right, self.num_cases)
+    def intervals(self) -> Both[st.Interval]:
+        """95 % interval of each rate."""
+        return self.num_passed.map(lambda num: st.wilson_interval(num, self.num_cases))
 
     @property
     def p(self) -> float:
         """Exact p of McNemar's test on the cases that one side alone passes."""
-        fixed = sum(a.right_passed and not a.left_passed for a in self.answers)
-        broken = sum(a.left_passed and not a.right_passed for a in self.answers)
+        fixed = sum(answer.passed.second and not answer.passed.first for answer in self.answers)
+        broken = sum(answer.passed.first and not answer.passed.second for answer in self.answers)
         return st.mcnemar_p(fixed, broken)
 
+    def worst_first(self) -> list[tuple[int, CaseAnswer]]:
+        """Return the cases with their numbers, those that the second side fails first and most clearly."""
 
-def run_probes(
-    answers: Answers, pairs: SplitPairs, left: Side, right: Side, report: Report, should_stop: ShouldStop
-) -> list[ProbeResult]:
-    """Make the suite from the pairs of a split and ask both sides.
+        def badness(numbered: tuple[int, CaseAnswer]) -> tuple[bool, float]:
+            answer = numbered[1]
+            wanted = (
+                answer.before.second if self.test.expects == "same" else self.test.expects == "equivalent"
+            )
+            return answer.passed.second, -abs(answer.probs.second - (wanted or 0.0))
+
+        return sorted(enumerate(self.answers), key=badness)
+
+    def case(self, number: object) -> BehavioralCase:
+        """Return a case by its number.
+
+        Raises:
+            InputError: when there is no such case.
+        """
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < self.num_cases:
+            raise InputError(f"There is no case {str(number)[:40]!r}; the test has {self.num_cases}.")
+        return self.answers[number].case
+
+
+def run_behavioral_tests(answers: Answers, changes: Changes, on_progress: OnProgress) -> list[TestResult]:
+    """Make the tests from the pairs of a split and ask both sides.
 
     What they said to the unchanged pairs is taken from the comparison.
     """
-    probes = make_behavioral_tests(pairs.sentence1, pairs.sentence2)
-    sentence1 = [case.sentence1 for probe in probes for case in probe.cases]
-    sentence2 = [case.sentence2 for probe in probes for case in probe.cases]
-    known = list(zip(pairs.sentence1, pairs.sentence2, strict=True))
-    said = []
-    for side, scores in ((left, pairs.comparison.left), (right, pairs.comparison.right)):
-        now = answers.ask(side, sentence1, sentence2, report=report, should_stop=should_stop)
-        said.append((now, dict(zip(known, scores.answers.prob_equivalent.tolist(), strict=True))))
+    tests = make_behavioral_tests(changes.sentence1, changes.sentence2)
+    cases = [case for test in tests for case in test.cases]
+    pairs = list(zip(changes.sentence1, changes.sentence2, strict=True))
+    probs, known = [], []
+    for scores in changes.scores.sides:
+        said = _ask(answers, scores.side, cases, on_progress)
+        probs.append(said.prob_equivalent.tolist())
+        known.append(dict(zip(pairs, scores.answers.prob_equivalent.tolist(), strict=True)))
     results, start = [], 0
-    for probe in probes:
-        rows = range(start, start + len(probe.cases))
-        start = rows.stop
-        results.append(ProbeResult(probe, _judge(probe, rows, said)))
+    for test in tests:
+        judged = []
+        for number, case in enumerate(test.cases, start=start):
+            after = Both(probs[0][number], probs[1][number])
+            before = Both(*(said.get(case.before) if case.before else None for said in known))
+            passed = Both(*(_passes(test, *both) for both in zip(after, before, strict=True)))
+            judged.append(CaseAnswer(case, after, before, passed))
+        results.append(TestResult(test, judged))
+        start += len(test.cases)
     return results
 
 
-def _judge(
-    probe: BehavioralTest,
-    rows: range,
-    said: Sequence[tuple[PairPredictions, dict[tuple[str, str], float]]],
-) -> list[ProbeAnswer]:
-    judged = []
-    now = [answers.prob_equivalent[rows.start : rows.stop] for answers, _ in said]
-    for number, case in enumerate(probe.cases):
-        after = [float(probabilities[number]) for probabilities in now]
-        before = [known.get(case.before) if case.before else None for _, known in said]
-        passed = [_passes(probe, *both) for both in zip(after, before, strict=True)]
-        judged.append(ProbeAnswer(case, after[0], after[1], before[0], before[1], passed[0], passed[1]))
-    return judged
+def find_result(results: Sequence[TestResult], name: object) -> TestResult:
+    """Return the result of a test by its name.
+
+    Raises:
+        InputError: when there is no such test.
+    """
+    for result in results:
+        if result.test.name == name:
+            return result
+    raise InputError(f"There is no behavioural test called {str(name)[:40]!r}.")
 
 
-def _passes(probe: BehavioralTest, after: float, before: float | None) -> bool:
-    if probe.expects == "same":
+def _ask(
+    answers: Answers, side: Side, cases: Sequence[BehavioralCase], on_progress: OnProgress
+) -> PairPredictions:
+    """Return what a side says to all cases, from its run's folder where it was asked before."""
+    sentences = [case.sentence1 for case in cases], [case.sentence2 for case in cases]
+    told = {"weights_sha256": side.weights_sha256, "cases": _fingerprint(cases)}
+    path = _kept_path(side, told["cases"])
+    if path is not None:
+        try:
+            if read_prediction_metadata(path) == told:
+                return read_predictions(path)
+        except UnavailableError:
+            pass  # not asked yet, or the file is damaged: ask now
+    said = answers.ask(side, *sentences, on_progress=on_progress)
+    if path is not None:
+        write_predictions(path, said, told)
+    return said
+
+
+def _kept_path(side: Side, cases: str) -> Path | None:
+    if side.run is None:
+        return None
+    return side.run.paths.derived / f"behavioral-{side.weights_sha256[:16]}-{cases}.parquet"
+
+
+def _fingerprint(cases: Sequence[BehavioralCase]) -> str:
+    text = "\n".join(f"{case.sentence1}\t{case.sentence2}" for case in cases)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _passes(test: BehavioralTest, after: float, before: float | None) -> bool:
+    if test.expects == "same":
         assert before is not None, "the unchanged pair is one of the split"
         return (after > 0.5) == (before > 0.5)
-    return (after > 0.5) == (probe.expects == "equivalent")
-
-
-def flip_share(result: ProbeResult) -> tuple[float, float]:
-    """Return the share of pairs whose answer flips, on the left and on the right."""
-    num = max(result.num_cases, 1)
-    return 1 - result.num_left / num, 1 - result.num_right / num
-
-
-def worst_cases(result: ProbeResult) -> list[ProbeAnswer]:
-    """Return the cases, those that the right side fails first and most clearly."""
-
-    def badness(answer: ProbeAnswer) -> tuple[bool, float]:
-        if result.probe.expects == "same":
-            distance = abs(answer.right - (answer.right_before or 0.0))
-        else:
-            distance = abs(answer.right - (result.probe.expects == "equivalent"))
-        return answer.right_passed, -distance
-
-    return sorted(result.answers, key=badness)
+    return (after > 0.5) == (test.expects == "equivalent")

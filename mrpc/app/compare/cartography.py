@@ -1,15 +1,16 @@
-"""The map of a run's training pairs with their texts, and what both sides think of doubtful labels."""
+"""The data map of a run's training pairs with their texts, and what the sides think of doubtful labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mrpc.app.compare.answers import Answers
+from mrpc.app.compare.both import Both
 from mrpc.app.compare.sides import Side
-from mrpc.app.progress import Report, ShouldStop
+from mrpc.app.task import OnProgress, silent
 from mrpc.core.analysis.cartography import REGIONS, Cartography, build_cartography
 from mrpc.core.data.load import LoadedData
 from mrpc.core.model.stored_predictions import read_table
@@ -19,6 +20,7 @@ from mrpc.runs.store import Run
 MAX_LISTED = 500
 NUM_DOUBTFUL = 30
 RECORD_COLUMNS = ("idx", "loss")
+NOT_ASKED: Both[float | None] = Both(None, None)
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,10 @@ class MappedPair:
     Attributes:
         row: its place in train, from 0.
         label: 1 if the corpus calls it equivalent.
-        confidence, variability, correctness: see :class:`mrpc.core.analysis.cartography.Cartography`.
-        left: probability of "equivalent" on the left, if both sides were asked; ``right`` on the right.
+        confidence, variability, correctness: see :mod:`mrpc.core.analysis.cartography`.
+        probs: of "equivalent", of both sides, where they were asked.
+        num_doubts: fine-tuned models that were asked and contradict the corpus; a base or a baseline was
+            not taught by these labels, so it has no say.
     """
 
     row: int
@@ -40,18 +44,12 @@ class MappedPair:
     variability: float
     correctness: float
     region: str
-    left: float | None = None
-    right: float | None = None
-
-    @property
-    def both_disagree(self) -> bool:
-        """Whether both sides were asked and both contradict the corpus."""
-        asked = [side for side in (self.left, self.right) if side is not None]
-        return len(asked) == 2 and all((side > 0.5) != bool(self.label) for side in asked)
+    probs: Both[float | None] = NOT_ASKED
+    num_doubts: int = 0
 
 
 class TrainingMap:
-    """The map of one run."""
+    """The data map of one run."""
 
     def __init__(self, run: Run, data: LoadedData) -> None:
         """Read the losses of every epoch.
@@ -103,31 +101,27 @@ class TrainingMap:
         return {region: int((self.map.region == region).sum()) for region in REGIONS}
 
     def doubtful_labels(
-        self, answers: Answers, left: Side, right: Side, report: Report, should_stop: ShouldStop
+        self, answers: Answers, sides: Both[Side], on_progress: OnProgress = silent
     ) -> list[MappedPair]:
-        """Return the pairs whose label was believed least, with what both sides say; doubts of both first."""
-        places = self.map.doubtful(NUM_DOUBTFUL).tolist()
-        pairs = self._pairs(places)
+        """Return the pairs whose label was believed least, with what both sides say; doubted ones first."""
+        pairs = self._pairs(self.map.doubtful(NUM_DOUBTFUL).tolist())
         texts = [pair.sentence1 for pair in pairs], [pair.sentence2 for pair in pairs]
-        said = []
-        for side in (left, right):
-            if side.missing:
-                said.append([None] * len(pairs))
-            else:
-                answer = answers.ask(side, *texts, report=report, should_stop=should_stop)
-                said.append(answer.prob_equivalent.tolist())
-        asked = self._pairs(places, said[0], said[1])
-        return sorted(asked, key=lambda pair: (not pair.both_disagree, pair.confidence))
 
-    def _pairs(
-        self,
-        places: list[int],
-        left: Iterable[float | None] | None = None,
-        right: Iterable[float | None] | None = None,
-    ) -> list[MappedPair]:
+        def ask(side: Side) -> list[float | None]:
+            if side.missing:
+                return [None] * len(pairs)
+            return list(answers.ask(side, *texts, on_progress=on_progress).prob_equivalent.tolist())
+
+        said = sides.map(ask)
+        asked = [
+            _with_opinions(pair, sides, Both(first, second))
+            for pair, first, second in zip(pairs, said.first, said.second, strict=True)
+        ]
+        return sorted(asked, key=lambda pair: (-pair.num_doubts, pair.confidence))
+
+    def _pairs(self, places: Sequence[int]) -> list[MappedPair]:
         found = self.map
         chosen = self._train.select([self._rows[place] for place in places])
-        unasked: list[float | None] = [None] * len(places)
         return [
             MappedPair(
                 row=self._rows[place],
@@ -138,13 +132,17 @@ class TrainingMap:
                 variability=float(found.variability[place]),
                 correctness=float(found.correctness[place]),
                 region=str(found.region[place]),
-                left=on_left,
-                right=on_right,
             )
-            for place, row, on_left, on_right in zip(
-                places, chosen, left or unasked, right or unasked, strict=True
-            )
+            for place, row in zip(places, chosen, strict=True)
         ]
+
+
+def _with_opinions(pair: MappedPair, sides: Both[Side], probs: Both[float | None]) -> MappedPair:
+    num_doubts = sum(
+        side.kind == "tuned" and prob is not None and (prob > 0.5) != bool(pair.label)
+        for side, prob in zip(sides, probs, strict=True)
+    )
+    return replace(pair, probs=probs, num_doubts=num_doubts)
 
 
 def _read_epochs(run: Run) -> list[tuple[np.ndarray, np.ndarray]]:

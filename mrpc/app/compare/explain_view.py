@@ -1,232 +1,301 @@
-"""Why both sides answer the pair as they do: below the answers, when asked for, each part as it arrives."""
+"""Why both sides answer the current pair as they do: folded sections, each drawn when it is opened."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from functools import partial
-from itertools import zip_longest
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from mrpc.app.compare.follow import followed
-from mrpc.app.compare.frame import ACT, Frame
-from mrpc.app.compare.render_sides import render_note
-from mrpc.app.compare.widgets import build_chart, build_table, quiet
-from mrpc.errors import MrpcError
+from mrpc.app.templates import render, render_part
+from mrpc.app.view import SKIP, View, bind, chart, place, stage, table
 
 if TYPE_CHECKING:
+    from mrpc.app.compare.both import Both
+    from mrpc.app.compare.explaining import SideAttribution, Variation
+    from mrpc.app.compare.sides import Side
+    from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
+    from mrpc.app.spine import Spine
+    from mrpc.app.task import Task
 
-WORDS_NOTE = quiet(
-    "Integrated gradients share out how far the pair’s margin lies from that of an empty pair. A bar above "
-    "the line speaks for “equivalent”, a striped one below it against."
-)
-EFFECTS_NOTE = quiet(
-    "A plainer question to the same model: how does the probability of “equivalent” move when this one word "
-    "is left out?"
-)
-ATTENTION_NOTE = quiet("Attention shows where a layer looks, as the mean of its heads. It proves no cause.")
-NEAREST_NOTE = quiet(
-    "Pairs of train whose vectors, as the right side’s head sees them, lie nearest. The vectors of all "
-    "training pairs are computed once for these weights, about a minute on MRPC."
-)
+MAX_LAYERS, MAX_HEADS = 24, 16
+ALL_HEADS = 0
 DIRECTIONS = [("sentence 1 → 2", "forth"), ("sentence 2 → 1", "back")]
+VARIATION_HELP = {
+    "sentences swapped": "being a paraphrase is symmetric; BERT is not",
+    "token_type_ids zeroed": "as if all were sentence 1",
+    "token_type_ids swapped": "0 for 1 and 1 for 0",
+}
+WORDS_NOTE = (
+    "Integrated gradients share out among the words how far the pair’s margin (logit of “equivalent” "
+    "minus the other) lies from that of an empty pair. A bar above the line speaks for “equivalent”, a "
+    "striped one below it against."
+)
+ATTENTION_NOTE = (
+    "Attention shows where a head of a layer looks. It proves no cause. The small maps show how much each "
+    "head of each layer looks at the other sentence: click one to see it."
+)
+NEAREST_NOTE = (
+    "Pairs of train whose vectors, as the head of the second side sees them, lie nearest. The vectors of "
+    "all training pairs are computed once for these weights, about a minute on MRPC."
+)
 
 
 @dataclass(frozen=True)
-class ExplainView:
-    """The widgets that :func:`on_explain` fills, in the order of its outputs."""
+class WordsDrawn:
+    """What :func:`draw_words` draws."""
 
-    status: gr.HTML
-    parts: gr.Column
-    what_if: gr.HTML
-    left_words: gr.HTML
-    right_words: gr.HTML
-    effects: gr.HTML
-    layer: gr.Slider
-    left_attention: gr.HTML
-    right_attention: gr.HTML
-    layers: gr.HTML
-
-    def widgets(self) -> list[Any]:
-        """Return the widgets as the outputs of a handler."""
-        return [getattr(self, field.name) for field in fields(self)]
+    stage: str
+    effects: Any
 
 
-def build_explain_view(services: Services, frame: Frame, sentences: list[Any], button: gr.Button) -> gr.HTML:
-    """Build the view; return the line that says what it is about.
+@dataclass(frozen=True)
+class AttentionDrawn:
+    """What :func:`draw_attention` draws."""
 
-    Args:
-        services: what answers.
-        frame: names both sides.
-        sentences: the boxes of the two sentences.
-        button: asks for the explanation.
+    stage: str
+    first_map: Any
+    second_map: Any
+    first_heads: Any
+    second_heads: Any
+    layers: Any
+
+
+@dataclass(frozen=True)
+class ChosenHead:
+    """The head that was clicked."""
+
+    layer: Any = SKIP
+    head: Any = SKIP
+
+
+@dataclass(frozen=True)
+class NearestDrawn:
+    """What :func:`draw_nearest` draws."""
+
+    stage: str
+    pairs: Any
+
+
+@dataclass(frozen=True)
+class SideWords:
+    """One side's words as they are shown.
+
+    Attributes:
+        most: the largest value of a word, by size; 1 where all are 0.
     """
-    status = gr.HTML(elem_id="cmp-explain-status")
-    with gr.Column(visible=False, elem_id="cmp-explain") as parts, gr.Tabs(elem_id="cmp-explain-parts"):
-        with gr.Tab("What if"):
-            what_if = gr.HTML(elem_id="cmp-what-if", apply_default_css=False)
-        with gr.Tab("Words"):
-            gr.HTML(WORDS_NOTE)
-            with gr.Row(elem_classes="cmp-charts"):
-                left_words = gr.HTML(elem_id="cmp-left-words", apply_default_css=False)
-                right_words = gr.HTML(elem_id="cmp-right-words", apply_default_css=False)
-            gr.HTML(f"<h4>Without one word</h4>{EFFECTS_NOTE}")
-            effects = build_chart("cmp-effects")
-        with gr.Tab("Attention"):
-            gr.HTML(ATTENTION_NOTE)
-            with gr.Row(elem_classes="cmp-controls"):
-                layer = gr.Slider(1, 6, 1, step=1, label="Layer", elem_id="cmp-layer", scale=0, min_width=260)
-                direction = gr.Radio(
-                    DIRECTIONS,
-                    value="forth",
-                    label="Direction",
-                    elem_id="cmp-direction",
-                    scale=0,
-                    min_width=280,
-                )
-            with gr.Row(elem_classes="cmp-charts"):
-                left_attention = build_chart("cmp-left-attention")
-                right_attention = build_chart("cmp-right-attention")
-            layers = build_chart("cmp-layers")
-        with gr.Tab("Nearest training pairs"):
-            gr.HTML(NEAREST_NOTE)
-            with gr.Row(elem_classes="cmp-controls"):
-                find = gr.Button("Find them", size="sm", scale=0, elem_id="cmp-nearest-find")
-                stop = gr.Button("Cancel", size="sm", scale=0, elem_id="cmp-nearest-stop")
-            nearest_status = gr.HTML(elem_id="cmp-nearest-status")
-            nearest = build_table("cmp-nearest")
-    view = ExplainView(
-        status=status,
-        parts=parts,
-        what_if=what_if,
-        left_words=left_words,
-        right_words=right_words,
-        effects=effects,
-        layer=layer,
-        left_attention=left_attention,
-        right_attention=right_attention,
-        layers=layers,
-    )
-    asked = [*frame.sides(), *sentences]
-    button.click(
-        partial(on_explain, services),
-        inputs=[*asked, direction],
-        outputs=view.widgets(),
-        **ACT,
-        trigger_mode="always_last",
-    )
-    gr.on(
-        [layer.input, direction.input],
-        partial(on_layer, services),
-        inputs=[*asked, direction, layer],
-        outputs=[left_attention, right_attention, layers],
-        **{**ACT, "show_progress": "hidden"},
-        trigger_mode="always_last",
-    )
-    finding = find.click(
-        partial(on_nearest, services), inputs=asked, outputs=[nearest_status, nearest], **ACT
-    )
-    stop.click(lambda: "", outputs=nearest_status, cancels=finding, **ACT)
-    return status
+
+    place: str
+    name: str
+    attribution: Any
+    duration_s: float
+    most: float
 
 
-def on_explain(
-    services: Services, left: Any, right: Any, sentence1: Any, sentence2: Any, direction: Any
-) -> Iterator[list[Any]]:
-    """Fill the view part by part, as each arrives."""
-    from mrpc.app.compare import render_explanations as render
+def build_explanations(services: Services, spine: Spine, row: SidesRow) -> None:
+    """Build the sections."""
+    asked = row.sides | spine.pair
+    with gr.Accordion("Which words count", open=False, elem_id="cmp-words-section"):
+        place(render_part("quiet", WORDS_NOTE))
+        words = stage("compare-words")
+        effects = chart("cmp-effects")
+    View(
+        "compare-words",
+        asked,
+        {"stage": words, "effects": effects},
+        lambda **values: draw_words(services, **values),
+        tasks=services.tasks,
+    ).bind()
+    with gr.Accordion("What small changes do", open=False, elem_id="cmp-what-if-section"):
+        what_if = stage("compare-what-if")
+    View(
+        "compare-what-if", asked, {"stage": what_if}, lambda **values: draw_what_if(services, **values)
+    ).bind()
+    with gr.Accordion("Where it looks: attention", open=False, elem_id="cmp-attention-section"):
+        _build_attention(services, asked)
+    with gr.Accordion("Nearest training pairs", open=False, elem_id="cmp-nearest-section"):
+        place(render_part("quiet", NEAREST_NOTE))
+        find = gr.Button("Find them", size="sm", scale=0, elem_id="cmp-nearest-find")
+        nearest = stage("compare-nearest", follows=False)
+        pairs = table("cmp-nearest")
+    View(
+        "compare-nearest",
+        asked,
+        {"stage": nearest, "pairs": pairs},
+        lambda **values: draw_nearest(services, **values),
+        tasks=services.tasks,
+        on_demand=[find.click],
+    ).bind()
 
-    def updates(**changed: Any) -> list[Any]:
-        return [changed.get(field.name, gr.skip()) for field in fields(ExplainView)]
 
-    try:
-        sides = services.comparison.pair.look_at(left, right, sentence1, sentence2)
-        one, other, pair = sides
-        yield updates(status=render_note("Looking into both answers …"))
-        explanations = services.comparison.explanations
-        latencies = explanations.measure_latency(one, pair), explanations.measure_latency(other, pair)
-        what_if = render.render_variations(explanations.vary(*sides), one, other, latencies)
-        working = render.render_words(None, "left"), render.render_words(None, "right")
-        yield updates(
-            parts=gr.update(visible=True), what_if=what_if, left_words=working[0], right_words=working[1]
+def _build_attention(services: Services, asked: dict[str, Any]) -> None:
+    place(render_part("quiet", ATTENTION_NOTE))
+    with gr.Row(elem_classes="cmp-controls"):
+        layer = gr.Slider(
+            1,
+            MAX_LAYERS,
+            MAX_LAYERS,
+            step=1,
+            label="Layer, from 1",
+            elem_id="cmp-layer",
+            scale=0,
+            min_width=240,
         )
-        for on_left, on_right in zip_longest(
-            explanations.attribute(one, pair), explanations.attribute(other, pair)
-        ):
-            if on_left is not None:
-                yield updates(left_words=render.render_words(on_left, "left"))
-            if on_right is not None:
-                yield updates(right_words=render.render_words(on_right, "right"))
-        effects = explanations.leave_out(one, pair), explanations.leave_out(other, pair)
-        # Not as it is: Gradio sends what changes from one yield to the next, and would empty a bare figure.
-        yield updates(effects=gr.update(value=render.effects_figure(*effects)))
-        num_layers = max(explanations.num_layers(one), explanations.num_layers(other), 1)
-        attention = _attention_figures(services, left, right, sentence1, sentence2, direction, num_layers)
-        yield updates(
-            status=render_note(f"About: “{pair.sentence1[:80]}” and “{pair.sentence2[:80]}”"),
-            layer=gr.update(maximum=num_layers, value=num_layers),
-            left_attention=attention[0],
-            right_attention=attention[1],
-            layers=attention[2],
+        head = gr.Slider(
+            ALL_HEADS,
+            MAX_HEADS,
+            ALL_HEADS,
+            step=1,
+            label="Head, from 1; 0 is the mean of all",
+            elem_id="cmp-head",
+            scale=0,
+            min_width=240,
         )
-    except MrpcError as error:
-        yield updates(status=render_note(str(error), "bad"))
+        direction = gr.Radio(
+            DIRECTIONS, value="forth", label="Direction", elem_id="cmp-direction", scale=0, min_width=280
+        )
+    drawn = stage("compare-attention")
+    with gr.Row(elem_classes="cmp-charts"):
+        maps = [chart("cmp-first-attention"), chart("cmp-second-attention")]
+    with gr.Row(elem_classes="cmp-charts"):
+        heads = [chart("cmp-first-heads"), chart("cmp-second-heads")]
+    layers = chart("cmp-layers")
+    View(
+        "compare-attention",
+        asked | {"layer": layer, "head": head, "direction": direction},
+        {
+            "stage": drawn,
+            "first_map": maps[0],
+            "second_map": maps[1],
+            "first_heads": heads[0],
+            "second_heads": heads[1],
+            "layers": layers,
+        },
+        lambda **values: draw_attention(services, **values),
+    ).bind()
+    bind(
+        [shown.select for shown in heads],
+        choose_head,
+        {},
+        {"layer": layer, "head": head},
+        data=("id",),
+    )
 
 
-def on_layer(
-    services: Services,
-    left: Any,
-    right: Any,
-    sentence1: Any,
-    sentence2: Any,
-    direction: Any,
-    layer: Any,
-) -> list[Any]:
-    """Draw the attention of another layer, or in the other direction."""
-    try:
-        return _attention_figures(services, left, right, sentence1, sentence2, direction, layer)
-    except MrpcError:
-        return [gr.skip(), gr.skip(), gr.skip()]  # the sentences were emptied; what is shown stays
+def draw_words(services: Services, task: Task, **asked: Any) -> WordsDrawn:
+    """Share out both answers among the words, and leave out each."""
+    from mrpc.app.compare.explain_figures import effects_figure
+    from mrpc.app.compare.score_figures import plot_names
+    from mrpc.core.analysis.attribution import MAX_POINTS
+
+    sides, pair = services.comparisons.pair.look_at(**asked)
+    explanations = services.comparisons.explanations
+
+    def attribute(side: Side) -> SideAttribution:
+        found = None
+        for found in explanations.attribute(side, pair):
+            num = found.attribution.num_points if found.attribution else 0
+            task.progress(f"Integrating the gradients of {side.title}, points", num, MAX_POINTS)
+        assert found is not None
+        return found
+
+    found = sides.map(attribute)
+    task.progress("Leaving out each word", 0, 0)
+    effects = sides.map(lambda side: explanations.leave_out(side, pair))
+    return WordsDrawn(render_words(sides, found), effects_figure(plot_names(sides), effects))
 
 
-def _attention_figures(
-    services: Services,
-    left: Any,
-    right: Any,
-    sentence1: Any,
-    sentence2: Any,
-    direction: Any,
-    layer: Any,
-) -> list[Any]:
-    from mrpc.app.compare.render_explanations import attention_figure, layers_figure
+def render_words(sides: Both[Side], found: Both[SideAttribution]) -> str:
+    """Draw the words of a pair, each over a bar for what it adds to the margin, and whether they add up."""
+    from mrpc.app.compare.sides import side_names
 
-    one, other, pair = services.comparison.pair.look_at(left, right, sentence1, sentence2)
+    shown = []
+    for name, item, place_name in zip(side_names(sides), found, ("first", "second"), strict=True):
+        words = item.attribution.words if item.attribution else []
+        most = max((abs(word.value) for word in words), default=0.0) or 1.0
+        shown.append(SideWords(place_name, name, item.attribution, item.duration_s, most))
+    return render("compare/explain.html", part="words", sides=shown)
+
+
+def draw_what_if(services: Services, **asked: Any) -> str:
+    """Show what swapped sentences and other token types do."""
+    sides, pair = services.comparisons.pair.look_at(**asked)
+    explanations = services.comparisons.explanations
+    latencies = sides.map(lambda side: explanations.measure_latency(side, pair))
+    return render_variations(sides, explanations.vary(sides, pair), latencies)
+
+
+def render_variations(sides: Both[Side], found: list[Variation], latencies: Both[float]) -> str:
+    """Draw what each change does to both sides, and how long each takes for an answer, in ms."""
+    from mrpc.app.compare.sides import side_names
+
+    return render(
+        "compare/explain.html",
+        part="variations",
+        names=side_names(sides),
+        found=found,
+        latencies=latencies,
+        help=VARIATION_HELP,
+    )
+
+
+def draw_attention(services: Services, layer: Any, head: Any, direction: Any, **asked: Any) -> AttentionDrawn:
+    """Draw the attention of one layer, of one head or the mean of all; what is too high is the last one."""
+    from mrpc.app.compare.explain_figures import attention_figure, heads_figure, layers_figure
+    from mrpc.app.compare.score_figures import COLORS, plot_names
+    from mrpc.app.limits import check_whole
+
+    sides, pair = services.comparisons.pair.look_at(**asked)
+    explanations = services.comparisons.explanations
+    layer = check_whole(layer, "The layer", 1, MAX_LAYERS)
+    head = check_whole(head, "The head", ALL_HEADS, MAX_HEADS)
     direction = "back" if direction == "back" else "forth"
-    found: list[Any] = []
-    for side in (one, other):
-        num = services.comparison.explanations.num_layers(side)
-        known = num and isinstance(layer, int | float) and layer <= num
-        found.append(
-            services.comparison.explanations.attend(side, pair, layer if known else num) if num else None
+
+    def attend(side: Side) -> Any:
+        num_layers, num_heads = explanations.num_layers(side), explanations.num_heads(side)
+        if not num_layers:
+            return None
+        return explanations.attend(side, pair, min(layer, num_layers), min(head, num_heads) or None)
+
+    attentions = sides.map(attend)
+    names = plot_names(sides)
+    maps, heads = [], []
+    for attention, name, color in zip(attentions, names, COLORS, strict=True):
+        maps.append(attention and attention_figure(attention, direction, name, color))
+        heads.append(attention and heads_figure(attention, direction, name, color))
+    said = [attention for attention in attentions if attention is not None]
+    if not said:
+        text = "Baselines have no attention."
+    else:
+        num_layers, num_heads = said[-1].forth_by_head.shape
+        which = (
+            "the mean of its heads" if said[-1].head is None else f"head {said[-1].head + 1} of {num_heads}"
         )
-    figures = [
-        attention_figure(attention, direction, place) if attention is not None else None
-        for attention, place in zip(found, ("left", "right"), strict=True)
-    ]
-    return [*figures, layers_figure(*found)]
+        text = f"Shown: layer {said[-1].layer + 1} of {num_layers}, {which}."
+    return AttentionDrawn(
+        render_part("quiet", text),
+        maps[0],
+        maps[1],
+        heads[0],
+        heads[1],
+        layers_figure(names, attentions) if said else None,
+    )
 
 
-def on_nearest(
-    services: Services, left: Any, right: Any, sentence1: Any, sentence2: Any
-) -> Iterator[list[Any]]:
-    """List the training pairs nearest to the pair, in the right side's space."""
-    from mrpc.app.compare.render_explanations import neighbours_table
+def choose_head(id: Any) -> ChosenHead:
+    """Set layer and head to those that were clicked; what cannot be read chooses nothing."""
+    layer, _, head = id.partition(":") if isinstance(id, str) else ("", "", "")
+    if not (layer.isdigit() and head.isdigit() and len(id) < 8):
+        return ChosenHead()
+    return ChosenHead(int(layer), int(head))
 
-    def work(report: Any, should_stop: Any) -> Any:
-        _, other, pair = services.comparison.pair.look_at(left, right, sentence1, sentence2)
-        return services.comparison.explanations.find_nearest(other, pair, report, should_stop)
 
-    yield from followed(work, 2, lambda found: [neighbours_table(found)])
+def draw_nearest(services: Services, task: Task, **asked: Any) -> NearestDrawn:
+    """List the training pairs nearest to the pair, in the second side's space."""
+    from mrpc.app.compare.pair_tables import neighbours_table
+
+    sides, pair = services.comparisons.pair.look_at(**asked)
+    found = services.comparisons.explanations.find_nearest(sides.second, pair, task.progress)
+    text = f"The {len(found)} training pairs nearest to the current pair, for {sides.second.title}."
+    return NearestDrawn(render_part("quiet", text), neighbours_table(found))

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrpc.app.compare.answers import Answers
+from mrpc.app.compare.both import Both
 from mrpc.app.compare.shelf import DataShelf, split_fingerprint
 from mrpc.app.compare.sides import Side
 from mrpc.app.compare.vectors import read_vectors, write_vectors
-from mrpc.app.progress import Report, ShouldStop, never, silent
+from mrpc.app.limits import check_whole
+from mrpc.app.task import OnProgress, silent
 from mrpc.core.analysis import attribution as att
 from mrpc.core.analysis.embeddings import embed_pairs, nearest
 from mrpc.core.data.pairs import SentencePair
-from mrpc.errors import InputError, UnavailableError
+from mrpc.errors import UnavailableError
 
 if TYPE_CHECKING:
     from mrpc.app.compare.loaded import LoadedSide, LoadedSides
@@ -36,13 +38,11 @@ class Variation:
 
     Attributes:
         name: the change, in words.
-        left: probability of "equivalent" on the left; None where the model cannot be changed so.
-        right: the same on the right.
+        probs: of "equivalent", of both sides; None where a model cannot be changed so.
     """
 
     name: str
-    left: float | None
-    right: float | None
+    probs: Both[float | None]
 
 
 @dataclass(frozen=True)
@@ -87,18 +87,17 @@ class Explanations:
         self._vectors: tuple[Path, np.ndarray] | None = None
         self._lock = threading.Lock()
 
-    def vary(self, left: Side, right: Side, pair: SentencePair) -> list[Variation]:
+    def vary(self, sides: Both[Side], pair: SentencePair) -> list[Variation]:
         """Return what swapping the sentences and changing the token types does to both sides."""
         first, second = pair.sentence1, pair.sentence2
-        both = [self._answers.ask(side, [first, second], [second, first]) for side in (left, right)]
-        probabilities = [answer.prob_equivalent.tolist() for answer in both]
+        answers = sides.map(lambda side: self._answers.ask(side, [first, second], [second, first]))
         variations = [
-            Variation(name, probabilities[0][at], probabilities[1][at])
+            Variation(name, answers.map(lambda answer, at=at: float(answer.prob_equivalent[at])))
             for at, name in enumerate((AS_TYPED, "sentences swapped"))
         ]
         for change in ("zeroed", "swapped"):
-            changed = [self._with_token_types(side, pair, change) for side in (left, right)]
-            variations.append(Variation(f"token_type_ids {change}", *changed))
+            probs = sides.map(lambda side, change=change: self._with_token_types(side, pair, change))
+            variations.append(Variation(f"token_type_ids {change}", probs))
         return variations
 
     def attribute(self, side: Side, pair: SentencePair) -> Iterator[SideAttribution]:
@@ -135,39 +134,45 @@ class Explanations:
             latencies.append((time.perf_counter() - started_at) * 1000)
         return statistics.median(latencies)
 
-    def attend(self, side: Side, pair: SentencePair, layer: object) -> att.Attention:
-        """Return the attention between the sentences in one layer, counted from 1.
+    def attend(self, side: Side, pair: SentencePair, layer: object, head: object = None) -> att.Attention:
+        """Return the attention between the sentences in one layer.
+
+        Args:
+            side: who answers.
+            pair: what is answered.
+            layer: counted from 1.
+            head: of the layer, counted from 1; None for the mean of all.
 
         Raises:
-            InputError: when there is no such layer.
+            InputError: when there is no such layer or head.
             UnavailableError: for a baseline.
         """
-        loaded = self._model(side)
-        model, tokenizer = loaded.predictor.model, loaded.predictor.tokenizer
-        most = att.num_layers(model)
-        if (
-            isinstance(layer, bool)
-            or not isinstance(layer, int | float)
-            or layer % 1
-            or not 1 <= layer <= most
-        ):
-            raise InputError(f"The layer is {str(layer)[:40]!r}; {side.title} has layers 1 to {most}.")
-        with loaded.predictor.lock:
+        predictor = self._model(side).predictor
+        shape = att.num_layers(predictor.model), att.num_heads(predictor.model)
+        layer = check_whole(layer, f"The layer of {side.title}", 1, shape[0])
+        if head is not None:
+            head = check_whole(head, f"The head of {side.title}", 1, shape[1]) - 1
+        with predictor.lock:
             return att.attention_between(
-                model,
-                tokenizer,
+                predictor.model,
+                predictor.tokenizer,
                 pair.sentence1,
                 pair.sentence2,
-                int(layer) - 1,
-                loaded.predictor.max_length,
+                layer - 1,
+                predictor.max_length,
+                head,
             )
 
     def num_layers(self, side: Side) -> int:
         """Return how many layers a side has; 0 for a baseline."""
         return 0 if side.kind == "baseline" else att.num_layers(self._loaded.get(side).predictor.model)
 
+    def num_heads(self, side: Side) -> int:
+        """Return how many heads each layer of a side has; 0 for a baseline."""
+        return 0 if side.kind == "baseline" else att.num_heads(self._loaded.get(side).predictor.model)
+
     def find_nearest(
-        self, side: Side, pair: SentencePair, report: Report = silent, should_stop: ShouldStop = never
+        self, side: Side, pair: SentencePair, on_progress: OnProgress = silent
     ) -> list[Neighbour]:
         """Return the training pairs that lie nearest in a model's space.
 
@@ -178,7 +183,7 @@ class Explanations:
         """
         loaded = self._model(side)
         train = self._shelf.get(side.data).dataset["train"]
-        vectors = self._train_vectors(side, loaded, report, should_stop)
+        vectors = self._train_vectors(side, loaded, on_progress)
         with loaded.predictor.lock:
             query = embed_pairs(
                 loaded.predictor.model,
@@ -195,9 +200,7 @@ class Explanations:
             )
         return found
 
-    def _train_vectors(
-        self, side: Side, loaded: LoadedSide, report: Report, should_stop: ShouldStop
-    ) -> np.ndarray:
+    def _train_vectors(self, side: Side, loaded: LoadedSide, on_progress: OnProgress) -> np.ndarray:
         assert side.run is not None
         data = self._shelf.get(side.data)
         fingerprint = split_fingerprint(side.run.config.data, "train")[:16]
@@ -215,8 +218,7 @@ class Explanations:
                         list(train["sentence1"]),
                         list(train["sentence2"]),
                         loaded.predictor.max_length,
-                        on_progress=lambda num: report("Placing the training pairs", num, len(train)),
-                        should_stop=should_stop,
+                        on_progress=lambda num: on_progress("Reading the training pairs", num, len(train)),
                     )
                 write_vectors(path, vectors)
             self._vectors = path, vectors
@@ -239,5 +241,5 @@ class Explanations:
 
     def _model(self, side: Side) -> LoadedSide:
         if side.kind == "baseline":
-            raise UnavailableError(f"A {side.title} has no layers and no space to look into.")
+            raise UnavailableError(f"{side.title} has no layers and no vectors to look into.")
         return self._loaded.get(side)

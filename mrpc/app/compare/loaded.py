@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 
+from mrpc.app.compare.recent import Recent
 from mrpc.app.compare.sides import Side
 from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.prediction import Predictor
@@ -33,8 +32,7 @@ class LoadedSides:
     """Keeps the models of the two sides looked at last. May be used from many threads."""
 
     def __init__(self) -> None:
-        self._loaded: OrderedDict[tuple[str, str], LoadedSide] = OrderedDict()
-        self._lock = threading.Lock()
+        self._loaded = Recent(MAX_LOADED)
 
     def get(self, side: Side) -> LoadedSide:
         """Return the model of a side, loaded if it is not, and sure to be the one that the run recorded.
@@ -44,15 +42,15 @@ class LoadedSides:
             RunStateError: when the weights are not those that the run recorded.
         """
         assert side.run is not None, "a baseline has no model"
-        key = (side.run.run_id, side.weights_sha256)
-        with self._lock:
-            loaded = self._loaded.get(key)
-            if loaded is None:
-                while len(self._loaded) >= MAX_LOADED:
-                    self._loaded.popitem(last=False)
-                loaded = self._loaded[key] = _load(side)
-            self._loaded.move_to_end(key)
-            return loaded
+
+        def load() -> LoadedSide:
+            self._loaded.trim(MAX_LOADED - 1)  # never three in memory, not even while one is loaded
+            return _load(side)
+
+        return self._loaded.once((side.run.run_id, side.weights_sha256), load)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
 
 
 def _load(side: Side) -> LoadedSide:

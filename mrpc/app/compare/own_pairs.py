@@ -1,4 +1,4 @@
-"""What both sides say to a person's own pairs."""
+"""What both sides say to a person's own pairs. The only place that reads and writes them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrpc.app.compare.answers import Answers
+from mrpc.app.compare.both import Both
+from mrpc.app.compare.scores import Scores, compare_answers
 from mrpc.app.compare.sides import Side
-from mrpc.app.compare.splits import SplitComparison, compare_answers
-from mrpc.app.progress import Report, ShouldStop, never, silent
+from mrpc.app.task import OnProgress, silent
 from mrpc.core.data.pair_files import read_lines, read_pair_file, write_csv
 from mrpc.core.data.pairs import LABEL_NAMES, SentencePair
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import InputError
 
 NAME = "your pairs"
+SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -22,41 +24,45 @@ class OwnAnswers:
     """Answers of both sides to N pairs.
 
     Attributes:
+        sides: who answered.
         pairs: as they were given.
-        left: what the left side said; ``right`` the right.
+        answers: what each side said.
         duration_s: how long both took together.
     """
 
-    left_side: Side
-    right_side: Side
+    sides: Both[Side]
     pairs: list[SentencePair]
-    left: PairPredictions
-    right: PairPredictions
+    answers: Both[PairPredictions]
     duration_s: float
 
     @property
     def num_changed(self) -> int:
         """Pairs that both sides answer differently."""
-        return int((self.left.predicted != self.right.predicted).sum())
+        return int((self.answers.first.predicted != self.answers.second.predicted).sum())
 
     @property
-    def comparison(self) -> SplitComparison | None:
+    def scores(self) -> Scores | None:
         """The scores of both sides on the labelled pairs; None if there is no label."""
-        if (self.left.label == UNLABELLED).all():
+        if (self.answers.first.label == UNLABELLED).all():
             return None
-        return compare_answers(NAME, self.left_side, self.left, self.right_side, self.right)
+        return compare_answers(NAME, self.sides, self.answers)
 
     def as_csv(self) -> str:
-        """Return all answers as CSV with formula cells neutralised."""
+        """Return all answers as CSV with formula cells neutralised; the first side is left there."""
         header = ["sentence1", "sentence2", "label"]
         header += [f"{place}_{what}" for place in ("left", "right") for what in ("label", "prob_equivalent")]
-        answers = []
-        for predictions in (self.left, self.right):
-            labels = [LABEL_NAMES[label] for label in predictions.predicted]
-            answers.append(list(zip(labels, predictions.prob_equivalent.round(6).tolist(), strict=True)))
+        said = self.answers.map(
+            lambda answers: list(
+                zip(
+                    [LABEL_NAMES[label] for label in answers.predicted],
+                    answers.prob_equivalent.round(6).tolist(),
+                    strict=True,
+                )
+            )
+        )
         rows = (
-            (pair.sentence1, pair.sentence2, pair.label, *left, *right)
-            for pair, left, right in zip(self.pairs, *answers, strict=True)
+            (pair.sentence1, pair.sentence2, pair.label, *first, *second)
+            for pair, first, second in zip(self.pairs, said.first, said.second, strict=True)
         )
         return write_csv(header, rows)
 
@@ -76,22 +82,19 @@ def read_own_pairs(text: object, path: object) -> list[SentencePair]:
 
 
 def answer_own_pairs(
-    answers: Answers,
-    left: Side,
-    right: Side,
-    pairs: list[SentencePair],
-    report: Report = silent,
-    should_stop: ShouldStop = never,
-) -> tuple[PairPredictions, PairPredictions]:
+    answers: Answers, sides: Both[Side], pairs: list[SentencePair], on_progress: OnProgress = silent
+) -> Both[PairPredictions]:
     """Ask both sides, one after the other; the progress counts both."""
     first = [pair.sentence1 for pair in pairs]
     second = [pair.sentence2 for pair in pairs]
     labels = [pair.label for pair in pairs]
-    said = []
-    for done, side in enumerate((left, right)):
 
-        def report_both(what: str, num_done: int, num_total: int, done: int = done) -> None:
-            report(what, done * len(pairs) + num_done, 2 * len(pairs))
+    def ask(side: Side) -> PairPredictions:
+        before = len(pairs) if side is sides.second else 0
 
-        said.append(answers.ask(side, first, second, labels, report_both, should_stop))
-    return said[0], said[1]
+        def tell(what: str, num_done: int, num_total: int) -> None:
+            on_progress(what, before + num_done, 2 * len(pairs))
+
+        return answers.ask(side, first, second, labels, tell)
+
+    return sides.map(ask)

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from mrpc.app.compare.follow import followed
-from mrpc.app.compare.frame import ACT, Frame
-from mrpc.app.compare.render_sides import render_note, render_scoreboard
-from mrpc.app.compare.widgets import build_table, quiet
+from mrpc.app.compare.downloads import write_download
+from mrpc.app.compare.own_pairs import SUFFIXES
+from mrpc.app.templates import render, render_part
+from mrpc.app.view import View, place, stage, table
 
 if TYPE_CHECKING:
     from mrpc.app.compare.own_pairs import OwnAnswers
+    from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
+    from mrpc.app.task import Task
 
-NOTE = quiet(
-    "One pair a line: two sentences with a tab or ||| between them, and a label 0 or 1 after another one if "
-    "you have it. Or a file with columns sentence1, sentence2 and, if known, label: .csv, .jsonl or "
+NOTE = (
+    "One pair a line: two sentences with a tab or ||| between them, and a label 0 or 1 after another one "
+    "if you have it. Or a file with columns sentence1, sentence2 and, if known, label: .csv, .jsonl or "
     ".parquet, up to 20,000 pairs and 10 MB."
 )
 
 
-def build_own_view(services: Services, frame: Frame) -> None:
-    """Build the view and bind its handlers."""
-    gr.HTML(NOTE)
+@dataclass(frozen=True)
+class OwnDrawn:
+    """What :func:`draw_own` draws."""
+
+    stage: str
+    answers: Any
+    download: Any
+
+
+def build_own_view(services: Services, row: SidesRow) -> None:
+    """Build the view."""
+    place(render_part("quiet", NOTE))
     with gr.Row(equal_height=False):
-        text = gr.Textbox(
+        lines = gr.Textbox(
             label="Your pairs", lines=6, max_lines=14, elem_id="cmp-own-text", scale=2, min_width=280
         )
         file = gr.File(
             label="or a file",
-            file_types=[".csv", ".jsonl", ".parquet"],
+            file_types=list(SUFFIXES),
             type="filepath",
             elem_id="cmp-own-file",
             scale=1,
@@ -44,48 +53,54 @@ def build_own_view(services: Services, frame: Frame) -> None:
         )
     with gr.Row(elem_classes="cmp-controls"):
         ask = gr.Button("Ask both sides", variant="primary", scale=0, elem_id="cmp-own-ask")
-        stop = gr.Button("Cancel", scale=0, elem_id="cmp-own-stop")
         download = gr.DownloadButton(
-            "Download all answers", visible=False, scale=0, elem_id="cmp-own-download"
+            "Download all answers", interactive=False, scale=0, elem_id="cmp-own-download"
         )
-    status = gr.HTML(elem_id="cmp-own-status")
-    summary = gr.HTML(elem_id="cmp-own-summary", apply_default_css=False)
-    answers = build_table("cmp-own-answers")
-    asking = ask.click(
-        partial(on_ask, services, Path(download.GRADIO_CACHE)),
-        inputs=[*frame.sides(), text, file],
-        outputs=[status, download, summary, answers],
-        **ACT,
-    )
-    stop.click(lambda: render_note("Cancelled."), outputs=status, cancels=asking, **ACT)
+    drawn = stage("compare-own", follows=False)
+    answers = table("cmp-own-answers")
+    cache_dir = Path(download.GRADIO_CACHE)
+    View(
+        "compare-own",
+        row.sides | {"text": lines, "path": file},
+        {"stage": drawn, "answers": answers, "download": download},
+        lambda **values: draw_own(services, cache_dir, **values),
+        tasks=services.tasks,
+        on_demand=[ask.click],
+    ).bind()
+    place(render_part("next", "inspect/pair", "back to Inspect with another pair"))
 
 
-def on_ask(
-    services: Services, cache_dir: Path, left: Any, right: Any, text: Any, path: Any
-) -> Iterator[list[Any]]:
+def draw_own(
+    services: Services, cache_dir: Path, task: Task, first: Any, second: Any, text: Any, path: Any
+) -> OwnDrawn:
     """Ask both sides and offer the answers."""
+    from mrpc.app.compare.pair_tables import own_table
+    from mrpc.app.compare.sides import side_names
 
-    def work(report: Any, should_stop: Any) -> OwnAnswers:
-        return services.comparison.answer_own(left, right, text, path, report, should_stop)
-
-    yield from followed(work, 4, partial(_render_own, cache_dir))
-
-
-def _render_own(cache_dir: Path, found: OwnAnswers) -> list[Any]:
-    from mrpc.app.compare.render_own_pairs import answers_table, describe_answers
-
-    comparison = found.comparison
-    board = render_scoreboard(comparison) if comparison is not None else ""
-    return [
-        gr.update(value=write_download(cache_dir, "your-pairs.csv", found.as_csv()), visible=True),
-        render_note(describe_answers(found)) + board,
-        answers_table(found),
-    ]
+    found = services.comparisons.answer_own(first, second, text, path, task.progress)
+    file = write_download(cache_dir, "your-pairs.csv", found.as_csv())
+    return OwnDrawn(
+        render_own(found),
+        own_table(side_names(found.sides), found),
+        gr.update(value=file, interactive=True),
+    )
 
 
-def write_download(cache_dir: Path, name: str, content: str) -> str:
-    """Write a file where Gradio may serve it from, in a folder of its own, and return its path."""
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(dir=cache_dir, prefix="compare-")) / name
-    path.write_text(content, encoding="utf-8-sig" if name.endswith(".csv") else "utf-8", newline="")
-    return str(path)
+def render_own(found: OwnAnswers) -> str:
+    """Say how many answers differ, how fast it went, and how good they are where labels are known."""
+    from mrpc.app.compare.pair_tables import MAX_OWN_SHOWN
+    from mrpc.app.compare.sides import side_names
+    from mrpc.app.compare.verdict import one_answer_findings, side_finding
+
+    scores = found.scores
+    findings = [] if scores is None else [*one_answer_findings(scores), side_finding(scores)]
+    return render(
+        "compare/own.html",
+        found=found,
+        num=len(found.pairs),
+        rate=2 * len(found.pairs) / max(found.duration_s, 1e-9),
+        max_shown=MAX_OWN_SHOWN,
+        findings=findings,
+        scores=scores,
+        names=side_names(found.sides),
+    )

@@ -1,125 +1,153 @@
-"""One pair: what both sides say to it, while it is typed."""
+"""One pair: what both sides say to the current pair while it is typed, and pairs to look at."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import gradio as gr
-
-from mrpc.app.compare.explain_view import build_explain_view
-from mrpc.app.compare.frame import ACT, Frame
-from mrpc.app.compare.render_sides import render_answers, render_note
-from mrpc.errors import MrpcError
+from mrpc.app.compare.explain_view import build_explanations
+from mrpc.app.templates import render, render_part
+from mrpc.app.view import View, bind, place, stage
 
 if TYPE_CHECKING:
+    from mrpc.app.compare.both import Both
+    from mrpc.app.compare.pair import PairAnswer
+    from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
+    from mrpc.app.spine import Spine
 
-HINT = (
-    '<p class="cmp-note">Type two sentences, or take a pair from validation. '
-    "Both sides answer while you type.</p>"
-)
+NUM_PROPOSED = 6
 
 
 @dataclass(frozen=True)
-class PairView:
-    """The widgets of this view that others fill."""
+class OpenedPair:
+    """A pair that becomes the current one."""
 
-    sentence1: gr.Textbox
-    sentence2: gr.Textbox
-    row: gr.Number
-    split: gr.Textbox
-    answers: gr.HTML
-
-    def picked(self) -> list[Any]:
-        """Return the widgets that :func:`take_pair` fills."""
-        return [self.split, self.row, self.sentence1, self.sentence2, self.answers]
-
-    def sentences(self) -> list[Any]:
-        """Return the two sentences."""
-        return [self.sentence1, self.sentence2]
+    sentence1: str
+    sentence2: str
 
 
-def build_pair_view(services: Services, frame: Frame) -> tuple[PairView, dict[str, Any]]:
-    """Build the view; return its widgets, and how to answer the pair that is in it."""
-    with gr.Row(equal_height=True, elem_id="cmp-sentences"):
-        sentence1 = gr.Textbox(
-            label="Sentence 1", lines=2, max_lines=6, elem_id="cmp-sentence1", min_width=280
-        )
-        sentence2 = gr.Textbox(
-            label="Sentence 2", lines=2, max_lines=6, elem_id="cmp-sentence2", min_width=280
-        )
-    with gr.Row(elem_id="cmp-pick", elem_classes="cmp-controls"):
-        row = gr.Number(
-            label="Pair of validation",
-            value=0,
-            precision=0,
-            minimum=0,
-            elem_id="cmp-row",
-            scale=0,
-            min_width=130,
-        )
-        take = gr.Button("Take this pair", elem_id="cmp-take", scale=0, min_width=130)
-        another = gr.Button("Any other", elem_id="cmp-another", scale=0, min_width=110)
-        compare = gr.Button("Compare", variant="primary", elem_id="cmp-compare", scale=0, min_width=130)
-        explain = gr.Button("Explain", elem_id="cmp-explain-button", scale=0, min_width=110)
-    split = gr.Textbox("validation", visible=False)  # where the pair was taken from
-    answers = gr.HTML(HINT, elem_id="cmp-answers")
-    build_explain_view(services, frame, [sentence1, sentence2], explain)
-    view = PairView(sentence1, sentence2, row, split, answers)
+@dataclass(frozen=True)
+class Card:
+    """One side's answer as it is shown.
 
-    ask = partial(on_pair, services)
-    asked = {"inputs": [*frame.sides(), split, row, sentence1, sentence2], "outputs": answers}
-    live = {**asked, **ACT, "show_progress": "hidden", "trigger_mode": "always_last"}
-    gr.on([sentence1.input, sentence2.input], ask, **live)
-    gr.on([compare.click, sentence1.submit, sentence2.submit], ask, **asked, **ACT)
-    picked = {"outputs": view.picked(), **ACT}
-    take.click(partial(on_take, services), inputs=[frame.left, frame.right, row], **picked).then(
-        ask, **asked, **ACT
+    Attributes:
+        place: "first" or "second".
+        name: of the side.
+        label: the answer in words.
+        percent: probability of "equivalent", from 0 to 100.
+        is_right: None where nobody knows the right answer.
+        warning: why its answer says little; "" where it does not.
+        is_base: whether it is a model before training.
+        facts: what else is known, as (name, value).
+    """
+
+    place: str
+    name: str
+    label: str
+    percent: float
+    is_right: bool | None
+    warning: str
+    is_base: bool
+    facts: list[tuple[str, str]]
+
+
+def build_pair_view(services: Services, spine: Spine, row: SidesRow) -> None:
+    """Build the view."""
+    answers = stage("compare-answers")
+    View(
+        "compare-answers",
+        row.sides | spine.pair,
+        {"stage": answers},
+        lambda **values: draw_answers(services, **values),
+    ).bind()
+    proposals = stage("compare-proposals")
+    View(
+        "compare-proposals",
+        row.sides,
+        {"stage": proposals},
+        lambda **sides: draw_proposals(services, **sides),
+    ).bind()
+    bind(
+        proposals.select,
+        lambda **values: open_pair(services, **values),
+        row.sides,
+        spine.pair,
+        data=("id",),
     )
-    another.click(partial(on_another, services), inputs=frame.sides(), **picked).then(ask, **asked, **ACT)
-    return view, {**asked, **ACT, "fn": ask}
+    build_explanations(services, spine, row)
+    place(render_part("next", "compare/scores", "Scores: how good is it, and is it luck?"))
 
 
-def on_pair(
-    services: Services, left: Any, right: Any, split: Any, row: Any, sentence1: Any, sentence2: Any
-) -> str:
-    """Draw the answers of both sides, or what is wrong."""
-    if not sentence1 and not sentence2:
-        return HINT
-    try:
-        answers = services.comparison.pair.answer(left, right, sentence1, sentence2)
-        label = services.comparison.pair.known_label(left, right, split, row, sentence1, sentence2)
-    except MrpcError as error:
-        return render_note(str(error), "bad")
-    return render_answers(*answers, label)
+def draw_answers(services: Services, first: Any, second: Any, sentence1: Any, sentence2: Any) -> str:
+    """Draw what both sides say."""
+    answers = services.comparisons.pair.answer(first, second, sentence1, sentence2)
+    sides, pair = services.comparisons.pair.look_at(first, second, sentence1, sentence2)
+    label = services.comparisons.pair.known_label(sides, pair)
+    warnings = sides.map(services.comparisons.one_answer)
+    return render_answers(answers, label, warnings)
 
 
-def put_pair(sentence1: str, sentence2: str) -> list[Any]:
-    """Put any two sentences in; the outputs are :meth:`PairView.picked`."""
-    return ["", gr.skip(), sentence1, sentence2, gr.skip()]
+def render_answers(answers: Both[PairAnswer], label: int | None, only_answers: Both[int | None]) -> str:
+    """Draw both answers beside each other, and what the corpus says if it is known.
+
+    Args:
+        answers: of both sides.
+        label: 1 if the corpus calls the pair equivalent.
+        only_answers: the label that a side gives to all pairs of validation.
+    """
+    from mrpc.app.compare.sides import side_names
+    from mrpc.app.compare.verdict import ANSWER_WORDS
+
+    names = side_names(answers.map(lambda answer: answer.side))
+    cards = [
+        _card(*parts, label) for parts in zip(answers, names, ("first", "second"), only_answers, strict=True)
+    ]
+    same = answers.first.label == answers.second.label
+    words = "Both give the same answer" if same else "The answer changes"
+    known = "" if label is None else f" The corpus says: {ANSWER_WORDS[label]}."
+    summary = (
+        f"{words}: the probability of “equivalent” goes from {cards[0].percent:.1f} to "
+        f"{cards[1].percent:.1f} %.{known}"
+    )
+    return render("compare/pair.html", cards=cards, summary=summary)
 
 
-def take_pair(services: Services, left: Any, right: Any, split: Any, row: Any) -> list[Any]:
-    """Put a pair of the data into the sentences; the outputs are :meth:`PairView.picked`."""
-    try:
-        pair = services.comparison.pair.pick(left, right, split, row)
-    except MrpcError as error:
-        return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), render_note(str(error), "bad")]
-    return [split, row, pair.sentence1, pair.sentence2, gr.skip()]
+def draw_proposals(services: Services, first: Any, second: Any) -> str:
+    """Propose pairs of validation whose answer changed."""
+    from mrpc.app.compare.pair_tables import CELL_WORDS
+
+    pairs = services.comparisons.compare(first, second).changes.proposed(NUM_PROPOSED)
+    return render("compare/proposals.html", pairs=pairs, words=CELL_WORDS)
 
 
-def on_take(services: Services, left: Any, right: Any, row: Any) -> list[Any]:
-    """Take a pair of validation."""
-    return take_pair(services, left, right, "validation", row)
+def open_pair(services: Services, first: Any, second: Any, id: Any) -> OpenedPair:
+    """Make the pair of a row the current one."""
+    from mrpc.app.compare.rows import find_row
+
+    pair = find_row(services.comparisons, first, second, id)
+    return OpenedPair(pair.sentence1, pair.sentence2)
 
 
-def on_another(services: Services, left: Any, right: Any) -> list[Any]:
-    """Take any pair of validation."""
-    try:
-        num = services.comparison.pair.num_pairs(left, right, "validation")
-    except MrpcError as error:
-        return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), render_note(str(error), "bad")]
-    return take_pair(services, left, right, "validation", random.randrange(num))
+def _card(answer: PairAnswer, name: str, place: str, only_answer: int | None, label: int | None) -> Card:
+    from mrpc.app.compare.verdict import ANSWER_WORDS, one_answer_text
+    from mrpc.core.data.pairs import LABEL_NAMES
+
+    side = answer.side
+    facts = [
+        ("checkpoint", side.checkpoint),
+        ("step", "" if side.step is None else str(side.step)),
+        ("weights", answer.weights_sha256[:12]),
+        ("time", f"{answer.latency_ms:.0f} ms" if answer.latency_ms >= 1 else "< 1 ms"),
+    ]
+    words = ANSWER_WORDS[LABEL_NAMES.index(answer.label)]
+    return Card(
+        place=place,
+        name=name,
+        label=words.capitalize(),
+        percent=100 * answer.prob_equivalent,
+        is_right=None if label is None else answer.label == LABEL_NAMES[label],
+        warning="" if only_answer is None else one_answer_text(name, only_answer),
+        is_base=side.kind == "base",
+        facts=[fact for fact in facts if fact[1]],
+    )

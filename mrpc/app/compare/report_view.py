@@ -2,72 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from mrpc.app.compare.follow import followed
-from mrpc.app.compare.frame import ACT, Frame
-from mrpc.app.compare.own_view import write_download
-from mrpc.app.compare.render_sides import render_note
-from mrpc.app.compare.widgets import quiet
-from mrpc.app.theme import ASSETS_DIR
+from mrpc.app.compare.downloads import write_download
+from mrpc.app.compare.sides_view import split_in_view
+from mrpc.app.templates import render_part
+from mrpc.app.theme import ASSETS_DIR, plotly_dir
+from mrpc.app.view import View, place, stage
+from mrpc.errors import InputError
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.reporting import Report
+    from mrpc.app.compare.comparisons import Comparison
+    from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
+    from mrpc.app.task import Task
 
-NOTE = quiet(
-    "Figures, tables, settings, versions and fingerprints in one file of about 5 MB that needs no network. "
-    "It is about the split that is shown under “The split”. Probes are in it if they were run."
+NOTE = (
+    "Figures, tables, settings, versions and fingerprints in one file of about 5 MB that needs no "
+    "network, in light and dark. The behavioural tests are in it if they were run."
 )
+STYLES = ("app.css", "compare.css")
+SCRIPTS = ("plots.js", "tables.js")
 
 
-def build_report_view(services: Services, frame: Frame, split: gr.Textbox) -> dict[str, Any]:
-    """Build the view; return how to take back a report that is about other sides."""
-    gr.HTML(NOTE)
-    with gr.Row(elem_classes="cmp-controls"):
-        write = gr.Button("Write the report", variant="primary", scale=0, elem_id="cmp-report")
-        download = gr.DownloadButton("Download", visible=False, scale=0, elem_id="cmp-report-download")
-    status = gr.HTML(elem_id="cmp-report-status")
-    write.click(
-        partial(on_report, services, Path(download.GRADIO_CACHE)),
-        inputs=[*frame.sides(), split],
-        outputs=[status, download],
-        **ACT,
+@dataclass(frozen=True)
+class ReportWritten:
+    """What :func:`write_report` shows."""
+
+    stage: str
+    download: Any
+
+
+def build_report(services: Services, row: SidesRow) -> None:
+    """Build the button."""
+    with gr.Accordion("Report", open=True, elem_id="cmp-report-section"):
+        place(render_part("quiet", NOTE))
+        with gr.Row(elem_classes="cmp-controls"):
+            write = gr.Button("Write the report", scale=0, elem_id="cmp-report")
+            download = gr.DownloadButton(
+                "Download", interactive=False, scale=0, elem_id="cmp-report-download"
+            )
+        drawn = stage("compare-report", follows=False)
+    cache_dir = Path(download.GRADIO_CACHE)
+    View(
+        "compare-report",
+        row.on_split,
+        {"stage": drawn, "download": download},
+        lambda **values: write_report(services, cache_dir, **values),
+        tasks=services.tasks,
+        on_demand=[write.click],
+    ).bind()
+
+
+def write_report(
+    services: Services, cache_dir: Path, task: Task, first: Any, second: Any, split: Any, consent: Any
+) -> ReportWritten:
+    """Write the report of the split that is shown and offer it."""
+    shown = split_in_view(split, consent)
+    if not shown:
+        raise InputError("Test is not shown yet. Show it above, or go back to validation.")
+    comparison = services.comparisons.compare(first, second, shown, task.progress)
+    file = write_download(cache_dir, report_name(comparison), report_text(comparison, task))
+    return ReportWritten(
+        render_part("note", "The report is ready.", "good"), gr.update(value=file, interactive=True)
     )
-    return {"fn": on_other_sides, "outputs": [status, download], **ACT}
 
 
-def on_other_sides() -> list[Any]:
-    """Take back the report."""
-    return ["", gr.update(visible=False)]
+def report_name(comparison: Comparison) -> str:
+    """Return the name of a report's file."""
+    run = comparison.sides.second.run or comparison.sides.first.run
+    return f"comparison-{run.run_id if run else 'baselines'}-{comparison.split}.html"
 
 
-def on_report(services: Services, cache_dir: Path, left: Any, right: Any, split: Any) -> Iterator[list[Any]]:
-    """Write the report and offer it."""
+def report_text(comparison: Comparison, task: Task) -> str:
+    """Return a report with the page's own styles and scripts in it."""
+    from mrpc.app.compare.report import make_report, render_report
 
-    def work(report: Any, should_stop: Any) -> Report:
-        return services.comparison.report(left, right, split, report, should_stop)
+    def assets(names: tuple[str, ...]) -> str:
+        return "\n".join((ASSETS_DIR / name).read_text(encoding="utf-8") for name in names)
 
-    for updates in followed(work, 2, partial(_write, cache_dir)):
-        yield updates if updates[0] else [render_note("The report is ready."), updates[1]]
-
-
-def _write(cache_dir: Path, report: Report) -> list[Any]:
-    from mrpc.app.compare.render_report import render_report
-    from mrpc.app.theme import plotly_dir
-
-    css = "\n".join((ASSETS_DIR / name).read_text(encoding="utf-8") for name in ("app.css", "compare.css"))
-    text = render_report(
-        report,
-        css=css,
-        javascript=(ASSETS_DIR / "compare.js").read_text(encoding="utf-8"),
+    return render_report(
+        make_report(comparison, task.progress),
+        css=assets(STYLES),
+        javascript=assets(SCRIPTS),
         plotly_js=(plotly_dir() / "plotly.min.js").read_text(encoding="utf-8"),
     )
-    run = report.comparison.right.side.run or report.comparison.left.side.run
-    name = f"comparison-{run.run_id if run else 'baselines'}-{report.comparison.split}.html"
-    return [gr.update(value=write_download(cache_dir, name, text), visible=True)]

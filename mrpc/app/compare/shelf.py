@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mrpc.app.compare.both import Both
 from mrpc.app.compare.sides import Side
 from mrpc.errors import DataError, InputError
 from mrpc.runs.layout import DataRef
@@ -22,6 +23,7 @@ class DataShelf:
     def __init__(self, app_data: Callable[[], LoadedData]) -> None:
         self._app_data = app_data
         self._other: tuple[str, LoadedData] | None = None
+        self._labels: tuple[str, dict[tuple[str, str], int]] | None = None
         self._lock = threading.Lock()
 
     def get(self, ref: DataRef | None) -> LoadedData:
@@ -47,6 +49,18 @@ class DataShelf:
                 self._other = (ref.fingerprint, data)
             return self._other[1]
 
+    def labels(self, ref: DataRef | None) -> dict[tuple[str, str], int]:
+        """Return the label of each pair of the data, all splits together."""
+        data = self.get(ref)
+        with self._lock:
+            if self._labels is None or self._labels[0] != data.fingerprint:
+                found = {}
+                for split in data.dataset.values():
+                    rows = zip(split["sentence1"], split["sentence2"], split["label"], strict=True)
+                    found.update({(one, other): label for one, other, label in rows if label in (0, 1)})
+                self._labels = data.fingerprint, found
+            return self._labels[1]
+
 
 def check_split(split: object) -> str:
     """Return the name of a split that can be compared.
@@ -60,18 +74,20 @@ def check_split(split: object) -> str:
     return split
 
 
-def check_same_split(left: Side, right: Side, split: str) -> None:
+def check_same_split(sides: Both[Side], split: str) -> None:
     """Refuse two sides whose runs had different rows in this split.
 
     Raises:
         DataError: naming both fingerprints.
     """
-    if left.data is None or right.data is None:
+    known = [side.data for side in sides if side.data is not None]
+    if len(known) < 2:
         return
-    fingerprints = [split_fingerprint(data, split) for data in (left.data, right.data)]
+    fingerprints = [split_fingerprint(data, split) for data in known]
     if fingerprints[0] != fingerprints[1]:
+        first, second = sides.map(lambda side: side.name)
         raise DataError(
-            f"{left.name} and {right.name} were trained on different data: their {split} splits differ "
+            f"{first} and {second} were trained on different data: their {split} splits differ "
             f"(fingerprints {fingerprints[0]} and {fingerprints[1]}), so their scores cannot be compared."
         )
 

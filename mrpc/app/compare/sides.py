@@ -1,4 +1,4 @@
-"""What can stand on the left and the right of a comparison, and what is known of it.
+"""What can be compared, the sides of a comparison, and what is known of them.
 
 A side is named ``RUN_ID:base``, ``RUN_ID:best``, ``RUN_ID:last``, ``RUN_ID:epoch-2`` or
 ``baseline:majority``. Everything here is read from run directories; no torch.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from mrpc.app.compare.both import Both
+from mrpc.app.run_names import run_title
 from mrpc.errors import InputError, RunStateError
 from mrpc.runs.layout import RUN_ID_PATTERN, DataRef
 from mrpc.runs.record import RunRecord
@@ -20,13 +21,13 @@ from mrpc.runs.store import OVER_STATES, Run, RunStore
 MODEL_PATTERN = re.compile(r"base|best|last|epoch-(0|[1-9]\d{0,2})")
 
 BASELINES = {
-    "majority": "always the commoner answer",
+    "majority": "always the more frequent answer",
     "overlap": "word overlap",
     "tfidf": "TF-IDF cosine",
     "embedding": "cosine of the untrained encoder's sentence vectors",
     "logistic": "logistic regression on the untrained encoder's sentence vectors",
 }
-"""The ladder of baselines, from the simplest up: name to what it is, in words."""
+"""From the simplest up: name to what it is, in words."""
 
 NOT_KEPT = (
     "The weights of epoch {epoch} were not kept (keep_epochs is {keep}), so it cannot answer new pairs; "
@@ -43,13 +44,14 @@ class Side:
     Attributes:
         name: as in the module's docstring.
         kind: a model before training, after some of it, or no trained model at all.
-        title: what it is, for people: "best (epoch 2)".
+        title: what it is, for people: "Base", "Fine-tuned, epoch 2".
         run: the run it belongs to; None for a baseline.
         epoch: epochs trained; None where it is not a whole number of them, and for baselines.
         step: optimizer steps trained; None for baselines.
         weights_sha256: hash of the weights that the run recorded; "" for baselines.
         model_dir: the folder with the weights; None for base (made anew) and where they were not kept.
         missing: why it cannot answer new pairs; "" if it can.
+        model: "best" or "last" where that is what its name says, else "".
         context: for a baseline, the run of the other side: it takes that run's data and encoder.
     """
 
@@ -62,6 +64,7 @@ class Side:
     weights_sha256: str = ""
     model_dir: Path | None = None
     missing: str = ""
+    model: str = ""
     context: Run | None = None
 
     @property
@@ -78,7 +81,13 @@ class Side:
     @property
     def full_title(self) -> str:
         """The title with its run."""
-        return f"{self.title} of {run_title(self.run)}" if self.run else self.title
+        return f"{self.title} · {run_title(self.run)}" if self.run else self.title
+
+    @property
+    def choice(self) -> str:
+        """What a list of sides calls it."""
+        words = f" ({self.model})" if self.model else ""
+        return f"{self.title}{words}{' · stored answers only' if self.missing else ''}"
 
 
 class SideCatalog:
@@ -100,7 +109,7 @@ class SideCatalog:
         """
         run_id, _, model = name.partition(":") if isinstance(name, str) else ("", "", "")
         if run_id == "baseline" and model in BASELINES:
-            return Side(name=f"baseline:{model}", kind="baseline", title=f"baseline: {BASELINES[model]}")
+            return Side(name=f"baseline:{model}", kind="baseline", title=f"Baseline: {BASELINES[model]}")
         if not RUN_ID_PATTERN.fullmatch(run_id) or not MODEL_PATTERN.fullmatch(model):
             raise InputError(
                 f"{str(name)[:90]!r} names no side. Write RUN_ID:base, RUN_ID:best, RUN_ID:last, "
@@ -109,16 +118,20 @@ class SideCatalog:
         run = self._store.open(run_id)
         return self._side_of(run, model, self.read_record(run))
 
-    def find_two(self, left: object, right: object) -> tuple[Side, Side]:
+    def find_two(self, first: object, second: object) -> Both[Side]:
         """Return two sides that can be compared.
 
         Raises:
             InputError: when they are one and the same.
             RunStateError: when a base and a fine-tuned model have the same weights.
         """
-        sides = self.find(left), self.find(right)
-        check_differ(*sides)
-        return replace(sides[0], context=sides[1].run), replace(sides[1], context=sides[0].run)
+        sides = Both(self.find(first), self.find(second))
+        if sides.first.name == sides.second.name:
+            raise InputError(f"Both sides are {sides.first.name}. Choose two different ones.")
+        check_weights_differ(sides, sides.map(lambda side: side.weights_sha256))
+        return Both(
+            replace(sides.first, context=sides.second.run), replace(sides.second, context=sides.first.run)
+        )
 
     def sides_of(self, run: Run) -> list[Side]:
         """Return all sides of a run: base, best, last, then every evaluated epoch."""
@@ -142,12 +155,12 @@ class SideCatalog:
             first = record.by_epoch.get(0)
             if first is None:
                 raise InputError(f"Run {run.run_id} did not record its model before training.")
-            return Side(name, "base", "base", run, 0, 0, first.weights_sha256)
+            return Side(name, "base", "Base", run, 0, 0, first.weights_sha256)
         epoch = record.best_epoch if model == "best" else _last_epoch(record)
         if model.startswith("epoch-"):
             epoch = int(model.removeprefix("epoch-"))
             if epoch == 0:
-                return Side(name, "base", "base", run, 0, 0, self.find(f"{run.run_id}:base").weights_sha256)
+                return Side(name, "base", "Base", run, 0, 0, self.find(f"{run.run_id}:base").weights_sha256)
             if epoch not in record.by_epoch:
                 raise InputError(f"Run {run.run_id} has no epoch {epoch}; it evaluated {_epochs(record)}.")
         last = record.last_weights
@@ -166,49 +179,32 @@ class SideCatalog:
             "" if model_dir else NOT_KEPT.format(epoch=epoch, keep=run.config.hyperparameters.keep_epochs)
         )
         where = f"epoch {epoch}" if epoch is not None else f"step {step}"
-        title = where if model.startswith("epoch-") else f"{model} ({where})"
-        return Side(name, "tuned", title, run, epoch, step, sha256, model_dir, missing)
+        role = "" if model.startswith("epoch-") else model
+        return Side(name, "tuned", f"Fine-tuned, {where}", run, epoch, step, sha256, model_dir, missing, role)
 
 
-def check_differ(left: Side, right: Side) -> None:
-    """Refuse to compare a side with itself, and a base with a fine-tuned model that has its weights.
-
-    Raises:
-        InputError: when both are one and the same.
-        RunStateError: when a base and a fine-tuned model have the same weights.
-    """
-    if left.name == right.name:
-        raise InputError(f"Both sides are {left.name}. Choose two different ones.")
-    check_weights_differ(left, left.weights_sha256, right, right.weights_sha256)
-
-
-def check_weights_differ(left: Side, left_sha256: str, right: Side, right_sha256: str) -> None:
+def check_weights_differ(sides: Both[Side], hashes: Both[str]) -> None:
     """Refuse a base and a fine-tuned model that have the same weights.
 
     Args:
-        left: one side.
-        left_sha256: hash of its weights, as recorded or of the loaded model.
-        right: the other side.
-        right_sha256: hash of its weights.
+        sides: both.
+        hashes: of their weights, as recorded or of the loaded models.
 
     Raises:
         RunStateError: when they are the same.
     """
-    if {left.kind, right.kind} == {"base", "tuned"} and left_sha256 == right_sha256:
+    if {side.kind for side in sides} == {"base", "tuned"} and hashes.first == hashes.second:
         raise RunStateError(
-            f"{left.name} and {right.name} have the same weights ({left_sha256[:12]}): the fine-tuned model "
-            "is the base. This comparison would mean nothing, so it is not shown."
+            f"{sides.first.name} and {sides.second.name} have the same weights ({hashes.first[:12]}): the "
+            "fine-tuned model is the base. This comparison would mean nothing, so it is not shown."
         )
 
 
-def run_title(run: Run | None) -> str:
-    """Return a short name of a run for people."""
-    if run is None:
-        return ""
-    name = run.read_label().name
-    train = run.config.hyperparameters
-    started = datetime.fromtimestamp(run.config.created_at).strftime("%d %b %H:%M")
-    return name or f"{train.preset}, seed {train.seed}, {started}"
+def side_names(sides: Both[Side]) -> Both[str]:
+    """Return what both are called beside each other; with their runs where the titles are the same."""
+    if sides.first.title == sides.second.title:
+        return sides.map(lambda side: side.full_title)
+    return sides.map(lambda side: side.title)
 
 
 def _is_over(run: Run) -> bool:

@@ -101,7 +101,7 @@ class WordEffect:
 
 @dataclass(frozen=True)
 class Attention:
-    """Attention between the two sentences in one layer, averaged over its heads.
+    """Attention between the two sentences in one layer, of one head or averaged over all of them.
 
     Attributes:
         tokens1: tokens of sentence 1, K of them.
@@ -111,6 +111,10 @@ class Attention:
         forth_by_layer: [L], share of the attention of sentence 1 that goes to sentence 2, in each layer.
         back_by_layer: [L], the same from sentence 2 to sentence 1.
         layer: which layer ``forth`` and ``back`` are of, from 0.
+        head: which head of the layer, from 0; None for the mean of all.
+        forth_by_head: [L, A], share of the attention of sentence 1 that goes to sentence 2, in each of the A
+            heads of each layer.
+        back_by_head: [L, A], the same from sentence 2 to sentence 1.
     """
 
     tokens1: list[str]
@@ -120,6 +124,9 @@ class Attention:
     forth_by_layer: FloatArray
     back_by_layer: FloatArray
     layer: int
+    head: int | None
+    forth_by_head: FloatArray
+    back_by_head: FloatArray
 
 
 def integrated_gradients(
@@ -269,29 +276,42 @@ def attention_between(
     sentence2: str,
     layer: int,
     max_length: int = 128,
+    head: int | None = None,
 ) -> Attention:
-    """Return the attention between the sentences; ``layer`` counts from 0, or from the end if negative."""
+    """Return the attention between the sentences; ``layer`` counts from 0, or from the end if negative.
+
+    ``head`` counts from 0; None is the mean of all heads.
+    """
     inputs, rows = _encode(model, tokenizer, sentence1, sentence2, max_length)
     places = [[row.position for row in rows if row.sequence_id == number] for number in (0, 1)]
     with evaluation_mode(model), _eager_attention(model), torch.no_grad():
         layers = model(**inputs, output_attentions=True).attentions
-    heads = torch.stack([attention[0].mean(0) for attention in layers]).double().cpu().numpy()  # [L, T, T]
+    heads = torch.stack([attention[0] for attention in layers]).double().cpu().numpy()  # [L, A, T, T]
     layer = range(len(heads))[layer]
-    forth, back = (heads[:, places[a]][:, :, places[b]] for a, b in ((0, 1), (1, 0)))
+    forth, back = (heads[:, :, places[a]][:, :, :, places[b]] for a, b in ((0, 1), (1, 0)))
+    shown = slice(None) if head is None else slice(head, head + 1)
     return Attention(
         tokens1=[rows[place].token for place in places[0]],
         tokens2=[rows[place].token for place in places[1]],
-        forth=forth[layer],
-        back=back[layer],
-        forth_by_layer=_mean_share(forth),
-        back_by_layer=_mean_share(back),
+        forth=forth[layer, shown].mean(axis=0),
+        back=back[layer, shown].mean(axis=0),
+        forth_by_layer=_mean_share(forth).mean(axis=1),
+        back_by_layer=_mean_share(back).mean(axis=1),
         layer=layer,
+        head=head,
+        forth_by_head=_mean_share(forth),
+        back_by_head=_mean_share(back),
     )
 
 
 def num_layers(model: PreTrainedModel) -> int:
     """Return how many layers with attention a model has."""
     return int(model.config.num_hidden_layers)
+
+
+def num_heads(model: PreTrainedModel) -> int:
+    """Return how many heads each layer has."""
+    return int(model.config.num_attention_heads)
 
 
 def margin_with_token_types(
@@ -358,8 +378,8 @@ def _by_word(rows: list[TokenRow], values: list[float], sentences: tuple[str, st
 
 
 def _mean_share(attention: FloatArray) -> FloatArray:
-    """Return the mean over the tokens of what each gives to the other sentence, [L]."""
-    return np.asarray(attention.sum(axis=2).mean(axis=1))
+    """Return the mean over the tokens of what each gives to the other sentence, [L, A]."""
+    return np.asarray(attention.sum(axis=3).mean(axis=2))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mrpc.core.model.prediction import MODEL_INPUTS, WINDOW_PAIRS, PredictionCancelled, evaluation_mode
+from mrpc.core.model.prediction import MODEL_INPUTS, WINDOW_PAIRS, evaluation_mode
 from mrpc.core.text.batching import PairCollator
 from mrpc.core.text.tokenization import encode_pairs, tokenizer_lock
 
@@ -27,12 +27,10 @@ def embed_sentences(
     sentences: Sequence[str],
     max_length: int = 128,
     on_progress: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
 ) -> FloatArray:
     """Return the mean-pooled vectors of sentences, float32 [N, H], each of length 1.
 
-    Raises:
-        PredictionCancelled: when ``should_stop`` says so.
+    ``on_progress`` is called with the number done so far; what it raises ends the work.
     """
 
     def encode(first: int, last: int) -> dict[str, list[list[int]]]:
@@ -43,7 +41,7 @@ def embed_sentences(
         weights = mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * weights).sum(1) / weights.sum(1)
 
-    return _embed(encoder, tokenizer, encode, len(sentences), pool, on_progress, should_stop)
+    return _embed(encoder, tokenizer, encode, len(sentences), pool, on_progress)
 
 
 def embed_pairs(
@@ -53,12 +51,10 @@ def embed_pairs(
     sentence2: Sequence[str],
     max_length: int = 128,
     on_progress: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
 ) -> FloatArray:
     """Return the vectors that a classifier's head sees, float32 [N, H], each of length 1.
 
-    Raises:
-        PredictionCancelled: when ``should_stop`` says so.
+    ``on_progress`` is called with the number done so far; what it raises ends the work.
     """
 
     def encode(first: int, last: int) -> dict[str, list[list[int]]]:
@@ -71,7 +67,6 @@ def embed_pairs(
         len(sentence1),
         lambda hidden, mask: hidden[:, 0],
         on_progress,
-        should_stop,
     )
 
 
@@ -96,7 +91,6 @@ def _embed(
     num: int,
     pool: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     on_progress: Callable[[int], None] | None,
-    should_stop: Callable[[], bool] | None,
     batch_size: int = 64,
 ) -> FloatArray:
     collate = PairCollator(tokenizer)
@@ -108,8 +102,6 @@ def _embed(
             names = [name for name in MODEL_INPUTS if name in encoding]
             longest_first = np.argsort([-len(ids) for ids in encoding["input_ids"]], kind="stable")
             for first in range(0, len(longest_first), batch_size):
-                if should_stop is not None and should_stop():
-                    raise PredictionCancelled
                 rows = longest_first[first : first + batch_size]
                 batch = collate([{name: encoding[name][row] for name in names} for row in rows])
                 batch = {name: batch[name].to(encoder.device) for name in names}

@@ -29,10 +29,6 @@ WINDOW_PAIRS = 8192
 MODEL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 
 
-class PredictionCancelled(Exception):
-    """``should_stop`` said so; what was predicted until then is dropped."""
-
-
 @dataclass(frozen=True)
 class PairPrediction:
     """The answer to one pair.
@@ -72,7 +68,6 @@ def predict_pairs(
     batch_size: int = 64,
     max_length: int = 128,
     on_progress: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
 ) -> np.ndarray:
     """Return the logits of pairs, float32 [N, 2], in their own order.
 
@@ -85,11 +80,7 @@ def predict_pairs(
         sentence2: N second sentences.
         batch_size: pairs in one forward pass.
         max_length: longer pairs are cut to this many tokens.
-        on_progress: called with the number of pairs done so far.
-        should_stop: asked before every batch.
-
-    Raises:
-        PredictionCancelled: when ``should_stop`` says so.
+        on_progress: called with the number of pairs done so far; what it raises ends the work.
     """
     collate = PairCollator(tokenizer)
     logits = np.empty((len(sentence1), 2), dtype=np.float32)
@@ -102,8 +93,6 @@ def predict_pairs(
             lengths = np.array([len(ids) for ids in encoding["input_ids"]])
             longest_first = np.argsort(-lengths, kind="stable")
             for first in range(0, len(lengths), batch_size):
-                if should_stop is not None and should_stop():
-                    raise PredictionCancelled
                 rows = longest_first[first : first + batch_size]
                 batch = collate([{name: encoding[name][row] for name in names} for row in rows])
                 output = model(**{name: batch[name].to(model.device) for name in names})
@@ -121,7 +110,6 @@ def predict_dataset(
     batch_size: int = 64,
     max_length: int = 128,
     on_progress: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
 ) -> PairPredictions:
     """Predict every pair of a data set, in its order.
 
@@ -131,11 +119,7 @@ def predict_dataset(
         dataset: columns sentence1, sentence2, idx and, where known, label.
         batch_size: pairs in one forward pass.
         max_length: longer pairs are cut to this many tokens.
-        on_progress: called with the number of pairs done so far.
-        should_stop: asked before every batch.
-
-    Raises:
-        PredictionCancelled: when ``should_stop`` says so.
+        on_progress: called with the number of pairs done so far; what it raises ends the work.
     """
     num = len(dataset)
     parts = []
@@ -155,7 +139,6 @@ def predict_dataset(
                 batch_size=batch_size,
                 max_length=max_length,
                 on_progress=report,
-                should_stop=should_stop,
             )
         )
     # A whole column with [:]: going through it value by value takes a hundred times as long.
@@ -190,7 +173,6 @@ class Predictor:
         pairs: list[SentencePair],
         batch_size: int = 64,
         on_progress: Callable[[int], None] | None = None,
-        should_stop: Callable[[], bool] | None = None,
     ) -> list[PairPrediction]:
         """Predict pairs, in their order; the arguments are those of :func:`predict_pairs`."""
         with self.lock:
@@ -202,7 +184,6 @@ class Predictor:
                 batch_size=batch_size,
                 max_length=self.max_length,
                 on_progress=on_progress,
-                should_stop=should_stop,
             )
         numbers = np.arange(len(pairs))
         answers = PairPredictions(numbers, np.full(len(pairs), UNLABELLED), logits)

@@ -4,8 +4,8 @@ import torch
 
 from mrpc.core.analysis.embeddings import embed_pairs, embed_sentences, encoder_of, nearest
 from mrpc.core.model.classifier import load_classifier
-from mrpc.core.model.prediction import PredictionCancelled
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
+from mrpc.errors import TaskCancelled
 from tests.tiny import tiny_rows
 
 
@@ -44,8 +44,12 @@ def test_it_tells_how_far_it_is_and_can_be_stopped(tiny, sentences):
     seen = []
     embed_sentences(encoder_of(model), tokenizer, sentences, on_progress=seen.append)
     assert seen[-1] == len(sentences)
-    with pytest.raises(PredictionCancelled):
-        embed_sentences(encoder_of(model), tokenizer, sentences, should_stop=lambda: True)
+
+    def cancel(num_done):
+        raise TaskCancelled("Cancelled.")
+
+    with pytest.raises(TaskCancelled):
+        embed_sentences(encoder_of(model), tokenizer, sentences, on_progress=cancel)
 
 
 def test_the_nearest_is_the_vector_itself():

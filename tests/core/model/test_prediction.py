@@ -7,7 +7,8 @@ from datasets import Dataset
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
 from mrpc.core.data.pairs import SentencePair
-from mrpc.core.model.prediction import PredictionCancelled, Predictor, predict_dataset
+from mrpc.core.model.prediction import Predictor, predict_dataset
+from mrpc.errors import TaskCancelled
 
 WORDS = [
     *["the", "a", "cat", "dog", "sat", "ran", "on", "under", "mat", "tree", "and", "then", "again"],
@@ -97,15 +98,16 @@ def test_pairs_without_labels_are_predicted_too(model, tokenizer, dataset):
 
 
 def test_it_can_be_stopped_between_batches(model, tokenizer, dataset):
-    asked = []
+    told = []
 
-    def should_stop():
-        asked.append(True)
-        return len(asked) > 2
+    def on_progress(num_done):
+        told.append(num_done)
+        if len(told) > 2:
+            raise TaskCancelled("Cancelled.")
 
-    with pytest.raises(PredictionCancelled):
-        predict_dataset(model, tokenizer, dataset, batch_size=4, should_stop=should_stop)
-    assert len(asked) == 3
+    with pytest.raises(TaskCancelled):
+        predict_dataset(model, tokenizer, dataset, batch_size=4, on_progress=on_progress)
+    assert told == [4, 8, 12]
     assert not model.training
 
 

@@ -1,4 +1,4 @@
-"""Two sides on a whole split: scores with intervals, and whether they really differ."""
+"""Two sides on the same labelled pairs: scores with intervals, and whether they really differ."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mrpc.app.compare.both import Both
 from mrpc.app.compare.sides import Side
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.calibration import (
@@ -23,6 +24,8 @@ from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import DataError
 
 METRICS = ("accuracy", "f1", "precision", "recall", "log_loss")
+RARE_SHARE = 0.01
+"""A model that gives its rarer answer to no more than this share of the pairs answers one thing."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,18 @@ class SideScores:
     def confusion(self) -> st.Confusion:
         """Counts of right and wrong answers by class."""
         return st.confusion(self.answers.label, self.answers.predicted)
+
+    @property
+    def only_answer(self) -> int | None:
+        """The label that a model says to all pairs, or to all but one in a hundred; None for others.
+
+        None for baselines too: whoever answers one thing on purpose need not be told.
+        """
+        num_equivalent = int(self.answers.predicted.sum())
+        num_rare = min(num_equivalent, len(self.answers) - num_equivalent)
+        if self.side.kind == "baseline" or num_rare > RARE_SHARE * len(self.answers):
+            return None
+        return int(num_equivalent > num_rare)
 
     @cached_property
     def ece(self) -> float:
@@ -99,27 +114,35 @@ class SideScores:
 
 
 @dataclass(frozen=True)
-class SplitComparison:
-    """Two sides on the same labelled pairs."""
+class Scores:
+    """How two sides did on the same labelled pairs.
+
+    Attributes:
+        split: what the pairs are, for people.
+        sides: of both, in the same order of pairs.
+    """
 
     split: str
-    left: SideScores
-    right: SideScores
+    sides: Both[SideScores]
 
     @property
     def labels(self) -> st.IntArray:
         """The right answers, int64 [N]."""
-        return self.left.answers.label
+        return self.sides.first.answers.label
+
+    @property
+    def _predicted(self) -> Both[st.IntArray]:
+        return self.sides.map(lambda side: side.answers.predicted)
 
     @cached_property
     def transitions(self) -> st.Transitions:
         """How many pairs were fixed, broken, right both times, wrong both times."""
-        return st.transitions(self.labels, self.left.answers.predicted, self.right.answers.predicted)
+        return st.transitions(self.labels, *self._predicted)
 
     @cached_property
     def cells(self) -> Any:
         """The name of each pair's cell, [N]."""
-        return st.transition_cells(self.labels, self.left.answers.predicted, self.right.answers.predicted)
+        return st.transition_cells(self.labels, *self._predicted)
 
     @property
     def mcnemar_p(self) -> float:
@@ -128,26 +151,21 @@ class SplitComparison:
 
     @cached_property
     def accuracy_difference(self) -> st.Difference:
-        """Right minus left, with a paired bootstrap interval."""
-        return st.accuracy_difference(self.labels, self.left.answers.predicted, self.right.answers.predicted)
+        """Second minus first, with a paired bootstrap interval."""
+        return st.accuracy_difference(self.labels, *self._predicted)
 
     @cached_property
     def f1_difference(self) -> st.Difference:
-        """Right minus left, with a paired bootstrap interval."""
-        return st.f1_difference(self.labels, self.left.answers.predicted, self.right.answers.predicted)
-
-    @property
-    def verdict(self) -> str:
-        """What changed and whether it may be luck, in a sentence."""
-        return st.verdict(self.transitions.fixed, self.transitions.broken)
+        """Second minus first, with a paired bootstrap interval."""
+        return st.f1_difference(self.labels, *self._predicted)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return a plain object for scripts."""
+        """Return a plain object for scripts, which call the first side left and the second right."""
         difference = self.accuracy_difference
         return {
             "num_pairs": len(self.labels),
-            "left": self.left.as_dict(),
-            "right": self.right.as_dict(),
+            "left": self.sides.first.as_dict(),
+            "right": self.sides.second.as_dict(),
             **self.transitions._asdict(),
             "mcnemar_p": self.mcnemar_p,
             "accuracy_difference": {
@@ -158,23 +176,22 @@ class SplitComparison:
         }
 
 
-def compare_answers(
-    split: str, left: Side, left_answers: PairPredictions, right: Side, right_answers: PairPredictions
-) -> SplitComparison:
-    """Bring two sides' answers into one order and compare them.
+def compare_answers(split: str, sides: Both[Side], answers: Both[PairPredictions]) -> Scores:
+    """Bring two sides' answers into one order and score them.
 
     Raises:
         DataError: when they are not about the same labelled pairs.
     """
-    left_answers, right_answers = _in_order(left_answers), _in_order(right_answers)
-    same = len(left_answers) == len(right_answers)
-    if not same or (left_answers.idx != right_answers.idx).any():
-        raise DataError(f"{left.name} and {right.name} answered different pairs of {split}.")
-    if (left_answers.label != right_answers.label).any():
-        raise DataError(f"The labels of {split} changed between {left.name} and {right.name}.")
-    if not len(left_answers):
+    first, second = sides.map(lambda side: side.name)
+    ordered = answers.map(_in_order)
+    one, other = ordered
+    if len(one) != len(other) or (one.idx != other.idx).any():
+        raise DataError(f"{first} and {second} answered different pairs of {split}.")
+    if (one.label != other.label).any():
+        raise DataError(f"The labels of {split} changed between {first} and {second}.")
+    if not len(one):
         raise DataError(f"None of the pairs of {split} has a label, so nobody can say what is right.")
-    return SplitComparison(split, SideScores(left, left_answers), SideScores(right, right_answers))
+    return Scores(split, Both(SideScores(sides.first, one), SideScores(sides.second, other)))
 
 
 def finite(value: float) -> float | None:

@@ -1,103 +1,103 @@
-"""Charts of two sides on a split, as plotly figures in plain dicts. Left is grey and dashed, right is green.
+"""Charts of two sides on a split, as plain plotly figures. The first is grey and dashed, the second green.
 
 Colours are names of CSS variables; the browser puts in those of the theme that is shown.
 """
 
 from __future__ import annotations
 
+import html
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mrpc.app.compare.both import Both
+from mrpc.app.compare.sides import side_names
+
 if TYPE_CHECKING:
-    from mrpc.app.compare.splits import SideScores, SplitComparison
+    from mrpc.app.compare.scores import Scores, SideScores
+    from mrpc.app.compare.sides import Side
     from mrpc.core.analysis.calibration import Curve
 
 Figure = dict[str, Any]
 
-LEFT_COLOR = "var(--base)"
-RIGHT_COLOR = "var(--tuned)"
+COLORS = Both("var(--base)", "var(--tuned)")
+SYMBOLS = Both("circle-open", "circle")
+DASHES = Both("dash", "solid")
 GUIDE_COLOR = "var(--quiet)"
 MAX_POINTS = 400
 HEIGHT = 320
 
 
-def side_style(place: str) -> dict[str, Any]:
-    """Return the colour and dash of a line."""
-    return {"color": RIGHT_COLOR, "width": 2.5} if place == "right" else {"color": LEFT_COLOR, "dash": "dash"}
-
-
-def roc_figure(comparison: SplitComparison) -> Figure | None:
+def roc_figure(scores: Scores) -> Figure | None:
     """Draw both ROC curves; None when only one class is there."""
-    curves = [comparison.left.roc, comparison.right.roc]
     return _curves(
-        curves,
+        scores,
+        scores.sides.map(lambda side: side.roc),
         ("AUC", "false positive rate", "true positive rate (recall)"),
-        guide={"x": [0, 1], "y": [0, 1], "name": "coin"},
-        alt="ROC curves. " + _areas("area under the curve", curves),
+        guide={"x": [0, 1], "y": [0, 1], "name": "chance"},
+        alt="ROC curves, area under the curve",
     )
 
 
-def precision_recall_figure(comparison: SplitComparison) -> Figure | None:
+def precision_recall_figure(scores: Scores) -> Figure | None:
     """Draw both precision-recall curves; None when only one class is there."""
-    curves = [comparison.left.precision_recall, comparison.right.precision_recall]
-    share = float(comparison.labels.mean())
+    share = float(scores.labels.mean())
     return _curves(
-        curves,
+        scores,
+        scores.sides.map(lambda side: side.precision_recall),
         ("AP", "recall", "precision"),
         guide={"x": [0, 1], "y": [share, share], "name": "always “equivalent”"},
-        alt="Precision-recall curves. " + _areas("average precision", curves),
+        alt="Precision-recall curves, average precision",
     )
 
 
-def reliability_figure(comparison: SplitComparison) -> Figure:
+def reliability_figure(scores: Scores) -> Figure:
     """Draw what was said against what was so; bigger marks stand for more pairs."""
     traces: list[dict[str, Any]] = [_guide({"x": [0, 1], "y": [0, 1], "name": "perfect"})]
-    for place, side in (("left", comparison.left), ("right", comparison.right)):
+    names = _score_names(scores)
+    for name, side, color, symbol, dash in zip(names, scores.sides, COLORS, SYMBOLS, DASHES, strict=True):
         bins = side.reliability
         most = max(item.num_pairs for item in bins)
-        sizes = [6 + 16 * (item.num_pairs / most) ** 0.5 for item in bins]
         traces.append(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "name": f"{place}: ECE {100 * side.ece:.1f} %",
+                "name": f"{name}: ECE {100 * side.ece:.1f} %",
                 "x": [item.mean_probability for item in bins],
                 "y": [item.share_equivalent for item in bins],
                 "text": [f"{item.num_pairs} pairs" for item in bins],
-                "hovertemplate": "said %{x:.2f}, was %{y:.2f}<br>%{text}<extra>" + place + "</extra>",
-                "line": side_style(place),
+                "hovertemplate": "said %{x:.2f}, was %{y:.2f}<br>%{text}<extra>" + name + "</extra>",
+                "line": {"color": color, "dash": dash},
                 "marker": {
-                    "size": sizes,
-                    "symbol": "circle" if place == "right" else "circle-open",
-                    "color": RIGHT_COLOR if place == "right" else LEFT_COLOR,
+                    "size": [6 + 16 * (item.num_pairs / most) ** 0.5 for item in bins],
+                    "symbol": symbol,
+                    "color": color,
                 },
             }
         )
     layout = _square("probability of “equivalent”, as said", "share that is equivalent")
-    left, right = comparison.left.ece, comparison.right.ece
-    alt = f"Reliability. Expected calibration error {left:.3f} on the left, {right:.3f} on the right."
-    return {"data": traces, "layout": layout, "alt": alt}
+    said = ", ".join(f"{name} {side.ece:.3f}" for name, side in zip(names, scores.sides, strict=True))
+    return {"data": traces, "layout": layout, "alt": f"Reliability. Expected calibration error: {said}."}
 
 
-def threshold_figure(comparison: SplitComparison, threshold: float) -> Figure:
+def threshold_figure(scores: Scores, threshold: float) -> Figure:
     """Draw F1 and accuracy of both sides against the threshold, with the one that is set."""
     grid = np.linspace(0, 1, 101)
     traces = []
-    for place, side in (("left", comparison.left), ("right", comparison.right)):
+    for name, side, color in zip(_score_names(scores), scores.sides, COLORS, strict=True):
         f1, accuracy = side.sweep(grid)
-        for name, values, dash in (("F1", f1, "solid"), ("accuracy", accuracy, "dot")):
+        for metric, values, dash in (("F1", f1, "solid"), ("accuracy", accuracy, "dot")):
             traces.append(
                 {
                     "type": "scatter",
                     "mode": "lines",
-                    "name": f"{name}, {place}",
+                    "name": f"{metric}, {name}",
                     "x": grid.round(2).tolist(),
                     "y": values.round(4).tolist(),
-                    "line": {"color": RIGHT_COLOR if place == "right" else LEFT_COLOR, "dash": dash},
-                    "hovertemplate": f"{name}, {place}: %{{y:.3f}} at %{{x:.2f}}<extra></extra>",
+                    "line": {"color": color, "dash": dash},
+                    "hovertemplate": f"{metric}: %{{y:.3f}} at %{{x:.2f}}<extra>{name}</extra>",
                 }
             )
     line = {"type": "line", "x0": threshold, "x1": threshold, "y0": 0, "y1": 1, "yref": "paper"}
@@ -110,8 +110,8 @@ def threshold_figure(comparison: SplitComparison, threshold: float) -> Figure:
     return {"data": traces, "layout": layout, "alt": f"F1 and accuracy by threshold; set to {threshold:.2f}."}
 
 
-def ladder_figure(sides: Sequence[tuple[str, SideScores]]) -> Figure:
-    """Draw the accuracy of each rung with its 95 % interval, the simplest at the bottom."""
+def baselines_figure(sides: Sequence[tuple[str, SideScores]]) -> Figure:
+    """Draw the accuracy of baselines and models with its 95 % interval, the simplest at the bottom."""
     names = [name for name, _ in sides]
     values = [side.metrics["accuracy"] for _, side in sides]
     intervals = [side.intervals["accuracy"] for _, side in sides]
@@ -142,15 +142,33 @@ def ladder_figure(sides: Sequence[tuple[str, SideScores]]) -> Figure:
         "yaxis": {"type": "category"},
     }
     said = "; ".join(f"{name} {100 * value:.1f} %" for name, value in zip(names, values, strict=True))
-    return {"data": [trace], "layout": layout, "alt": f"Accuracy of the ladder: {said}."}
+    return {"data": [trace], "layout": layout, "alt": f"Accuracy of baselines and models: {said}."}
+
+
+def plot_names(sides: Both[Side]) -> Both[str]:
+    """Return what both sides are called in charts."""
+    return side_names(sides).map(plotly_text)
+
+
+def plotly_text(text: str, max_chars: int = 40) -> str:
+    """Return text for a chart: plotly reads a little HTML in labels, so it is escaped; long text is cut."""
+    return html.escape(text if len(text) <= max_chars else text[: max_chars - 1] + "…")
+
+
+def _score_names(scores: Scores) -> Both[str]:
+    return plot_names(scores.sides.map(lambda side: side.side))
 
 
 def _curves(
-    curves: Sequence[Curve | None], words: tuple[str, str, str], guide: dict[str, Any], alt: str
+    scores: Scores,
+    curves: Both[Curve | None],
+    words: tuple[str, str, str],
+    guide: dict[str, Any],
+    alt: str,
 ) -> Figure | None:
     area, x_title, y_title = words
-    traces = [_guide(guide)]
-    for place, curve in zip(("left", "right"), curves, strict=True):
+    traces, areas = [_guide(guide)], []
+    for name, curve, color, dash in zip(_score_names(scores), curves, COLORS, DASHES, strict=True):
         if curve is None:
             return None
         rows = np.unique(np.linspace(0, len(curve.x) - 1, min(len(curve.x), MAX_POINTS)).round().astype(int))
@@ -158,19 +176,15 @@ def _curves(
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": f"{place}: {area} {curve.area:.3f}",
+                "name": f"{name}: {area} {curve.area:.3f}",
                 "x": curve.x[rows].round(4).tolist(),
                 "y": curve.y[rows].round(4).tolist(),
-                "line": side_style(place),
-                "hovertemplate": "%{x:.2f}, %{y:.2f}<extra>" + place + "</extra>",
+                "line": {"color": color, "dash": dash, "width": 2.5 if dash == "solid" else 2},
+                "hovertemplate": "%{x:.2f}, %{y:.2f}<extra>" + name + "</extra>",
             }
         )
-    return {"data": traces, "layout": _square(x_title, y_title), "alt": alt}
-
-
-def _areas(words: str, curves: Sequence[Curve | None]) -> str:
-    areas = [f"{curve.area:.3f}" if curve else "unknown" for curve in curves]
-    return f"{words[0].upper()}{words[1:]}: left {areas[0]}, right {areas[1]}."
+        areas.append(f"{name} {curve.area:.3f}")
+    return {"data": traces, "layout": _square(x_title, y_title), "alt": f"{alt}: {', '.join(areas)}."}
 
 
 def _guide(line: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrpc.app.compare.splits import SideScores, SplitComparison
+from mrpc.app.compare.both import Both
+from mrpc.app.compare.scores import Scores, SideScores
 from mrpc.core.analysis import calibration as cal
 from mrpc.core.analysis import statistics as st
 from mrpc.core.model.stored_predictions import PairPredictions
@@ -14,11 +15,11 @@ from mrpc.errors import InputError
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Calibration:
     """One side with what validation chose for it, judged on the split that is shown.
 
     Attributes:
-        temperature: divides the logits; below 1 the side was too shy, above 1 too sure.
+        temperature: divides the logits; below 1 the side was under-confident, above 1 over-confident.
         log_loss: in nats, after the temperature.
         ece: after the temperature, in [0, 1].
         threshold: the probability above which "equivalent" gives the best F1 on validation.
@@ -38,23 +39,21 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Judgements:
-    """Both sides judged; ``chosen_on`` and ``judged_on`` are the splits."""
+class Calibrations:
+    """Both sides calibrated; ``chosen_on`` and ``judged_on`` are the splits."""
 
-    left: Judgement
-    right: Judgement
+    sides: Both[Calibration]
     chosen_on: str
     judged_on: str
 
 
-def judge(shown: SplitComparison, validation: SplitComparison) -> Judgements:
+def calibrate(shown: Scores, validation: Scores) -> Calibrations:
     """Choose on validation, judge on the split that is shown."""
-    return Judgements(
-        left=_judge(shown.left, validation.left),
-        right=_judge(shown.right, validation.right),
-        chosen_on=validation.split,
-        judged_on=shown.split,
+    sides = Both(
+        _calibrate(shown.sides.first, validation.sides.first),
+        _calibrate(shown.sides.second, validation.sides.second),
     )
+    return Calibrations(sides, chosen_on=validation.split, judged_on=shown.split)
 
 
 def confusion_at(answers: PairPredictions, threshold: float) -> st.Confusion:
@@ -73,12 +72,12 @@ def check_threshold(threshold: object) -> float:
     return float(threshold)
 
 
-def _judge(shown: SideScores, validation: SideScores) -> Judgement:
+def _calibrate(shown: SideScores, validation: SideScores) -> Calibration:
     chosen, judged = validation.answers, shown.answers
     temperature = cal.fit_temperature(chosen.label, chosen.margin)
     tempered = cal.apply_temperature(judged.margin, temperature)
     threshold = cal.best_f1_threshold(chosen.label, chosen.prob_equivalent)
-    return Judgement(
+    return Calibration(
         temperature=temperature,
         log_loss=float(st.pair_log_losses(judged.label, tempered).mean()),
         ece=cal.expected_calibration_error(judged.label, tempered),

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mrpc.app.compare.answers import Answers
+from mrpc.app.compare.both import Both
 from mrpc.app.compare.shelf import DataShelf
 from mrpc.app.compare.sides import Side, SideCatalog, check_weights_differ
-from mrpc.core.data.pairs import LABEL_NAMES, SPLITS, SentencePair, check_pair
-from mrpc.errors import InputError
+from mrpc.core.data.pairs import LABEL_NAMES, SentencePair, check_pair
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-
     from mrpc.app.compare.loaded import LoadedSides
 
 
@@ -68,21 +66,21 @@ class OnePair:
         self._loaded = loaded
 
     def look_at(
-        self, left: str, right: str, sentence1: str, sentence2: str
-    ) -> tuple[Side, Side, SentencePair]:
+        self, first: object, second: object, sentence1: object, sentence2: object
+    ) -> tuple[Both[Side], SentencePair]:
         """Return two sides and a pair that came from outside, checked.
 
         Raises:
             InputError: for a side or a sentence that cannot be used.
         """
-        return *self._catalog.find_two(left, right), check_pair(sentence1, sentence2)
+        return self._catalog.find_two(first, second), check_pair(sentence1, sentence2)
 
     def compare(self, run_id: str, sentence1: str, sentence2: str) -> dict[str, Any]:
         """Answer a pair with a run's base and its best model, for scripts."""
-        left, right = self.answer(f"{run_id}:base", f"{run_id}:best", sentence1, sentence2)
-        return {"base": left.as_dict(), "tuned": right.as_dict()}
+        answers = self.answer(f"{run_id}:base", f"{run_id}:best", sentence1, sentence2)
+        return {"base": answers.first.as_dict(), "tuned": answers.second.as_dict()}
 
-    def answer(self, left: str, right: str, sentence1: str, sentence2: str) -> tuple[PairAnswer, PairAnswer]:
+    def answer(self, first: object, second: object, sentence1: object, sentence2: object) -> Both[PairAnswer]:
         """Answer a pair with both sides.
 
         Raises:
@@ -90,47 +88,15 @@ class OnePair:
             UnavailableError: when a side's weights are not there.
             RunStateError: when base and fine-tuned are the same weights.
         """
-        *sides, pair = self.look_at(left, right, sentence1, sentence2)
-        answers = self._answer(sides[0], pair), self._answer(sides[1], pair)
-        check_weights_differ(sides[0], answers[0].weights_sha256, sides[1], answers[1].weights_sha256)
+        sides, pair = self.look_at(first, second, sentence1, sentence2)
+        answers = sides.map(lambda side: self._answer(side, pair))
+        check_weights_differ(sides, answers.map(lambda answer: answer.weights_sha256))
         return answers
 
-    def num_pairs(self, left: str, right: str, split: str) -> int:
-        """Return how many pairs a split of the sides' data has."""
-        return len(self._dataset(left, right, split))
-
-    def pick(self, left: str, right: str, split: str, row: object) -> SentencePair:
-        """Return a row of the sides' data, counted from 0.
-
-        Raises:
-            InputError: when there is no such row.
-        """
-        dataset = self._dataset(left, right, split)
-        if (
-            isinstance(row, bool)
-            or not isinstance(row, int | float)
-            or not 0 <= row < len(dataset)
-            or row % 1
-        ):
-            raise InputError(f"There is no pair {str(row)[:40]!r}; {split} has 0 to {len(dataset) - 1}.")
-        return SentencePair(**dataset[int(row)])
-
-    def known_label(
-        self, left: str, right: str, split: str, row: object, sentence1: str, sentence2: str
-    ) -> int | None:
-        """Return the label of a row of the data if the sentences are still those of the row, else None."""
-        try:
-            pair = self.pick(left, right, split, row)
-        except InputError:
-            return None
-        return pair.label if (pair.sentence1, pair.sentence2) == (sentence1, sentence2) else None
-
-    def _dataset(self, left: str, right: str, split: str) -> Dataset:
-        sides = self._catalog.find(left), self._catalog.find(right)
-        ref = next((side.data for side in sides if side.data is not None), None)
-        if split not in SPLITS:
-            raise InputError(f"The split is {str(split)[:40]!r}; it must be one of {', '.join(SPLITS)}.")
-        return self._shelf.get(ref).dataset[split]
+    def known_label(self, sides: Both[Side], pair: SentencePair) -> int | None:
+        """Return what the corpus says of a pair; None for a pair that is not in the sides' data."""
+        data = sides.second.data or sides.first.data
+        return self._shelf.labels(data).get((pair.sentence1, pair.sentence2))
 
     def _answer(self, side: Side, pair: SentencePair) -> PairAnswer:
         sha256 = "" if side.kind == "baseline" else self._loaded().get(side).weights_sha256

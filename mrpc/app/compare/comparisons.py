@@ -1,0 +1,245 @@
+"""Comparisons: made once for two sides and a split, and held. What the Compare tab and its endpoints call."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mrpc.app.compare.answers import Answers
+from mrpc.app.compare.baselines import Baselines
+from mrpc.app.compare.both import Both
+from mrpc.app.compare.own_pairs import OwnAnswers, answer_own_pairs, read_own_pairs
+from mrpc.app.compare.pair import OnePair
+from mrpc.app.compare.recent import Recent
+from mrpc.app.compare.scores import Scores, SideScores, compare_answers
+from mrpc.app.compare.shelf import DataShelf, check_same_split, check_split
+from mrpc.app.compare.sides import BASELINES, Side, SideCatalog
+from mrpc.app.task import OnProgress, silent
+from mrpc.errors import UnavailableError
+from mrpc.runs.store import Run, RunStore
+from mrpc.settings import Settings
+
+if TYPE_CHECKING:
+    from mrpc.app.compare.behavioral import TestResult
+    from mrpc.app.compare.calibration import Calibrations
+    from mrpc.app.compare.cartography import MappedPair, TrainingMap
+    from mrpc.app.compare.changes import Changes
+    from mrpc.app.compare.explaining import Explanations
+    from mrpc.app.compare.loaded import LoadedSides
+    from mrpc.core.data.load import LoadedData
+
+DERIVED_DIR = ".derived"
+"""Folder beside the runs for what belongs to no single run; may be deleted."""
+
+MAX_HELD = 64
+"""Comparisons, their parts and fitted baselines that are kept in memory."""
+
+
+class Comparison:
+    """Two sides on one split. Each part is computed at its first use and held.
+
+    Attributes:
+        scores: of both sides.
+        sides: what is compared.
+        split: validation or test.
+    """
+
+    def __init__(self, comparisons: Comparisons, key: tuple[str, ...], scores: Scores) -> None:
+        """Hold the scores; :meth:`Comparisons.compare` calls this."""
+        self.scores = scores
+        self.sides = scores.sides.map(lambda side: side.side)
+        self.split = scores.split
+        self._comparisons = comparisons
+        self._key = key
+
+    @cached_property
+    def changes(self) -> Changes:
+        """The pairs with their texts: which changed, and which kinds of pairs there are."""
+        from mrpc.app.compare.changes import Changes
+
+        data = self.sides.second.data or self.sides.first.data
+        return Changes(self.scores, self._comparisons.shelf.get(data))
+
+    @cached_property
+    def training_map(self) -> TrainingMap:
+        """The data map of the second side's run, or of the first's for a baseline.
+
+        Raises:
+            UnavailableError: when the run has fewer than three epochs, or neither side is a run.
+        """
+        from mrpc.app.compare.cartography import TrainingMap
+
+        run = self.sides.second.run or self.sides.first.run
+        if run is None:
+            raise UnavailableError("Baselines are not trained step by step, so they have no data map.")
+        return TrainingMap(run, self._comparisons.shelf.get(run.config.data))
+
+    def calibration(self, on_progress: OnProgress = silent) -> Calibrations:
+        """Return what validation chooses for both sides, judged on this split."""
+        from mrpc.app.compare.calibration import calibrate
+
+        validation = self._on_validation(on_progress)
+        return self._part("calibration", lambda: calibrate(self.scores, validation.scores))
+
+    def baselines(self, with_encoder: bool, on_progress: OnProgress = silent) -> list[SideScores]:
+        """Return the scores of the baselines on this split, the simplest first.
+
+        Args:
+            with_encoder: also those that read every sentence of train with the encoder, a minute on MRPC
+                the first time. Those that have done so come anyway.
+            on_progress: told how far it is.
+        """
+        context = self.sides.second.run or self.sides.first.run
+        found = []
+        for name in BASELINES:
+            side = replace(self._comparisons.catalog.find(f"baseline:{name}"), context=context)
+            if with_encoder or self._comparisons.baselines.is_quick(side):
+                answers = self._comparisons.baselines.answers(side, self.split, on_progress)
+                found.append(
+                    compare_answers(self.split, Both(side, side), Both(answers, answers)).sides.first
+                )
+        return found
+
+    def behavioral_tests(self, on_progress: OnProgress = silent) -> list[TestResult]:
+        """Return how both sides do on pairs whose answer is known, made from validation."""
+        from mrpc.app.compare.behavioral import run_behavioral_tests
+
+        validation = self._on_validation(on_progress)
+        answers = self._comparisons.answers
+        return validation._part(
+            "behavioral tests", lambda: run_behavioral_tests(answers, validation.changes, on_progress)
+        )
+
+    def known_behavioral_tests(self) -> list[TestResult] | None:
+        """Return the behavioural tests if they were run, else None."""
+        key = ("validation", *self._key[1:])
+        return self._comparisons.held.get(("behavioral tests", *key))
+
+    def doubtful_labels(self, on_progress: OnProgress = silent) -> list[MappedPair]:
+        """Return likely label errors of train with what both sides say."""
+        found, answers = self.training_map, self._comparisons.answers
+        return self._part("doubtful labels", lambda: found.doubtful_labels(answers, self.sides, on_progress))
+
+    def _on_validation(self, on_progress: OnProgress) -> Comparison:
+        if self.split == "validation":
+            return self
+        names = self.sides.map(lambda side: side.name)
+        return self._comparisons.compare(names.first, names.second, "validation", on_progress)
+
+    def _part(self, name: str, make: Callable[[], Any]) -> Any:
+        return self._comparisons.held.once((name, *self._key), make)
+
+
+class Comparisons:
+    """Compares sides. One for a whole app; may be used from many threads."""
+
+    def __init__(self, store: RunStore, data: Callable[[], LoadedData], settings: Settings) -> None:
+        """Bind to a runs folder.
+
+        Args:
+            store: the runs.
+            data: returns the app's own data; may load it first.
+            settings: of this process.
+        """
+        self.held = Recent(MAX_HELD)
+        self.catalog = SideCatalog(store)
+        self.shelf = DataShelf(data)
+        self.baselines = Baselines(self.shelf, self.held, settings.runs_dir / DERIVED_DIR)
+        self.answers = Answers(self.shelf, self.baselines, lambda: self.loaded)
+        self.pair = OnePair(self.catalog, self.shelf, self.answers, lambda: self.loaded)
+        self._loaded: LoadedSides | None = None
+        self._explanations: Explanations | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def loaded(self) -> LoadedSides:
+        """The models in memory; the first use imports torch."""
+        with self._lock:
+            if self._loaded is None:
+                from mrpc.app.compare.loaded import LoadedSides
+
+                self._loaded = LoadedSides()
+            return self._loaded
+
+    @property
+    def explanations(self) -> Explanations:
+        """What looks into answers; the first use imports torch."""
+        loaded = self.loaded
+        with self._lock:
+            if self._explanations is None:
+                from mrpc.app.compare.explaining import Explanations
+
+                self._explanations = Explanations(self.answers, self.shelf, loaded)
+            return self._explanations
+
+    def comparable_runs(self) -> list[Run]:
+        """Return the runs with a base and a fine-tuned model, the newest first."""
+        return self.catalog.comparable_runs()
+
+    def compare(
+        self, first: object, second: object, split: object = "validation", on_progress: OnProgress = silent
+    ) -> Comparison:
+        """Return the comparison of two sides on a split; from stored predictions where there are any.
+
+        Raises:
+            InputError: for a side or a split that cannot be used.
+            DataError: when the runs had different rows in this split.
+            UnavailableError: when nothing was stored and a side's weights are not there.
+        """
+        split = check_split(split)
+        sides = self.catalog.find_two(first, second)
+        check_same_split(sides, split)
+        key = (split, *(text for side in sides for text in _identity(side)))
+
+        def make() -> Comparison:
+            answers = sides.map(lambda side: self.answers.read_or_predict(side, split, on_progress))
+            return Comparison(self, key, compare_answers(split, sides, answers))
+
+        return self.held.once(("comparison", *key), make)
+
+    def one_answer(self, side: Side) -> int | None:
+        """Return the label that a model says to all of validation; None if it does not, or nobody knows."""
+        if side.kind == "baseline":
+            return None
+        answers = self.held.once(("stored", *_identity(side)), lambda: self.answers.read(side, "validation"))
+        return None if answers is None else SideScores(side, answers).only_answer
+
+    def answer_own(
+        self, first: object, second: object, text: object, path: object, on_progress: OnProgress = silent
+    ) -> OwnAnswers:
+        """Ask both sides a person's own pairs.
+
+        Args:
+            first: one side.
+            second: the other side.
+            text: pasted lines, taken when there is no file.
+            path: of an uploaded file, or None.
+            on_progress: told how far it is.
+
+        Raises:
+            DataError: for pairs that cannot be used, with the line.
+        """
+        sides = self.catalog.find_two(first, second)
+        pairs = read_own_pairs(text, path)
+        started_at = time.perf_counter()
+        said = answer_own_pairs(self.answers, sides, pairs, on_progress)
+        return OwnAnswers(sides, pairs, said, time.perf_counter() - started_at)
+
+    def flips(self, first: object, second: object, split: object, cell: object) -> dict[str, Any]:
+        """Return the pairs of a cell, the largest change in probability first, for scripts."""
+        pairs = self.compare(first, second, split).changes.in_cell(cell)
+        return {
+            "split": split,
+            "cell": cell,
+            "num_pairs": len(pairs),
+            "pairs": [pair.as_dict() for pair in pairs],
+        }
+
+
+def _identity(side: Side) -> tuple[str, str, str]:
+    """Return what a comparison of a side stays the same with: its name, its weights and its data."""
+    return side.name, side.weights_sha256, side.data.fingerprint if side.data else ""

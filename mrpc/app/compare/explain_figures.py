@@ -1,0 +1,177 @@
+"""Charts of why both sides answer a pair as they do, as plotly figures in plain dicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrpc.app.compare.both import Both
+from mrpc.app.compare.score_figures import COLORS, SYMBOLS, Figure, plotly_text
+
+if TYPE_CHECKING:
+    from mrpc.core.analysis.attribution import Attention, WordEffect
+
+DIRECTIONS = {"forth": ("1", "2"), "back": ("2", "1")}
+MAX_WORD_CHARS = 24
+FAINT = "rgba(128,128,128,0.06)"
+
+
+def effects_figure(names: Both[str], effects_of: Both[list[WordEffect]]) -> Figure | None:
+    """Draw what leaving out each word does to the probability, both sides beside each other."""
+    words = effects_of.first
+    if not words:
+        return None
+    num_first = sum(effect.sentence == 0 for effect in words)
+    traces = []
+    for name, effects, color, pattern in zip(names, effects_of, COLORS, ("/", ""), strict=True):
+        traces.append(
+            {
+                "type": "bar",
+                "name": name,
+                "x": list(range(len(effects))),
+                "y": [round(100 * effect.change, 2) for effect in effects],
+                "text": [
+                    f"sentence {effect.sentence + 1}: {plotly_text(effect.text, MAX_WORD_CHARS)}"
+                    for effect in effects
+                ],
+                "textposition": "none",
+                "hovertemplate": "%{text}<br>%{y:+.1f} points<extra>" + name + "</extra>",
+                "marker": {"color": color, "pattern": {"shape": pattern, "size": 5, "solidity": 0.5}},
+            }
+        )
+    divider = {"type": "line", "x0": num_first - 0.5, "x1": num_first - 0.5, "y0": 0, "y1": 1}
+    layout = {
+        "height": 330,
+        "barmode": "group",
+        "bargap": 0.25,
+        "xaxis": {
+            "tickmode": "array",
+            "tickvals": list(range(len(words))),
+            "ticktext": [plotly_text(effect.text, MAX_WORD_CHARS) for effect in words],
+            "tickangle": -60,
+        },
+        "yaxis": {"title": {"text": "change without the word, points"}},
+        "shapes": [
+            {**divider, "yref": "paper", "line": {"color": "var(--quiet)", "dash": "dot", "width": 1}}
+        ],
+    }
+    strongest = max([*effects_of.first, *effects_of.second], key=lambda effect: abs(effect.change))
+    alt = f"Leaving out “{strongest.text}” moves the answer most: {100 * strongest.change:+.1f} points."
+    return {"data": traces, "layout": layout, "alt": alt}
+
+
+def attention_figure(attention: Attention, direction: str, name: str, color: str) -> Figure:
+    """Draw the attention between the sentences in one layer.
+
+    Args:
+        attention: of one side.
+        direction: "forth" from sentence 1 to 2, "back" from 2 to 1.
+        name: of the side.
+        color: of the side.
+    """
+    rows, columns = attention.tokens1, attention.tokens2
+    values = attention.forth
+    if direction == "back":
+        rows, columns, values = columns, rows, attention.back
+    from_, to = DIRECTIONS[direction]
+    trace = {
+        "type": "heatmap",
+        "z": (100 * values).round(2).tolist(),
+        "x": [f"{number} {plotly_text(token)}" for number, token in enumerate(columns)],
+        "y": [f"{number} {plotly_text(token)}" for number, token in enumerate(rows)],
+        "colorscale": [[0, FAINT], [1, color]],
+        "showscale": False,
+        "hovertemplate": "%{y} → %{x}: %{z:.1f} %<extra></extra>",
+        "xgap": 1,
+        "ygap": 1,
+    }
+    layout = {
+        "height": 120 + 17 * len(rows),
+        "xaxis": {
+            "title": {"text": f"to sentence {to}"},
+            "tickangle": -60,
+            "tickmode": "array",
+            "tickvals": trace["x"],
+            "ticktext": [plotly_text(token) for token in columns],
+            "showgrid": False,
+        },
+        "yaxis": {
+            "title": {"text": f"from sentence {from_}"},
+            "autorange": "reversed",
+            "tickmode": "array",
+            "tickvals": trace["y"],
+            "ticktext": [plotly_text(token) for token in rows],
+            "showgrid": False,
+        },
+    }
+    heads = "all heads" if attention.head is None else f"head {attention.head + 1}"
+    where = f"layer {attention.layer + 1}, {heads}"
+    alt = f"Attention of {name} in {where}, from sentence {from_} to sentence {to}."
+    return {"data": [trace], "layout": layout, "alt": alt}
+
+
+def heads_figure(attention: Attention, direction: str, name: str, color: str) -> Figure:
+    """Draw how much each head of each layer looks at the other sentence; a click chooses the head."""
+    shares = attention.forth_by_head if direction == "forth" else attention.back_by_head
+    num_layers, num_heads = shares.shape
+    from_, to = DIRECTIONS[direction]
+    trace = {
+        "type": "heatmap",
+        "z": (100 * shares).round(2).tolist(),
+        "x": list(range(1, num_heads + 1)),
+        "y": list(range(1, num_layers + 1)),
+        "customdata": [
+            [f"{layer}:{head}" for head in range(1, num_heads + 1)] for layer in range(1, num_layers + 1)
+        ],
+        "colorscale": [[0, FAINT], [1, color]],
+        "showscale": False,
+        "hovertemplate": "layer %{y}, head %{x}: %{z:.1f} %<extra></extra>",
+        "xgap": 1,
+        "ygap": 1,
+    }
+    layout = {
+        "height": 110 + 18 * num_layers,
+        "xaxis": {"title": {"text": "head"}, "dtick": 1, "showgrid": False},
+        "yaxis": {"title": {"text": "layer"}, "dtick": 1, "autorange": "reversed", "showgrid": False},
+    }
+    layer, head = np.unravel_index(int(shares.argmax()), shares.shape)
+    alt = (
+        f"Attention of {name} from sentence {from_} to sentence {to} by layer and head: most in layer "
+        f"{layer + 1}, head {head + 1}, with {100 * shares.max():.1f} %."
+    )
+    return {"data": [trace], "layout": layout, "alt": alt}
+
+
+def layers_figure(names: Both[str], attentions: Both[Attention | None]) -> Figure:
+    """Draw how much attention crosses from one sentence to the other, by layer."""
+    traces = []
+    for name, attention, color, symbol in zip(names, attentions, COLORS, SYMBOLS, strict=True):
+        if attention is None:
+            continue
+        for way, shares, dash in (
+            ("1 → 2", attention.forth_by_layer, "solid"),
+            ("2 → 1", attention.back_by_layer, "dot"),
+        ):
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers",
+                    "name": f"{name}, {way}",
+                    "x": list(range(1, len(shares) + 1)),
+                    "y": (100 * shares).round(2).tolist(),
+                    "line": {"color": color, "dash": dash},
+                    "marker": {"symbol": symbol, "size": 8},
+                    "hovertemplate": "layer %{x}: %{y:.1f} %<extra></extra>",
+                }
+            )
+    layout = {
+        "height": 280,
+        "xaxis": {"title": {"text": "layer"}, "dtick": 1},
+        "yaxis": {"title": {"text": "attention to the other sentence, %"}, "rangemode": "tozero"},
+    }
+    return {
+        "data": traces,
+        "layout": layout,
+        "alt": "Attention that crosses between the sentences, by layer.",
+    }

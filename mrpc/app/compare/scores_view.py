@@ -1,0 +1,237 @@
+"""A whole split: the verdict first, then scores with intervals, baselines, calibration, the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.app.compare.report_view import build_report
+from mrpc.app.compare.sides_view import split_in_view
+from mrpc.app.templates import render_macro, render_part
+from mrpc.app.view import View, bind, chart, place, stage, table
+
+if TYPE_CHECKING:
+    from mrpc.app.compare.calibration import Calibrations
+    from mrpc.app.compare.scores import Scores
+    from mrpc.app.compare.sides_view import SidesRow
+    from mrpc.app.services import Services
+    from mrpc.app.task import Task
+
+METRICS = [
+    ("accuracy", "Accuracy", "share of right answers"),
+    ("f1", "F1", "balance of precision and recall"),
+    ("precision", "Precision", "how often “equivalent” was right"),
+    ("recall", "Recall", "how many equivalent pairs were found"),
+    ("log_loss", "Log loss", "in nats; lower is better, 0.693 is 50 % for every pair"),
+    ("ece", "Calibration error", "gap between probabilities and what is so; lower is better"),
+]
+BASELINES_NOTE = (
+    "How far do answers come that need no fine-tuning? Each baseline is fitted on train alone. Two of "
+    "them read every sentence of train with the untrained encoder, which takes a minute the first time."
+)
+
+
+@dataclass(frozen=True)
+class ScoresDrawn:
+    """What :func:`draw_scores` draws."""
+
+    stage: str
+    scores: str = ""
+
+
+@dataclass(frozen=True)
+class BaselinesDrawn:
+    """What :func:`draw_baselines` draws."""
+
+    stage: str
+    chart: Any = None
+    table: Any = None
+
+
+@dataclass(frozen=True)
+class CalibrationDrawn:
+    """What :func:`draw_calibration` draws."""
+
+    stage: str
+    roc: Any = None
+    precision_recall: Any = None
+    reliability: Any = None
+
+
+@dataclass(frozen=True)
+class ThresholdDrawn:
+    """What :func:`draw_threshold` draws."""
+
+    stage: str
+    chart: Any = None
+
+
+@dataclass(frozen=True)
+class ChosenSplit:
+    """The answer to the question whether test is to be shown."""
+
+    split: Any
+    consent: Any
+
+
+def build_scores_view(services: Services, row: SidesRow) -> None:
+    """Build the view."""
+    verdict = stage("compare-scores")
+    against = stage("compare-baselines")
+    scores = place(elem_id="cmp-scores")
+    View(
+        "compare-scores",
+        row.on_split,
+        {"stage": verdict, "scores": scores},
+        lambda **values: draw_scores(services, **values),
+        tasks=services.tasks,
+    ).bind()
+    bind(verdict.select, choose_split, {}, {"split": row.split, "consent": row.consent}, data=("select",))
+    with gr.Accordion("Baselines", open=False, elem_id="cmp-baselines-section"):
+        place(render_part("quiet", BASELINES_NOTE))
+        baselines_chart = chart("cmp-baselines")
+        baselines_table = table("cmp-baselines-table")
+    View(
+        "compare-baselines",
+        row.on_split,
+        {"stage": against, "chart": baselines_chart, "table": baselines_table},
+        lambda **values: draw_baselines(services, **values),
+        tasks=services.tasks,
+    ).bind()
+    with gr.Accordion("Calibration and thresholds", open=False, elem_id="cmp-calibration-section"):
+        _build_calibration(services, row)
+    build_report(services, row)
+    place(render_part("next", "compare/where", "Where it fails: which pairs, and what it has not learned"))
+
+
+def _build_calibration(services: Services, row: SidesRow) -> None:
+    calibration = stage("compare-calibration")
+    with gr.Row(elem_classes="cmp-charts"):
+        roc = chart("cmp-roc")
+        precision_recall = chart("cmp-precision-recall")
+        reliability = chart("cmp-reliability")
+    threshold = gr.Slider(0, 1, 0.5, step=0.01, label="Say “equivalent” above", elem_id="cmp-threshold")
+    at_threshold = stage("compare-threshold")
+    threshold_chart = chart("cmp-threshold-chart")
+    View(
+        "compare-calibration",
+        row.on_split,
+        {
+            "stage": calibration,
+            "roc": roc,
+            "precision_recall": precision_recall,
+            "reliability": reliability,
+        },
+        lambda **values: draw_calibration(services, **values),
+    ).bind()
+    View(
+        "compare-threshold",
+        row.on_split | {"threshold": threshold},
+        {"stage": at_threshold, "chart": threshold_chart},
+        lambda **values: draw_threshold(services, **values),
+    ).bind()
+
+
+def draw_scores(
+    services: Services, task: Task, first: Any, second: Any, split: Any, consent: Any
+) -> ScoresDrawn:
+    """Draw the verdict and the scores, or ask whether test is to be shown; predict what is missing."""
+    from mrpc.app.compare.verdict import baseline_findings, one_answer_findings, side_finding
+
+    shown = split_in_view(split, consent)
+    if not shown:
+        return ScoresDrawn(render_macro("compare/scores.html", "question"))
+    comparison = services.comparisons.compare(first, second, shown, task.progress)
+    scores = comparison.scores
+    found = one_answer_findings(scores)
+    found += baseline_findings(scores, comparison.baselines(False, task.progress), ["majority"])
+    verdict = render_macro("compare/scores.html", "verdict", scores, found)
+    rest = render_macro("compare/parts.html", "findings", [side_finding(scores)])
+    return ScoresDrawn(verdict, rest + render_scores(scores))
+
+
+def render_scores(scores: Scores) -> str:
+    """Draw every metric of both sides with its interval, the paired differences, both confusion matrices."""
+    return render_macro("compare/scores.html", "score_table", scores, names_of(scores), METRICS)
+
+
+def render_calibrations(scores: Scores, found: Calibrations) -> str:
+    """Say what validation chose for each side and how that does on the split that is shown."""
+    return render_macro("compare/scores.html", "calibrations", names_of(scores), scores, found)
+
+
+def draw_baselines(
+    services: Services, task: Task, first: Any, second: Any, split: Any, consent: Any
+) -> BaselinesDrawn:
+    """Compare with the cosine of the untrained encoder, and draw all baselines."""
+    from mrpc.app.compare.score_figures import baselines_figure
+    from mrpc.app.compare.score_tables import baselines_table
+    from mrpc.app.compare.verdict import baseline_findings
+
+    shown = split_in_view(split, consent)
+    if not shown:
+        return BaselinesDrawn("")
+    comparison = services.comparisons.compare(first, second, shown, task.progress)
+    baselines = comparison.baselines(True, task.progress)
+    found = baseline_findings(comparison.scores, baselines, ["embedding"])
+    named = [(side.side.title.removeprefix("Baseline: "), side) for side in baselines]
+    names = names_of(comparison.scores)
+    named += [
+        (name, side)
+        for name, side in zip(names, comparison.scores.sides, strict=True)
+        if side.side.kind != "baseline"
+    ]
+    return BaselinesDrawn(
+        render_macro("compare/parts.html", "findings", found), baselines_figure(named), baselines_table(named)
+    )
+
+
+def draw_calibration(
+    services: Services, first: Any, second: Any, split: Any, consent: Any
+) -> CalibrationDrawn:
+    """Draw how well probabilities rank the pairs and mean what they say."""
+    from mrpc.app.compare import score_figures as figures
+
+    shown = split_in_view(split, consent)
+    if not shown:
+        return CalibrationDrawn("")
+    comparison = services.comparisons.compare(first, second, shown)
+    scores = comparison.scores
+    return CalibrationDrawn(
+        render_calibrations(scores, comparison.calibration()),
+        figures.roc_figure(scores),
+        figures.precision_recall_figure(scores),
+        figures.reliability_figure(scores),
+    )
+
+
+def draw_threshold(
+    services: Services, first: Any, second: Any, split: Any, consent: Any, threshold: Any
+) -> ThresholdDrawn:
+    """Show the scores at a threshold."""
+    from mrpc.app.compare.calibration import confusion_at
+    from mrpc.app.compare.score_figures import threshold_figure
+    from mrpc.app.limits import check_number
+
+    shown = split_in_view(split, consent)
+    if not shown:
+        return ThresholdDrawn("")
+    threshold = check_number(threshold, "The threshold", 0, 1)
+    scores = services.comparisons.compare(first, second, shown).scores
+    cells = scores.sides.map(lambda side: confusion_at(side.answers, threshold))
+    text = render_macro("compare/scores.html", "at_threshold", names_of(scores), threshold, cells)
+    return ThresholdDrawn(text, threshold_figure(scores, threshold))
+
+
+def choose_split(select: Any) -> ChosenSplit:
+    """Show test when that was the answer, else go back to validation."""
+    return ChosenSplit("test", True) if select == "test" else ChosenSplit("validation", False)
+
+
+def names_of(scores: Scores) -> Any:
+    """Return what both sides are called."""
+    from mrpc.app.compare.sides import side_names
+
+    return side_names(scores.sides.map(lambda side: side.side))

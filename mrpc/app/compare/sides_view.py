@@ -1,0 +1,176 @@
+"""The row above the views: which two sides are compared, and on which split. Or what to do without a run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.app.address import Linked, choice, text
+from mrpc.app.spine import run_update
+from mrpc.app.templates import render, render_part
+from mrpc.app.view import SKIP, View, bind, stage
+from mrpc.errors import TaskCancelled
+
+if TYPE_CHECKING:
+    from mrpc.app.services import Services
+    from mrpc.app.spine import Spine
+    from mrpc.app.task import Task
+    from mrpc.runs.store import Run
+
+MAX_OTHER_RUNS = 20
+POLL_S = 0.5
+REFRESH_JS = """
+document.addEventListener('click', (event) => {
+  if (event.target.closest?.('#at-compare-button')) mrpc.changed('compare-sides');
+});"""
+"""Runs end while nobody looks: whoever opens the tab is shown those that there are now."""
+
+
+@dataclass(frozen=True)
+class SidesRow:
+    """The widgets that say what is compared."""
+
+    first: gr.Dropdown
+    second: gr.Dropdown
+    split: gr.Radio
+    consent: gr.Checkbox
+
+    @property
+    def sides(self) -> dict[str, Any]:
+        """Both sides as inputs of a view, by name."""
+        return {"first": self.first, "second": self.second}
+
+    @property
+    def on_split(self) -> dict[str, Any]:
+        """Both sides, and what they are compared on, as inputs of a view."""
+        return self.sides | {"split": self.split, "consent": self.consent}
+
+
+@dataclass(frozen=True)
+class SidesDrawn:
+    """What :func:`draw_sides` draws."""
+
+    stage: str
+    first: Any = SKIP
+    second: Any = SKIP
+
+
+@dataclass(frozen=True)
+class PreviewEnded:
+    """What is shown when a preview has ended, or is not waited for any more."""
+
+    stage: str
+    run: Any
+
+
+def build_sides(services: Services, spine: Spine) -> SidesRow:
+    """Build the row and bind it to the current run."""
+    shown = stage("compare-sides")
+    gr.HTML(html_template="<span hidden></span>", js_on_load=REFRESH_JS, apply_default_css=False)
+    with gr.Row(elem_id="cmp-sides", equal_height=True):
+        # Each page has its own list, so any text may come: whoever looks for a side checks it.
+        first = gr.Dropdown(
+            [], value=None, label="Compare", elem_id="cmp-first", allow_custom_value=True, min_width=240
+        )
+        second = gr.Dropdown(
+            [], value=None, label="with", elem_id="cmp-second", allow_custom_value=True, min_width=240
+        )
+        split = gr.Radio(
+            ["validation", "test"],
+            value="validation",
+            label="Scores on",
+            elem_id="cmp-split",
+            min_width=200,
+            scale=0,
+        )
+        consent = gr.Checkbox(
+            False, label="All is decided: show test", elem_id="cmp-consent", min_width=190, scale=0
+        )
+    row = SidesRow(first, second, split, consent)
+    View(
+        "compare-sides",
+        {"run": spine.run},
+        {"stage": shown, "first": first, "second": second},
+        lambda **values: draw_sides(services, **values),
+        given=row.sides,
+    ).bind()
+    bind(
+        shown.select,
+        lambda task: train_preview(services, task),
+        {},
+        {"stage": shown, "run": spine.run},
+        tasks=services.tasks,
+        changes=True,
+    )
+    spine.links.extend(
+        [
+            Linked("first", first, text(100)),
+            Linked("second", second, text(100)),
+            Linked("split", split, choice("validation", "test")),
+        ]
+    )
+    return row
+
+
+def draw_sides(services: Services, run: Any, first: Any, second: Any) -> SidesDrawn:
+    """Offer what can be compared now; keep what was chosen as long as it has to do with the current run."""
+    runs = services.comparisons.comparable_runs()
+    if not runs:
+        return SidesDrawn(render("compare/empty.html", training=services.store.holder() is not None))
+    ids = [found.run_id for found in runs]
+    note = ""
+    if run not in ids:
+        if run:
+            note = render_part(
+                "note",
+                "The current run has no finished model yet, so the newest run that has one is compared.",
+            )
+        run = ids[0]
+    choices = side_choices(services, runs, run)
+    names = {name for _, name in choices}
+    is_kept = {first, second} <= names and any(str(name).startswith(f"{run}:") for name in (first, second))
+    if not is_kept:
+        first, second = f"{run}:base", f"{run}:best"
+    return SidesDrawn(note, gr.update(choices=choices, value=first), gr.update(choices=choices, value=second))
+
+
+def side_choices(services: Services, runs: list[Run], run_id: object) -> list[tuple[str, str]]:
+    """Return (what people read, side) for a run's sides, the baselines, and base, best and last of others."""
+    from mrpc.app.compare.sides import BASELINES
+
+    catalog = services.comparisons.catalog
+    choices = [
+        (side.choice, side.name) for run in runs if run.run_id == run_id for side in catalog.sides_of(run)
+    ]
+    choices += [(catalog.find(f"baseline:{name}").choice, f"baseline:{name}") for name in BASELINES]
+    for run in [run for run in runs if run.run_id != run_id][:MAX_OTHER_RUNS]:
+        choices += [
+            (f"{side.choice} · {run.run_id}", side.name)
+            for side in catalog.sides_of(run)
+            if side.kind == "base" or side.model
+        ]
+    return choices
+
+
+def train_preview(services: Services, task: Task) -> PreviewEnded:
+    """Start a short training and wait for it; whoever stops waiting does not stop it."""
+    run_id = services.launcher.start({"preset": "quick"})
+    run = services.store.open(run_id)
+    try:
+        while run.living_process() is not None:
+            status = run.read_status()
+            task.progress("Training a preview, step", status.step, status.num_steps or 0)
+            time.sleep(POLL_S)
+    except TaskCancelled:
+        pass
+    return PreviewEnded(render_part("loading"), run_update(services, run_id))
+
+
+def split_in_view(split: object, consent: object) -> str:
+    """Return the split that may be shown; "" where test must be asked for first."""
+    if split == "test":
+        return "test" if consent is True else ""
+    return "validation"

@@ -1,0 +1,317 @@
+"""Where both sides fail: behavioural tests first, then one table of pairs with filters, and the data map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.app.compare.pair_view import open_pair
+from mrpc.app.compare.sides_view import split_in_view
+from mrpc.app.templates import render_macro, render_part
+from mrpc.app.view import SKIP, View, bind, chart, place, stage, table
+from mrpc.errors import InputError
+
+if TYPE_CHECKING:
+    from mrpc.app.compare.both import Both
+    from mrpc.app.compare.comparisons import Comparison
+    from mrpc.app.compare.sides_view import SidesRow
+    from mrpc.app.services import Services
+    from mrpc.app.spine import Spine
+    from mrpc.app.task import Task
+
+TESTS_NOTE = (
+    "A score says how often a model is right, not what it has learned. Here the sentences of validation "
+    "are changed in ways whose answer is known. About 20 seconds on two cores, once for each model."
+)
+MAP_NOTE = (
+    "Each mark is a pair that the run of the second side trained on. The training wrote down every loss "
+    "(dropout on, before the step that used it), so the map costs nothing more. Click a mark to look at "
+    "its pair."
+)
+KINDS_NOTE = (
+    "The worst kind of the second side first. Whoever looks at many kinds finds a bad one by luck: the "
+    "p-values are corrected for that (Benjamini and Hochberg)."
+)
+ANY_KIND = "any kind"
+CELL_HELP = {
+    "fixed": "wrong before, right now",
+    "broken": "right before, wrong now",
+    "both_right": "nothing to do",
+    "both_wrong": "still to be learned, or a doubtful label",
+}
+REGION_WORDS = {
+    "easy": "Easy: learned early and kept.",
+    "ambiguous": "Ambiguous: the answer kept changing during training; it learns most from these.",
+    "hard": "Hard: the label was never believed. Difficult pairs, and doubtful labels.",
+}
+DOUBT = "doubted labels"
+FILTERS = [
+    ("Changed: fixed and broken", "changed"),
+    ("Fixed", "fixed"),
+    ("Broken", "broken"),
+    ("Right both times", "both_right"),
+    ("Wrong both times", "both_wrong"),
+    ("All pairs", "all"),
+    ("Training pairs: ambiguous", "ambiguous"),
+    ("Training pairs: hard", "hard"),
+    ("Training pairs: easy", "easy"),
+    ("Training pairs: doubted labels", DOUBT),
+]
+GO_TO_PAIR_JS = "() => mrpc.go('compare/pair')"
+SHOW_PAIRS_JS = "() => document.querySelector('#stage-compare-pairs')?.scrollIntoView({behavior: 'smooth'})"
+
+
+@dataclass(frozen=True)
+class TestsDrawn:
+    """What :func:`draw_tests` draws."""
+
+    __test__ = False  # no test of this project
+
+    stage: str
+    chart: Any
+    table: Any
+    pairs: Any
+
+
+@dataclass(frozen=True)
+class PairsDrawn:
+    """What :func:`draw_pairs` draws."""
+
+    stage: str
+    table: Any = None
+    kind: Any = SKIP
+
+
+@dataclass(frozen=True)
+class TableDrawn:
+    """A sentence and the table or chart below it."""
+
+    stage: str
+    shown: Any = None
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the table of pairs is to show."""
+
+    pairs: Any = SKIP
+    kind: Any = SKIP
+
+
+def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
+    """Build the view."""
+    place(render_part("quiet", TESTS_NOTE))
+    tests = stage("compare-tests")
+    tests_chart = chart("cmp-tests-chart")
+    tests_table = table("cmp-tests")
+    shown_pairs = stage("compare-pairs")
+    with gr.Row(elem_classes="cmp-controls"):
+        # The cases of behavioural tests come as further choices, so any text may come and is checked.
+        pairs = gr.Dropdown(
+            FILTERS,
+            value="changed",
+            label="Pairs",
+            elem_id="cmp-filter",
+            allow_custom_value=True,
+            min_width=260,
+            scale=0,
+        )
+        kind = gr.Dropdown(
+            [ANY_KIND],
+            value=ANY_KIND,
+            label="Kind of pairs of the split",
+            elem_id="cmp-kind",
+            allow_custom_value=True,
+            min_width=260,
+            scale=0,
+        )
+    pairs_table = table("cmp-pairs")
+    View(
+        "compare-tests",
+        row.sides,
+        {"stage": tests, "chart": tests_chart, "table": tests_table, "pairs": pairs},
+        lambda **values: draw_tests(services, **values),
+        tasks=services.tasks,
+    ).bind()
+    View(
+        "compare-pairs",
+        row.on_split | {"pairs": pairs, "kind": kind},
+        {"stage": shown_pairs, "table": pairs_table, "kind": kind},
+        lambda **values: draw_pairs(services, **values),
+        tasks=services.tasks,
+    ).bind()
+    with gr.Accordion("Kinds of pairs", open=False, elem_id="cmp-kinds-section"):
+        kinds = stage("compare-kinds")
+        kinds_table = table("cmp-kinds")
+    View(
+        "compare-kinds",
+        row.on_split,
+        {"stage": kinds, "shown": kinds_table},
+        lambda **values: draw_kinds(services, **values),
+    ).bind()
+    with gr.Accordion("Data map of the training pairs", open=False, elem_id="cmp-map-section"):
+        mapped = stage("compare-map")
+        map_chart = chart("cmp-map")
+    View(
+        "compare-map",
+        row.sides,
+        {"stage": mapped, "shown": map_chart},
+        lambda **values: draw_map(services, **values),
+    ).bind()
+    filters = {"pairs": pairs, "kind": kind}
+    bind(shown_pairs.select, lambda id: Filter(pairs=id), {}, filters, data=("id",))
+    for events, choose in (
+        ([tests_table.select, tests_chart.select], lambda id: Filter(pairs=f"test:{id}")),
+        ([kinds_table.select], lambda id: Filter(pairs="all", kind=id)),
+    ):
+        bind(events, choose, {}, filters, data=("id",)).then(None, js=SHOW_PAIRS_JS, api_visibility="private")
+    for event, name in ((pairs_table.select, _same), (map_chart.select, _train_row)):
+        _open(services, spine, row, event, name)
+    place(render_part("next", "compare/own", "Your pairs: ask both sides about your own sentences"))
+
+
+def _open(services: Services, spine: Spine, row: SidesRow, event: Any, row_id: Callable[[Any], Any]) -> None:
+    """Make the pair of a row, or of a mark of the map, the current one, and show it."""
+    bind(
+        event,
+        lambda id, **sides: open_pair(services, id=row_id(id), **sides),
+        row.sides,
+        spine.pair,
+        data=("id",),
+    ).success(None, js=GO_TO_PAIR_JS, api_visibility="private")
+
+
+def _same(id: Any) -> Any:
+    return id
+
+
+def _train_row(id: Any) -> str:
+    return f"train:{id}"
+
+
+def draw_tests(services: Services, task: Task, first: Any, second: Any) -> TestsDrawn:
+    """Ask both sides the behavioural tests and show the pass rates."""
+    from mrpc.app.compare.behavioral import SYMMETRY_TEST
+    from mrpc.app.compare.pair_tables import tests_table
+    from mrpc.app.compare.score_figures import plot_names
+    from mrpc.app.compare.verdict import one_answer_findings
+    from mrpc.app.compare.where_figures import tests_figure
+
+    comparison = services.comparisons.compare(first, second, "validation", task.progress)
+    results = comparison.behavioral_tests(task.progress)
+    names = _names(comparison)
+    symmetry = next(result for result in results if result.test.name == SYMMETRY_TEST)
+    worst = min(results, key=lambda result: result.rates.second)
+    warnings = one_answer_findings(comparison.scores)
+    choices = [*FILTERS, *((f"Cases: {result.test.name}", f"test:{result.test.name}") for result in results)]
+    return TestsDrawn(
+        render_macro("compare/where.html", "tests", names, symmetry, worst, warnings),
+        tests_figure(plot_names(comparison.sides), results),
+        tests_table(names, results),
+        gr.update(choices=choices),
+    )
+
+
+def draw_pairs(
+    services: Services,
+    task: Task,
+    first: Any,
+    second: Any,
+    split: Any,
+    consent: Any,
+    pairs: Any,
+    kind: Any,
+) -> PairsDrawn:
+    """List the pairs that the filters ask for."""
+    from mrpc.app.compare.pair_tables import CELL_WORDS
+
+    shown = split_in_view(split, consent)
+    if not shown:
+        return PairsDrawn(render_part("note", "Test is shown here once you asked for it under Scores."))
+    comparison = services.comparisons.compare(first, second, shown, task.progress)
+    kinds = [score.name for score in comparison.changes.kinds]
+    kind = kind if kind in kinds else None
+    text, listed = _list_pairs(comparison, pairs, kind, task)
+    cells = render_macro(
+        "compare/where.html",
+        "cells",
+        _names(comparison),
+        comparison.scores.transitions._asdict(),
+        pairs,
+        CELL_WORDS,
+        CELL_HELP,
+    )
+    update = gr.update(choices=[ANY_KIND, *kinds], value=kind or ANY_KIND)
+    return PairsDrawn(cells + render_part("quiet", text), listed, update)
+
+
+def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None, task: Task) -> tuple[str, Any]:
+    """Return a sentence about the pairs that a filter asks for, and their table."""
+    from mrpc.app.compare import pair_tables
+    from mrpc.app.compare.behavioral import find_result
+    from mrpc.app.compare.cartography import MAX_LISTED
+    from mrpc.app.compare.changes import CELLS, CHANGED_CELLS
+
+    names = _names(comparison)
+    if isinstance(pairs, str) and pairs.startswith("test:"):
+        result = find_result(comparison.behavioral_tests(task.progress), pairs.removeprefix("test:"))
+        failed = result.num_cases - result.num_passed.second
+        text = (
+            f"{result.test.rule} Expected: {pair_tables.EXPECTED_WORDS[result.test.expects]}. {names.second} "
+            f"fails {failed} of {result.num_cases} cases; those come first."
+        )
+        return text, pair_tables.cases_table(names, result)
+    titles = {value: title for title, value in FILTERS}
+    if not isinstance(pairs, str) or pairs not in titles:
+        raise InputError(f"There are no pairs called {str(pairs)[:60]!r}. Choose from the list.")
+    if pairs == DOUBT:
+        found = comparison.doubtful_labels(task.progress)
+        num = sum(pair.num_doubts > 0 for pair in found)
+        text = (
+            f"The {len(found)} training pairs whose label the training believed least. A fine-tuned model "
+            f"that is compared contradicts the corpus for {num} of them: look at those twice."
+        )
+        return text, pair_tables.training_table(names, found, DOUBT)
+    if pairs in REGION_WORDS:
+        found, num = comparison.training_map.in_region(pairs), comparison.training_map.counts()[pairs]
+        more = f" The first {MAX_LISTED} are listed." if num > MAX_LISTED else ""
+        return f"{REGION_WORDS[pairs]} {num:,} pairs.{more}", pair_tables.training_table(names, found, pairs)
+    changes = comparison.changes
+    if pairs == "all" and kind is not None:
+        listed, order = changes.of_kind(kind), f"those that {names.second} has most wrong first"
+    else:
+        cells = {"all": CELLS, "changed": CHANGED_CELLS}.get(pairs, (pairs,))
+        listed, order = changes.in_cell(*cells, kind=kind), "the largest change in probability first"
+    what = f"{titles[pairs]}, {kind}" if kind else titles[pairs]
+    text = f"{what}: {len(listed):,} pairs of {comparison.split}, {order}."
+    return text, pair_tables.changes_table(names, comparison.split, listed, what)
+
+
+def draw_kinds(services: Services, first: Any, second: Any, split: Any, consent: Any) -> TableDrawn:
+    """Score every kind of pairs."""
+    from mrpc.app.compare.pair_tables import kinds_table
+
+    shown = split_in_view(split, consent)
+    if not shown:
+        return TableDrawn("")
+    comparison = services.comparisons.compare(first, second, shown)
+    return TableDrawn(
+        render_part("quiet", KINDS_NOTE), kinds_table(_names(comparison), comparison.changes.kinds)
+    )
+
+
+def draw_map(services: Services, first: Any, second: Any) -> TableDrawn:
+    """Draw the data map."""
+    from mrpc.app.compare.where_figures import map_figure
+
+    found = services.comparisons.compare(first, second).training_map
+    return TableDrawn(render_part("quiet", MAP_NOTE), map_figure(found.points()))
+
+
+def _names(comparison: Comparison) -> Both[str]:
+    from mrpc.app.compare.sides import side_names
+
+    return side_names(comparison.sides)
