@@ -1,10 +1,10 @@
 """How quickly the app answers while a training uses every core, and what watching costs the training.
 
-    python benchmarks/responsiveness.py inspect DATA_DIR   /inspect_pair, idle and during a training
-    python benchmarks/responsiveness.py pages DATA_DIR     50 pages that follow one run while it trains
-    python benchmarks/responsiveness.py events DATA_DIR    from a step of a training to its number on the page
-    python benchmarks/responsiveness.py long               a page of a run of 100,000 steps: opening, updates
-    python benchmarks/responsiveness.py queue              20 Starts at once in two apps, 20 queued runs
+    python -m benchmarks.responsiveness inspect DATA_DIR   /inspect_pair, idle and during a training
+    python -m benchmarks.responsiveness pages DATA_DIR     50 pages that follow one run while it trains
+    python -m benchmarks.responsiveness events DATA_DIR    from a step of a training to its number on the page
+    python -m benchmarks.responsiveness long               a page of a run of 100,000 steps: opening, updates
+    python -m benchmarks.responsiveness queue              20 Starts at once in two apps, 20 queued runs
 
 Prints medians and spreads; writes nothing.
 """
@@ -17,7 +17,6 @@ import json
 import random
 import re
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -34,16 +33,13 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Page, expect, sync_playwright
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT_DIR))
-
-from mrpc.runs.events import StepEvent  # noqa: E402
-from mrpc.runs.log import read_events  # noqa: E402
-from mrpc.runs.queue import RunQueue  # noqa: E402
-from tests.browser import LAUNCH_ARGS, find_chromium  # noqa: E402
-from tests.live_app import LiveApp, running_app  # noqa: E402
-from tests.tiny import write_tiny_checkpoint, write_tiny_data  # noqa: E402
-from tests.written_run import step_event, write_events, write_running  # noqa: E402
+from mrpc.runs.events import StepEvent
+from mrpc.runs.log import read_events
+from mrpc.runs.queue import RunQueue
+from tests.browser import LAUNCH_ARGS, find_chromium
+from tests.live_app import LiveApp, running_app
+from tests.tiny import write_tiny_checkpoint, write_tiny_data
+from tests.written_run import step_event, write_events, write_running
 
 PAIR = ("The company sold its bakeries to a rival.", "A rival bought the bakeries of the company.")
 

@@ -1,8 +1,8 @@
 """How fast a training step is: this project's loop beside transformers' Trainer and accelerate's example.
 
-    python benchmarks/training_speed.py --data-dir ../mrpc                 # every way, every change alone
-    python benchmarks/training_speed.py --data-dir ../mrpc --blocks 9      # more blocks, less spread
-    python benchmarks/training_speed.py --data-dir ../mrpc --avx2          # as a processor without AVX-512
+    python -m benchmarks.training_speed --data-dir ../mrpc                 # every way, every change alone
+    python -m benchmarks.training_speed --data-dir ../mrpc --blocks 9      # more blocks, less spread
+    python -m benchmarks.training_speed --data-dir ../mrpc --avx2          # as a processor without AVX-512
 
 Each way trains the bundled checkpoint in a process of its own at the course's hyperparameters (batch 8, 5e-5,
 clipping at 1.0). The processes take turns, a block of steps at a time, so that a machine that slows down
@@ -29,11 +29,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT_DIR))
+from benchmarks.results import AVX2_ONLY, describe_machine, read_results, write_part
+from mrpc.config import CHEAP_STEPS
 
-from benchmarks.results import AVX2_ONLY, describe_machine, read_results, write_part  # noqa: E402
-from mrpc.config import CHEAP_STEPS  # noqa: E402
+PROJECT_DIR = Path(__file__).resolve().parents[1]
 
 BATCH_SIZE, LEARNING_RATE, MAX_LENGTH, SEED = 8, 5e-5, 128, 42
 EVAL_BATCH_SIZE = 64
