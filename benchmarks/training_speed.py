@@ -384,6 +384,7 @@ class Worker:
         if checkpoint_dir is not None:
             arguments += ["--checkpoint-dir", str(checkpoint_dir)]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        environment["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
         self.blocks: list[dict[str, float]] = []
         self.evaluations: list[float] = []
         self.checkpoints: list[float] = []
@@ -537,8 +538,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--blocks", type=int, default=4, help="turns of each way that count")
-    parser.add_argument("--steps", type=int, default=16, help="steps in a turn")
+    parser.add_argument("--blocks", type=int, help="turns of each way that count (4, quick 9)")
+    parser.add_argument("--steps", type=int, help="steps in a turn (16, quick 6)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--quick", action="store_true", help="the two ratios alone")
     what.add_argument("--every-change", action="store_true", help="every change alone as well")
@@ -554,11 +555,20 @@ def main() -> None:
         return
     if options.avx2:
         os.environ.update(AVX2_ONLY)  # for this process and its workers
+    # Short turns in number: their median withstands what else happens on the machine.
+    num_blocks, num_steps = (9, 6) if options.quick else (4, 16)
     names = ["trainer", *(name for name in chosen_ways(options) if name != "trainer")]
     with tempfile.TemporaryDirectory() as folder:
         checkpoint_dir = write_bert_base(Path(folder)) if options.bert_base else None
         num_evals = 1 if options.quick or options.bert_base else 3
-        result = measure(names, data_dir, checkpoint_dir, options.blocks, options.steps, num_evals)
+        result = measure(
+            names,
+            data_dir,
+            checkpoint_dir,
+            options.blocks or num_blocks,
+            options.steps or num_steps,
+            num_evals,
+        )
     print(table(result, list(result["ways"])))
     print(f"matrix products: {result['matmul_gflops']['median']:.0f} GFLOP/s (float32, median)")
     for name, row in result["ways"].items():
