@@ -198,7 +198,7 @@ def test_a_setting_that_no_template_knows_is_listed_as_left_out(tmp_path: Path, 
     run = make_run(tmp_path)
 
     def header(**settings: Any) -> str:
-        code = write_script(run.config.model_copy(update={"train": LaterConfig(**settings)}), form)
+        code = write_script(run.config.model_copy(update={"hyperparameters": LaterConfig(**settings)}), form)
         assert imported(code) <= ALLOWED
         return ast.get_docstring(ast.parse(code)) or ""
 
@@ -209,9 +209,9 @@ def test_a_setting_that_no_template_knows_is_listed_as_left_out(tmp_path: Path, 
     assert "freeze = True;" in listed
     assert f"pooling = {odd!r}." in listed
     assert "within the spread of seeds" in listed
-    cells = json.loads(write_notebook(run.config.model_copy(update={"train": LaterConfig(freeze=True)})))[
-        "cells"
-    ]
+    cells = json.loads(
+        write_notebook(run.config.model_copy(update={"hyperparameters": LaterConfig(freeze=True)}))
+    )["cells"]
     assert "freeze = True." in "".join(cells[0]["source"])
 
 
