@@ -12,9 +12,10 @@ from mrpc.app.browser_events import told
 from mrpc.app.code import render_code
 from mrpc.app.tokenize import snippets
 from mrpc.app.tokenize.link import Linked, choice, text, whole
-from mrpc.app.tokenize.pair_panel import SPLITS, PairPanel
+from mrpc.app.tokenize.pair_panel import PairPanel
 from mrpc.app.tokenize.render_rows import render_features, render_overview, render_page
 from mrpc.app.tokenize.view import LIVE, LOADING, View, code_fold, intro, or_notice, view_html
+from mrpc.core.data.pairs import SPLITS
 from mrpc.errors import MrpcError
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import gradio as gr
 from mrpc.app.code import render_code
 from mrpc.app.tokenize import snippets
 from mrpc.app.tokenize.link import Linked, choice, whole
-from mrpc.app.tokenize.pair_panel import SPLITS
 from mrpc.app.tokenize.render_steps import render_model_input
 from mrpc.app.tokenize.view import SLOW, View, code_fold, intro, or_notice, view_html
+from mrpc.core.data.pairs import SPLITS
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services

@@ -10,9 +10,9 @@ import gradio as gr
 from mrpc.app.code import render_code
 from mrpc.app.tokenize import snippets
 from mrpc.app.tokenize.link import Linked, choice, text, whole
-from mrpc.app.tokenize.pair_panel import SPLITS
 from mrpc.app.tokenize.render_batches import CHOICE_NAMES, render_batch, render_split_padding
 from mrpc.app.tokenize.view import LIVE, LOADING, View, code_fold, intro, or_notice, view_html
+from mrpc.core.data.pairs import SPLITS
 from mrpc.errors import MrpcError
 
 if TYPE_CHECKING:

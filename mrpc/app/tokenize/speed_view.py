@@ -12,9 +12,9 @@ from mrpc.app.alerts import render_alert
 from mrpc.app.code import render_code
 from mrpc.app.tokenize import snippets
 from mrpc.app.tokenize.link import Linked, choice, choices, whole
-from mrpc.app.tokenize.pair_panel import SPLITS
 from mrpc.app.tokenize.render_speed import WAYS, render_failed_map, render_ways
 from mrpc.app.tokenize.view import SLOW, View, code_fold, intro, or_notice, view_html
+from mrpc.core.data.pairs import SPLITS
 from mrpc.errors import MrpcError
 
 if TYPE_CHECKING:
