@@ -23,17 +23,19 @@ export GRADIO_ANALYTICS_ENABLED ?= False
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test faults bench check format install browser clean
+.PHONY: help run test test-quick faults bench check format install browser clean
 
 help:
-	@echo 'make run      start the app at http://127.0.0.1:7860    DATA=folder ARGS="..."'
-	@echo 'make test     run the whole test suite                  T=path PYTEST_ARGS="..." JOBS=2'
-	@echo 'make faults   kill trainings at random moments, the long form   KILLS=200'
-	@echo 'make bench    measure training steps beside Trainer and others   DATA=folder'
-	@echo 'make check    formatting, lint and types'
-	@echo 'make format   format the code and apply safe fixes'
-	@echo 'make install  install what the app needs, without starting it'
-	@echo 'make clean    remove caches (not $(VENV), not runs/)'
+	@echo 'make run         start the app at http://127.0.0.1:7860    DATA=folder ARGS="..."'
+	@echo 'make test        run the whole test suite                  T=path PYTEST_ARGS="..." JOBS=2'
+	@echo 'make test-quick  the tests without real trainings and browser, 3 minutes   JOBS=2'
+	@echo 'make faults      kill trainings at random moments, the long form   KILLS=200'
+	@echo 'make bench       training steps beside Trainer and others, 15 minutes   DATA=folder'
+	@echo '                 the two ratios alone, 3 minutes           DATA=folder ARGS=--quick'
+	@echo 'make check       formatting, lint and types'
+	@echo 'make format      format the code and apply safe fixes'
+	@echo 'make install     install what the app needs, without starting it'
+	@echo 'make clean       remove caches (not $(VENV), not runs/)'
 
 run: $(APP_INSTALLED)
 	$(PY) app.py $(if $(DATA),--data-dir '$(DATA)') $(ARGS)
@@ -41,12 +43,15 @@ run: $(APP_INSTALLED)
 test: $(TOOLS_INSTALLED) browser
 	$(PY) -m pytest $(strip $(if $(T),,-n $(JOBS) --dist loadfile) $(PYTEST_ARGS) $(T))
 
+test-quick: $(TOOLS_INSTALLED)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile -m 'not slow' --ignore tests/integration --ignore tests/e2e $(PYTEST_ARGS)
+
 faults: $(TOOLS_INSTALLED)
 	$(PY) -m tests.integration.faults --kills $(KILLS)
 
 bench: $(TOOLS_INSTALLED)
-	$(PY) benchmarks/training_speed.py --data-dir '$(or $(DATA),$(MRPC_DATA_DIR))' $(ARGS)
-	$(PY) benchmarks/gpu.py
+	$(PY) -m benchmarks.training_speed --data-dir '$(or $(DATA),$(MRPC_DATA_DIR))' $(ARGS)
+	$(PY) -m benchmarks.gpu
 
 check: $(TOOLS_INSTALLED)
 	$(PY) -m ruff format --check .

@@ -1,7 +1,7 @@
 """How long the Compare tab takes for what a person waits for, with the base and the best model of a run.
 
-    python benchmarks/compare.py --runs-dir runs --data-dir ../mrpc                # the newest finished run
-    python benchmarks/compare.py --runs-dir runs --data-dir ../mrpc --run RUN_ID
+    python -m benchmarks.compare --runs-dir runs --data-dir ../mrpc                # the newest finished run
+    python -m benchmarks.compare --runs-dir runs --data-dir ../mrpc --run RUN_ID
 
 Prints JSON. Seconds and milliseconds are medians of ``--repeats``; ``processor_s`` is what the processors
 worked for it, which other work on the machine disturbs less. The run is copied first, so that nothing which
@@ -15,22 +15,18 @@ import json
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT_DIR))
-
-from mrpc.app.compare.comparison import Comparison  # noqa: E402
-from mrpc.core.analysis.attribution import Attribution  # noqa: E402
-from mrpc.core.data.load import LoadedData, load_data  # noqa: E402
-from mrpc.core.data.pairs import SentencePair  # noqa: E402
-from mrpc.runs.store import RunStore  # noqa: E402
-from mrpc.settings import Settings  # noqa: E402
+from mrpc.app.compare.comparison import Comparison
+from mrpc.core.analysis.attribution import Attribution
+from mrpc.core.data.load import LoadedData, load_data
+from mrpc.core.data.pairs import SentencePair
+from mrpc.runs.store import RunStore
+from mrpc.settings import Settings
 
 NUM_OWN_PAIRS = 10_000
 NUM_EXPLAINED = 5

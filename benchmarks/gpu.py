@@ -1,7 +1,7 @@
 """Training steps of BERT-base shapes on a GPU: eager, compiled, graph-captured, float32 and bfloat16.
 
-    python benchmarks/gpu.py                     # needs a GPU; says so where there is none
-    python benchmarks/gpu.py --device cpu --layers 2 --width 128 --steps 3      # to see it run
+    python -m benchmarks.gpu                     # needs a GPU; says so where there is none
+    python -m benchmarks.gpu --device cpu --layers 2 --width 128 --steps 3      # to see it run
 
 The weights are random: speed does not depend on them. Batches of 16 pairs of 64 tokens; medians of blocks
 that take turns. Writes the part ``gpu`` of ``benchmarks/results.json`` when it ran on one.
@@ -11,19 +11,14 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT_DIR))
-
-from benchmarks.results import describe_machine, write_part  # noqa: E402
+from benchmarks.results import describe_machine, write_part
 
 BATCH_SIZE, LENGTH, NUM_BLOCKS = 16, 64, 5
 

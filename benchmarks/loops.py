@@ -2,9 +2,9 @@
 
 Two parts, each run in a training process of its own, one after the other:
 
-    python benchmarks/loops.py --data-dir ../mrpc --part subset     # all loops, 800 pairs, 3 seeds
-    python benchmarks/loops.py --data-dir ../mrpc --part full       # Accelerate, Trainer, all pairs, one seed
-    python benchmarks/loops.py --data-dir ../mrpc                   # both
+    python -m benchmarks.loops --data-dir ../mrpc --part subset     # all loops, 800 pairs, 3 seeds
+    python -m benchmarks.loops --data-dir ../mrpc --part full       # Accelerate, Trainer, all pairs, one seed
+    python -m benchmarks.loops --data-dir ../mrpc                   # both
 
 Writes benchmarks/loops.json after every run: a part that was cut goes on, a whole one is measured anew, one
 that is not run keeps what it holds. Scores are fractions in [0, 1], of validation, after the last epoch and
@@ -27,12 +27,11 @@ from typing import Any
 
 import psutil
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT_DIR))
+from mrpc.runs.events import EvaluationEvent, FinishedEvent, StartedEvent, StepEvent
+from mrpc.runs.log import read_events
+from mrpc.runs.process import installed_versions
 
-from mrpc.runs.events import EvaluationEvent, FinishedEvent, StartedEvent, StepEvent  # noqa: E402
-from mrpc.runs.log import read_events  # noqa: E402
-from mrpc.runs.process import installed_versions  # noqa: E402
+PROJECT_DIR = Path(__file__).resolve().parents[1]
 
 RESULTS = PROJECT_DIR / "benchmarks" / "loops.json"
 PARTS: dict[str, dict[str, Any]] = {

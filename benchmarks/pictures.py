@@ -1,7 +1,7 @@
 """Takes the pictures of README and of assets/readme/compare.md: the real app, in a real browser.
 
-    python benchmarks/pictures.py --runs-dir runs --data-dir ../mrpc              # all of them
-    python benchmarks/pictures.py --runs-dir runs --data-dir ../mrpc --only map probes
+    python -m benchmarks.pictures --runs-dir runs --data-dir ../mrpc              # all of them
+    python -m benchmarks.pictures --runs-dir runs --data-dir ../mrpc --only map probes
 
 The runs folder needs a finished run of at least three epochs; the newest is taken, and test is not looked
 at. Shows sentences made for this purpose and no row of the corpus. Writes PNG files to assets/readme/.
@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT_DIR))
+from tests.browser import LAUNCH_ARGS, find_chromium
+from tests.live_app import running_app
 
-from tests.browser import LAUNCH_ARGS, find_chromium  # noqa: E402
-from tests.live_app import running_app  # noqa: E402
+PROJECT_DIR = Path(__file__).resolve().parents[1]
 
 PICTURES_DIR = PROJECT_DIR / "assets" / "readme"
 WIDTH, TAB_HEIGHT = 1280, 868

@@ -1,12 +1,15 @@
 """How quickly the app answers while a training uses every core, and what watching costs the training.
 
-    python benchmarks/responsiveness.py inspect DATA_DIR   /inspect_pair, idle and during a training
-    python benchmarks/responsiveness.py pages DATA_DIR     50 pages that follow one run while it trains
-    python benchmarks/responsiveness.py events DATA_DIR    from a step of a training to its number on the page
-    python benchmarks/responsiveness.py long               a page of a run of 100,000 steps: opening, updates
-    python benchmarks/responsiveness.py queue              20 Starts at once in two apps, 20 queued runs
+    python -m benchmarks.responsiveness inspect DATA_DIR   /inspect_pair, idle and during a training
+    python -m benchmarks.responsiveness pages DATA_DIR     50 pages that follow one run while it trains
+    python -m benchmarks.responsiveness watch DATA_DIR     one page in Chromium that follows it, drawing all
+    python -m benchmarks.responsiveness start DATA_DIR     from Start to the first step of a training
+    python -m benchmarks.responsiveness events DATA_DIR    from a step of a training to its number on the page
+    python -m benchmarks.responsiveness long               a page of a run of 100,000 steps: opening, updates
+    python -m benchmarks.responsiveness queue              20 Starts at once in two apps, 20 queued runs
 
-Prints medians and spreads; writes nothing.
+Prints medians and spreads. ``watch`` and ``start`` keep theirs in ``benchmarks/results.json``, as
+``watch_slowdown`` (a share: 0.08 is 8 %) and ``first_step_s``.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ import json
 import random
 import re
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -34,16 +36,14 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Page, expect, sync_playwright
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT_DIR))
-
-from mrpc.runs.events import StepEvent  # noqa: E402
-from mrpc.runs.log import read_events  # noqa: E402
-from mrpc.runs.queue import RunQueue  # noqa: E402
-from tests.browser import LAUNCH_ARGS, find_chromium  # noqa: E402
-from tests.live_app import LiveApp, running_app  # noqa: E402
-from tests.tiny import write_tiny_checkpoint, write_tiny_data  # noqa: E402
-from tests.written_run import step_event, write_events, write_running  # noqa: E402
+from benchmarks.results import write_part
+from mrpc.runs.events import StepEvent
+from mrpc.runs.log import read_events
+from mrpc.runs.queue import RunQueue
+from tests.browser import LAUNCH_ARGS, find_chromium
+from tests.live_app import LiveApp, running_app
+from tests.tiny import write_tiny_checkpoint, write_tiny_data
+from tests.written_run import step_event, write_events, write_running
 
 PAIR = ("The company sold its bakeries to a rival.", "A rival bought the bakeries of the company.")
 
@@ -100,6 +100,44 @@ def measure_pages(data_dir: Path, num_pages: int, duration_s: float) -> None:
         _print("slowdown of the training, %", [100 * slowdown for slowdown in slowdowns])
         client.predict(run_id, False, api_name="/stop_run")
         client.close()
+
+
+def measure_watch(data_dir: Path, duration_s: float) -> None:
+    """Compare how fast a training is alone and with one page in Chromium on the same cores, in turn."""
+    with tempfile.TemporaryDirectory() as runs, _app(runs, data_dir) as app, _page() as page:
+        client = Client(app.url, verbose=False)
+        run_id = _start(client, app, num_epochs=50, checkpoint_every_s=3_600)
+        alone, watched = [], []
+        for _ in range(5):
+            page.goto("about:blank")
+            alone.append(_tokens_per_s(app, run_id, lambda: page.wait_for_timeout(1_000 * duration_s)))
+            _open_train_tab(page, app)
+            page.wait_for_timeout(3_000)  # the page is there
+            watched.append(_tokens_per_s(app, run_id, lambda: page.wait_for_timeout(1_000 * duration_s)))
+        client.predict(run_id, False, api_name="/stop_run")
+        client.close()
+    slowdowns = [1 - after / before for before, after in zip(alone, watched, strict=True)]
+    _print("real tokens per second of training step, no page", alone)
+    _print("the same, one page in Chromium", watched)
+    _print("slowdown of the training, %", [100 * slowdown for slowdown in slowdowns])
+    write_part("watch_slowdown", statistics.median(slowdowns))
+
+
+def measure_start(data_dir: Path, repeats: int = 5) -> None:
+    """Time a training from its Start to the end of its first step."""
+    seconds = []
+    with tempfile.TemporaryDirectory() as runs, _app(runs, data_dir) as app:
+        client = Client(app.url, verbose=False)
+        for _ in range(repeats):
+            started_at = time.time()
+            run_id = _start(client, app)
+            events = read_events(app.store.open(run_id).paths.events).events
+            seconds.append(next(e.time for e in events if isinstance(e, StepEvent)) - started_at)
+            client.predict(run_id, False, api_name="/stop_run")
+            app.wait_for_state(run_id, "stopped")
+        client.close()
+    _print("from Start to the first step, s", seconds)
+    write_part("first_step_s", statistics.median(seconds))
 
 
 def _cpu_s(pid: int) -> float:
@@ -332,7 +370,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["inspect", "pages", "events", "long", "queue"])
+    parser.add_argument("what", choices=["inspect", "pages", "watch", "start", "events", "long", "queue"])
     parser.add_argument("data_dir", type=Path, nargs="?")
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--pages", type=int, default=50)
@@ -348,6 +386,10 @@ def main() -> None:
         measure_inspect(options.data_dir, options.calls)
     elif options.what == "pages":
         measure_pages(options.data_dir, options.pages, options.seconds)
+    elif options.what == "watch":
+        measure_watch(options.data_dir, options.seconds)
+    elif options.what == "start":
+        measure_start(options.data_dir)
     else:
         measure_events(options.data_dir, options.seconds)
 

@@ -28,6 +28,7 @@ def describe_machine() -> dict[str, Any]:
     return {
         "date": date.today().isoformat(),
         "processor": _processor(),
+        "has_amx": has_amx(),
         "num_cores": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "versions": installed_versions(),
@@ -44,16 +45,34 @@ def write_part(name: str, part: Any) -> None:
     RESULTS.write_text(json.dumps({**read_results(), name: part}, indent=2) + "\n")
 
 
-def _processor() -> str:
-    """Return the processor's name and the widest vectors that it has."""
+def has_amx() -> bool:
+    """Tell whether libraries may use the processor's matrix units: Intel's AMX, for bfloat16."""
+    return "amx_bf16" in _cpu_fields().get("flags", "").split() and not _is_held_to_avx2()
+
+
+def _is_held_to_avx2() -> bool:
+    return os.environ.get("ATEN_CPU_CAPABILITY") == "avx2"
+
+
+def _cpu_fields() -> dict[str, str]:
+    """Return what Linux says of the last processor; elsewhere nothing."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
-        return platform.processor() or platform.machine()
+        return {}
     lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    fields = {key.strip(): value.strip() for key, value in lines.items()}
+    return {key.strip(): value.strip() for key, value in lines.items()}
+
+
+def _processor() -> str:
+    """Return the processor's name and the widest vectors that it has."""
+    fields = _cpu_fields()
+    if not fields:
+        return platform.processor() or platform.machine()
     flags = fields.get("flags", "").split()
     vectors = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "SSE"
-    if os.environ.get("ATEN_CPU_CAPABILITY") == "avx2" and vectors == "AVX-512":
+    if _is_held_to_avx2() and vectors == "AVX-512":
         vectors = "held to AVX2"
+    elif has_amx():
+        vectors += " and AMX"
     return f"{fields.get('model name', platform.machine())}, {vectors}"

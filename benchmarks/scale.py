@@ -1,7 +1,7 @@
 """What 10 and 100 times the data cost: memory of app and training, tokenization, time to the first step.
 
-    python benchmarks/scale.py DATA_DIR                       # 1, 10 and 100 times the training pairs
-    python benchmarks/scale.py DATA_DIR --sizes 1 100 --max-steps 50
+    python -m benchmarks.scale DATA_DIR                       # 1, 10 and 100 times the training pairs
+    python -m benchmarks.scale DATA_DIR --sizes 1 100 --max-steps 50
 
 The larger corpora are the rows of DATA_DIR over and over, each with an idx of its own, written into a
 temporary folder; validation and test stay as they are. For each size the real app is started with an empty
@@ -34,15 +34,14 @@ import psutil
 from gradio_client import Client
 from playwright.sync_api import Page, expect, sync_playwright
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT_DIR))
+from mrpc.runs.events import PhaseEvent, StepEvent
+from mrpc.runs.log import read_events
+from mrpc.runs.process import find_process
+from mrpc.runs.store import Run
+from tests.browser import LAUNCH_ARGS, find_chromium
+from tests.live_app import LiveApp, running_app
 
-from mrpc.runs.events import PhaseEvent, StepEvent  # noqa: E402
-from mrpc.runs.log import read_events  # noqa: E402
-from mrpc.runs.process import find_process  # noqa: E402
-from mrpc.runs.store import Run  # noqa: E402
-from tests.browser import LAUNCH_ARGS, find_chromium  # noqa: E402
-from tests.live_app import LiveApp, running_app  # noqa: E402
+PROJECT_DIR = Path(__file__).resolve().parents[1]
 
 RESULTS = PROJECT_DIR / "benchmarks" / "scale.json"
 PICTURE = PROJECT_DIR / "assets" / "readme" / "scale.png"

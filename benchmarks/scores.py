@@ -1,9 +1,9 @@
 """What a recipe scores over several seeds, in the real training process.
 
-    python benchmarks/scores.py --data-dir ../mrpc --part recommended     # seeds 101 to 105, test at the end
-    python benchmarks/scores.py --data-dir ../mrpc --part quick           # the preview
-    python benchmarks/scores.py --data-dir ../mrpc --part course          # the course as it is
-    python benchmarks/scores.py --data-dir ../mrpc --part course_fast     # and with all that makes it fast
+    python -m benchmarks.scores --data-dir ../mrpc --part recommended     # seeds 101 to 105, test at the end
+    python -m benchmarks.scores --data-dir ../mrpc --part quick           # the preview
+    python -m benchmarks.scores --data-dir ../mrpc --part course          # the course as it is
+    python -m benchmarks.scores --data-dir ../mrpc --part course_fast     # and with all that makes it fast
 
 Scores are fractions in [0, 1] of the run's best epoch by F1 on validation, the one that the app keeps and
 compares; those of the last epoch stand beside them. Test is predicted once, with that best epoch. Seconds, of
@@ -29,15 +29,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
+from benchmarks.results import AVX2_ONLY, RESULTS, describe_machine, read_results, write_part
+from mrpc.config import CHEAP_STEPS, build_config
+from mrpc.runs.events import EvaluationEvent, FinishedEvent, StartedEvent
+from mrpc.runs.log import read_events
+
 PROJECT_DIR = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT_DIR))
-
-from filelock import FileLock  # noqa: E402
-
-from benchmarks.results import AVX2_ONLY, RESULTS, describe_machine, read_results, write_part  # noqa: E402
-from mrpc.config import CHEAP_STEPS, build_config  # noqa: E402
-from mrpc.runs.events import EvaluationEvent, FinishedEvent, StartedEvent  # noqa: E402
-from mrpc.runs.log import read_events  # noqa: E402
 
 REFERENCE_GFLOPS = 140.0
 PARTS: dict[str, dict[str, Any]] = {

@@ -6,7 +6,7 @@ and tokenizer are loaded meanwhile), and of pairs that are typed afterwards (war
 on the page). Prints medians and ranges; processor time, which other work on the machine disturbs less, is
 that of the server alone.
 
-    python benchmarks/startup.py --repeats 7
+    python -m benchmarks.startup --repeats 7
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Browser, sync_playwright
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT_DIR))
+from tests.browser import LAUNCH_ARGS, find_chromium
+from tests.live_app import free_port
 
-from tests.browser import LAUNCH_ARGS, find_chromium  # noqa: E402
-from tests.live_app import free_port  # noqa: E402
+PROJECT_DIR = Path(__file__).resolve().parents[1]
 
 EMPTY_APP = """
 import sys

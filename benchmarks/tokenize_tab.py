@@ -1,6 +1,6 @@
 """How long the Tokenize tab takes to answer, on the server: from a click's values to the HTML that is sent.
 
-    python benchmarks/tokenize_tab.py --data-dir DIR
+    python -m benchmarks.tokenize_tab --data-dir DIR
 
 Pair inspector once warm; paging and searching 400,000 rows, with the memory of the process while it does;
 the padding report of all splits, with nothing known beforehand. The 400,000 rows are those of DIR, repeated
@@ -13,28 +13,22 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT_DIR))
+import datasets.config
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-_SCRATCH = tempfile.TemporaryDirectory(prefix="mrpc-benchmark-")
-os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_CACHE=_SCRATCH.name)  # read when datasets is imported
-
-import psutil  # noqa: E402
-import pyarrow as pa  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
-
-from mrpc.app.services import Services  # noqa: E402
-from mrpc.app.tokenize.explorer_view import on_explore  # noqa: E402
-from mrpc.app.tokenize.padding import Padding  # noqa: E402
-from mrpc.app.tokenize.pair_view import on_pair  # noqa: E402
-from mrpc.core.data.load import LoadedData, load_data  # noqa: E402
-from mrpc.settings import Settings  # noqa: E402
+from mrpc.app.services import Services
+from mrpc.app.tokenize.explorer_view import on_explore
+from mrpc.app.tokenize.padding import Padding
+from mrpc.app.tokenize.pair_view import on_pair
+from mrpc.core.data.load import LoadedData, load_data
+from mrpc.settings import Settings
 
 PAIR = (
     "The company, which sold its bakeries last spring, said on Friday that it had no unbelievable offers.",
@@ -139,13 +133,17 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
-    data = load_data("folder", options.data_dir)
-    with _SCRATCH, tempfile.TemporaryDirectory(prefix="mrpc-rows-") as directory:
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    with tempfile.TemporaryDirectory(prefix="mrpc-benchmark-") as folder:
+        directory = Path(folder) / "rows"
+        directory.mkdir()
+        datasets.config.HF_DATASETS_CACHE = Path(folder) / "cache"  # the user's own stays as it is
+        data = load_data("folder", options.data_dir)
         services = Services(Settings(data_dir=options.data_dir))
         measure_pair(services, options.calls)
         measure_padding(data, services, options.repeats)
-        write_many_rows(data, options.rows, Path(directory))
-        measure_explorer(Services(Settings(data_dir=Path(directory))), options.calls)
+        write_many_rows(data, options.rows, directory)
+        measure_explorer(Services(Settings(data_dir=directory)), options.calls)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,22 @@
 """How fast a training step is: this project's loop beside transformers' Trainer and accelerate's example.
 
-    python benchmarks/training_speed.py --data-dir ../mrpc                 # every way, every change alone
-    python benchmarks/training_speed.py --data-dir ../mrpc --blocks 9      # more blocks, less spread
-    python benchmarks/training_speed.py --data-dir ../mrpc --avx2          # as a processor without AVX-512
+    python -m benchmarks.training_speed --data-dir ../mrpc --quick         # the two ratios, in 3 minutes
+    python -m benchmarks.training_speed --data-dir ../mrpc                 # every way; 15 minutes
+    python -m benchmarks.training_speed --data-dir ../mrpc --every-change  # and every change alone
+    python -m benchmarks.training_speed --data-dir ../mrpc --bert-base     # the model of the course
+    python -m benchmarks.training_speed --data-dir ../mrpc --avx2          # as a processor without AVX-512
 
 Each way trains the bundled checkpoint in a process of its own at the course's hyperparameters (batch 8, 5e-5,
 clipping at 1.0). The processes take turns, a block of steps at a time, so that a machine that slows down
 slows all of them; while one works, the others wait. Between them the rate of float32 matrix products is
 measured: the limit of this machine. Seconds are scaled by real tokens to one epoch of the data, plus one
 evaluation. Nobody writes checkpoints meanwhile; what one of this project's costs is printed beside.
+``--bert-base`` trains random weights in the shapes of ``google-bert/bert-base-uncased``: the speed of a step
+does not depend on what the weights are.
 
 Writes the part ``speed`` of ``benchmarks/results.json``, or ``speed_avx2`` when the libraries are held to
 AVX2, and the headline from the latter where both are there: most machines with two cores have no more.
+``--bert-base`` writes ``bert_base``; ``--quick`` and ``--only`` write nothing.
 """
 
 from __future__ import annotations
@@ -29,11 +34,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT_DIR))
+from benchmarks.results import AVX2_ONLY, describe_machine, has_amx, read_results, write_part
+from mrpc.config import CHEAP_STEPS
 
-from benchmarks.results import AVX2_ONLY, describe_machine, read_results, write_part  # noqa: E402
-from mrpc.config import CHEAP_STEPS  # noqa: E402
+PROJECT_DIR = Path(__file__).resolve().parents[1]
 
 BATCH_SIZE, LEARNING_RATE, MAX_LENGTH, SEED = 8, 5e-5, 128, 42
 EVAL_BATCH_SIZE = 64
@@ -47,6 +51,12 @@ WAYS = {
     "exact": "course and fast: same batches, same dropout distribution",
     "fast": "course, fast, batches by length, word embeddings and two layers frozen, no attention dropout",
 }
+WITH_AMX = {
+    "trainer_bf16": "Trainer, bf16=True",
+    "fast_bf16": "the fast steps in bfloat16, which mixed_precision auto takes here",
+}
+"""What is measured beside them where the processor has matrix units for bfloat16."""
+
 ALONE = {
     "exact_torch_dropout": "exact, with torch's dropout",
     "exact_padded": "exact, with linear layers on padding too",
@@ -71,7 +81,11 @@ OURS: dict[str, dict[str, Any]] = {
     "exact_no_attention_dropout": {"fast": True, "attention_dropout": False},
     "exact_freeze_2": {"fast": True, "freeze_layers": 2},
     "fast": CHEAP_STEPS,
+    "fast_bf16": {**CHEAP_STEPS, "mixed_precision": "bf16"},
 }
+
+QUICK = ("trainer", "exact", "fast")
+BERT_BASE = ("trainer", "plain", "fast")
 
 
 MARK = "turn: "
@@ -128,7 +142,7 @@ class Turn:
 # ---------------------------------------------------------------- the ways to train
 
 
-def train_ours(name: str, data_dir: Path, turn: Turn) -> None:
+def train_ours(name: str, data_dir: Path, checkpoint_dir: Path | None, turn: Turn) -> None:
     """Train as the training process does, recording and all."""
     import torch
     from torch.nn import functional as F
@@ -136,6 +150,7 @@ def train_ours(name: str, data_dir: Path, turn: Turn) -> None:
     from mrpc.config import build_config
     from mrpc.core.data.load import load_data
     from mrpc.core.model import fast_bert
+    from mrpc.core.model.pretrained import local_pretrained
     from mrpc.runs.layout import DataRef
     from mrpc.runs.store import RunStore
     from mrpc.settings import LaunchedProcesses
@@ -174,11 +189,12 @@ def train_ours(name: str, data_dir: Path, turn: Turn) -> None:
                 "num_epochs": 50,
                 "seed": SEED,
                 "checkpoint_every_s": 86_400,  # or each turn would begin with one, for time that others took
+                **({"checkpoint": local_pretrained(checkpoint_dir).name} if checkpoint_dir else {}),
                 **OURS[name],
             }
         )
         data = DataRef.model_validate(load_data("folder", data_dir))
-        run = RunStore(Path(runs_dir)).create(config, data)
+        run = RunStore(Path(runs_dir)).create(config, data, checkpoint_dir)
         report = Reporter(run, attempt=1)
         session = TrainingSession(run, load_run_data(run), report, join(LaunchedProcesses()))
         if name in parts:
@@ -210,7 +226,9 @@ def train_ours(name: str, data_dir: Path, turn: Turn) -> None:
         select_loop("accelerate")(session)
 
 
-def load_pairs(data_dir: Path, pad_to: int | None = None) -> tuple[Any, Any, Any, Any]:
+def load_pairs(
+    data_dir: Path, checkpoint_dir: Path | None, pad_to: int | None = None
+) -> tuple[Any, Any, Any, Any]:
     """Return tokenizer, model, and the two encoded splits, as a plain script makes them."""
     import torch
     from datasets import load_dataset
@@ -218,7 +236,7 @@ def load_pairs(data_dir: Path, pad_to: int | None = None) -> tuple[Any, Any, Any
 
     from mrpc.core.model.pretrained import resolve_pretrained
 
-    directory = str(resolve_pretrained("all-MiniLM-L6-v2").dir)
+    directory = str(resolve_pretrained(checkpoint_dir=checkpoint_dir).dir)
     tokenizer = AutoTokenizer.from_pretrained(directory)
     files = {name: str(next(data_dir.glob(f"{name}.*"))) for name in ("train", "validation")}
     raw = load_dataset(
@@ -238,11 +256,12 @@ def load_pairs(data_dir: Path, pad_to: int | None = None) -> tuple[Any, Any, Any
     return tokenizer, model, pairs["train"], pairs["validation"]
 
 
-def train_trainer(name: str, data_dir: Path, turn: Turn) -> None:
+def train_trainer(name: str, data_dir: Path, checkpoint_dir: Path | None, turn: Turn) -> None:
     """Train with transformers' Trainer."""
     from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
 
-    tokenizer, model, train, validation = load_pairs(data_dir, 128 if name == "pad_128" else None)
+    pad_to = 128 if name == "pad_128" else None
+    tokenizer, model, train, validation = load_pairs(data_dir, checkpoint_dir, pad_to)
     collate = DataCollatorWithPadding(tokenizer)
 
     def counted(features: Any) -> Any:
@@ -271,6 +290,7 @@ def train_trainer(name: str, data_dir: Path, turn: Turn) -> None:
             report_to="none",
             disable_tqdm=True,
             use_cpu=True,
+            bf16=name == "trainer_bf16",
             seed=SEED,
             **arguments,
         )
@@ -283,14 +303,14 @@ def train_trainer(name: str, data_dir: Path, turn: Turn) -> None:
         trainer.train()
 
 
-def train_example(name: str, data_dir: Path, turn: Turn) -> None:
+def train_example(data_dir: Path, checkpoint_dir: Path | None, turn: Turn) -> None:
     """Train with a loop in the style of accelerate's ``nlp_example.py``."""
     import torch
     from accelerate import Accelerator
     from torch.utils.data import DataLoader
     from transformers import get_linear_schedule_with_warmup
 
-    tokenizer, model, train, validation = load_pairs(data_dir)
+    tokenizer, model, train, validation = load_pairs(data_dir, checkpoint_dir)
 
     def collate(features: Any) -> Any:
         return tokenizer.pad(features, padding="longest", return_tensors="pt")
@@ -339,17 +359,17 @@ def multiply(turn: Turn) -> None:
 MULTIPLY_FLOPS = 100 * 2 * 1024 * 384 * 1536
 
 
-def work(name: str, data_dir: Path, num_steps: int) -> None:
+def work(name: str, data_dir: Path, checkpoint_dir: Path | None, num_steps: int) -> None:
     """Be one of the processes."""
     turn = Turn(num_steps)
     if name == "multiply":
         multiply(turn)
     elif name in OURS:
-        train_ours(name, data_dir, turn)
+        train_ours(name, data_dir, checkpoint_dir, turn)
     elif name == "nlp_example":
-        train_example(name, data_dir, turn)
+        train_example(data_dir, checkpoint_dir, turn)
     else:
-        train_trainer(name, data_dir, turn)
+        train_trainer(name, data_dir, checkpoint_dir, turn)
 
 
 # ---------------------------------------------------------------- the coordinator
@@ -358,15 +378,18 @@ def work(name: str, data_dir: Path, num_steps: int) -> None:
 class Worker:
     """One process that trains one way, when it is its turn."""
 
-    def __init__(self, name: str, data_dir: Path, num_steps: int) -> None:
+    def __init__(self, name: str, data_dir: Path, checkpoint_dir: Path | None, num_steps: int) -> None:
         self.name = name
         arguments = ["--data-dir", str(data_dir), "--worker", name, "--steps", str(num_steps)]
+        if checkpoint_dir is not None:
+            arguments += ["--checkpoint-dir", str(checkpoint_dir)]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        environment["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
         self.blocks: list[dict[str, float]] = []
         self.evaluations: list[float] = []
         self.checkpoints: list[float] = []
         self._process = subprocess.Popen(
-            [sys.executable, __file__, *arguments],
+            [sys.executable, "-m", "benchmarks.training_speed", *arguments],
             cwd=PROJECT_DIR,
             env=environment,
             stdin=subprocess.PIPE,
@@ -395,7 +418,7 @@ class Worker:
         self._process.wait(60)
 
 
-def count_work(data_dir: Path) -> tuple[int, float]:
+def count_work(data_dir: Path, checkpoint_dir: Path | None) -> tuple[int, float]:
     """Return the real tokens of an epoch, and the floating-point operations of its matrix products.
 
     For every token 6 operations a weight of the encoder's matrices, and 12 T W a layer for attention.
@@ -407,18 +430,38 @@ def count_work(data_dir: Path) -> tuple[int, float]:
     from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
     from mrpc.core.text.tokenization import encode_dataset
 
-    tokenizer = load_tokenizer(resolve_pretrained("all-MiniLM-L6-v2"))
+    checkpoint = resolve_pretrained(checkpoint_dir=checkpoint_dir)
+    tokenizer = load_tokenizer(checkpoint)
     encoded = encode_dataset(tokenizer, load_data("folder", data_dir).dataset["train"], MAX_LENGTH)
     lengths = pc.list_value_length(encoded.data.column("input_ids")).to_numpy().astype(np.int64)
-    width, layers = 384, 6
+    shape = json.loads((checkpoint.dir / "config.json").read_bytes())
+    width, layers = shape["hidden_size"], shape["num_hidden_layers"]
     flops = 6 * 12 * width**2 * layers * lengths.sum() + 12 * layers * width * (lengths**2).sum()
     return int(lengths.sum()), float(flops)
 
 
-def measure(names: list[str], data_dir: Path, num_blocks: int, num_steps: int) -> dict[str, Any]:
+def write_bert_base(folder: Path) -> Path:
+    """Write a checkpoint in the shapes of bert-base-uncased, with random weights, and return its folder."""
+    from transformers import BertConfig, BertModel
+
+    from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
+
+    BertModel(BertConfig()).save_pretrained(folder)  # the defaults of BertConfig are its shapes
+    load_tokenizer(resolve_pretrained()).save_pretrained(folder)  # the same vocabulary of 30,522 words
+    return folder
+
+
+def measure(
+    names: list[str],
+    data_dir: Path,
+    checkpoint_dir: Path | None,
+    num_blocks: int,
+    num_steps: int,
+    num_evals: int,
+) -> dict[str, Any]:
     """Let the workers take turns; the first block of each warms it up and does not count."""
-    workers = {name: Worker(name, data_dir, num_steps) for name in names}
-    rate = Worker("multiply", data_dir, 5)
+    workers = {name: Worker(name, data_dir, checkpoint_dir, num_steps) for name in names}
+    rate = Worker("multiply", data_dir, None, 5)
     rates = []
     for block in range(num_blocks + 1):
         for worker in workers.values():
@@ -428,14 +471,14 @@ def measure(names: list[str], data_dir: Path, num_blocks: int, num_steps: int) -
                 worker.blocks.append(row)
                 rates.append(gflops)
         print(f"block {block} of {num_blocks}", file=sys.stderr)
-    for _ in range(3):
+    for _ in range(num_evals):
         for worker in workers.values():
             worker.evaluations.append(worker.ask("evaluate")["seconds"])
             if worker.name in OURS:
                 worker.checkpoints.append(worker.ask("checkpoint")["seconds"])
     for worker in [*workers.values(), rate]:
         worker.end()
-    tokens, flops = count_work(data_dir)
+    tokens, flops = count_work(data_dir, checkpoint_dir)
     matmul = statistics.median(rates)
     rows = {name: _row(worker, tokens, flops, matmul) for name, worker in workers.items()}
     return {
@@ -469,7 +512,7 @@ def _row(worker: Worker, tokens: int, flops: float, matmul_gflops: float) -> dic
 
 def table(result: dict[str, Any], names: Iterator[str] | list[str]) -> str:
     """Return the rows as a Markdown table; speed-ups are those of whole epochs against Trainer."""
-    ways, labels = result["ways"], {**WAYS, **ALONE}
+    ways, labels = result["ways"], {**WAYS, **WITH_AMX, **ALONE}
     lines = [
         "| way | s an epoch | lowest to highest | against Trainer | tokens/s | padding | memory | of limit |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -495,46 +538,100 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--blocks", type=int, default=5, help="turns of each way that count")
-    parser.add_argument("--steps", type=int, default=40, help="steps in a turn")
-    parser.add_argument(
-        "--only", nargs="+", choices=[*WAYS, *ALONE], help="measure these alone; keeps nothing"
-    )
-    parser.add_argument("--headline", action="store_true", help="leave out every change alone")
+    parser.add_argument("--blocks", type=int, help="turns of each way that count (4, quick 9)")
+    parser.add_argument("--steps", type=int, help="steps in a turn (16, quick 6)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--quick", action="store_true", help="the two ratios alone")
+    what.add_argument("--every-change", action="store_true", help="every change alone as well")
+    what.add_argument("--bert-base", action="store_true", help="random weights of BERT-base's shapes")
+    what.add_argument("--only", nargs="+", choices=[*WAYS, *WITH_AMX, *ALONE], help="measure these alone")
     parser.add_argument("--avx2", action="store_true", help="hold torch, MKL and oneDNN to AVX2")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--checkpoint-dir", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     data_dir = options.data_dir.resolve()
     if options.worker:
-        work(options.worker, data_dir, options.steps)
+        work(options.worker, data_dir, options.checkpoint_dir, options.steps)
         return
     if options.avx2:
         os.environ.update(AVX2_ONLY)  # for this process and its workers
-    names = options.only or ([*WAYS] if options.headline else [*WAYS, *ALONE])
-    result = measure(
-        ["trainer", *(n for n in names if n != "trainer")], data_dir, options.blocks, options.steps
-    )
+    # Short turns in number: their median withstands what else happens on the machine.
+    num_blocks, num_steps = (9, 6) if options.quick else (4, 16)
+    names = ["trainer", *(name for name in chosen_ways(options) if name != "trainer")]
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint_dir = write_bert_base(Path(folder)) if options.bert_base else None
+        num_evals = 1 if options.quick or options.bert_base else 3
+        result = measure(
+            names,
+            data_dir,
+            checkpoint_dir,
+            options.blocks or num_blocks,
+            options.steps or num_steps,
+            num_evals,
+        )
     print(table(result, list(result["ways"])))
     print(f"matrix products: {result['matmul_gflops']['median']:.0f} GFLOP/s (float32, median)")
     for name, row in result["ways"].items():
         if row["checkpoint_s"] is not None:
             print(f"a checkpoint of {name}: {row['checkpoint_s']:.2f} s")
-    if not options.only:
+    if options.bert_base:
+        write_part("bert_base", bert_base(result))
+    elif not options.quick and not options.only:
         write_part("speed_avx2" if options.avx2 else "speed", result)
-        for name, value in headline(read_results().get("speed_avx2", result)).items():
+        results = read_results()
+        for name, value in headline(results.get("speed_avx2", result), results.get("speed", result)).items():
             write_part(name, value)
 
 
-def headline(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures that are quoted: whole epochs, the evaluation included."""
+def chosen_ways(options: argparse.Namespace) -> list[str]:
+    """Return the names of what is to be measured on this machine."""
+    if options.only:
+        return list(options.only)
+    with_amx = list(WITH_AMX) if has_amx() else []
+    if options.quick:
+        return [*QUICK]
+    if options.bert_base:
+        return [*BERT_BASE, *with_amx]
+    return [*WAYS, *with_amx, *(ALONE if options.every_change else ())]
+
+
+def headline(result: dict[str, Any], unbound: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures that are quoted: whole epochs, the evaluation included.
+
+    Args:
+        result: what most machines of two cores can do.
+        unbound: the same where the libraries use all that the processor has; its bfloat16 is quoted.
+    """
     seconds = {name: row["epoch_s"] for name, row in result["ways"].items()}
+    bf16 = {name: row["epoch_s"] for name, row in unbound["ways"].items()}
+    auto_s = bf16.get("fast_bf16")
     return {
         "machine": result["machine"],
         "date": result["machine"]["date"],
+        "processor": unbound["machine"]["processor"],
+        "has_amx": unbound["machine"].get("has_amx"),
         "speedup_vs_trainer_exact": seconds["trainer"] / seconds["exact"],
         "speedup_vs_trainer": seconds["trainer"] / seconds["fast"],
+        "speedup_vs_trainer_auto": bf16["trainer"] / auto_s if auto_s else None,
+        "speedup_vs_trainer_bf16": bf16["trainer_bf16"] / auto_s if auto_s else None,
         "speedup_vs_pad_128": seconds["pad_128"] / seconds["fast"],
         "share_of_matmul_rate": result["ways"]["fast"]["share_of_matmul_rate"],
+    }
+
+
+def bert_base(result: dict[str, Any]) -> dict[str, Any]:
+    """Return seconds an epoch of BERT-base; without AMX ``auto`` computes as ``fast`` and is None here."""
+    seconds = {name: row["epoch_s"] for name, row in result["ways"].items()}
+    auto_s = seconds.get("fast_bf16")
+    return {
+        "machine": result["machine"],
+        "trainer_epoch_s": seconds["trainer"],
+        "trainer_bf16_epoch_s": seconds.get("trainer_bf16"),
+        "course_epoch_s": seconds["plain"],
+        "fast_epoch_s": seconds["fast"],
+        "auto_epoch_s": auto_s,
+        "auto_three_epochs_s": auto_s and 3 * auto_s,
+        "speed": result,
     }
 
 

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "assets" / "readme").glob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "assets" / "readme").glob("*.md")),
+]
 
 _NAMED = re.compile(r"`((?:tests/[\w/]+\.py)?)::([\w:]+)`")
 """``tests/file.py::name``, or ``::name`` for another test of the file that was named before it."""

@@ -6,8 +6,10 @@ import ast
 import importlib.metadata
 import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import mrpc
 from tests import browser
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -160,9 +163,76 @@ class TestConstraints:
         assert not [name for name in read_requirements("constraints.txt") if CUDA.search(name)]
 
 
+@pytest.fixture(scope="module")
+def site_dir(tmp_path_factory) -> Path:
+    """A copy of the project, installed editable into a folder of its own."""
+    copy, prefix = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("prefix")
+    for name in ("mrpc", "assets", "requirements"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.png"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", "requirements.txt"):
+        shutil.copy(ROOT / name, copy)
+    (copy / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "requirements.txt", copy / "tests")
+    arguments = ["--no-deps", "--no-index", "--no-build-isolation", "--prefix", str(prefix)]
+    done = run_python(copy, "-m", "pip", "install", *arguments, "--editable", ".")
+    assert done.returncode == 0, done.stderr
+    return Path(sysconfig.get_path("purelib", vars={"base": str(prefix)}))
+
+
+class TestProject:
+    def test_every_list_of_requirements_stands_in_one_file(self, site_dir):
+        (found,) = importlib.metadata.distributions(path=[str(site_dir)], name="mrpc-lab")
+        assert found.version == mrpc.__version__
+        needed = [Requirement(line) for line in found.requires or []]
+        for extra, path in {
+            "": "requirements.txt",
+            "tests": "tests/requirements.txt",
+            "trackers": "requirements/trackers.txt",
+            "onnx": "requirements/onnx.txt",
+            "mcp": "requirements/mcp.txt",
+        }.items():
+            group = [
+                each for each in needed if (f'extra == "{extra}"' if extra else "None") == str(each.marker)
+            ]
+            specifiers = {(canonicalize_name(each.name), str(each.specifier)) for each in group}
+            in_file = {(name, str(each.specifier)) for name, each in read_requirements(path).items()}
+            assert specifiers == in_file, path
+
+    def test_an_editable_install_finds_its_files_from_anywhere(self, site_dir, tmp_path):
+        code = (
+            f"import site; site.addsitedir({str(site_dir)!r})\n"
+            "from mrpc.app.theme import ASSETS_DIR\n"
+            "from mrpc.core.data.load import SAMPLE_DIR\n"
+            "print(ASSETS_DIR, (ASSETS_DIR / 'app.css').is_file(), (SAMPLE_DIR / 'train.jsonl').is_file())"
+        )
+        done = run_python(tmp_path, "-c", code)
+        assert done.returncode == 0, done.stderr
+        folder, *found = done.stdout.split()
+        assert found == ["True", "True"]
+        assert ROOT not in Path(folder).parents
+
+
+def run_python(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+class TestWorkflow:
+    def test_every_supported_python_runs_what_every_change_must_pass(self):
+        workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+        assert 'python: ["3.11", "3.12", "3.13"]' in workflow
+        assert "- run: .ci/run\n" in workflow
+
+    def test_no_benchmark_changes_where_modules_are_found(self):
+        for path in (ROOT / "benchmarks").glob("*.py"):
+            assert not re.search(r"sys\.path|noqa: E402", path.read_text(encoding="utf-8")), path
+
+
 class TestMake:
     @pytest.mark.parametrize(
-        "target", ["help", "run", "test", "check", "format", "install", "browser", "clean"]
+        "target",
+        ["help", "run", "test", "test-quick", "bench", "check", "format", "install", "browser", "clean"],
     )
     def test_target_exists(self, target):
         done = make(target)
@@ -178,6 +248,11 @@ class TestMake:
 
     def test_the_whole_suite_runs_in_two_processes(self):
         assert "-m pytest -n 2 --dist loadfile\n" in make("test").stdout
+
+    def test_the_quick_suite_starts_no_training_and_no_browser(self):
+        done = make("test-quick")
+        assert "-m 'not slow' --ignore tests/integration --ignore tests/e2e" in done.stdout
+        assert "browser.py" not in done.stdout
 
     def test_a_missing_python_is_named(self, tmp_path):
         (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text(encoding="utf-8"), encoding="utf-8")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HFValidationError, HTTPError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from mrpc.errors import InputError, RunStateError, UnavailableError
 from mrpc.publish.card import build_card, run_behavioral_tests
@@ -26,6 +26,7 @@ REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 OnProgress = Callable[[str, int, int], None]
 """Takes what is being done, how many steps are done, and how many there are; may raise to end the work."""
 
+HTTPError = HfHubHTTPError.__mro__[1]  # of the HTTP library that this version of huggingface_hub uses
 FAILURES = (HTTPError, OSError, RuntimeError, HFValidationError)
 """What huggingface_hub raises when a request fails; the upload of a large file wraps it in a RuntimeError."""
 

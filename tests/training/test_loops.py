@@ -77,6 +77,7 @@ def test_trainer_computes_the_same_to_within_rounding(runs: dict[str, Run]) -> N
         assert (theirs.accuracy, theirs.f1) == (ours.accuracy, ours.f1)
 
 
+@pytest.mark.slow
 def test_the_course_preset_begins_alike_with_the_bundled_checkpoint(
     tmp_path: Path, tiny_data_dir: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_the_metrics_are_those_of_scikit_learn(runs: dict[str, Run], loop: str) 
         assert evaluation.f1 == pytest.approx(f1, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_accumulated_gradients_agree(tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path) -> None:
     values = {"gradient_accumulation_steps": 2, "train_batch_size": 4, "learning_rate": 1e-3}
     runs = train_all(tmp_path, tiny_data_dir, tiny_checkpoint_dir, num_epochs=1, max_grad_norm=0, **values)

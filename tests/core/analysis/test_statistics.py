@@ -125,6 +125,7 @@ def test_the_difference_in_f1_is_that_of_scikit_learn(answers):
     assert difference.low < difference.value < difference.high
 
 
+@pytest.mark.slow
 def test_the_paired_interval_of_the_difference_in_f1_is_that_of_a_plain_loop(answers):
     labels, left, right = answers
     left, right = predicted(left), predicted(right)

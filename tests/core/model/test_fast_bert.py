@@ -22,7 +22,7 @@ SHORT = "The storm closed two roads."
 LONG = "The police of the town said that the bridge was closed after the storm on the river."
 
 
-@pytest.fixture(scope="module", params=["tiny", "all-MiniLM-L6-v2"])
+@pytest.fixture(scope="module", params=["tiny", pytest.param("all-MiniLM-L6-v2", marks=pytest.mark.slow)])
 def checkpoint(request: pytest.FixtureRequest, tiny_checkpoint_dir: Path) -> PretrainedFiles:
     local = tiny_checkpoint_dir if request.param == "tiny" else None
     return resolve_pretrained("" if local else request.param, local)

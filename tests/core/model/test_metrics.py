@@ -90,6 +90,7 @@ def test_majority_is_the_metric_of_one_answer(share: float) -> None:
     assert majority_metrics(labels.astype(int)) == pytest.approx(compute_metrics(answer, labels), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", ["empty", "forbidden"])
 def test_any_home_and_two_processes_at_once(tmp_path: Path, home: str) -> None:
     directory = tmp_path / "home"
