@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import os
 import shutil
 import stat
@@ -68,6 +69,12 @@ def read_tail(path: Path, num_bytes: int) -> bytes:
             return file.read(num_bytes)
     except OSError:
         return b""
+
+
+def hash_file(path: Path) -> str:
+    """Return the sha256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_model(path: Path, model: type[Model]) -> Model | None:

@@ -1,4 +1,4 @@
-"""What is asked of the Hugging Face Hub: which files a repository has, and the files themselves.
+"""Requests to the Hugging Face Hub: which files a repository has, and the files themselves.
 
 What was downloaded before is taken from this machine's cache without asking. Otherwise the list of files
 comes first: it tells within :data:`mrpc.settings.HUB_TIMEOUT_S` whether the Hub answers at all, and a
@@ -155,7 +155,7 @@ def _cached(repo_id: str, name: str, repo_type: str = "model") -> Path | None:
 
 @dataclass
 class _Progress:
-    """How far a download has come, for the thread that waits for it."""
+    """The progress of a download, read by the thread that waits for it."""
 
     furthest: float = 0
     moved_at: float = field(default_factory=time.monotonic)
@@ -165,7 +165,7 @@ class _Progress:
         self.furthest, self.moved_at = 0, time.monotonic()
 
     def reach(self, position: float) -> None:
-        """Note the position in the file; a download that begins again and again comes no further."""
+        """Record the position in the file; a download that starts over and over makes no progress."""
         if self.given_up:
             raise OSError("given up")
         if position > self.furthest:
@@ -173,7 +173,7 @@ class _Progress:
 
 
 def _download(repo_id: str, names: Sequence[str], repo_type: str = "model") -> list[Path]:
-    """Fetch files into the cache, however long it takes as long as bytes come."""
+    """Download files into the cache; there is no limit as long as bytes arrive."""
     from huggingface_hub import hf_hub_download
 
     endpoint = hub_endpoint()
@@ -243,7 +243,7 @@ def _in_a_thread(function: Callable[[], _Answer]) -> Future[_Answer]:
 
 
 def _hub_faults() -> tuple[type[BaseException], ...]:
-    """Return what a question to a server may raise: broken lines, refusals, answers without sense."""
+    """Return what a request may raise: network errors, refusals, malformed answers."""
     from huggingface_hub.errors import HfHubHTTPError
 
     # The library's own error stands on that of its HTTP client, which is httpx or httpx2 by version.

@@ -1,4 +1,4 @@
-"""Create, list and open runs in one folder, and tell honestly what state each is in."""
+"""Create, list and open runs in one folder, and tell what state each is in."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ moved into place in one step; only then are older ones pruned. A kill at any mom
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from mrpc.files import replacing_folder
+from mrpc.files import hash_file, replacing_folder
 
 MANIFEST = "manifest.json"
 MODEL_FILE = "model.safetensors"
@@ -65,7 +64,7 @@ def _write_files(directory: Path, step: int, model: nn.Module, state: dict[str, 
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, directory / MODEL_FILE)
     torch.save(state, directory / STATE_FILE)
-    hashes = {name: _sha256(directory / name) for name in (MODEL_FILE, STATE_FILE)}
+    hashes = {name: hash_file(directory / name) for name in (MODEL_FILE, STATE_FILE)}
     (directory / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}, indent=2))
     return sum(path.stat().st_size for path in directory.iterdir())
 
@@ -101,7 +100,7 @@ def _problem(path: Path) -> str | None:
     try:
         hashes = json.loads((path / MANIFEST).read_text())["sha256"]
         for name in (MODEL_FILE, STATE_FILE):
-            if _sha256(path / name) != hashes[name]:
+            if hash_file(path / name) != hashes[name]:
                 return f"{name} does not match its hash"
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{type(error).__name__}: {error}"
@@ -111,8 +110,3 @@ def _problem(path: Path) -> str | None:
 def _remove_unfinished(directory: Path) -> None:
     for path in directory.glob(".step-*"):
         shutil.rmtree(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -96,7 +96,7 @@ class Ranks:
 
 
 def join(launched: LaunchedProcesses) -> Ranks:
-    """Meet the other processes of this training.
+    """Join the other processes of this training.
 
     Raises:
         TrainingError: when accelerate sees another number of processes than were launched: they would all

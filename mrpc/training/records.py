@@ -1,4 +1,4 @@
-"""What the forward passes of a training gave: kept for every pair of an epoch, summed up for every step."""
+"""Records of the forward passes of a training: every pair of an epoch, and the sums of every step."""
 
 from __future__ import annotations
 

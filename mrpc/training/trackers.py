@@ -27,7 +27,7 @@ def check_tracker(name: TrackerName) -> None:
 
 
 class Tracking:
-    """Hands events on to a tracker; call it with each event."""
+    """Forwards events to a tracker; call it with each event."""
 
     def __init__(self, name: TrackerName, run: Run) -> None:
         self.name = name

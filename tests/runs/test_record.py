@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -162,6 +164,20 @@ class TestReadOn:
         run.paths.events.write_bytes(changed)
         record.read_on()
         assert record.best_epoch == 1
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+    @pytest.mark.timeout(10)  # the open of a pipe would wait for a writer
+    def test_a_link_or_a_pipe_in_place_of_the_log_is_not_read(self, tmp_path):
+        run = write_ended(tmp_path)
+        run.paths.events.rename(tmp_path / "elsewhere.jsonl")
+        record = RunRecord(run.paths.events)
+        run.paths.events.symlink_to(tmp_path / "elsewhere.jsonl")
+        record.read_on()
+        assert record.evaluations == {}
+        run.paths.events.unlink()
+        os.mkfifo(run.paths.events)
+        record.read_on()
+        assert record.evaluations == {}
 
     def test_a_long_log_is_read_in_pieces(self, tmp_path, monkeypatch):
         write_log(tmp_path / "events.jsonl")

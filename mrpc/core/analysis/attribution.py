@@ -182,7 +182,7 @@ class _Panel:
 
 
 class _Path:
-    """The straight way from an empty pair to a pair, in the space of the embeddings."""
+    """The straight line from an empty pair to a pair, in the space of the embeddings."""
 
     def __init__(
         self, model: PreTrainedModel, inputs: dict[str, torch.Tensor], keep: torch.Tensor, pad_id: int
@@ -384,7 +384,7 @@ def _mean_share(attention: FloatArray) -> FloatArray:
 
 @contextmanager
 def _eager_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Compute attention in the open, which alone gives the maps; the fused kernel comes back afterwards."""
+    """Use eager attention, which alone returns the weights, and go back to the fused kernel afterwards."""
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")
     try:
@@ -395,7 +395,7 @@ def _eager_attention(model: PreTrainedModel) -> Iterator[None]:
 
 @contextmanager
 def _frozen(model: PreTrainedModel) -> Iterator[None]:
-    """Ask for no gradients of the weights: only those of the embeddings are wanted."""
+    """Compute no gradients of the weights: only those of the embeddings are needed."""
     wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in wanted:
         parameter.requires_grad_(False)

@@ -40,7 +40,7 @@ class Baseline(Protocol):
 
 @dataclass(frozen=True)
 class Majority:
-    """Always the commoner answer, with its share on train as probability."""
+    """Always the more frequent answer of train, with its share there as probability."""
 
     margin: float
 

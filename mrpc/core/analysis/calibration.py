@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say, and where to cut them: calibration, curves, thresholds.
+"""Calibration of probabilities, ROC and precision-recall curves, and decision thresholds.
 
 Labels are 0 or 1, [N]; probabilities are those of "equivalent", in [0, 1]; a margin is the logit of
 equivalent minus that of not equivalent. The curves are scikit-learn's.

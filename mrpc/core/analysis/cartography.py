@@ -1,4 +1,4 @@
-"""A map of the training pairs, from the losses that the training computed anyway. No model here.
+"""Dataset cartography of the training pairs, from the losses that the training recorded. No model here.
 
 After Swayamdipta et al., "Dataset Cartography" (EMNLP 2020): confidence is the mean over the epochs of the
 probability that the model gave to the label of the corpus, variability its standard deviation. The losses
@@ -52,12 +52,12 @@ class Cartography:
         return places[np.argsort(key[places], kind="stable")]
 
     def doubtful(self, num: int) -> npt.NDArray[np.int64]:
-        """Return the places of the pairs whose label the training believed least: label errors come first."""
+        """Return the places of the pairs with the lowest confidence: label errors come first."""
         return np.argsort(self.confidence, kind="stable")[:num]
 
 
 def build_cartography(epochs: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]) -> Cartography:
-    """Build the map.
+    """Place the training pairs by their confidence and variability.
 
     Args:
         epochs: for each epoch the pairs' numbers, int64 [N], and their losses in nats, float64 [N]. Epochs

@@ -1,4 +1,4 @@
-"""How good answers are, how sure we can be of it, and whether two models really differ.
+"""Scores with confidence intervals, and tests of whether two models differ.
 
 Pure functions of numpy arrays: labels and predicted labels are 0 or 1, [N]; probabilities are those of
 "equivalent", in [0, 1]. The intervals and tests are scipy's. Calibration is in
@@ -208,7 +208,7 @@ def f1_difference(labels: IntArray, left: IntArray, right: IntArray) -> Differen
 
 
 def corrected_p(p_values: list[float]) -> list[float]:
-    """Correct p-values for having looked at many (Benjamini and Hochberg, JRSS B 1995)."""
+    """Adjust p-values for multiple testing (Benjamini and Hochberg, JRSS B 1995)."""
     return [float(p) for p in stats.false_discovery_control(p_values)] if p_values else []
 
 
@@ -221,7 +221,7 @@ def share_difference_p(num_right: int, num: int, num_right_elsewhere: int, num_e
 
 
 def verdict(num_fixed: int, num_broken: int) -> str:
-    """Say in a sentence what the change was and whether it may be luck."""
+    """Describe the change in a sentence, and whether chance may explain it."""
     p = mcnemar_p(num_fixed, num_broken)
     counts = f"{num_fixed:,} fixed, {num_broken:,} broken"
     if num_fixed == num_broken:

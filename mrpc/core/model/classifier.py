@@ -1,4 +1,4 @@
-"""Models: made from a checkpoint, saved, named by their weights, and found again as they were.
+"""Build classifiers from a checkpoint, save them, and load them again as they were.
 
 torch and transformers are imported when a model is made, so that who asks for a checkpoint or a tokenizer
 alone does not wait for them. No training and no predictions here.

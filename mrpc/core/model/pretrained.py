@@ -8,7 +8,6 @@ models are made in :mod:`mrpc.core.model.classifier`.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import math
@@ -22,6 +21,7 @@ from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core import hub
 from mrpc.core.hub import WEIGHTS
 from mrpc.errors import ConfigError, UnavailableError
+from mrpc.files import hash_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -295,8 +295,7 @@ def file_sha256(path: Path) -> str:
 
 @cache
 def _file_sha256(path: Path, num_bytes: int, mtime_ns: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hash_file(path)
 
 
 def _resolve_bundled(weights: bool) -> PretrainedFiles:
