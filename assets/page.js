@@ -197,6 +197,20 @@ window.mrpc = (() => {
     next.click();
   });
 
+  // A fold that a person opened stays open when the server draws it anew.
+  const openFolds = new Set();
+  const foldName = (fold) => `${fold.closest("[id]")?.id}: ${fold.querySelector("summary")?.textContent}`;
+  document.addEventListener("click", (event) => {
+    const fold = event.target.closest?.("summary")?.closest("details.fold");
+    if (fold) openFolds[fold.open ? "delete" : "add"](foldName(fold));
+  });
+  new MutationObserver(() => {
+    if (!openFolds.size) return;
+    for (const fold of document.querySelectorAll("details.fold:not([open])")) {
+      if (openFolds.has(foldName(fold))) fold.open = true;
+    }
+  }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["open"] });
+
   function courier(server) {
     cancelTask = (id) => server.cancel_task(id);
   }

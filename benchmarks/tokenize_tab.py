@@ -1,11 +1,11 @@
-"""How long the Tokenize tab takes to answer, on the server: from a click's values to the HTML that is sent.
+"""How long the Inspect tab takes to answer, on the server: from a click's values to the HTML that is sent.
 
     python -m benchmarks.tokenize_tab --data-dir DIR
 
 Pair inspector once warm; paging and searching 400,000 rows, with the memory of the process while it does;
 the padding report of all splits, with nothing known beforehand. The 400,000 rows are those of DIR, repeated
 with a number appended to each sentence, in a temporary folder. Prints medians and 95th percentiles; leaves
-nothing behind. The handlers of the page are called as Gradio calls them, without network and browser.
+nothing behind. The functions that draw the views are called as Gradio calls them, without network and browser.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def measure_pair(services: Services, calls: int) -> None:
     services.inspection.warm_up()
 
     def ask(number: int) -> None:
-        drawn = on_pair(services, PAIR[0], f"{PAIR[1]} {number}", "", 128, "longest_first", False)
-        assert "tk-chip" in drawn[0]
+        drawn = show_pair(services, PAIR[0], f"{PAIR[1]} {number}", "", 128, "longest_first", False)
+        assert "tk-chip" in drawn
 
     _print("pair inspector, ms", _times(ask, calls))
 
@@ -54,14 +54,14 @@ def measure_explorer(services: Services, calls: int) -> None:
     print(f"explorer, {num_rows:,} rows of train")
 
     def page(number: int) -> None:
-        on_explore(services, "", "", "", "train", "both", "", number * 7919 * 10 % num_rows)
+        show_data(services, "train", "both", "", number * 7919 * 10 % num_rows)
 
     def search(number: int) -> None:
-        on_explore(services, "", "", "", "train", "both", QUERIES[number % len(QUERIES)], 10 * number)
+        show_data(services, "train", "both", QUERIES[number % len(QUERIES)], 10 * number)
 
     def search_label(number: int) -> None:
         query = QUERIES[number % len(QUERIES)]
-        on_explore(services, "", "", "", "train", ("equivalent", "not_equivalent")[number % 2], query, 0)
+        show_data(services, "train", ("equivalent", "not_equivalent")[number % 2], query, 0)
 
     page(1)
     search(1)

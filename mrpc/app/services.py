@@ -21,11 +21,11 @@ from mrpc.settings import Settings
 if TYPE_CHECKING:
     from mrpc.app.availability import CheckpointShelf
     from mrpc.app.compare.comparisons import Comparisons
-    from mrpc.app.tokenize.explorer import Explorer
-    from mrpc.app.tokenize.inspection import Inspection
+    from mrpc.app.tokenize.batch import Padding
+    from mrpc.app.tokenize.data import Explorer
     from mrpc.app.tokenize.model_input import ModelInputs
-    from mrpc.app.tokenize.padding import Padding
-    from mrpc.app.tokenize.tokenization_speed import TokenizationSpeed
+    from mrpc.app.tokenize.pair import Inspection
+    from mrpc.app.tokenize.speed import TokenizationSpeed
     from mrpc.app.tokenize.training_step import TrainingSteps
     from mrpc.app.train.catalog import Catalog
     from mrpc.app.train.estimates import Estimates
@@ -93,51 +93,52 @@ class Services:
         self.access = Access(settings)
         self.tasks = Tasks()
         self.page_is_up = threading.Event()
+        self._libraries_lock = threading.Lock()
 
     @built_once
     def data(self) -> LoadedData:
         """The data in use, loaded at the first use; DataError or UnavailableError as long as it cannot be."""
-        assert self._libraries
+        self._import_libraries()
         from mrpc.core.data.load import load_data
 
         return load_data("auto", self.settings.data_dir)
 
     @built_once
     def inspection(self) -> Inspection:
-        """Tokens of pairs, for the Tokenize tab."""
-        assert self._libraries
-        from mrpc.app.tokenize.inspection import Inspection
+        """Tokens of pairs."""
+        self._import_libraries()
+        from mrpc.app.tokenize.pair import Inspection
 
         return Inspection(lambda: self.data, self.settings)
 
     @built_once
     def explorer(self) -> Explorer:
         """Rows of the data, by number, page and search."""
-        assert self._libraries
-        from mrpc.app.tokenize.explorer import Explorer
+        self._import_libraries()
+        from mrpc.app.tokenize.data import Explorer
 
         return Explorer(lambda: self.data)
 
     @built_once
     def padding(self) -> Padding:
         """Batches as grids, and what padding costs over a split."""
-        assert self._libraries
-        from mrpc.app.tokenize.padding import Padding
+        self._import_libraries()
+        from mrpc.app.tokenize.batch import Padding
 
         return Padding(lambda: self.data, self.inspection.tokenizers)
 
     @built_once
     def tokenization_speed(self) -> TokenizationSpeed:
         """How long the ways of tokenizing a split take."""
-        assert self._libraries
-        from mrpc.app.tokenize.tokenization_speed import TokenizationSpeed
+        self._import_libraries()
+        from mrpc.app.tokenize.speed import TokenizationSpeed
 
         return TokenizationSpeed(lambda: self.data, self.inspection.tokenizers)
 
     @built_once
     def model_inputs(self) -> ModelInputs:
         """From a tokenized split to the logits."""
-        assert self._libraries
+        self._import_libraries()
         from mrpc.app.tokenize.model_input import ModelInputs
 
         return ModelInputs(lambda: self.data, self.inspection.tokenizers)
@@ -145,7 +146,7 @@ class Services:
     @built_once
     def training_steps(self) -> TrainingSteps:
         """Single steps of training, to look at."""
-        assert self._libraries
+        self._import_libraries()
         from mrpc.app.tokenize.training_step import TrainingSteps
 
         return TrainingSteps(self.inspection.tokenizers)
@@ -188,7 +189,7 @@ class Services:
     @built_once
     def training_loops(self) -> TrainingLoops:
         """The three loops as text, and the Trainer's settings."""
-        assert self._libraries
+        self._import_libraries()
         from mrpc.app.train.training_loops import TrainingLoops
 
         return TrainingLoops(self.store)
@@ -196,7 +197,7 @@ class Services:
     @built_once
     def code_export(self) -> CodeExport:
         """The code of a run, to take home."""
-        assert self._libraries
+        self._import_libraries()
         from mrpc.app.train.export import CodeExport
 
         return CodeExport(self.store)
@@ -204,20 +205,19 @@ class Services:
     @built_once
     def comparisons(self) -> Comparisons:
         """Base and fine-tuned side by side."""
-        assert self._libraries  # it imports pandas and pyarrow too, and later transformers
+        self._import_libraries()  # it imports pandas and pyarrow too, and later transformers
         from mrpc.app.compare.comparisons import Comparisons
 
         return Comparisons(self.store, lambda: self.data, self.settings)
 
-    @built_once
-    def _libraries(self) -> bool:
+    def _import_libraries(self) -> None:
         """Import datasets and transformers in one thread before any other may use them.
 
         While one thread still imports transformers, a second one that hashes a data set fails in it.
         """
-        importlib.import_module("datasets")
-        importlib.import_module("transformers.tokenization_utils_base")
-        return True
+        with self._libraries_lock:
+            importlib.import_module("datasets")
+            importlib.import_module("transformers.tokenization_utils_base")
 
     def warm_up(self) -> None:
         """Load the tokenizer, the data and torch, so that the first click need not wait for them.

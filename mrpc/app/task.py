@@ -36,12 +36,14 @@ class Progress:
         what: what is being done, in words; "" as long as nothing was said.
         num_done: of ``num_total``.
         num_total: 0 where it is not known.
+        so_far: HTML of the part of the answer that is known already.
     """
 
     task_id: str
     what: str = ""
     num_done: int = 0
     num_total: int = 0
+    so_far: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,13 @@ class Task:
         self.newest = Progress(self.task_id)
         self._cancelled = threading.Event()
 
-    def progress(self, what: str, num_done: int, num_total: int) -> None:
-        """Say how far the work is.
+    def progress(self, what: str, num_done: int, num_total: int, so_far: str = "") -> None:
+        """Say how far the work is, and show the part of the answer that is known already, as HTML.
 
         Raises:
             TaskCancelled: nobody wants the result any more.
         """
-        self.newest = Progress(self.task_id, what, num_done, num_total)
+        self.newest = Progress(self.task_id, what, num_done, num_total, so_far)
         self.check()
 
     def check(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mrpc.app import format
+from mrpc.app import code, format
 
 APP_DIR = Path(__file__).resolve().parent
 
@@ -34,6 +34,7 @@ def _environment() -> Environment:
         percent=format.render_percent,
         bytes=format.render_bytes,
         p_value=format.render_p_value,
+        python=code.coloured,
     )
     return environment
 

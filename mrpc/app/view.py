@@ -74,7 +74,7 @@ def bind(
     """Attach a function to one or several events.
 
     Args:
-        events: an event, or a list of events, of components: ``button.click``.
+        events: an event, or a list of events, of components: ``button.click``. None is the page's loading.
         run: takes the inputs, and what ``data`` names, by name. It returns a dataclass with a field for each
             output, or the value itself where there is one output. A generator may yield several of them. An
             error that is meant for people is shown in the output named ``message``, or else as a toast.
@@ -99,7 +99,7 @@ def bind(
         for_visitors(handler)
     is_long = tasks is not None or inspect.isgeneratorfunction(inspect.unwrap(getattr(run, "func", run)))
     how = (SLOW if is_long else QUICK) | options
-    attach = partial(gr.on, events) if isinstance(events, list) else events
+    attach = partial(gr.on, events) if isinstance(events, list) or events is None else events
     return attach(handler, inputs=list(inputs.values()), outputs=list(outputs.values()), **how)
 
 
@@ -293,7 +293,7 @@ def _handler(
                 if isinstance(step, Done):
                     yield updates(step.result)
                 elif isinstance(step, Progress):
-                    yield {outputs[first]: render_part("progress", step)}
+                    yield {outputs[first]: render_part("progress", step) + step.so_far}
         except MrpcError as error:
             yield said(error)
 

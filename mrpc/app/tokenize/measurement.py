@@ -1,6 +1,6 @@
 """One measurement under way: its processes, how far each is, how much memory they take, and their end.
 
-Who may measure what is decided in :mod:`mrpc.app.tokenize.tokenization_speed`.
+Who may measure what is decided in :mod:`mrpc.app.tokenize.speed`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ WayState = Literal["waiting", "starting", "running", "done", "failed", "cancelle
 
 MAX_SECONDS = 600.0
 """A way of tokenizing is ended after this long."""
-ABANDONED_S = 20.0
-"""A measurement that nobody looks at for this long is ended."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +52,17 @@ class WayProgress:
         """Rows tokenized in a second; 0 before there are any."""
         return self.rows_done / self.seconds if self.seconds > 0 else 0.0
 
+    @property
+    def has_figures(self) -> bool:
+        """Whether something was measured."""
+        return self.state in {"running", "done"} or (self.state == "cancelled" and self.rows_done > 0)
+
 
 @dataclass
 class Measurement:
     """One measurement under way, shared by the thread that runs it and who looks at it."""
 
-    job_id: str
     ways: list[WayProgress]
-    looked_at: float = field(default_factory=time.monotonic)
     process: subprocess.Popen[bytes] | None = None
     base_bytes: int = 0
     started_at: float = 0.0
@@ -115,8 +116,6 @@ def run_way(job: Measurement, place: int, arguments: list[str]) -> None:
                 job.update(place, state="done", rows_done=done, seconds=said["seconds"])
             if now > deadline:
                 job.end(f"It was ended after {MAX_SECONDS:.0f} s. Take fewer rows.")
-            elif now - job.looked_at > ABANDONED_S:
-                job.end("Nobody was looking any more.")
         code = process.wait()
         process.stdout.close()
         errors.seek(0)

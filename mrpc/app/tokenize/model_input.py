@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import datasets
 import torch
+from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from mrpc.app.limits import check_whole, find_split
@@ -25,30 +26,72 @@ MAX_BATCH = 16
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What the model says of one pair, from the logits to the loss.
+
+    Attributes:
+        row: number of the pair in its split.
+        label: 0 or 1, as people labelled it.
+        logits: one for each class.
+        probs: their softmax.
+        predicted: their argmax, the answer.
+        loss: cross-entropy in nats, minus the logarithm of the probability of the label.
+    """
+
+    row: int
+    label: int
+    logits: list[float]
+    probs: list[float]
+    predicted: int
+    loss: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the answer is the label."""
+        return self.predicted == self.label
+
+
+@dataclass(frozen=True)
 class ModelInput:
     """The way of one batch into the model.
 
     Attributes:
+        seed: of the training.
         rows: numbers of the rows in the batch: the first of a training with this seed.
         columns_tokenized: columns after the tokenizer, and their types.
         columns_ready: columns after removing, renaming and setting the format.
         shapes: shape of each tensor of the batch.
         dtype: type of the tensors.
-        labels: of the batch.
         loss: mean cross-entropy of the model before training, in nats.
-        logits: [B, 2].
+        answers: what the model says of each row.
         new_parameters: names of the tensors that the checkpoint lacks, drawn with the seed.
     """
 
+    seed: int
     rows: list[int]
     columns_tokenized: dict[str, str]
     columns_ready: dict[str, str]
     shapes: dict[str, tuple[int, ...]]
     dtype: str
-    labels: list[int]
     loss: float
-    logits: list[list[float]]
+    answers: list[Answer]
     new_parameters: list[str]
+
+    @property
+    def num_right(self) -> int:
+        """Rows that are answered rightly."""
+        return sum(answer.is_right for answer in self.answers)
+
+    @property
+    def num_equivalent(self) -> int:
+        """Rows with label 1."""
+        return sum(answer.label for answer in self.answers)
+
+    @property
+    def only_answer(self) -> int | None:
+        """The class that all rows get, or None where they differ or there is one row only."""
+        predicted = {answer.predicted for answer in self.answers}
+        return predicted.pop() if len(predicted) == 1 and len(self.answers) > 1 else None
 
 
 class ModelInputs:
@@ -91,14 +134,26 @@ class ModelInputs:
             classifier = load_classifier(resolve_pretrained(spec.name, spec.folder), whole_seed)
             with torch.inference_mode():
                 output = classifier.model(**batch)
+                losses = cross_entropy(output.logits, batch["labels"], reduction="none")
         return ModelInput(
+            seed=whole_seed,
             rows=rows,
             columns_tokenized={name: str(kind) for name, kind in tokenized.features.items()},
             columns_ready={name: str(kind) for name, kind in ready.features.items()},
             shapes={key: tuple(tensor.shape) for key, tensor in batch.items()},
             dtype=str(next(iter(batch.values())).dtype),
-            labels=batch["labels"].tolist(),
             loss=output.loss.item(),
-            logits=output.logits.tolist(),
+            answers=[
+                Answer(*values)
+                for values in zip(
+                    rows,
+                    batch["labels"].tolist(),
+                    output.logits.tolist(),
+                    output.logits.softmax(-1).tolist(),
+                    output.logits.argmax(-1).tolist(),
+                    losses.tolist(),
+                    strict=True,
+                )
+            ],
             new_parameters=classifier.new_parameters,
         )

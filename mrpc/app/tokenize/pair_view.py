@@ -1,20 +1,26 @@
-"""View 1: one pair, token by token."""
+"""Inspect, Pair: the current pair token by token, alone and together, and with other tokenizers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from mrpc.app.address import Linked, choice, flag, whole
-from mrpc.app.code import render_code, render_raw
+from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize import snippets
-from mrpc.app.tokenize.render_tokens import format_raw, render_inspection
-from mrpc.app.tokenize.view import LOADING, View, code_fold, intro, or_notice, view_html
+from mrpc.app.tokenize.tokens import LEGEND, Chip, chips, pieces
+from mrpc.app.view import View, bind, place, stage
+from mrpc.config import DEFAULT_CHECKPOINT
+from mrpc.core.model.pretrained import list_pretrained
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
+    from mrpc.app.spine import Spine
+    from mrpc.app.tokenize.pair import PairInspection
 
 TRUNCATION_CHOICES = [
     ("longest first", "longest_first"),
@@ -22,68 +28,195 @@ TRUNCATION_CHOICES = [
     ("only sentence 2", "only_second"),
     ("do not truncate", "do_not_truncate"),
 ]
+COMPARED = [DEFAULT_CHECKPOINT, "distilbert/distilbert-base-uncased", "FacebookAI/roberta-base"]
+MAX_COMPARED = 3
+MAX_CUT_CHIPS = 200
 
 
-def build_pair_view(services: Services) -> View:
-    """Build the view."""
-    with gr.Column(elem_classes="tk-step") as column:
-        intro(
-            "A pair becomes one list of ids",
-            "The tokenizer cuts both sentences into pieces of its vocabulary and joins them with special "
-            "tokens. Point at a piece, or walk with the arrow keys, to see where it came from.",
+@dataclass(frozen=True)
+class Choices:
+    """The lists of checkpoints, with what can be had now."""
+
+    checkpoint: Any
+    compared: Any
+
+
+@dataclass(frozen=True)
+class CheckpointColumn:
+    """One checkpoint of several, as it is drawn.
+
+    Attributes:
+        label: what people call it.
+        inspection: what its tokenizer makes of the pair; None where it cannot be had.
+        reason: why it cannot, in words.
+        chips: its tokens.
+    """
+
+    label: str
+    inspection: PairInspection | None
+    reason: str
+    chips: list[Chip]
+
+
+def build_pair_view(services: Services, spine: Spine, origin: gr.HTML) -> gr.Dropdown:
+    """Build the view and return the checkpoint that all views of the tab use.
+
+    Args:
+        services: of the app.
+        spine: has the current pair.
+        origin: says where in the data the pair comes from; placed here.
+    """
+    known = list_pretrained(services.settings.checkpoint_dirs)
+    options = [(spec.label, name) for name, spec in known.items()]
+    place(render("tokenize/about.html", view="pair"))
+    origin.render()
+    shown = stage("pair")
+    with gr.Row(elem_classes="tk-controls", elem_id="pair-controls"):
+        checkpoint = gr.Dropdown(
+            options, value=DEFAULT_CHECKPOINT, label="Checkpoint", elem_id="checkpoint", filterable=False
         )
-        with gr.Row(elem_classes="tk-controls"):
-            max_length = gr.Slider(
-                8, 512, 128, step=1, label="Max length, in tokens", elem_id="tk-max-length"
-            )
-            truncation = gr.Radio(
-                TRUNCATION_CHOICES, value="longest_first", label="Cut first", elem_id="tk-truncation"
-            )
-            padding = gr.Checkbox(False, label="Pad to max length", elem_id="tk-pad")
-        shown = view_html(elem_id="tk-pair", value=LOADING)
-        with gr.Accordion("What the tokenizer returns", open=False, elem_classes="tk-fold"):
-            raw = view_html(elem_id="tk-raw")
-        code = code_fold()
-    return View(
-        "pair",
-        column,
-        [max_length, truncation, padding],
-        [shown, raw, code],
-        partial(on_pair, services),
-        (
+        max_length = gr.Slider(8, 512, 128, step=1, label="Max length, in tokens", elem_id="max-length")
+        truncation = gr.Radio(
+            TRUNCATION_CHOICES, value="longest_first", label="Cut first", elem_id="truncation"
+        )
+        padding = gr.Checkbox(False, label="Pad to max length", elem_id="pad")
+    with gr.Accordion(
+        "One sentence or two: why two lists cannot just be joined", open=False, elem_id="single"
+    ):
+        place(render("tokenize/about.html", view="one_or_two"))
+        one_or_two = stage("one-or-two")
+    with gr.Accordion("Other checkpoints: the same pair, other tokenizers", open=False, elem_id="others"):
+        place(render("tokenize/about.html", view="checkpoints"))
+        compared = gr.CheckboxGroup(
+            options,
+            value=[name for name in COMPARED if name in known],
+            label=f"Checkpoints, up to {MAX_COMPARED}",
+            elem_id="compared",
+        )
+        checkpoints = stage("checkpoints")
+    place(render_part("next", "inspect/batch", "pairs become a batch"))
+
+    encoded = {
+        "checkpoint": checkpoint,
+        "max_length": max_length,
+        "truncation": truncation,
+        "padding": padding,
+    }
+    View("pair", spine.pair | encoded, {"shown": shown}, partial(show_pair, services)).bind()
+    View(
+        "one-or-two",
+        spine.pair | {"checkpoint": checkpoint},
+        {"shown": one_or_two},
+        partial(show_one_or_two, services),
+    ).bind()
+    View(
+        "checkpoints",
+        spine.pair | {"compared": compared},
+        {"shown": checkpoints},
+        partial(show_checkpoints, services),
+    ).bind()
+    bind(None, partial(load_choices, services), {}, {"checkpoint": checkpoint, "compared": compared})
+    spine.links.extend(
+        [
+            Linked("checkpoint", checkpoint, choice(*known)),
             Linked("length", max_length, whole(8, 512)),
             Linked("cut", truncation, choice(*(name for _, name in TRUNCATION_CHOICES))),
             Linked("pad", padding, flag),
+            Linked("with", compared, partial(parse_names, known)),
+        ]
+    )
+    return checkpoint
+
+
+def parse_names(known: Sequence[str], value: str) -> list[str] | None:
+    """Read the names of known checkpoints from an address."""
+    names = [name for name in value.split(",") if name in known]
+    return names[:MAX_COMPARED] or None
+
+
+def load_choices(services: Services) -> Choices:
+    """Offer every checkpoint, and say which cannot be had now."""
+    options = [
+        (one.spec.label if one.available else f"{one.spec.label} (not available)", one.spec.name)
+        for one in services.checkpoints.availabilities()
+    ]
+    return Choices(gr.update(choices=options), gr.update(choices=options))
+
+
+def show_pair(
+    services: Services,
+    sentence1: object,
+    sentence2: object,
+    checkpoint: str,
+    max_length: object,
+    truncation: object,
+    padding: object,
+) -> str:
+    """Draw one pair: the linked view, what the tokenizer returned, and the code."""
+    pair = services.inspection.inspect_pair(
+        sentence1, sentence2, checkpoint, max_length, truncation, padding is True
+    )
+    raw = "{" + ",\n ".join(f"{key!r}: {values}" for key, values in pair.raw.items()) + "}"
+    cut = [[row for row in pair.cut_rows if row.sequence_id == number] for number in (0, 1)]
+    sentences = [
+        pieces(sentence, [row for row in pair.rows if row.sequence_id == number], cut[number])
+        for number, sentence in enumerate((pair.sentence1, pair.sentence2))
+    ]
+    return render(
+        "tokenize/pair.html",
+        pair=pair,
+        chips=chips(pair.rows),
+        cut_chips=[chips(rows) for rows in cut],
+        max_cut=MAX_CUT_CHIPS,
+        sentences=sentences,
+        legend=LEGEND,
+        raw=raw,
+        code=snippets.inspect_pair(
+            services.inspection.tokenizers.hub_name(checkpoint),
+            pair.sentence1,
+            pair.sentence2,
+            pair.max_length,
+            str(truncation),
+            padding is True,
         ),
     )
 
 
-def on_pair(
-    services: Services,
-    sentence1: Any,
-    sentence2: Any,
-    checkpoint: Any,
-    max_length: Any,
-    truncation: Any,
-    padding: Any,
-) -> list[Any]:
-    """Draw one pair: the linked view, the raw dictionary, and the code."""
+def show_one_or_two(services: Services, sentence1: object, sentence2: object, checkpoint: str) -> str:
+    """Draw the sentences alone, their lists joined, and the pair."""
+    both = services.inspection.separate_and_joined(sentence1, sentence2, checkpoint)
+    return render(
+        "tokenize/one_or_two.html",
+        both=both,
+        first=chips(both.alone[0]),
+        second=chips(both.alone[1]),
+        joined=chips(both.joined, both.differences),
+        pair=chips(both.pair.rows),
+        code=snippets.one_or_two(
+            services.inspection.tokenizers.hub_name(checkpoint), both.pair.sentence1, both.pair.sentence2
+        ),
+    )
 
-    def render() -> list[str]:
-        inspection = services.inspection.inspect_pair(
-            sentence1, sentence2, checkpoint, max_length, truncation, padding is True
-        )
-        raw = (
-            render_raw(format_raw(inspection.raw), "dictionary")
-            + "<h3><code>convert_ids_to_tokens</code></h3>"
-            + render_raw(str(inspection.tokens), "tokens")
-            + "<h3><code>decode</code></h3>"
-            + render_raw(inspection.decoded, "decoded text")
-        )
-        hub_name = services.inspection.tokenizers.hub_name(checkpoint)
-        code = snippets.inspect_pair(
-            hub_name, sentence1, sentence2, int(max_length), truncation, padding is True
-        )
-        return [render_inspection(inspection), raw, render_code(code)]
 
-    return or_notice(render, 3)
+def show_checkpoints(
+    services: Services, sentence1: object, sentence2: object, compared: Sequence[str]
+) -> str:
+    """Draw one column a checkpoint."""
+    found = services.inspection.compare_checkpoints(sentence1, sentence2, compared)
+    tokenizers = services.inspection.tokenizers
+    labels = {spec.name: spec.label for spec in tokenizers.specs()}
+    columns = [
+        CheckpointColumn(
+            labels.get(one.checkpoint, one.checkpoint),
+            one.inspection,
+            one.reason,
+            chips(one.inspection.rows) if one.inspection else [],
+        )
+        for one in found
+    ]
+    names = [tokenizers.hub_name(one.checkpoint) for one in found]
+    return render(
+        "tokenize/checkpoints.html",
+        columns=columns,
+        code=snippets.compare_checkpoints(names, str(sentence1), str(sentence2)),
+    )

@@ -17,8 +17,8 @@ failed = rows.map(lambda batch: {"testtest": [3]}, batched=True)
 """
 """The course's failing experiment: one value for a batch of many rows."""
 
-MENDED_MAP = """\
-mended = rows.map(
+FIXED_MAP = """\
+fixed = rows.map(
     lambda batch: {"testtest": [3] * len(batch["sentence1"])},
     batched=True,
 )

@@ -1,133 +1,119 @@
-"""View 5: the whole split tokenized in several ways, measured live; and the map that fails."""
+"""Inspect, Batch, second part: how long each way of tokenizing a split takes, and the map that fails."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.address import Linked, choice, choices, whole
-from mrpc.app.alerts import render_alert
-from mrpc.app.code import render_code
+from mrpc.app.address import Linked, choices, whole
+from mrpc.app.templates import render
 from mrpc.app.tokenize import snippets
-from mrpc.app.tokenize.pair_panel import SPLITS
-from mrpc.app.tokenize.render_speed import WAYS, render_failed_map, render_ways
-from mrpc.app.tokenize.view import SLOW, View, code_fold, intro, or_notice, view_html
-from mrpc.errors import MrpcError
+from mrpc.app.view import View, place, stage
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
+    from mrpc.app.spine import Spine
+    from mrpc.app.task import Task
+    from mrpc.app.tokenize.measurement import WayProgress
+
+WAY_NAMES = {
+    "one_call": ("One call with lists", "tokenizer(list(rows['sentence1']), list(rows['sentence2']))"),
+    "one_by_one": ("map, one by one", "rows.map(tokenize_function)"),
+    "batched": ("map, batched", "rows.map(tokenize_function, batched=True)"),
+    "two_processes": ("map, batched, two processes", "rows.map(tokenize_function, batched=True, num_proc=2)"),
+}
+STATES = {
+    "waiting": "waiting",
+    "starting": "starting a fresh process",
+    "running": "running",
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
 
 
-def build_speed_view(services: Services, checkpoint: gr.Dropdown) -> View:
-    """Build the view."""
-    with gr.Column(elem_classes="tk-step", visible=False) as column:
-        intro(
-            "Tokenize the whole split",
-            "One call gives lists that must all fit into memory; <code>map</code> writes to disk as it goes, "
-            "and <code>batched=True</code> hands the tokenizer many rows at once. Each way runs in a fresh "
-            "process, one after the other, without a cache.",
+def build_speed_section(services: Services, spine: Spine, checkpoint: gr.Dropdown, split: gr.Radio) -> None:
+    """Build the section inside the view of batches.
+
+    Args:
+        services: of the app.
+        spine: gets what stands in the address.
+        checkpoint: whose tokenizer.
+        split: the split that is tokenized.
+    """
+    place(render("tokenize/about.html", view="speed"))
+    with gr.Row(elem_classes="tk-controls"):
+        ways = gr.CheckboxGroup(
+            [(name, way) for way, (name, _) in WAY_NAMES.items()],
+            value=list(WAY_NAMES),
+            label="Ways",
+            elem_id="speed-ways",
         )
-        with gr.Row(elem_classes="tk-controls"):
-            split = gr.Radio(list(SPLITS), value="train", label="Split", elem_id="tk-p-split")
-            rows = gr.Number(
-                0,
-                label="Rows, 0 for all",
-                precision=0,
-                minimum=0,
-                elem_id="tk-p-rows",
-                scale=0,
-                min_width=140,
-            )
-            ways = gr.CheckboxGroup(
-                [(name, way) for way, (name, _) in WAYS.items()],
-                value=list(WAYS),
-                label="Ways",
-                elem_id="tk-p-ways",
-            )
-        with gr.Row(elem_classes="tk-buttons"):
-            run = gr.Button(
-                "Measure", size="md", variant="primary", elem_id="tk-p-run", scale=0, min_width=140
-            )
-            cancel = gr.Button(
-                "Cancel", size="md", elem_id="tk-p-cancel", scale=0, min_width=120, interactive=False
-            )
-        measured = view_html(elem_id="tk-speed")
-        job = gr.Textbox(visible=False)
-        code = code_fold()
-        view_html(
-            value="<div class='tk-view'><h3>A map that fails</h3><p class='tk-text-block'>Add a column "
-            "<code>testtest</code> with a single value in a batched map, and see what datasets "
-            "says.</p></div>"
+        num_rows = gr.Number(
+            0, label="Rows, 0 for all", precision=0, minimum=0, elem_id="speed-rows", min_width=120
         )
-        fail = gr.Button("Run the failing map", size="md", elem_id="tk-p-fail", scale=0, min_width=200)
-        failed = view_html(elem_id="tk-failed")
-    run.click(
-        partial(on_measure, services),
-        inputs=[split, rows, ways, checkpoint],
-        outputs=[measured, job, run, cancel],
-        **(SLOW | {"show_progress": "hidden"}),
-    )
-    cancel.click(partial(on_cancel, services), inputs=job, api_visibility="private", concurrency_limit=None)
-    fail.click(partial(on_fail, services), inputs=split, outputs=failed, **SLOW)
-    return View(
+        measure = gr.Button(
+            "Measure", size="md", variant="primary", elem_id="speed-run", scale=0, min_width=140
+        )
+    measured = stage("speed", follows=False)
+    code = stage("speed-code")
+    place(render("tokenize/about.html", view="failing_map"))
+    fail = gr.Button("Run the failing map", size="md", elem_id="failing-map-run", scale=0, min_width=200)
+    failed = stage("failing-map", follows=False)
+
+    chosen = {"checkpoint": checkpoint, "split": split, "num_rows": num_rows}
+    View(
         "speed",
-        column,
-        [split, rows],
-        [code],
-        partial(on_speed, services),
-        (
-            Linked("measure", split, choice(*SPLITS)),
-            Linked("num", rows, whole(0, 10**9)),
-            Linked("ways", ways, choices(*WAYS)),
-        ),
+        chosen | {"ways": ways},
+        {"shown": measured},
+        partial(measure_ways, services),
+        tasks=services.tasks,
+        on_demand=[measure.click],
+    ).bind()
+    View("speed-code", chosen, {"shown": code}, partial(show_code, services)).bind()
+    View(
+        "failing-map",
+        {"split": split},
+        {"shown": failed},
+        partial(run_failing_map, services),
+        on_demand=[fail.click],
+    ).bind()
+    spine.links.extend([Linked("num", num_rows, whole(0, 10**9)), Linked("ways", ways, choices(*WAY_NAMES))])
+
+
+def measure_ways(
+    services: Services, checkpoint: str, split: object, num_rows: object, ways: Sequence[object], task: Task
+) -> str:
+    """Tokenize the split in each way, and draw how far each is until all are done."""
+
+    def on_progress(ways: Sequence[WayProgress]) -> None:
+        now = next((way for way in ways if way.state in {"starting", "running"}), ways[-1])
+        task.progress(WAY_NAMES[now.way][0], now.rows_done, now.num_rows, render_ways(ways))
+
+    return render_ways(services.tokenization_speed.measure(split, num_rows, ways, checkpoint, on_progress))
+
+
+def render_ways(ways: Sequence[WayProgress]) -> str:
+    """Draw one line a way, with its bar and what was measured."""
+    return render("tokenize/speed.html", ways=ways, names=WAY_NAMES, states=STATES)
+
+
+def show_code(services: Services, checkpoint: str, split: str, num_rows: object) -> str:
+    """Draw the code that tokenizes the split in all ways."""
+    of_split = services.explorer.page(split).num_rows
+    wanted = num_rows if isinstance(num_rows, int) and 0 < num_rows <= of_split else of_split
+    hub_name = services.inspection.tokenizers.hub_name(checkpoint)
+    return render("tokenize/code.html", code=snippets.tokenize_all(hub_name, split, wanted))
+
+
+def run_failing_map(services: Services, split: object) -> str:
+    """Run the map that fails, and the one that works."""
+    return render(
+        "tokenize/failing_map.html",
+        failed=services.tokenization_speed.fail_on_purpose(split),
+        failing_code=snippets.FAILING_MAP,
+        fixed_code=snippets.FIXED_MAP,
     )
-
-
-def on_speed(
-    services: Services, sentence1: Any, sentence2: Any, checkpoint: Any, split: Any, rows: Any
-) -> list[Any]:
-    """Draw the code."""
-
-    def render() -> list[str]:
-        there_are = services.explorer.page(split).num_rows
-        wanted = rows if isinstance(rows, int) and 0 < rows <= there_are else there_are
-        hub_name = services.inspection.tokenizers.hub_name(checkpoint)
-        return [render_code(snippets.tokenize_all(hub_name, split, wanted))]
-
-    return or_notice(render, 1)
-
-
-def on_measure(
-    services: Services, split: Any, rows: Any, ways: Any, checkpoint: Any
-) -> Iterator[tuple[Any, ...]]:
-    """Measure, and draw how far it is until it is done."""
-    idle = (gr.update(interactive=True), gr.update(interactive=False))
-    busy = (gr.update(interactive=False), gr.update(interactive=True))
-    drawn, job = "", ""
-    try:
-        for job, progress in services.tokenization_speed.measure(split, rows, ways, checkpoint):
-            html = render_ways(progress)
-            if html != drawn:
-                drawn = html
-                yield drawn, job, *busy
-    except MrpcError as error:
-        yield render_alert(str(error)), "", *idle
-        return
-    yield drawn, job, *idle
-
-
-def on_cancel(services: Services, job: Any) -> None:
-    """End a measurement."""
-    services.tokenization_speed.cancel(job)
-
-
-def on_fail(services: Services, split: Any) -> str:
-    """Run the map that fails, and the mended one."""
-    try:
-        failed = services.tokenization_speed.fail_on_purpose(split)
-        return render_failed_map(failed, snippets.FAILING_MAP, snippets.MENDED_MAP)
-    except MrpcError as error:
-        return render_alert(str(error))

@@ -1,91 +1,128 @@
-"""View 8: one training step on two sentences, as in the first cell of the course."""
+"""Inspect, Step: a batch through the untrained model, from logits to loss, and one step of AdamW."""
 
 from __future__ import annotations
 
+import math
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.address import Linked, choice, text
-from mrpc.app.code import render_code
+from mrpc.app.address import Linked, choice, whole
+from mrpc.app.limits import SPLITS
+from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize import snippets
-from mrpc.app.tokenize.render_steps import render_training_step
-from mrpc.app.tokenize.view import SLOW, View, code_fold, intro, or_notice, view_html
-from mrpc.errors import MrpcError
+from mrpc.app.tokenize.tokens import chips
+from mrpc.app.view import View, place, stage
+from mrpc.errors import InputError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
+    from mrpc.app.spine import Spine
+    from mrpc.app.task import Task
 
 COURSE_SEQUENCES = ("I've been waiting for a HuggingFace course my whole life.", "This course is amazing!")
+SEQUENCES = [("the course's two sentences", "course"), ("the current pair", "pair")]
 RATES = [
-    ("1e-3, AdamW’s own default", "0.001"),
+    ("1e-3, AdamW's own default", "0.001"),
     ("5e-5, usual for fine-tuning", "5e-05"),
     ("0, nothing moves", "0.0"),
 ]
 SEED = 42
+REMOVED_COLUMNS = ("sentence1", "sentence2", "idx")
+ANSWERS = ("not equivalent", "equivalent")
 
 
-def build_step_view(services: Services, checkpoint: gr.Dropdown) -> View:
-    """Build the view."""
-    with gr.Column(elem_classes="tk-step", visible=False) as column:
-        intro(
-            "One training step",
-            "Two single sentences, both labelled 1, one step of AdamW. The loss of the same batch falls: "
-            "that is all that training does, many thousand times and on different batches.",
-        )
-        with gr.Row(elem_classes="tk-sequences"):
-            first = gr.Textbox(
-                COURSE_SEQUENCES[0], label="First sequence, label 1", lines=2, elem_id="tk-t-1"
-            )
-            second = gr.Textbox(
-                COURSE_SEQUENCES[1], label="Second sequence, label 1", lines=2, elem_id="tk-t-2"
-            )
-        rate = gr.Radio(RATES, value="0.001", label="Learning rate", elem_id="tk-t-rate")
+def build_step_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -> None:
+    """Build the view.
+
+    Args:
+        services: of the app.
+        spine: has the current pair.
+        checkpoint: which model.
+    """
+    place(render("tokenize/about.html", view="step"))
+    with gr.Row(elem_classes="tk-controls"):
+        split = gr.Radio(list(SPLITS), value="train", label="Split", elem_id="step-split")
+        batch_size = gr.Slider(1, 16, 8, step=1, label="Batch size", elem_id="step-batch-size")
+        seed = gr.Number(42, label="Seed", precision=0, minimum=0, elem_id="step-seed", min_width=110)
+    model_input = stage("model-input")
+    place(render("tokenize/about.html", view="adamw"))
+    with gr.Row(elem_classes="tk-controls"):
+        sequences = gr.Radio(SEQUENCES, value="course", label="Sequences", elem_id="step-sequences")
+        rate = gr.Radio(RATES, value="0.001", label="Learning rate", elem_id="step-rate")
         run = gr.Button(
-            "Take one step", size="md", variant="primary", elem_id="tk-t-run", scale=0, min_width=180
+            "Take one step", size="md", variant="primary", elem_id="step-run", scale=0, min_width=160
         )
-        shown = view_html(elem_id="tk-training-step")
-        code = code_fold()
-    view = View(
-        "step",
-        column,
-        [first, second, rate],
-        [shown, code],
-        partial(on_step, services),
-        (
-            Linked("t1", first, text(2_000)),
-            Linked("t2", second, text(2_000)),
+    training_step = stage("training-step", follows=False)
+    place(render_part("next", "train/start", "fine-tune on pairs like this"))
+
+    View(
+        "model-input",
+        {"checkpoint": checkpoint, "split": split, "batch_size": batch_size, "seed": seed},
+        {"shown": model_input},
+        partial(show_model_input, services),
+    ).bind()
+    View(
+        "training-step",
+        spine.pair | {"checkpoint": checkpoint, "sequences": sequences, "rate": rate},
+        {"shown": training_step},
+        partial(take_step, services),
+        tasks=services.tasks,
+        on_demand=[run.click],
+    ).bind()
+    spine.links.extend(
+        [
+            Linked("model_of", split, choice(*SPLITS)),
+            Linked("model_size", batch_size, whole(1, 16)),
+            Linked("seed", seed, whole(0, 2**31 - 1)),
+            Linked("sequences", sequences, choice(*(value for _, value in SEQUENCES))),
             Linked("rate", rate, choice(*(value for _, value in RATES))),
-        ),
-        on_demand=True,
+        ]
     )
-    run.click(partial(on_run, services), inputs=[checkpoint, *view.inputs], outputs=view.outputs, **SLOW)
-    return view
 
 
-def on_step(
-    services: Services, sentence1: Any, sentence2: Any, checkpoint: Any, first: Any, second: Any, rate: Any
-) -> list[Any]:
-    """Take the step and draw what it changed."""
-
-    def render() -> list[str]:
-        learning_rate = _rate(rate)
-        step = services.training_steps.take([first, second], checkpoint, learning_rate, SEED)
-        hub_name = services.inspection.tokenizers.hub_name(checkpoint)
-        code = snippets.training_step(hub_name, first, second, learning_rate, SEED)
-        return [render_training_step(step, learning_rate), render_code(code)]
-
-    return or_notice(render, 2)
-
-
-def on_run(services: Services, checkpoint: Any, first: Any, second: Any, rate: Any) -> list[Any]:
-    """Draw it, asked for by the button."""
-    return on_step(services, "", "", checkpoint, first, second, rate)
+def show_model_input(
+    services: Services, checkpoint: str, split: str, batch_size: object, seed: object
+) -> str:
+    """Draw the first batch of a training: its columns, tensors, logits, answers and loss."""
+    ready = services.model_inputs.first_batch(split, checkpoint, batch_size, seed)
+    hub_name = services.inspection.tokenizers.hub_name(checkpoint)
+    return render(
+        "tokenize/model_input.html",
+        ready=ready,
+        ln2=math.log(2),
+        names=ANSWERS,
+        removed=REMOVED_COLUMNS,
+        code=snippets.model_input(hub_name, split, len(ready.rows), ready.seed),
+    )
 
 
-def _rate(rate: Any) -> float:
+def take_step(
+    services: Services,
+    sentence1: object,
+    sentence2: object,
+    checkpoint: str,
+    sequences: object,
+    rate: object,
+    task: Task,
+) -> str:
+    """Take one training step and draw what it changed."""
+    chosen = COURSE_SEQUENCES if sequences == "course" else (sentence1, sentence2)
+    learning_rate = _parse_rate(rate)
+    step = services.training_steps.take(chosen, checkpoint, learning_rate, SEED, task.progress)
+    hub_name = services.inspection.tokenizers.hub_name(checkpoint)
+    return render(
+        "tokenize/training_step.html",
+        step=step,
+        sequences=[chips(rows) for rows in step.rows],
+        learning_rate=learning_rate,
+        code=snippets.training_step(hub_name, str(chosen[0]), str(chosen[1]), learning_rate, SEED),
+    )
+
+
+def _parse_rate(rate: object) -> float:
     for _, value in RATES:
         if rate == value:
             return float(value)
-    raise MrpcError("Choose one of the learning rates.")
+    raise InputError("Choose one of the learning rates.")

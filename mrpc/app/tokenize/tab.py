@@ -1,10 +1,17 @@
-"""The tab: its views, in the order in which one works through them."""
+"""The tab: four views in the order in which one works through them, and its endpoint."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mrpc.app.view import place
+import gradio as gr
+
+from mrpc.app.alerts import shown_errors
+from mrpc.app.tokenize.batch_view import build_batch_view
+from mrpc.app.tokenize.data_view import build_data_view
+from mrpc.app.tokenize.pair_view import build_pair_view
+from mrpc.app.tokenize.step_view import build_step_view
+from mrpc.app.view import api, place, view_tab
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -13,4 +20,28 @@ if TYPE_CHECKING:
 
 def build_inspect_tab(services: Services, spine: Spine) -> None:
     """Build the tab inside the page that is being built."""
-    place("<p>This tab is being rebuilt.</p>")
+    origin = place(elem_id="pair-origin", render=False)
+    with gr.Tabs(selected="inspect/pair", elem_id="inspect-views"):
+        with view_tab("Data", "inspect/data"):
+            build_data_view(services, spine, origin)
+        with view_tab("Pair", "inspect/pair"):
+            checkpoint = build_pair_view(services, spine, origin)
+        with view_tab("Batch", "inspect/batch"):
+            build_batch_view(services, spine, checkpoint)
+        with view_tab("Step", "inspect/step"):
+            build_step_view(services, spine, checkpoint)
+    # The note says which row the pair is: no longer so once somebody types.
+    gr.on(
+        [spine.sentence1.input, spine.sentence2.input],
+        None,
+        outputs=origin,
+        js="() => ''",
+        api_visibility="private",
+    )
+
+    def inspect_pair(sentence1: str, sentence2: str, checkpoint: str = "") -> dict[str, Any]:
+        """Encode a pair and return its tokens, ids and masks; checkpoint "" is the default."""
+        with shown_errors():
+            return services.inspection.inspect_pair(sentence1, sentence2, checkpoint).as_json()
+
+    api(inspect_pair)

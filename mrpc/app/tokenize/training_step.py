@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 COURSE_LEARNING_RATE = 1e-3
 """What ``AdamW(model.parameters())`` takes when it is told nothing, as in the course's first cell."""
+
+OnProgress = Callable[[str, int, int], None]
+NUM_PARTS = 3
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class TrainingStep:
         shapes: shape of each tensor of the batch.
         loss_before: mean cross-entropy, in nats.
         loss_after: of the same batch after the step.
-        probs_before: probability of label 1 for each sentence.
+        probs_before: probability of label 1 for each sentence. Above one half, argmax answers 1.
         probs_after: after the step.
         head: how far the new classification head moved.
         encoder: how far everything else moved.
@@ -66,6 +69,10 @@ class TrainingStep:
     encoder: MovedPart
 
 
+def _tell_nobody(what: str, num_done: int, num_total: int) -> None:
+    """Take how far the work is, and leave it at that."""
+
+
 class TrainingSteps:
     """Takes single steps, each on a model made anew. May be used from many threads, one at a time trains."""
 
@@ -79,6 +86,7 @@ class TrainingSteps:
         checkpoint: str = "",
         learning_rate: object = COURSE_LEARNING_RATE,
         seed: object = 42,
+        on_progress: OnProgress = _tell_nobody,
     ) -> TrainingStep:
         """Make the model, take one AdamW step on two sentences that are labelled 1, and compare.
 
@@ -104,11 +112,14 @@ class TrainingSteps:
         batch["labels"] = torch.tensor([1, 1])
         spec = loaded.spec
         with self._lock:
+            on_progress("Loading the model", 0, NUM_PARTS)
             model, new_parameters = load_classifier(resolve_pretrained(spec.name, spec.folder), whole_seed)
             before = {name: weights.detach().clone() for name, weights in model.named_parameters()}
             optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
+            on_progress("Forward and backward", 1, NUM_PARTS)
             output = model(**batch)
             output.loss.backward()
+            on_progress("The step, and the batch once more", 2, NUM_PARTS)
             optimizer.step()
             after = dict(model.named_parameters())
             with torch.inference_mode():

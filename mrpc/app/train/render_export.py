@@ -6,7 +6,8 @@ import base64
 import html
 import json
 
-from mrpc.app.code import render_code, render_raw
+from mrpc.app.code import coloured
+from mrpc.app.templates import render_part
 
 MIME_TYPES = {".py": "text/x-python", ".ipynb": "application/x-ipynb+json"}
 
@@ -41,10 +42,10 @@ def render_export(code: str, form: str, file_name: str) -> str:
         f'href="data:{MIME_TYPES[suffix]};base64,{content}">Download {html.escape(file_name)}</a>'
     )
     commands = "".join(
-        f"<div><dt>{html.escape(when)}</dt><dd>{render_raw(command, 'command')}</dd></div>"
+        f"<div><dt>{html.escape(when)}</dt><dd>{render_part('snippet', command, 'command')}</dd></div>"
         for command, when in COMMANDS[form].items()
     )
-    shown = render_code(_cells_as_text(code) if suffix == ".ipynb" else code, file_name)
+    shown = render_part("snippet", coloured(_cells_as_text(code) if suffix == ".ipynb" else code), file_name)
     return f'<div class="export">{link}<dl class="export-commands">{commands}</dl>{shown}</div>'
 
 

@@ -6,15 +6,15 @@ import re
 
 import pytest
 
-from mrpc.app.tokenize.explorer import Page, Row, SplitOverview
+from mrpc.app.tokenize.data import Page, Row, SplitOverview
 from mrpc.app.tokenize.measurement import WayProgress
 from mrpc.app.tokenize.model_input import ModelInput
-from mrpc.app.tokenize.padding import BatchRow, PaddedBatch, SplitPadding, Strategy
+from mrpc.app.tokenize.batch import BatchRow, PaddedBatch, SplitPadding, Strategy
 from mrpc.app.tokenize.render_batches import render_batch, render_split_padding
 from mrpc.app.tokenize.render_rows import render_features, render_overview, render_page
 from mrpc.app.tokenize.render_speed import WAYS, render_failed_map, render_ways
 from mrpc.app.tokenize.render_steps import render_model_input, render_training_step
-from mrpc.app.tokenize.tokenization_speed import FailedMap
+from mrpc.app.tokenize.speed import FailedMap
 from mrpc.app.tokenize.training_step import MovedPart, TrainingStep
 from mrpc.core.text.batching import PaddingReport
 

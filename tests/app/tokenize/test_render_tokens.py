@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from mrpc.app.code import render_code, render_raw
-from mrpc.app.tokenize.inspection import Inspection
+from mrpc.app.tokenize.pair import Inspection
 from mrpc.app.tokenize.render_encodings import render_checkpoints, render_one_or_two
 from mrpc.app.tokenize.render_tokens import (
     chip_classes,

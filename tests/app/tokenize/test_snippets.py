@@ -13,9 +13,9 @@ import torch
 import transformers
 
 from mrpc.app.tokenize import snippets
-from mrpc.app.tokenize.inspection import Inspection
+from mrpc.app.tokenize.pair import Inspection
 from mrpc.app.tokenize.model_input import ModelInputs
-from mrpc.app.tokenize.padding import Padding
+from mrpc.app.tokenize.batch import Padding
 from mrpc.app.tokenize.tokenizers import Tokenizers
 from mrpc.app.tokenize.training_step import TrainingSteps
 from mrpc.core.data.load import load_data

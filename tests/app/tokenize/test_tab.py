@@ -12,9 +12,9 @@ import pytest
 
 from mrpc.app.services import Services
 from mrpc.app.tokenize.checkpoints_view import on_checkpoints, parse_names
-from mrpc.app.tokenize.explorer_view import on_back, on_explore, on_inspect_row, on_next
+from mrpc.app.tokenize.data_view import on_back, on_explore, on_inspect_row, on_next
 from mrpc.app.tokenize.model_view import on_model
-from mrpc.app.tokenize.padding_view import on_draw, on_padding
+from mrpc.app.tokenize.batch_view import on_draw, on_padding
 from mrpc.app.tokenize.pair_panel import on_take_row
 from mrpc.app.tokenize.pair_view import on_pair
 from mrpc.app.tokenize.single_view import on_single

@@ -10,7 +10,7 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from mrpc.app.tokenize.explorer import MAX_QUERY_CHARS, Explorer
+from mrpc.app.tokenize.data import MAX_QUERY_CHARS, Explorer
 from mrpc.core.data.load import FEATURES, load_data
 from mrpc.errors import InputError
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mrpc.app.tokenize import tokenization_speed
-from mrpc.app.tokenize.tokenization_speed import TokenizationSpeed
+from mrpc.app.tokenize import speed as tokenization_speed
+from mrpc.app.tokenize.speed import TokenizationSpeed
 from mrpc.app.tokenize.tokenizers import Tokenizers
 from mrpc.core.data.load import load_data
 from mrpc.core.text.tokenization_speed import WAYS

@@ -6,11 +6,9 @@ ended at any moment, and the app, which has threads, never forks.
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +20,14 @@ from datasets import Dataset
 from mrpc.app.limits import check_whole, find_split
 from mrpc.app.tokenize.measurement import Measurement, WayProgress, run_way, sample
 from mrpc.core.text.tokenization_speed import WAYS
-from mrpc.errors import BusyError, InputError
+from mrpc.errors import BusyError, InputError, TaskCancelled
 
 if TYPE_CHECKING:
     from mrpc.app.tokenize.tokenizers import Tokenizers
     from mrpc.core.data.load import LoadedData
 
 POLL_S = 0.2
+OnProgress = Callable[[Sequence[WayProgress]], None]
 EXPERIMENT_ROWS = 1_000
 WRITE_ROWS = 10_000
 
@@ -41,7 +40,7 @@ class FailedMap:
         num_rows: rows in the batch.
         error_type: the exception that was raised, with its module.
         message: what it said.
-        fixed_columns: the columns after the mended map.
+        fixed_columns: the columns after the fixed map.
         fixed_rows: the rows after it.
     """
 
@@ -52,18 +51,26 @@ class FailedMap:
     fixed_rows: int
 
 
+def _tell_nobody(ways: Sequence[WayProgress]) -> None:
+    """Take how the ways are going, and leave it at that."""
+
+
 class TokenizationSpeed:
     """Measures one thing at a time. May be used from many threads."""
 
     def __init__(self, read_data: Callable[[], LoadedData], tokenizers: Tokenizers) -> None:
         self._read_data = read_data
         self._tokenizers = tokenizers
-        self._current: Measurement | None = None
-        self._lock = threading.Lock()
+        self._measuring = threading.Lock()
 
     def measure(
-        self, split: object, num_rows: object, ways: Sequence[object], checkpoint: str = ""
-    ) -> Iterator[tuple[str, list[WayProgress]]]:
+        self,
+        split: object,
+        num_rows: object,
+        ways: Sequence[object],
+        checkpoint: str = "",
+        on_progress: OnProgress = _tell_nobody,
+    ) -> list[WayProgress]:
         """Tokenize the first rows of a split in several ways, one after the other.
 
         Args:
@@ -71,9 +78,11 @@ class TokenizationSpeed:
             num_rows: how many of its rows; 0 means all.
             ways: some of :data:`WAYS`.
             checkpoint: whose tokenizer; "" is the default.
+            on_progress: is told some times a second how each way is going. When it raises
+                :class:`TaskCancelled`, the process that is running is ended.
 
-        Yields:
-            The id of the measurement, for :meth:`cancel`, and how each way is going, some times a second.
+        Returns:
+            How each way went; those that were cancelled say so.
 
         Raises:
             InputError: something given cannot be used.
@@ -86,37 +95,32 @@ class TokenizationSpeed:
             raise InputError(f"Choose some of these ways: {', '.join(WAYS)}.")
         chosen = [way for way in WAYS if way in ways]
         checkpoint_dir = self._tokenizers.get(checkpoint).checkpoint.dir
-        job = Measurement(secrets.token_hex(8), [WayProgress(way, "waiting", count) for way in chosen])
-        with self._lock:
-            if self._current is not None:
-                raise BusyError(
-                    "Another measurement is under way. Two at once would slow each other down; wait."
-                )
-            self._current = job
-        thread = threading.Thread(
-            target=self._run, args=(job, dataset, count, checkpoint_dir), name="measurement", daemon=True
-        )
-        thread.start()
+        if not self._measuring.acquire(blocking=False):
+            raise BusyError("Another measurement is under way. Two at once would slow each other down; wait.")
         try:
-            while thread.is_alive():
-                thread.join(POLL_S)
-                job.looked_at = time.monotonic()
-                sample(job)
-                yield job.job_id, list(job.ways)
-            yield job.job_id, list(job.ways)
-        finally:
-            if thread.is_alive():
+            job = Measurement([WayProgress(way, "waiting", count) for way in chosen])
+            thread = threading.Thread(
+                target=_run_all, args=(job, dataset, count, checkpoint_dir), name="measurement", daemon=True
+            )
+            thread.start()
+            try:
+                while thread.is_alive():
+                    thread.join(POLL_S)
+                    sample(job)
+                    on_progress(list(job.ways))
+            except TaskCancelled:
                 job.end()
-
-    def cancel(self, job_id: object) -> None:
-        """End a measurement; one that is over or unknown is left alone."""
-        with self._lock:
-            job = self._current
-        if job is not None and job.job_id == job_id:
-            job.end()
+            except BaseException:
+                job.end()
+                raise
+            finally:
+                thread.join()
+            return list(job.ways)
+        finally:
+            self._measuring.release()
 
     def fail_on_purpose(self, split: object) -> FailedMap:
-        """Run the course's failing experiment on the first rows of a split, and then the mended one.
+        """Run the course's failing experiment on the first rows of a split, and then the fixed one.
 
         Raises:
             InputError: there is no such split.
@@ -138,19 +142,16 @@ class TokenizationSpeed:
             len(few), f"{kind.__module__}.{kind.__name__}", str(raised), fixed.column_names, len(fixed)
         )
 
-    def _run(self, job: Measurement, dataset: Dataset, count: int, checkpoint_dir: Path) -> None:
-        try:
-            with tempfile.TemporaryDirectory(prefix="mrpc-speed-", ignore_cleanup_errors=True) as work:
-                rows_file = Path(work) / "rows.arrow"
-                _write_rows(dataset, count, rows_file)
-                for place, way in enumerate([progress.way for progress in job.ways]):
-                    if job.cancelled.is_set():
-                        job.update(place, state="cancelled")
-                    else:
-                        run_way(job, place, [str(rows_file), str(checkpoint_dir), way, work])
-        finally:
-            with self._lock:
-                self._current = None
+
+def _run_all(job: Measurement, dataset: Dataset, count: int, checkpoint_dir: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="mrpc-speed-", ignore_cleanup_errors=True) as work:
+        rows_file = Path(work) / "rows.arrow"
+        _write_rows(dataset, count, rows_file)
+        for place, way in enumerate([progress.way for progress in job.ways]):
+            if job.cancelled.is_set():
+                job.update(place, state="cancelled")
+            else:
+                run_way(job, place, [str(rows_file), str(checkpoint_dir), way, work])
 
 
 def _write_rows(dataset: Dataset, count: int, path: Path) -> None:

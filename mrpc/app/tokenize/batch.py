@@ -80,7 +80,11 @@ class PaddedBatch:
     @property
     def padding_share(self) -> float:
         """Share of the batch that is padding."""
-        return 1.0 - self.num_real_tokens / (len(self.rows) * self.length)
+        return self.padding_share_at(self.length)
+
+    def padding_share_at(self, length: int) -> float:
+        """Return the share of padding if each row had this length; 0 where the rows would be cut."""
+        return max(0.0, 1.0 - self.num_real_tokens / (len(self.rows) * length))
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,11 @@ class SplitPadding:
     mean_length: float
     longest: int
     strategies: list[Strategy]
+
+    @property
+    def scale(self) -> float:
+        """The ratio at which a bar ends. The last one, of 512, is longer and runs out of the picture."""
+        return sorted(strategy.report.ratio for strategy in self.strategies)[-2] * 1.12
 
 
 class Padding:

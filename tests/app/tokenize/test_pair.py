@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mrpc.app.tokenize.inspection import Inspection
+from mrpc.app.tokenize.pair import Inspection
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core.data.load import load_data
 from mrpc.errors import ConfigError, InputError, PairError
@@ -209,7 +209,7 @@ def test_no_tokenizer_brings_torch_along(tiny_checkpoint_dir: Path):
     import sys
 
     code = (
-        "import sys; from mrpc.app.tokenize.inspection import Inspection\n"
+        "import sys; from mrpc.app.tokenize.pair import Inspection\n"
         "from mrpc.settings import Settings\n"
         "Inspection(None, Settings()).warm_up(); assert 'torch' not in sys.modules"
     )

@@ -6,6 +6,7 @@ costs tens of milliseconds and next to no memory.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,6 +51,11 @@ class Row:
     idx: int
 
     @property
+    def label_words(self) -> str:
+        """The name of the label as people write it."""
+        return self.label_name.replace("_", " ")
+
+    @property
     def label_name(self) -> str:
         """Either "equivalent" or "not_equivalent"."""
         return LABEL_NAMES[self.label]
@@ -73,6 +79,25 @@ class Page:
 
 
 @dataclass(frozen=True)
+class LengthBin:
+    """One bar of the histogram of lengths.
+
+    Attributes:
+        span: its lengths, in words.
+        num_equivalent: its rows that are equivalent.
+        num_not: its other rows.
+        height_equivalent: the former as a share of the highest bar.
+        height_not: the latter.
+    """
+
+    span: str
+    num_equivalent: int
+    num_not: int
+    height_equivalent: float
+    height_not: float
+
+
+@dataclass(frozen=True)
 class SplitOverview:
     """What one split holds.
 
@@ -89,6 +114,22 @@ class SplitOverview:
     label_counts: tuple[int, int]
     bin_width: int
     histogram: tuple[list[int], list[int]]
+
+    @property
+    def share_equivalent(self) -> float:
+        """Share of the rows that are equivalent: how often always saying so is right."""
+        return self.label_counts[1] / max(1, self.num_rows)
+
+    @property
+    def bins(self) -> list[LengthBin]:
+        """The bars of the histogram."""
+        highest = max(1, *self.histogram[0], *self.histogram[1])
+        bars = []
+        for place, (no, yes) in enumerate(zip(*self.histogram, strict=True)):
+            low, high = place * self.bin_width, (place + 1) * self.bin_width
+            span = f"{low:,} to {high - 1:,}" if place < len(self.histogram[0]) - 1 else f"{low:,} or more"
+            bars.append(LengthBin(span, yes, no, yes / highest, no / highest))
+        return bars
 
 
 class Explorer:
@@ -220,3 +261,11 @@ def _check_label(label: object) -> int | None:
     raise InputError(
         f"label is {str(label)[:60]!r}; it must be {' or '.join(LABEL_NAMES)}, or empty for both."
     )
+
+
+def marked(sentence: str, query: str) -> list[tuple[str, bool]]:
+    """Cut a sentence into pieces, each with whether it is what was searched for, in any case."""
+    if not query:
+        return [(sentence, False)]
+    parts = re.split(f"({re.escape(query)})", sentence, flags=re.IGNORECASE)
+    return [(part, place % 2 == 1) for place, part in enumerate(parts) if part]

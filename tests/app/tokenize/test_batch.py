@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mrpc.app.tokenize.padding import PAD_TO, Padding, parse_rows
+from mrpc.app.tokenize.batch import PAD_TO, Padding, parse_rows
 from mrpc.app.tokenize.tokenizers import Tokenizers
 from mrpc.core.data.load import load_data
 from mrpc.errors import InputError

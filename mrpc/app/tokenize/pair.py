@@ -1,18 +1,19 @@
 """What a tokenizer makes of a pair: its tokens, what was cut away, and how others see the same pair.
 
-Rows of the data are found by :mod:`mrpc.app.tokenize.explorer`, batches built by
-:mod:`mrpc.app.tokenize.padding`.
+Rows of the data are found by :mod:`mrpc.app.tokenize.data`, batches built by
+:mod:`mrpc.app.tokenize.batch`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mrpc.app.limits import check_whole
 from mrpc.app.tokenize.tokenizers import LoadedTokenizer, Tokenizers
+from mrpc.core.data.pairs import SentencePair, check_pair
 from mrpc.core.text.tokenization import (
     TRUNCATIONS,
     TokenRow,
@@ -28,7 +29,6 @@ from mrpc.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
     from mrpc.core.data.load import LoadedData
-    from mrpc.core.data.pairs import SentencePair
     from mrpc.settings import Settings
 
 MIN_LENGTH, MAX_LENGTH = 8, 512
@@ -53,6 +53,7 @@ class PairInspection:
         decoded: the ids turned back into text.
         uses_token_type_ids: whether the model looks at token types.
         vocab_size: entries of the vocabulary.
+        max_length: longer pairs are cut to this many tokens.
     """
 
     checkpoint: str
@@ -65,6 +66,7 @@ class PairInspection:
     decoded: str
     uses_token_type_ids: bool
     vocab_size: int
+    max_length: int
 
     @property
     def tokens(self) -> list[str]:
@@ -112,7 +114,6 @@ class SeparateAndJoined:
         pair: encoded together.
         alone: the tokens of each sentence encoded by itself.
         alone_raw: what the tokenizer returned for each by itself.
-        joined: the ids of both lists one after the other, which is not what the model wants.
     """
 
     pair: PairInspection
@@ -121,8 +122,8 @@ class SeparateAndJoined:
 
     @property
     def joined(self) -> list[TokenRow]:
-        """Both lists of tokens one after the other."""
-        return [*self.alone[0], *self.alone[1]]
+        """Both lists of tokens one after the other, which is not what the model wants."""
+        return [replace(row, position=place) for place, row in enumerate([*self.alone[0], *self.alone[1]])]
 
     @property
     def differences(self) -> list[int]:
@@ -167,7 +168,7 @@ class Inspection:
             InputError: something given cannot be used; says what and why.
             UnavailableError: the tokenizer cannot be had now.
         """
-        pair = _check_pair(sentence1, sentence2)
+        pair = check_pair(sentence1, sentence2)
         loaded = self.tokenizers.get(checkpoint)
         length = check_whole(max_length, "max length", MIN_LENGTH, MAX_LENGTH)
         return _inspect(loaded, pair, length, _check_truncation(truncation), pad_to_max)
@@ -181,13 +182,14 @@ class Inspection:
             InputError: something given cannot be used.
             UnavailableError: the tokenizer cannot be had now.
         """
-        pair = _check_pair(sentence1, sentence2)
+        pair = check_pair(sentence1, sentence2)
         loaded = self.tokenizers.get(checkpoint)
         encoded = [encode_single(loaded.tokenizer, text) for text in (pair.sentence1, pair.sentence2)]
-        rows = [token_rows(loaded.tokenizer, one) for one in encoded]
+        first, second = (token_rows(loaded.tokenizer, one) for one in encoded)
+        second = [row if row.sequence_id is None else replace(row, sequence_id=1) for row in second]
         raw = [{key: list(one[key][0]) for key in one} for one in encoded]
         joined = _inspect(loaded, pair, MAX_LENGTH, "longest_first", pad_to_max=False)
-        return SeparateAndJoined(joined, (rows[0], rows[1]), (raw[0], raw[1]))
+        return SeparateAndJoined(joined, (first, second), (raw[0], raw[1]))
 
     def compare_checkpoints(
         self, sentence1: object, sentence2: object, checkpoints: Sequence[str]
@@ -202,7 +204,7 @@ class Inspection:
         """
         if not isinstance(checkpoints, list | tuple) or not 1 <= len(checkpoints) <= MAX_COMPARED:
             raise InputError(f"Choose one to {MAX_COMPARED} checkpoints.")
-        pair = _check_pair(sentence1, sentence2)
+        pair = check_pair(sentence1, sentence2)
 
         def inspect(name: str) -> ComparedCheckpoint:
             try:
@@ -220,12 +222,6 @@ class Inspection:
     def warm_up(self) -> None:
         """Load the default tokenizer and encode once, so that the first click need not wait."""
         self.inspect_pair("warm", "up")
-
-
-def _check_pair(sentence1: object, sentence2: object) -> SentencePair:
-    from mrpc.core.data.pairs import check_pair
-
-    return check_pair(sentence1, sentence2)
 
 
 def _check_truncation(truncation: object) -> Truncation:
@@ -256,4 +252,5 @@ def _inspect(
         decoded=decode_ids(tokenizer, raw["input_ids"]),
         uses_token_type_ids=loaded.uses_token_type_ids,
         vocab_size=len(tokenizer),
+        max_length=max_length,
     )
