@@ -24,9 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mrpc.app.services import Services
-from mrpc.app.tokenize.explorer_view import on_explore
-from mrpc.app.tokenize.padding import Padding
-from mrpc.app.tokenize.pair_view import on_pair
+from mrpc.app.tokenize.batch import Padding
+from mrpc.app.tokenize.data_view import show_data
+from mrpc.app.tokenize.pair_view import show_pair
 from mrpc.core.data.load import LoadedData, load_data
 from mrpc.settings import Settings
 

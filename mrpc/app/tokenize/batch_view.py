@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.address import Linked, choice, text, whole
-from mrpc.app.limits import SPLITS
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize import snippets
 from mrpc.app.tokenize.speed_view import build_speed_section
 from mrpc.app.view import View, bind, place, stage
+from mrpc.core.data.pairs import SPLITS
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services

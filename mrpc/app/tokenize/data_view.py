@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from mrpc.app.address import Linked, choice, text, whole
-from mrpc.app.limits import SPLITS
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize import snippets
 from mrpc.app.view import SKIP, View, bind, place, stage
+from mrpc.core.data.pairs import SPLITS
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.address import Linked, choice, whole
-from mrpc.app.limits import SPLITS
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize import snippets
 from mrpc.app.tokenize.tokens import chips
 from mrpc.app.view import View, place, stage
+from mrpc.core.data.pairs import SPLITS
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:

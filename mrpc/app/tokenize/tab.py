@@ -41,7 +41,14 @@ def build_inspect_tab(services: Services, spine: Spine) -> None:
 
     def inspect_pair(sentence1: str, sentence2: str, checkpoint: str = "") -> dict[str, Any]:
         """Encode a pair and return its tokens, ids and masks; checkpoint "" is the default."""
-        with shown_errors():
-            return services.inspection.inspect_pair(sentence1, sentence2, checkpoint).as_json()
+        return answer_inspect_pair(services, sentence1, sentence2, checkpoint)
 
     api(inspect_pair)
+
+
+def answer_inspect_pair(
+    services: Services, sentence1: object, sentence2: object, checkpoint: str
+) -> dict[str, Any]:
+    """Answer the endpoint."""
+    with shown_errors():
+        return services.inspection.inspect_pair(sentence1, sentence2, checkpoint).as_json()

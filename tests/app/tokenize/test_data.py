@@ -10,7 +10,7 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from mrpc.app.tokenize.data import MAX_QUERY_CHARS, Explorer
+from mrpc.app.tokenize.data import MAX_QUERY_CHARS, Explorer, marked
 from mrpc.core.data.load import FEATURES, load_data
 from mrpc.errors import InputError
 
@@ -71,6 +71,26 @@ def test_overview_counts_every_row(explorer):
     ]
     shortest = min(lengths) // overview.bin_width
     assert not any(overview.histogram[0][:shortest] + overview.histogram[1][:shortest])
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("court", ["court", "COURT"]),
+        ("<b>", ["<b>"]),
+        (".*", []),
+        ("(", []),
+        ("&", ["&"]),
+        ("amp;", []),
+        ("", []),
+        ("b>b", ["b>b"]),
+    ],
+)
+def test_what_was_searched_for_is_marked_as_text(query, found):
+    sentence = "A <b>bold</b> court & the COURT"
+    pieces = marked(sentence, query)
+    assert "".join(text for text, _ in pieces) == sentence
+    assert [text for text, is_found in pieces if is_found] == found
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from mrpc.core.data.load import load_data
 from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer, resolve_pretrained
 from mrpc.core.text.batching import epoch_batches
-from mrpc.errors import InputError
+from mrpc.errors import InputError, TaskCancelled
 from mrpc.settings import Settings
 
 COURSE = ["I've been waiting for a HuggingFace course my whole life.", "This course is amazing!"]
@@ -49,9 +49,7 @@ def test_the_first_batch_is_the_first_of_a_training(model_inputs):
         "attention_mask": (8, length),
     }
     assert ready.dtype == "torch.int64"
-    assert ready.labels == [row % 2 for row in ready.rows]
-    assert len(ready.logits) == 8
-    assert {len(pair) for pair in ready.logits} == {2}
+    assert [(one.row, one.label) for one in ready.answers] == [(row, row % 2) for row in ready.rows]
     assert ready.new_parameters == ["classifier.bias", "classifier.weight"]
     assert ready == model_inputs.first_batch("train", "local:tiny-bert", 8, seed=7)
 
@@ -64,8 +62,29 @@ def test_the_columns_and_the_forward_pass_of_the_course(tokenizers, mrpc_data_di
     ]
     assert sorted(ready.columns_ready) == ["attention_mask", "input_ids", "labels", "token_type_ids"]
     assert sorted(ready.shapes) == sorted(ready.columns_ready)
-    assert (len(ready.logits), len(ready.logits[0])) == (8, 2)
+    assert [len(one.logits) for one in ready.answers] == [2] * 8
     assert ready.loss == pytest.approx(math.log(2), abs=0.05)
+
+
+def test_every_answer_is_the_argmax_and_its_loss_follows_from_the_softmax(model_inputs):
+    ready = model_inputs.first_batch("train", "local:tiny-bert", 8, seed=7)
+    for one in ready.answers:
+        powers = [math.exp(logit) for logit in one.logits]
+        assert one.probs == pytest.approx([power / sum(powers) for power in powers], abs=1e-6)
+        assert one.predicted == one.logits.index(max(one.logits))
+        assert one.loss == pytest.approx(-math.log(one.probs[one.label]), abs=1e-5)
+        assert one.is_right == (one.predicted == one.label)
+    assert ready.loss == pytest.approx(sum(one.loss for one in ready.answers) / 8, abs=1e-6)
+    assert ready.num_right == sum(one.predicted == one.label for one in ready.answers)
+    assert ready.num_equivalent == sum(one.label for one in ready.answers)
+    alike = {one.predicted for one in ready.answers}
+    assert ready.only_answer == (alike.pop() if len(alike) == 1 else None)
+
+
+def test_one_answer_for_all_pairs_is_noticed(model_inputs):
+    found = [model_inputs.first_batch("train", "local:tiny-bert", 8, seed) for seed in range(12)]
+    assert {ready.only_answer for ready in found} & {0, 1}  # a random head often answers one thing
+    assert model_inputs.first_batch("train", "local:tiny-bert", 1, 0).only_answer is None
 
 
 def test_the_loss_before_training_is_near_ln_2(model_inputs):
@@ -102,6 +121,19 @@ def test_nothing_moves_at_a_learning_rate_of_zero(tokenizers):
     step = TrainingSteps(tokenizers).take(COURSE, "local:tiny-bert", 0.0)
     assert step.loss_after == step.loss_before
     assert step.head.distance == step.encoder.distance == 0.0
+
+
+def test_a_step_says_how_far_it_is_and_can_be_cancelled(tokenizers):
+    steps, told = TrainingSteps(tokenizers), []
+    steps.take(COURSE, "local:tiny-bert", on_progress=lambda *progress: told.append(progress))
+    assert [(done, of) for _, done, of in told] == [(0, 3), (1, 3), (2, 3)]
+
+    def cancel(what, num_done, num_total):
+        raise TaskCancelled("Cancelled.")
+
+    with pytest.raises(TaskCancelled):
+        steps.take(COURSE, "local:tiny-bert", on_progress=cancel)
+    assert steps.take(COURSE, "local:tiny-bert").loss_before > 0  # nothing stays locked
 
 
 def test_the_course_cell_with_the_bundled_checkpoint(tokenizers):

@@ -13,9 +13,9 @@ import torch
 import transformers
 
 from mrpc.app.tokenize import snippets
-from mrpc.app.tokenize.pair import Inspection
-from mrpc.app.tokenize.model_input import ModelInputs
 from mrpc.app.tokenize.batch import Padding
+from mrpc.app.tokenize.model_input import ModelInputs
+from mrpc.app.tokenize.pair import Inspection
 from mrpc.app.tokenize.tokenizers import Tokenizers
 from mrpc.app.tokenize.training_step import TrainingSteps
 from mrpc.core.data.load import load_data
@@ -128,13 +128,13 @@ def test_tokenize_all(run, capsys):
     assert "'num_proc': 2" in capsys.readouterr().out
 
 
-def test_the_failing_map_and_the_mended_one(tiny_data_dir):
+def test_the_failing_map_and_the_fixed_one(tiny_data_dir):
     rows = load_data("folder", tiny_data_dir).dataset["train"]
     with pytest.raises(pa.ArrowInvalid, match="testtest expected length 64 but got length 1"):
         exec(snippets.FAILING_MAP, {"rows": rows})
     names = {"rows": rows}
-    exec(snippets.MENDED_MAP, names)
-    assert names["mended"]["testtest"] == [3] * 64
+    exec(snippets.FIXED_MAP, names)
+    assert names["fixed"]["testtest"] == [3] * 64
 
 
 @pytest.mark.parametrize("pad_to", ["longest", "multiple_of_8", "split", "128", "512"])

@@ -13,12 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mrpc.app.tokenize import speed as tokenization_speed
+from mrpc.app.task import Tasks
+from mrpc.app.tokenize import speed as speed_module
 from mrpc.app.tokenize.speed import TokenizationSpeed
 from mrpc.app.tokenize.tokenizers import Tokenizers
 from mrpc.core.data.load import load_data
 from mrpc.core.text.tokenization_speed import WAYS
-from mrpc.errors import BusyError, InputError
+from mrpc.errors import BusyError, InputError, TaskCancelled
 from mrpc.settings import Settings
 
 COLUMNS = ["sentence1", "sentence2", "label", "idx"]
@@ -42,47 +43,60 @@ def measuring_children() -> list[int]:
 
 @pytest.mark.integration
 def test_every_way_tokenizes_every_row(speed):
-    seen = list(speed.measure("train", 0, list(WAYS), "local:tiny-bert"))
-    ways = seen[-1][1]
+    seen = []
+    ways = speed.measure("train", 0, list(WAYS), "local:tiny-bert", seen.append)
     assert [way.way for way in ways] == list(WAYS)
     for way in ways:
         assert (way.state, way.rows_done, way.num_rows, way.error) == ("done", 64, 64, "")
         assert way.seconds > 0
         assert way.rows_per_second > 0
-    assert {"starting", "running", "done"} & {way.state for _, ways in seen for way in ways}
-    assert len({job for job, _ in seen}) == 1
+    assert {"starting", "running", "done"} & {way.state for ways in seen for way in ways}
     assert measuring_children() == []
 
 
 @pytest.mark.integration
 def test_only_the_chosen_rows_and_ways_run(speed):
-    ways = list(speed.measure("train", 10, ["batched"], "local:tiny-bert"))[-1][1]
+    ways = speed.measure("train", 10, ["batched"], "local:tiny-bert")
     assert [(way.way, way.rows_done) for way in ways] == [("batched", 10)]
 
 
 @pytest.mark.integration
 def test_cancelling_ends_the_process_and_the_ways_to_come(speed):
-    measuring = speed.measure("train", 0, list(WAYS), "local:tiny-bert")
-    job, _ = next(measuring)
-    with pytest.raises(BusyError, match="Another measurement"):
-        next(speed.measure("train", 0, ["batched"], "local:tiny-bert"))
-    speed.cancel("another")
-    while not measuring_children():
-        next(measuring)
-    speed.cancel(job)
-    ways = list(measuring)[-1][1]
+    refused = []
+
+    def cancel_when_one_runs(ways):
+        if not refused:
+            with pytest.raises(BusyError, match="Another measurement") as caught:
+                speed.measure("train", 0, ["batched"], "local:tiny-bert")
+            refused.append(caught)
+        if measuring_children():
+            raise TaskCancelled("Cancelled.")
+
+    ways = speed.measure("train", 0, list(WAYS), "local:tiny-bert", cancel_when_one_runs)
+    assert refused
     assert "cancelled" in {way.state for way in ways}
     assert ways[-1].state == "cancelled"
     assert measuring_children() == []
-    assert list(speed.measure("train", 1, ["batched"], "local:tiny-bert"))[-1][1][0].state == "done"
+    assert speed.measure("train", 1, ["batched"], "local:tiny-bert")[0].state == "done"
 
 
 @pytest.mark.integration
 def test_a_measurement_whose_page_is_gone_is_ended(speed):
-    measuring = speed.measure("train", 0, list(WAYS), "local:tiny-bert")
+    """As a page does it: in a task, followed by a generator that Gradio closes."""
+
+    def work(task):
+        def on_progress(ways):
+            task.progress("measuring", ways[0].rows_done, ways[0].num_rows)
+
+        return speed.measure("train", 0, list(WAYS), "local:tiny-bert", on_progress)
+
+    following = Tasks().follow(work)
+    next(following)
+    deadline = time.monotonic() + 60
     while not measuring_children():
-        next(measuring)
-    measuring.close()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    following.close()
     deadline = time.monotonic() + 20
     while measuring_children() or any(thread.name == "measurement" for thread in threading.enumerate()):
         assert time.monotonic() < deadline
@@ -91,10 +105,8 @@ def test_a_measurement_whose_page_is_gone_is_ended(speed):
 
 @pytest.mark.integration
 def test_a_process_that_fails_says_why(speed, monkeypatch):
-    monkeypatch.setattr(
-        tokenization_speed, "_write_rows", lambda dataset, count, path: path.write_bytes(b"no")
-    )
-    ways = list(speed.measure("train", 0, ["batched", "one_call"], "local:tiny-bert"))[-1][1]
+    monkeypatch.setattr(speed_module, "_write_rows", lambda dataset, count, path: path.write_bytes(b"no"))
+    ways = speed.measure("train", 0, ["batched", "one_call"], "local:tiny-bert")
     assert [way.state for way in ways] == ["failed", "failed"]
     assert ways[0].error
 
@@ -115,7 +127,7 @@ def test_a_process_that_fails_says_why(speed, monkeypatch):
 def test_what_cannot_be_used_is_refused_before_anything_starts(speed, given, message):
     wanted = {"split": "train", "num_rows": 0, "ways": ["batched"], "checkpoint": "local:tiny-bert"} | given
     with pytest.raises(InputError, match=message):
-        next(speed.measure(**wanted))
+        speed.measure(**wanted)
     assert measuring_children() == []
 
 
@@ -137,15 +149,14 @@ def test_the_failing_map_on_the_real_corpus(mrpc_data_dir):
 @pytest.mark.parametrize(("split", "num_rows"), [("train", 3668), ("validation", 408), ("test", 1725)])
 def test_every_split_of_the_real_corpus_is_tokenized(mrpc_data_dir, split, num_rows):
     data = load_data("folder", mrpc_data_dir)
-    measuring = TokenizationSpeed(lambda: data, Tokenizers(Settings())).measure(split, 0, ["batched"])
-    way = list(measuring)[-1][1][0]
+    [way] = TokenizationSpeed(lambda: data, Tokenizers(Settings())).measure(split, 0, ["batched"])
     assert (way.state, way.rows_done) == ("done", num_rows)
 
 
 @pytest.mark.integration
 def test_the_process_can_be_used_from_a_shell(speed, tiny_checkpoint_dir, tmp_path):
     rows_file = tmp_path / "rows.arrow"
-    tokenization_speed._write_rows(speed._read_data().dataset["train"], 12, rows_file)
+    speed_module._write_rows(speed._read_data().dataset["train"], 12, rows_file)
     done = subprocess.run(
         [
             sys.executable,
@@ -159,7 +170,7 @@ def test_the_process_can_be_used_from_a_shell(speed, tiny_checkpoint_dir, tmp_pa
         capture_output=True,
         check=True,
         text=True,
-        cwd=Path(tokenization_speed.__file__).parents[3],
+        cwd=Path(speed_module.__file__).parents[3],
     )
     said = [json.loads(line) for line in done.stdout.splitlines()]
     assert said[0] == {"ready": True}

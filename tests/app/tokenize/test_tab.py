@@ -1,30 +1,32 @@
-"""The handlers of the Tokenize tab, called as a page or a stranger would call them."""
+"""The views of the Inspect tab, called as a page or a stranger would call them."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
 
 from mrpc.app.services import Services
-from mrpc.app.tokenize.checkpoints_view import on_checkpoints, parse_names
-from mrpc.app.tokenize.data_view import on_back, on_explore, on_inspect_row, on_next
-from mrpc.app.tokenize.model_view import on_model
-from mrpc.app.tokenize.batch_view import on_draw, on_padding
-from mrpc.app.tokenize.pair_panel import on_take_row
-from mrpc.app.tokenize.pair_view import on_pair
-from mrpc.app.tokenize.single_view import on_single
-from mrpc.app.tokenize.speed_view import on_fail, on_measure, on_speed
-from mrpc.app.tokenize.step_view import on_step
-from mrpc.app.tokenize.tab import STEPS, on_inspect_pair, on_steps
+from mrpc.app.task import Task
+from mrpc.app.tokenize.batch_view import draw_rows, show_batch
+from mrpc.app.tokenize.data_view import select_row, show_data
+from mrpc.app.tokenize.pair_view import parse_names, show_checkpoints, show_one_or_two, show_pair
+from mrpc.app.tokenize.speed_view import measure_ways, run_failing_map, show_code
+from mrpc.app.tokenize.step_view import show_model_input, take_step
+from mrpc.app.tokenize.tab import answer_inspect_pair
+from mrpc.app.view import SKIP
+from mrpc.errors import MrpcError
 from mrpc.settings import Settings
+from tests.html import parse
 
 FIRST, SECOND = "This is the first sentence.", "This is the second one."
-SKIP = gr.skip()
+TINY = "local:tiny-bert"
 NONSENSE = (
     None,
     5,
@@ -53,23 +55,20 @@ def services(tmp_path_factory, tiny_data_dir: Path, tiny_checkpoint_dir: Path) -
     )
 
 
-def is_alert(html: str) -> bool:
-    return 'role="alert"' in html
-
-
 BUILD = """
 import json, sys, warnings
 import gradio as gr
 from mrpc.app.services import Services
+from mrpc.app.spine import build_spine
+from mrpc.app.tokenize.tab import build_inspect_tab
 from mrpc.settings import Settings
-from mrpc.app.tokenize.tab import build_tokenize_tab
 warnings.simplefilter("error")
 services = Services(Settings())
-with gr.Blocks() as demo, gr.Tabs():
-    build_tokenize_tab(services)
+with gr.Blocks() as demo:
+    build_inspect_tab(services, build_spine(services))
 fns = [[fn.api_name, fn.api_visibility, fn.concurrency_limit, fn.fn is None] for fn in demo.fns.values()]
-heavy = sorted({"torch", "transformers", "datasets", "mrpc.core.model.pretrained"} & set(sys.modules))
-print(json.dumps([fns, heavy]))
+heavy = sorted({"torch", "transformers", "datasets"} & set(sys.modules))
+print(json.dumps([fns, heavy, len(demo.blocks)]))
 """
 
 
@@ -78,117 +77,168 @@ def test_building_the_tab_loads_nothing_and_only_the_endpoint_is_public():
     done = subprocess.run(
         [sys.executable, "-c", BUILD], capture_output=True, text=True, check=True, timeout=120
     )
-    fns, heavy = json.loads(done.stdout)
+    fns, heavy, num_components = json.loads(done.stdout)
     assert heavy == []
     assert [name for name, visibility, _, _ in fns if visibility == "public"] == ["inspect_pair"]
     for name, visibility, limit, is_browser_only in fns:
         assert name == "inspect_pair" or visibility == "private"
         assert limit != 1 or is_browser_only, f"{name}: one user would wait for another"
+    assert num_components <= 100
+    assert len(fns) <= 35
 
 
-def test_only_the_view_of_a_step_is_shown():
-    for number, (_, name) in enumerate(STEPS):
-        updates = on_steps(name)
-        assert [update["visible"] for update in updates[2:]] == [place == number for place in range(8)]
-        assert updates[0]["visible"] == updates[1]["visible"] == (name in {"pair", "single", "checkpoints"})
+DRAW_PAIR = """
+import sys
+from mrpc.app.services import Services
+from mrpc.app.tokenize.pair_view import show_checkpoints, show_one_or_two, show_pair
+from mrpc.settings import Settings
+services = Services(Settings())
+show_pair(services, "One.", "Two.", "", 128, "longest_first", True)
+show_one_or_two(services, "One.", "Two.", "")
+show_checkpoints(services, "One.", "Two.", [""])
+print("torch" in sys.modules)
+"""
 
 
-def test_each_view_draws_what_it_is_asked_for(services):
-    pair = (FIRST, SECOND, "local:tiny-bert")
-    drawn = {
-        "pair": on_pair(services, *pair, 128, "longest_first", False),
-        "single": on_single(services, *pair),
-        "checkpoints": on_checkpoints(services, *pair, ["", "local:tiny-bert"]),
-        "data": on_explore(services, *pair, "train", "both", "", 0),
-        "speed": on_speed(services, *pair, "train", 0),
-        "padding": on_padding(services, *pair, "train", "0-7", "longest", 8),
-        "model": on_model(services, *pair, "train", 8, 42),
-        "step": on_step(services, *pair, "One.", "Two.", "0.001"),
+@pytest.mark.parametrize("optimize", [[], ["-O"]])
+def test_the_first_tokens_do_not_wait_for_torch(optimize):
+    done = subprocess.run(
+        [sys.executable, *optimize, "-c", DRAW_PAIR], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "False\n"
+
+
+def drawn(services: Services, **changed: Any) -> dict[str, Callable[[], list[str]]]:
+    """Return what draws each view, with some of its inputs changed."""
+
+    def given(**usual: Any) -> dict[str, Any]:
+        return {name: changed.get(name, value) for name, value in usual.items()}
+
+    pair = given(sentence1=FIRST, sentence2=SECOND, checkpoint=TINY)
+
+    def data() -> list[str]:
+        shown = show_data(services, **given(split="train", label="both", query="", start=0))
+        return [shown.rows, shown.about]
+
+    def batch() -> list[str]:
+        inputs = given(checkpoint=TINY, split="train", rows="0-7", pad_to="longest", batch_size=8)
+        shown = show_batch(services, **inputs)
+        return [shown.batch, shown.report]
+
+    return {
+        "pair": lambda: [
+            show_pair(services, **pair, **given(max_length=128, truncation="longest_first", padding=False))
+        ],
+        "one-or-two": lambda: [show_one_or_two(services, **pair)],
+        "checkpoints": lambda: [
+            show_checkpoints(services, **given(sentence1=FIRST, sentence2=SECOND, compared=["", TINY]))
+        ],
+        "data": data,
+        "batch": batch,
+        "speed-code": lambda: [show_code(services, **given(checkpoint=TINY, split="train", num_rows=0))],
+        "model-input": lambda: [
+            show_model_input(services, **given(checkpoint=TINY, split="train", batch_size=8, seed=42))
+        ],
+        "training-step": lambda: [
+            take_step(services, **pair, **given(sequences="pair", rate="0.001"), task=Task())
+        ],
     }
-    for name, outputs in drawn.items():
-        assert outputs, name
-        for html in outputs:
-            assert html, name
-            assert not is_alert(html), (name, html)
-        assert "hl-keyword" in outputs[-1], name  # the code comes last
+
+
+def test_each_view_draws_what_it_is_asked_for_and_its_code(services):
+    for name, draw in drawn(services).items():
+        views = [parse(source) for source in draw()]
+        assert not [alert for view in views for alert in view.all(role="alert")], name
+        folds = [fold.one("summary").text for view in views for fold in view.all("details", cls="fold")]
+        assert "Code: the same with the plain libraries" in folds, name
+        code = [
+            view.one("pre", aria_label="code").raw_text
+            for view in views
+            if view.all("pre", aria_label="code")
+        ]
+        assert len(code) == 1, name
+        compile(code[0], f"{name}.py", "exec")
+        assert "import" in code[0], name
 
 
 @pytest.mark.parametrize("nonsense", NONSENSE, ids=lambda value: repr(value)[:20])
-def test_nonsense_gets_a_message_and_no_stack_trace(services, nonsense):
-    pair = (FIRST, SECOND, "local:tiny-bert")
-    drawn = [
-        on_pair(services, nonsense, SECOND, "", 128, "longest_first", False),
-        on_pair(services, FIRST, SECOND, "", nonsense, "longest_first", False),
-        on_pair(services, FIRST, SECOND, "", 128, nonsense, False),
-        on_single(services, FIRST, nonsense, ""),
-        on_checkpoints(services, *pair, nonsense),
-        on_explore(services, *pair, nonsense, "both", "", 0),
-        on_explore(services, *pair, "train", nonsense, "", 0),
-        on_explore(services, *pair, "train", "both", nonsense, 0),
-        on_explore(services, *pair, "train", "both", "", nonsense),
-        on_padding(services, *pair, nonsense, "0-7", "longest", 8),
-        on_padding(services, *pair, "train", nonsense, "longest", 8),
-        on_padding(services, *pair, "train", "0-7", nonsense, 8),
-        on_padding(services, *pair, "train", "0-7", "longest", nonsense),
-        on_speed(services, *pair, nonsense, 0),
-        on_speed(services, *pair, "train", nonsense),
+def test_nonsense_is_refused_in_words(services, nonsense):
+    of_views = {
+        "pair": ("sentence1", "sentence2", "checkpoint", "max_length", "truncation"),
+        "one-or-two": ("sentence1", "sentence2", "checkpoint"),
+        "checkpoints": ("sentence1", "compared"),
+        "data": ("split", "label", "query", "start"),
+        "batch": ("checkpoint", "split", "rows", "pad_to", "batch_size"),
+        "speed-code": ("split", "checkpoint"),
+        "model-input": ("split", "checkpoint", *(() if nonsense == 5 else ("batch_size", "seed"))),
+        "training-step": ("sentence1", "checkpoint", "rate"),
+    }
+    for view, names in of_views.items():
+        for name in names:
+            try:
+                sources = drawn(services, **{name: nonsense})[view]()
+            except MrpcError:
+                continue
+            for source in sources:
+                source.encode("utf-8", "strict")  # what is sent can be written
+                assert not parse(source).all("b"), (view, name)
+    draw_rows_or_refuse = [
+        lambda: draw_rows(services, nonsense),
+        lambda: run_failing_map(services, nonsense),
+        lambda: measure_ways(services, "", nonsense, 0, ["batched"], Task()),
+        lambda: measure_ways(services, "", "train", 0, nonsense, Task()),  # type: ignore[arg-type]
     ]
-    if nonsense != 5:
-        drawn += [
-            on_model(services, *pair, "train", nonsense, 42),
-            on_model(services, *pair, "train", 8, nonsense),
-        ]
-    drawn += [
-        on_model(services, *pair, nonsense, 8, 42),
-        on_step(services, *pair, nonsense, "Two.", "0.001"),
-        on_step(services, *pair, "One.", "Two.", nonsense),
-        list(on_take_row(services, nonsense, 0))[2:],
-        list(on_inspect_row(services, "train", nonsense))[2:3],
-        [on_fail(services, nonsense)],
-        [next(on_measure(services, nonsense, 0, ["batched"], ""))[0]],
-        [next(on_measure(services, "train", 0, nonsense, ""))[0]],
-    ]
-    for outputs in drawn:
-        for html in outputs:
-            assert isinstance(html, str)
-            assert "Traceback" not in html
-            assert "<b>" not in html
-            html.encode("utf-8", "strict")  # what is sent can be written
-    assert on_next(services, nonsense, "both", "", 0) == SKIP
-    assert isinstance(on_back(nonsense), int)
-    on_draw(services, nonsense)
+    for call in draw_rows_or_refuse:
+        with pytest.raises(MrpcError):
+            call()
+    show_code(services, TINY, "train", nonsense)
 
 
-@pytest.mark.parametrize("checkpoint", ["nowhere", "../../etc/passwd", 5, None, ["x"], {}])
+@pytest.mark.parametrize("checkpoint", ["nowhere", "../../etc/passwd", 5, ["x"], {"a": 1}])
 def test_a_checkpoint_that_is_not_in_the_list_is_refused(services, checkpoint):
-    outputs = on_pair(services, FIRST, SECOND, checkpoint, 128, "longest_first", False)
-    assert is_alert(outputs[0]) or not checkpoint
+    with pytest.raises(MrpcError, match="it must be one of"):
+        show_pair(services, FIRST, SECOND, checkpoint, 128, "longest_first", False)
 
 
-def test_next_stays_on_the_last_page(services):
-    assert on_next(services, "train", "both", "", 0) == 10
-    assert on_next(services, "train", "both", "", 60) == 60
-    assert on_back(60) == 50
-    assert on_back(3) == 0
+def test_a_row_becomes_the_current_pair(services):
+    selected = select_row(services, "validation", "2", None)
+    assert selected.sentence1 == services.explorer.row("validation", 2).sentence1
+    assert selected.sentence2 == services.explorer.row("validation", 2).sentence2
+    assert parse(selected.message).text == "Row 2 of validation is idx 66: not equivalent."
+    assert selected.start is SKIP
 
 
-def test_a_row_is_opened_in_the_first_view(services):
-    first, _, message, step, split, number = on_inspect_row(services, "validation", 2)
-    assert first == services.explorer.row("validation", 2).sentence1
-    assert (step, split, number) == ("pair", "validation", 2)
-    assert "idx 66" in message
+def test_a_page_is_turned(services):
+    selected = select_row(services, "train", None, "20")
+    assert (selected.start, selected.sentence1, selected.message) == (20, SKIP, SKIP)
+
+
+@pytest.mark.parametrize(
+    "nonsense", [*NONSENSE, "9" * 5000, "٣", "-1", "1e9"], ids=lambda value: repr(value)[:20]
+)
+def test_a_click_that_no_button_sends_changes_nothing(services, nonsense):
+    if nonsense not in (None, 5):
+        with pytest.raises(MrpcError, match="row is"):
+            select_row(services, "train", nonsense, None)
+    assert select_row(services, "train", None, nonsense).start is SKIP
 
 
 def test_names_of_checkpoints_in_an_address():
-    assert parse_names("a,b") == ["a", "b"]
-    assert parse_names("a,b,c,d") == ["a", "b", "c"]
-    assert parse_names("") is None
+    known = ["a", "b", "c", "d"]
+    assert parse_names(known, "a,b") == ["a", "b"]
+    assert parse_names(known, "a,b,c,d") == ["a", "b", "c"]
+    assert parse_names(known, "a,<b>") == ["a"]
+    assert parse_names(known, "") is None
 
 
 def test_the_endpoint_answers_and_refuses(services):
-    answer = on_inspect_pair(services, FIRST, SECOND, "")
+    answer = answer_inspect_pair(services, FIRST, SECOND, "")
+    assert list(answer) == [
+        *("checkpoint", "tokens", "input_ids", "token_type_ids", "attention_mask", "sequence_ids"),
+        "num_truncated",
+    ]
     assert len(answer["tokens"]) == 15
     with pytest.raises(gr.Error, match="Sentence 1 is empty"):
-        on_inspect_pair(services, "", SECOND, "")
+        answer_inspect_pair(services, "", SECOND, "")
     with pytest.raises(gr.Error, match="&lt;b&gt;"):
-        on_inspect_pair(services, FIRST, SECOND, "<b>")
+        answer_inspect_pair(services, FIRST, SECOND, "<b>")
