@@ -1,0 +1,80 @@
+"""Long work: progress, cancelling, and how much of it runs at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from mrpc.app.task import Done, Progress, Task, Tasks
+from mrpc.errors import BusyError, InputError, TaskCancelled
+from tests.live_app import wait_until
+
+
+def count(task: Task, num: int = 5) -> int:
+    for done in range(num):
+        task.progress("Counting", done, num)
+        time.sleep(0.15)
+    return num
+
+
+def test_progress_then_the_result() -> None:
+    steps = list(Tasks().follow(count))
+    assert isinstance(steps[-1], Done)
+    assert steps[-1].result == 5
+    said = [step for step in steps[:-1] if isinstance(step, Progress)]
+    assert {step.what for step in said} == {"Counting"}
+    assert [step.num_done for step in said] == sorted({step.num_done for step in said})
+
+
+def test_an_error_of_the_work_is_raised_where_it_is_followed() -> None:
+    def fail(task: Task) -> None:
+        raise InputError("not this")
+
+    with pytest.raises(InputError, match="not this"):
+        list(Tasks().follow(fail))
+
+
+def test_cancelled_by_its_name() -> None:
+    tasks = Tasks()
+    steps = tasks.follow(lambda task: count(task, 100))
+    first = next(steps)
+    assert isinstance(first, Progress)
+    tasks.cancel("somebody else's")
+    tasks.cancel(first.task_id)
+    with pytest.raises(TaskCancelled):
+        list(steps)
+
+
+def test_a_closed_page_ends_its_work() -> None:
+    tasks, ended = Tasks(), threading.Event()
+
+    def work(task: Task) -> None:
+        try:
+            count(task, 1000)
+        finally:
+            ended.set()
+
+    steps = tasks.follow(work)
+    next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    assert ended.wait(5)
+
+
+def test_one_visitor_does_not_take_all_places_and_all_together_are_bounded() -> None:
+    tasks = Tasks(max_running=3, max_running_a_visitor=2)
+    running = [tasks.follow(lambda task: count(task, 100), visitor) for visitor in ("ann", "ann", "ben")]
+    for steps in running:
+        next(steps)
+    for visitor in ("ann", "cid"):
+        with pytest.raises(BusyError):
+            next(tasks.follow(count, visitor))
+    for steps in running:
+        steps.close()  # type: ignore[attr-defined]
+    wait_until(lambda: not tasks._running, 5)
+    assert isinstance(list(tasks.follow(count, "ann"))[-1], Done)
+
+
+def test_work_that_nobody_follows_is_never_cancelled() -> None:
+    assert count(Task(), 1) == 1
