@@ -34,7 +34,7 @@ def test_vectors_of_sentences_are_kept_on_disk(world):
     comparisons.compare("baseline:embedding", f"{run.run_id}:best")
     assert len(list((runs_dir / ".derived").glob("vectors-*.npy"))) == 2
     anew = Comparisons(RunStore(runs_dir), comparisons.shelf._app_data, Settings(runs_dir=runs_dir))
-    anew.compare_split(
+    anew.compare(
         "baseline:embedding", f"{run.run_id}:best", on_progress=lambda *progress: seen.append(progress)
     )
     assert seen == []

@@ -48,7 +48,7 @@ def other_run(runs_dir, data, tiny_checkpoint_dir):
 
 
 @pytest.fixture(scope="module")
-def comparison(runs_dir, data, run, other_run):
+def comparisons(runs_dir, data, run, other_run):
     return Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
 
 
@@ -169,7 +169,7 @@ def test_test_is_predicted_once_and_kept(comparisons, run, runs_dir, data):
     )
     assert ("Base answers test", 16, 16) in seen
     after_a_restart = Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
-    again = after_a_restart.compare_split(
+    again = after_a_restart.compare(
         f"{run.run_id}:base",
         f"{run.run_id}:best",
         "test",
