@@ -117,7 +117,8 @@ window.mrpcTables = (() => {
         },
       }, column.title + arrow);
       button.dataset.key = column.key;
-      return make('th', { scope: 'col', 'aria-sort': direction }, button);
+      const kind = ['number', 'percent', 'p'].includes(column.kind) ? 'number' : null;
+      return make('th', { scope: 'col', 'aria-sort': direction, class: kind }, button);
     }
 
     function fill(focus) {

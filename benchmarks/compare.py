@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mrpc.app.compare.comparison import Comparison
+from mrpc.app.compare.comparisons import Comparisons
 from mrpc.core.analysis.attribution import Attribution
 from mrpc.core.data.load import LoadedData, load_data
 from mrpc.core.data.pairs import SentencePair
@@ -62,40 +62,40 @@ def measure(store: RunStore, run_id: str, data: LoadedData, repeats: int) -> dic
     watch = Stopwatch(repeats)
     settings = Settings(runs_dir=store.runs_dir)
 
-    def fresh() -> Comparison:
-        return Comparison(store, lambda: data, settings)
+    def fresh() -> Comparisons:
+        return Comparisons(store, lambda: data, settings)
 
     def all_of_validation() -> None:
-        comparison = fresh()
-        shown, _ = comparison.judge_split(*sides, "validation")
-        shown.as_dict()
-        comparison.climb(*sides, "validation", with_encoder=False)
-        comparison.split_pairs(*sides, "validation").slice_scores()
+        comparison = fresh().compare(*sides)
+        comparison.calibration()
+        comparison.scores.as_dict()
+        comparison.baselines(with_encoder=False)
+        assert comparison.changes.kinds
 
-    comparison = fresh()
+    comparisons = fresh()
     rows = [data.dataset["validation"][number] for number in range(NUM_EXPLAINED)]
     pairs = [SentencePair(row["sentence1"], row["sentence2"]) for row in rows]
     figures: dict[str, Any] = {"validation from stored predictions": watch.median(all_of_validation)}
     first = (pairs[0].sentence1, pairs[0].sentence2)
-    figures["first pair, models loaded for it"] = watch.once(lambda: comparison.pair.answer(*sides, *first))
-    figures["one pair"] = watch.median(lambda: comparison.pair.answer(*sides, *first))
-    figures["attributions of both sides"] = [explain(comparison, sides, pair) for pair in pairs]
-    figures["training pairs placed"] = watch.once(lambda: find_nearest(comparison, sides, pairs[0]))
+    figures["first pair, models loaded for it"] = watch.once(lambda: comparisons.pair.answer(*sides, *first))
+    figures["one pair"] = watch.median(lambda: comparisons.pair.answer(*sides, *first))
+    figures["attributions of both sides"] = [explain(comparisons, sides, pair) for pair in pairs]
+    figures["training pairs placed"] = watch.once(lambda: find_nearest(comparisons, sides, pairs[0]))
     figures["nearest training pairs, once placed"] = watch.median(
-        lambda: find_nearest(comparison, sides, pairs[0])
+        lambda: find_nearest(comparisons, sides, pairs[0])
     )
-    figures["own pairs"] = own_pairs(comparison, sides, data)
+    figures["own pairs"] = own_pairs(comparisons, sides, data)
     return figures
 
 
-def explain(comparison: Comparison, sides: tuple[str, str], pair: SentencePair) -> dict[str, Any]:
+def explain(comparisons: Comparisons, sides: tuple[str, str], pair: SentencePair) -> dict[str, Any]:
     """Return how long the attributions of a pair take, and how exact they become."""
-    left, right, pair = comparison.pair.look_at(*sides, pair.sentence1, pair.sentence2)
+    both, pair = comparisons.pair.look_at(*sides, pair.sentence1, pair.sentence2)
     clock, processors = time.perf_counter(), time.process_time()
     arrived: list[float] = []
     last: dict[str, Attribution] = {}
-    for side in (left, right):
-        for found in comparison.explanations.attribute(side, pair):
+    for side in both:
+        for found in comparisons.explanations.attribute(side, pair):
             arrived.append(time.perf_counter() - clock)
             assert found.attribution is not None
             last[side.name] = found.attribution
@@ -103,26 +103,26 @@ def explain(comparison: Comparison, sides: tuple[str, str], pair: SentencePair) 
         "first_s": arrived[0],
         "s": arrived[-1],
         "processor_s": time.process_time() - processors,
-        "num_words": len(last[left.name].words),
+        "num_words": len(last[both.first.name].words),
         "points": [attribution.num_points for attribution in last.values()],
         "errors": [attribution.error for attribution in last.values()],
     }
 
 
-def find_nearest(comparison: Comparison, sides: tuple[str, str], pair: SentencePair) -> None:
-    """Find the training pairs nearest to a pair on the right side."""
-    _, right, pair = comparison.pair.look_at(*sides, pair.sentence1, pair.sentence2)
-    comparison.explanations.find_nearest(right, pair)
+def find_nearest(comparisons: Comparisons, sides: tuple[str, str], pair: SentencePair) -> None:
+    """Find the training pairs nearest to a pair for the second side."""
+    both, pair = comparisons.pair.look_at(*sides, pair.sentence1, pair.sentence2)
+    comparisons.explanations.find_nearest(both.second, pair)
 
 
-def own_pairs(comparison: Comparison, sides: tuple[str, str], data: LoadedData) -> dict[str, Any]:
+def own_pairs(comparisons: Comparisons, sides: tuple[str, str], data: LoadedData) -> dict[str, Any]:
     """Return how long both sides take for 10,000 pairs, made from the sentences of train."""
     train = data.dataset["train"]
     first, second = list(train["sentence1"]), list(train["sentence2"])
     num = len(first)
     lines = (f"{first[n % num]}\t{second[(n + n // num) % num]}" for n in range(NUM_OWN_PAIRS))
     text = "\n".join(line.replace("\n", " ") for line in lines)
-    return {"num_pairs": NUM_OWN_PAIRS, **Stopwatch.once(lambda: comparison.answer_own(*sides, text, None))}
+    return {"num_pairs": NUM_OWN_PAIRS, **Stopwatch.once(lambda: comparisons.answer_own(*sides, text, None))}
 
 
 def main() -> None:
@@ -151,7 +151,7 @@ def main() -> None:
 
 def newest(store: RunStore) -> str:
     """Return the id of the newest run that can be compared."""
-    runs = Comparison(store, lambda: load_data("sample"), Settings()).comparable_runs()
+    runs = Comparisons(store, lambda: load_data("sample"), Settings()).comparable_runs()
     if not runs:
         raise SystemExit("There is no run with a base and a fine-tuned model in this folder.")
     return runs[0].run_id

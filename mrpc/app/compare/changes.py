@@ -124,7 +124,7 @@ class Changes:
         for cell in cells:
             if cell not in CELLS:
                 raise InputError(f"The cell is {str(cell)[:40]!r}; it must be one of {', '.join(CELLS)}.")
-        mask = np.isin(self.scores.cells, cells)
+        mask = np.isin(self.scores.cells, [str(cell) for cell in cells])
         return self._pairs(mask if kind is None else mask & self._kind(kind).mask)
 
     def of_kind(self, name: object) -> list[ComparedPair]:
@@ -158,7 +158,7 @@ class Changes:
             KindScore(
                 name=kind.name,
                 num_pairs=int(kind.mask.sum()),
-                num_right=right.map(lambda is_right, mask=kind.mask: int(is_right[mask].sum())),
+                num_right=Both(int(right.first[kind.mask].sum()), int(right.second[kind.mask].sum())),
                 fixed=int((right.second & ~right.first)[kind.mask].sum()),
                 broken=int((right.first & ~right.second)[kind.mask].sum()),
                 p=p,
@@ -191,7 +191,7 @@ class Changes:
                 sentence1=self.sentence1[at],
                 sentence2=self.sentence2[at],
                 label=int(answers.label[at]),
-                probs=probs.map(lambda prob, at=at: float(prob[at])),
+                probs=Both(float(probs.first[at]), float(probs.second[at])),
                 cell=str(self.scores.cells[at]),
             )
             for at in np.flatnonzero(mask)

@@ -60,6 +60,8 @@ class AttentionDrawn:
     first_heads: Any
     second_heads: Any
     layers: Any
+    layer: Any = SKIP
+    head: Any = SKIP
 
 
 @dataclass(frozen=True)
@@ -137,9 +139,8 @@ def _build_attention(services: Services, asked: dict[str, Any]) -> None:
             MAX_LAYERS,
             MAX_LAYERS,
             step=1,
-            label="Layer, from 1",
+            label="Layer",
             elem_id="cmp-layer",
-            scale=0,
             min_width=240,
         )
         head = gr.Slider(
@@ -147,13 +148,12 @@ def _build_attention(services: Services, asked: dict[str, Any]) -> None:
             MAX_HEADS,
             ALL_HEADS,
             step=1,
-            label="Head, from 1; 0 is the mean of all",
+            label="Head (0: mean of all)",
             elem_id="cmp-head",
-            scale=0,
             min_width=240,
         )
         direction = gr.Radio(
-            DIRECTIONS, value="forth", label="Direction", elem_id="cmp-direction", scale=0, min_width=280
+            DIRECTIONS, value="forth", label="Direction", elem_id="cmp-direction", min_width=280
         )
     drawn = stage("compare-attention")
     with gr.Row(elem_classes="cmp-charts"):
@@ -171,6 +171,8 @@ def _build_attention(services: Services, asked: dict[str, Any]) -> None:
             "first_heads": heads[0],
             "second_heads": heads[1],
             "layers": layers,
+            "layer": layer,
+            "head": head,
         },
         lambda **values: draw_attention(services, **values),
     ).bind()
@@ -265,6 +267,7 @@ def draw_attention(services: Services, layer: Any, head: Any, direction: Any, **
         maps.append(attention and attention_figure(attention, direction, name, color))
         heads.append(attention and heads_figure(attention, direction, name, color))
     said = [attention for attention in attentions if attention is not None]
+    sliders = {}
     if not said:
         text = "Baselines have no attention."
     else:
@@ -273,6 +276,10 @@ def draw_attention(services: Services, layer: Any, head: Any, direction: Any, **
             "the mean of its heads" if said[-1].head is None else f"head {said[-1].head + 1} of {num_heads}"
         )
         text = f"Shown: layer {said[-1].layer + 1} of {num_layers}, {which}."
+        sliders = {
+            "layer": gr.update(maximum=num_layers, value=min(layer, num_layers)),
+            "head": gr.update(maximum=num_heads, value=min(head, num_heads)),
+        }
     return AttentionDrawn(
         render_part("quiet", text),
         maps[0],
@@ -280,6 +287,7 @@ def draw_attention(services: Services, layer: Any, head: Any, direction: Any, **
         heads[0],
         heads[1],
         layers_figure(names, attentions) if said else None,
+        **sliders,
     )
 
 

@@ -90,14 +90,15 @@ class Explanations:
     def vary(self, sides: Both[Side], pair: SentencePair) -> list[Variation]:
         """Return what swapping the sentences and changing the token types does to both sides."""
         first, second = pair.sentence1, pair.sentence2
-        answers = sides.map(lambda side: self._answers.ask(side, [first, second], [second, first]))
+        swapped = [first, second], [second, first]
+        probs = sides.map(lambda side: self._answers.ask(side, *swapped).prob_equivalent.tolist())
         variations = [
-            Variation(name, answers.map(lambda answer, at=at: float(answer.prob_equivalent[at])))
+            Variation(name, Both(probs.first[at], probs.second[at]))
             for at, name in enumerate((AS_TYPED, "sentences swapped"))
         ]
         for change in ("zeroed", "swapped"):
-            probs = sides.map(lambda side, change=change: self._with_token_types(side, pair, change))
-            variations.append(Variation(f"token_type_ids {change}", probs))
+            changed = Both(*(self._with_token_types(side, pair, change) for side in sides))
+            variations.append(Variation(f"token_type_ids {change}", changed))
         return variations
 
     def attribute(self, side: Side, pair: SentencePair) -> Iterator[SideAttribution]:

@@ -75,7 +75,8 @@ def side_finding(scores: Scores) -> Finding:
 def _finding(scores: Scores) -> Finding:
     first, second = scores.sides
     names = side_names(scores.sides.map(lambda side: side.side))
-    rival = names.first[:1].lower() + names.first[1:] if first.side.kind == "baseline" else names.first
+    is_baseline = first.side.kind == "baseline"
+    rival = f"“{names.first.removeprefix('Baseline: ')}”" if is_baseline else names.first
     difference, counts = scores.accuracy_difference, scores.transitions
     interval = f"95 % interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
     gain = (

@@ -117,7 +117,6 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
             elem_id="cmp-filter",
             allow_custom_value=True,
             min_width=260,
-            scale=0,
         )
         kind = gr.Dropdown(
             [ANY_KIND],
@@ -126,7 +125,6 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
             elem_id="cmp-kind",
             allow_custom_value=True,
             min_width=260,
-            scale=0,
         )
     pairs_table = table("cmp-pairs")
     View(

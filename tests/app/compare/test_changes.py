@@ -1,7 +1,7 @@
 import pytest
 
 from mrpc.app.compare.changes import CELLS
-from mrpc.app.compare.comparison import Comparison
+from mrpc.app.compare.comparisons import Comparisons
 from mrpc.core.data.load import load_data
 from mrpc.errors import InputError
 from mrpc.runs.store import RunStore
@@ -14,16 +14,16 @@ def world(tmp_path_factory, tiny_data_dir, tiny_checkpoint_dir):
     runs_dir = tmp_path_factory.mktemp("runs")
     data = load_data("folder", tiny_data_dir)
     run = make_finished_run(runs_dir, data, tiny_checkpoint_dir)
-    comparison = Comparison(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
-    return comparison, f"{run.run_id}:base", f"{run.run_id}:best", data
+    comparisons = Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
+    return comparisons, f"{run.run_id}:base", f"{run.run_id}:best", data
 
 
 def test_the_cells_hold_every_pair_once(world):
-    comparison, left, right, data = world
-    counts = comparison.compare_split(left, right).as_dict()
+    comparisons, left, right, data = world
+    counts = comparisons.compare(left, right).scores.as_dict()
     rows = []
     for cell in CELLS:
-        result = comparison.flips(left, right, "validation", cell)
+        result = comparisons.flips(left, right, "validation", cell)
         assert result["num_pairs"] == len(result["pairs"]) == counts[cell]
         changes = [abs(pair["change"]) for pair in result["pairs"]]
         assert changes == sorted(changes, reverse=True)
@@ -47,31 +47,42 @@ def test_the_cells_hold_every_pair_once(world):
 
 @pytest.mark.parametrize("cell", ["", "FIXED", None, 3, ["fixed"], "idx"])
 def test_another_cell_is_refused(world, cell):
-    comparison, left, right, _ = world
+    comparisons, left, right, _ = world
     with pytest.raises(InputError, match="must be one of fixed, broken"):
-        comparison.flips(left, right, "validation", cell)
+        comparisons.flips(left, right, "validation", cell)
 
 
 def test_kinds_of_pairs_are_scored_the_worst_first(world):
-    comparison, left, right, _ = world
-    pairs = comparison.split_pairs(left, right, "validation")
-    scores = pairs.slice_scores()
-    assert [score.right_accuracy for score in scores] == sorted(score.right_accuracy for score in scores)
-    for score in scores:
-        found = pairs.in_slice(score.name)
+    comparisons, left, right, _ = world
+    changes = comparisons.compare(left, right).changes
+    accuracies = [score.accuracy.second for score in changes.kinds]
+    assert accuracies == sorted(accuracies)
+    for score in changes.kinds:
+        found = changes.of_kind(score.name)
         assert len(found) == score.num_pairs
-        assert sum((pair.right > 0.5) == bool(pair.label) for pair in found) == score.right_right
+        assert sum((pair.probs.second > 0.5) == bool(pair.label) for pair in found) == score.num_right.second
         assert sum(pair.cell == "fixed" for pair in found) == score.fixed
-        assert score.right_interval.low <= score.right_accuracy <= score.right_interval.high
-        wrongness = [abs(pair.label - pair.right) for pair in found]
+        assert score.interval.low <= score.accuracy.second <= score.interval.high
+        wrongness = [abs(pair.label - pair.probs.second) for pair in found]
         assert wrongness == sorted(wrongness, reverse=True)
+        fixed = changes.in_cell("fixed", kind=score.name)
+        assert {pair.row for pair in fixed} == {pair.row for pair in found if pair.cell == "fixed"}
     with pytest.raises(InputError, match="no kind of pairs"):
-        pairs.in_slice("<b>nothing</b>")
+        changes.of_kind("<b>nothing</b>")
+
+
+def test_pairs_to_look_at_are_those_that_changed(world):
+    comparisons, left, right, _ = world
+    changes = comparisons.compare(left, right).changes
+    num_changed = len(changes.in_cell("fixed", "broken"))
+    proposed = changes.proposed(6)
+    assert 0 < len(proposed) <= 6
+    assert all(pair.cell in ("fixed", "broken") for pair in proposed) or num_changed == 0
 
 
 def test_the_sample_is_cut_by_its_tags(tmp_path, tiny_checkpoint_dir):
     data = load_data("sample")
     run = make_finished_run(tmp_path, data, tiny_checkpoint_dir, num_epochs=1)
-    comparison = Comparison(RunStore(tmp_path), lambda: data, Settings(runs_dir=tmp_path))
-    pairs = comparison.split_pairs(f"{run.run_id}:base", f"{run.run_id}:best", "validation")
-    assert any(score.name.startswith("phenomenon: ") for score in pairs.slice_scores())
+    comparisons = Comparisons(RunStore(tmp_path), lambda: data, Settings(runs_dir=tmp_path))
+    changes = comparisons.compare(f"{run.run_id}:base", f"{run.run_id}:best").changes
+    assert any(score.name.startswith("phenomenon: ") for score in changes.kinds)

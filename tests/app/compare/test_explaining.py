@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mrpc.app.compare.comparison import Comparison
+from mrpc.app.compare.comparisons import Comparisons
 from mrpc.core.data.load import load_data
 from mrpc.core.model.classifier import load_finetuned
 from mrpc.errors import InputError, UnavailableError
@@ -17,18 +17,18 @@ def world(tmp_path_factory, tiny_data_dir, tiny_checkpoint_dir):
     runs_dir = tmp_path_factory.mktemp("runs")
     data = load_data("folder", tiny_data_dir)
     run = make_finished_run(runs_dir, data, tiny_checkpoint_dir)
-    return Comparison(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir)), run, data
+    return Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir)), run, data
 
 
 @pytest.fixture(scope="module")
 def looked_at(world):
-    comparison, run, _ = world
-    return comparison.pair.look_at(f"{run.run_id}:base", f"{run.run_id}:best", *SENTENCES)
+    comparisons, run, _ = world
+    return comparisons.pair.look_at(f"{run.run_id}:base", f"{run.run_id}:best", *SENTENCES)
 
 
 def test_what_ifs_are_asked_of_both_sides(world, looked_at):
-    comparison, run, _ = world
-    variations = comparison.explanations.vary(*looked_at)
+    comparisons, run, _ = world
+    variations = comparisons.explanations.vary(*looked_at)
     assert [item.name for item in variations] == [
         "as typed",
         "sentences swapped",
@@ -38,63 +38,84 @@ def test_what_ifs_are_asked_of_both_sides(world, looked_at):
     model, tokenizer = load_finetuned(run.paths.best_model)
     with torch.no_grad():
         swapped = model(**tokenizer(*SENTENCES[::-1], return_tensors="pt")).logits[0].softmax(0)[1].item()
-    assert variations[1].right == pytest.approx(swapped, abs=1e-6)
-    assert all(0 < item.left < 1 for item in variations)
+    assert variations[1].probs.second == pytest.approx(swapped, abs=1e-6)
+    assert all(0 < item.probs.first < 1 for item in variations)
 
 
 def test_words_and_effects_of_both_sides(world, looked_at):
-    comparison, _, _ = world
-    for side in looked_at[:2]:
-        *_, found = comparison.explanations.attribute(side, looked_at[2])
+    comparisons, _, _ = world
+    for side in looked_at[0]:
+        *_, found = comparisons.explanations.attribute(side, looked_at[1])
         assert found.side is side
         assert found.attribution.is_complete
         assert found.duration_s > 0
-        effects = comparison.explanations.leave_out(side, looked_at[2])
+        effects = comparisons.explanations.leave_out(side, looked_at[1])
         assert len(effects) == 18
-        assert comparison.explanations.measure_latency(side, looked_at[2]) > 0
+        assert comparisons.explanations.measure_latency(side, looked_at[1]) > 0
 
 
 @pytest.mark.parametrize("layer", [0, 3, -1, 1.5, None, "1", True, float("nan")])
 def test_a_layer_that_is_not_there_is_refused(world, looked_at, layer):
-    comparison, _, _ = world
-    with pytest.raises(InputError, match="layers 1 to 2"):
-        comparison.explanations.attend(looked_at[1], looked_at[2], layer)
+    comparisons, _, _ = world
+    with pytest.raises(InputError, match="whole number from 1 to 2"):
+        comparisons.explanations.attend(looked_at[0].second, looked_at[1], layer)
 
 
 def test_attention_of_a_layer(world, looked_at):
-    comparison, _, _ = world
-    attention = comparison.explanations.attend(looked_at[1], looked_at[2], 2)
+    comparisons, _, _ = world
+    attention = comparisons.explanations.attend(looked_at[0].second, looked_at[1], 2)
     assert attention.layer == 1
+    assert attention.head is None
     assert attention.tokens1[0] == "the"
 
 
+def test_each_head_can_be_looked_at_and_the_mean_is_theirs(world, looked_at):
+    comparisons, _, _ = world
+    side, pair = looked_at[0].second, looked_at[1]
+    num = comparisons.explanations.num_heads(side)
+    heads = [comparisons.explanations.attend(side, pair, 1, head) for head in range(1, num + 1)]
+    assert [found.head for found in heads] == list(range(num))
+    mean = comparisons.explanations.attend(side, pair, 1)
+    assert mean.forth == pytest.approx(sum(found.forth for found in heads) / num)
+    assert mean.forth_by_head.shape == (2, num)
+    assert mean.forth_by_head[0, 1] == pytest.approx(heads[1].forth.sum(axis=1).mean())
+    for head in (0, num + 1, 1.5, "1", True):
+        with pytest.raises(InputError, match="The head of"):
+            comparisons.explanations.attend(side, pair, 1, head)
+
+
 def test_the_nearest_training_pair_of_a_training_pair_is_itself(world):
-    comparison, run, data = world
+    comparisons, run, data = world
     row = data.dataset["train"][5]
     sides = f"{run.run_id}:base", f"{run.run_id}:best"
-    _, best, pair = comparison.pair.look_at(*sides, row["sentence1"], row["sentence2"])
+    both, pair = comparisons.pair.look_at(*sides, row["sentence1"], row["sentence2"])
     seen = []
-    found = comparison.explanations.find_nearest(best, pair, report=lambda *step: seen.append(step))
+    found = comparisons.explanations.find_nearest(
+        both.second, pair, on_progress=lambda *step: seen.append(step)
+    )
     assert found[0].row == 5
     assert found[0].cosine == pytest.approx(1.0, abs=1e-5)
-    assert seen[-1] == ("Placing the training pairs", 64, 64)
-    anew = Comparison(RunStore(run.paths.run_dir.parent), lambda: data, Settings())
-    again = anew.explanations.find_nearest(best, pair, report=lambda *_: pytest.fail("placed anew"))
+    assert seen[-1] == ("Reading the training pairs", 64, 64)
+    anew = Comparisons(RunStore(run.paths.run_dir.parent), lambda: data, Settings())
+    again = anew.explanations.find_nearest(
+        both.second, pair, on_progress=lambda *_: pytest.fail("placed anew")
+    )
     assert again == found
 
 
 def test_a_baseline_is_asked_but_not_looked_into(world):
-    comparison, run, _ = world
-    overlap, _, pair = comparison.pair.look_at("baseline:overlap", f"{run.run_id}:best", *SENTENCES)
-    assert [found.attribution for found in comparison.explanations.attribute(overlap, pair)] == [None]
-    assert len(comparison.explanations.leave_out(overlap, pair)) == 18
-    assert comparison.explanations.num_layers(overlap) == 0
+    comparisons, run, _ = world
+    sides, pair = comparisons.pair.look_at("baseline:overlap", f"{run.run_id}:best", *SENTENCES)
+    overlap = sides.first
+    assert [found.attribution for found in comparisons.explanations.attribute(overlap, pair)] == [None]
+    assert len(comparisons.explanations.leave_out(overlap, pair)) == 18
+    assert comparisons.explanations.num_layers(overlap) == 0
     for ask in (
-        lambda: comparison.explanations.attend(overlap, pair, 1),
-        lambda: comparison.explanations.find_nearest(overlap, pair),
+        lambda: comparisons.explanations.attend(overlap, pair, 1),
+        lambda: comparisons.explanations.find_nearest(overlap, pair),
     ):
-        with pytest.raises(UnavailableError, match="no layers and no space"):
+        with pytest.raises(UnavailableError, match="no layers and no vectors"):
             ask()
-    variations = comparison.explanations.vary(overlap, comparison.catalog.find(f"{run.run_id}:best"), pair)
-    assert variations[2].left is None
-    assert variations[1].left == variations[0].left
+    variations = comparisons.explanations.vary(sides, pair)
+    assert variations[2].probs.first is None
+    assert variations[1].probs.first == variations[0].probs.first

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from mrpc.app.compare.comparison import Comparison
+from mrpc.app.compare.both import Both
+from mrpc.app.compare.comparisons import Comparisons
+from mrpc.app.compare.rows import find_row
 from mrpc.app.compare.sides import check_weights_differ
 from mrpc.core.data.load import load_data
+from mrpc.core.data.pairs import SentencePair
 from mrpc.core.model.classifier import load_classifier, load_finetuned
 from mrpc.core.model.pretrained import resolve_pretrained
 from mrpc.core.model.stored_predictions import read_predictions
@@ -45,20 +48,20 @@ def other_run(runs_dir, data, tiny_checkpoint_dir):
 
 
 @pytest.fixture(scope="module")
-def comparison(runs_dir, data, run, other_run):
-    return Comparison(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
+def comparisons(runs_dir, data, run, other_run):
+    return Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
 
 
 @pytest.fixture
 def copied(tmp_path, run, data):
-    """A copy of the run that a test may spoil, and a comparison over it."""
+    """A copy of the run that a test may spoil, and a comparisons over it."""
     shutil.copytree(run.paths.run_dir, tmp_path / run.run_id)
     store = RunStore(tmp_path)
-    return store.open(run.run_id), Comparison(store, lambda: data, Settings(runs_dir=tmp_path))
+    return store.open(run.run_id), Comparisons(store, lambda: data, Settings(runs_dir=tmp_path))
 
 
-def test_a_pair_is_answered_by_the_models_that_the_run_kept(comparison, run, tiny_checkpoint_dir):
-    result = comparison.pair.compare(run.run_id, *SENTENCES)
+def test_a_pair_is_answered_by_the_models_that_the_run_kept(comparisons, run, tiny_checkpoint_dir):
+    result = comparisons.pair.compare(run.run_id, *SENTENCES)
     base = load_classifier(resolve_pretrained("local:tiny-bert", tiny_checkpoint_dir), seed=1).model
     tuned, tokenizer = load_finetuned(run.paths.best_model)
     for model, answer in ((base, result["base"]), (tuned, result["tuned"])):
@@ -73,62 +76,64 @@ def test_a_pair_is_answered_by_the_models_that_the_run_kept(comparison, run, tin
     assert result["base"]["weights_sha256"] != result["tuned"]["weights_sha256"]
 
 
-def test_at_most_two_sides_are_in_memory(comparison, run, other_run):
+def test_at_most_two_sides_are_in_memory(comparisons, run, other_run):
     for side in ("base", "best"):
-        comparison.pair.answer(f"{run.run_id}:{side}", f"{other_run.run_id}:{side}", *SENTENCES)
-    assert len(comparison.loaded._loaded) == 2
+        comparisons.pair.answer(f"{run.run_id}:{side}", f"{other_run.run_id}:{side}", *SENTENCES)
+    assert len(comparisons.loaded._loaded) == 2
 
 
 def test_a_base_that_is_the_fine_tuned_model_is_refused_before_it_answers(copied):
-    run, comparison = copied
+    run, comparisons = copied
     lines = run.paths.events.read_text().splitlines(keepends=True)
-    record = comparison.catalog.read_record(run)
+    record = comparisons.catalog.read_record(run)
     best = record.by_epoch[record.best_epoch].weights_sha256
     same = "".join(line.replace(record.by_epoch[0].weights_sha256, best) for line in lines)
     run.paths.events.write_text(same)
     with pytest.raises(RunStateError, match="have the same weights"):
-        comparison.pair.compare(run.run_id, *SENTENCES)
+        comparisons.pair.compare(run.run_id, *SENTENCES)
     with pytest.raises(RunStateError, match="have the same weights"):
-        comparison.compare_split(f"{run.run_id}:base", f"{run.run_id}:best")
+        comparisons.compare(f"{run.run_id}:base", f"{run.run_id}:best")
 
 
-def test_the_models_in_memory_are_checked_too(comparison, run):
-    base, best = comparison.catalog.find_two(f"{run.run_id}:base", f"{run.run_id}:best")
+def test_the_models_in_memory_are_checked_too(comparisons, run):
+    sides = comparisons.catalog.find_two(f"{run.run_id}:base", f"{run.run_id}:best")
     with pytest.raises(RunStateError, match="the fine-tuned model is the base"):
-        check_weights_differ(base, "abc", best, "abc")
-    check_weights_differ(base, "abc", best, "abd")
+        check_weights_differ(sides, Both("abc", "abc"))
+    check_weights_differ(sides, Both("abc", "abd"))
 
 
 def test_weights_that_were_changed_behind_the_runs_back_are_refused(copied):
-    run, comparison = copied
+    run, comparisons = copied
     shutil.rmtree(run.paths.best_model)
-    base = comparison.loaded.get(comparison.catalog.find(f"{run.run_id}:base")).predictor
+    base = comparisons.loaded.get(comparisons.catalog.find(f"{run.run_id}:base")).predictor
     base.model.save_pretrained(run.paths.best_model)
     base.tokenizer.save_pretrained(run.paths.best_model)
     with pytest.raises(RunStateError, match="not those that the run recorded"):
-        comparison.pair.compare(run.run_id, *SENTENCES)
+        comparisons.pair.compare(run.run_id, *SENTENCES)
 
 
-def test_an_epoch_without_weights_still_compares_on_validation(comparison, run):
-    best = comparison.catalog.read_record(run).best_epoch
+def test_an_epoch_without_weights_still_compares_on_validation(comparisons, run):
+    best = comparisons.catalog.read_record(run).best_epoch
     epoch = next(number for number in (1, 2, 3) if number not in (best, 3))
     name = f"{run.run_id}:epoch-{epoch}"
-    result = comparison.compare_split(name, f"{run.run_id}:best")
+    result = comparisons.compare(name, f"{run.run_id}:best")
     stored = read_predictions(run.paths.validation_predictions(epoch))
-    assert result.left.metrics["accuracy"] == pytest.approx((stored.predicted == stored.label).mean())
+    assert result.scores.sides.first.metrics["accuracy"] == pytest.approx(
+        (stored.predicted == stored.label).mean()
+    )
     with pytest.raises(UnavailableError, match=f"weights of epoch {epoch} were not kept"):
-        comparison.pair.answer(name, f"{run.run_id}:best", *SENTENCES)
+        comparisons.pair.answer(name, f"{run.run_id}:best", *SENTENCES)
 
 
-def test_an_epoch_whose_weights_are_kept_under_another_name_answers(comparison, run):
-    best = comparison.catalog.read_record(run).best_epoch
-    side = comparison.catalog.find(f"{run.run_id}:epoch-{best}")
+def test_an_epoch_whose_weights_are_kept_under_another_name_answers(comparisons, run):
+    best = comparisons.catalog.read_record(run).best_epoch
+    side = comparisons.catalog.find(f"{run.run_id}:epoch-{best}")
     assert side.model_dir == run.paths.best_model
 
 
-def test_the_split_is_that_of_the_stored_predictions(comparison, run):
-    result = comparison.compare_split(f"{run.run_id}:base", f"{run.run_id}:best").as_dict()
-    best = comparison.catalog.read_record(run).best_epoch
+def test_the_split_is_that_of_the_stored_predictions(comparisons, run):
+    result = comparisons.compare(f"{run.run_id}:base", f"{run.run_id}:best").scores.as_dict()
+    best = comparisons.catalog.read_record(run).best_epoch
     left = read_predictions(run.paths.validation_predictions(0))
     right = read_predictions(run.paths.validation_predictions(best))
     was, now = left.predicted == left.label, right.predicted == right.label
@@ -143,31 +148,36 @@ def test_the_split_is_that_of_the_stored_predictions(comparison, run):
             assert low <= result[side][metric] <= high
 
 
-def test_stored_predictions_need_neither_torch_nor_the_data(comparison, run, runs_dir):
+def test_stored_predictions_need_neither_torch_nor_the_data(comparisons, run, runs_dir):
     code = (
         "import sys; from pathlib import Path; from mrpc.runs.store import RunStore; "
-        "from mrpc.app.compare.comparison import Comparison; from mrpc.settings import Settings; "
-        f"c = Comparison(RunStore(Path({str(runs_dir)!r})), None, Settings()); "
-        f"c.compare_split('{run.run_id}:base', '{run.run_id}:best').as_dict(); "
+        "from mrpc.app.compare.comparisons import Comparisons; from mrpc.settings import Settings; "
+        f"c = Comparisons(RunStore(Path({str(runs_dir)!r})), None, Settings()); "
+        f"c.compare('{run.run_id}:base', '{run.run_id}:best').scores.as_dict(); "
         "sys.exit(any(name in sys.modules for name in ('torch', 'datasets', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_test_is_predicted_once_and_kept(comparison, run, runs_dir, data):
+def test_test_is_predicted_once_and_kept(comparisons, run, runs_dir, data):
     seen = []
-    first = comparison.compare_split(
-        f"{run.run_id}:base", f"{run.run_id}:best", "test", report=lambda *progress: seen.append(progress)
-    )
-    assert ("base answers test", 16, 16) in seen
-    after_a_restart = Comparison(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
-    again = after_a_restart.compare_split(
+    first = comparisons.compare(
         f"{run.run_id}:base",
         f"{run.run_id}:best",
         "test",
-        report=lambda *_: pytest.fail("predicted anew"),
+        on_progress=lambda *progress: seen.append(progress),
     )
-    np.testing.assert_array_equal(first.right.answers.logits, again.right.answers.logits)
+    assert ("Base answers test", 16, 16) in seen
+    after_a_restart = Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
+    again = after_a_restart.compare(
+        f"{run.run_id}:base",
+        f"{run.run_id}:best",
+        "test",
+        on_progress=lambda *_: pytest.fail("predicted anew"),
+    )
+    np.testing.assert_array_equal(
+        first.scores.sides.second.answers.logits, again.scores.sides.second.answers.logits
+    )
 
 
 @pytest.mark.parametrize(
@@ -188,57 +198,75 @@ def test_test_is_predicted_once_and_kept(comparison, run, runs_dir, data):
         *(None, 7, ["RUN:best"]),
     ],
 )
-def test_a_name_that_is_no_side_is_refused(comparison, run, name):
+def test_a_name_that_is_no_side_is_refused(comparisons, run, name):
     name = name.replace("RUN", run.run_id) if isinstance(name, str) else name
     with pytest.raises(InputError):
-        comparison.compare_split(name, f"{run.run_id}:best")
+        comparisons.compare(name, f"{run.run_id}:best")
 
 
-def test_other_bad_arguments_are_refused(comparison, run):
+def test_other_bad_arguments_are_refused(comparisons, run):
     base, best = f"{run.run_id}:base", f"{run.run_id}:best"
     with pytest.raises(InputError, match="Both sides are"):
-        comparison.compare_split(best, best)
+        comparisons.compare(best, best)
     for split in ("train", "", None, ["test"]):
         with pytest.raises(InputError, match="validation or test"):
-            comparison.compare_split(base, best, split)
+            comparisons.compare(base, best, split)
     with pytest.raises(UnknownRunError):
-        comparison.pair.compare("nobody", *SENTENCES)
+        comparisons.pair.compare("nobody", *SENTENCES)
     with pytest.raises(PairError, match="Sentence 2 is empty"):
-        comparison.pair.compare(run.run_id, "One.", "  ")
-    for row in (-1, 16, 0.5, float("nan"), float("inf"), None, "3", True):
-        with pytest.raises(InputError, match="There is no pair"):
-            comparison.pair.pick(base, best, "validation", row)
+        comparisons.pair.compare(run.run_id, "One.", "  ")
+    rows = ("-1", "16", "0.5", "nan", "", "\uff13", "x", "99999999999")
+    for row in (
+        *(f"validation:{number}" for number in rows),
+        "nowhere:3",
+        "3",
+        None,
+        3,
+        ["validation:3"],
+        True,
+    ):
+        with pytest.raises(InputError, match=r"There is no|must be a whole number from 0 to 15"):
+            find_row(comparisons, base, best, row)
 
 
-def test_a_row_of_the_data_and_its_label(comparison, run, data):
+def test_a_row_of_the_data_and_its_label(comparisons, run, data):
     base, best = f"{run.run_id}:base", f"{run.run_id}:best"
-    pair = comparison.pair.pick(base, best, "validation", 3)
+    pair = find_row(comparisons, base, best, "validation:3")
     assert (pair.sentence1, pair.idx) == (data.dataset["validation"][3]["sentence1"], 67)
-    assert (
-        comparison.pair.known_label(base, best, "validation", 3, pair.sentence1, pair.sentence2) == pair.label
-    )
-    assert comparison.pair.known_label(base, best, "validation", 3, pair.sentence1, "edited") is None
-    assert comparison.pair.known_label(base, best, "validation", -3, pair.sentence1, "edited") is None
+    sides = comparisons.catalog.find_two(base, best)
+    assert comparisons.pair.known_label(sides, SentencePair(pair.sentence1, pair.sentence2)) == pair.label
+    assert comparisons.pair.known_label(sides, SentencePair(pair.sentence1, "edited")) is None
+    assert find_row(comparisons, base, best, "validation:any").idx in data.dataset["validation"]["idx"]
+
+
+def test_a_comparison_is_made_once_and_held(comparisons, run):
+    sides = f"{run.run_id}:base", f"{run.run_id}:best"
+    held = comparisons.compare(*sides)
+    assert comparisons.compare(*sides) is held
+    assert held.changes is held.changes
+    assert held.calibration() is held.calibration()
+    assert comparisons.compare(*sides, "test") is not held
+    assert comparisons.compare(*reversed(sides)) is not held
 
 
 def test_runs_on_different_data_are_refused_unless_the_split_is_the_same(
-    tmp_path, runs_dir, run, comparison, tiny_checkpoint_dir, tiny_data_dir
+    tmp_path, runs_dir, run, comparisons, tiny_checkpoint_dir, tiny_data_dir
 ):
     write_jsonl(tmp_path / "train.jsonl", tiny_rows(32, start=200))
     shutil.copy(tiny_data_dir / "validation.jsonl", tmp_path)
     write_jsonl(tmp_path / "test.jsonl", tiny_rows(16, start=300))
     elsewhere = make_finished_run(runs_dir, load_data("folder", tmp_path), tiny_checkpoint_dir, num_epochs=1)
     sides = f"{run.run_id}:best", f"{elsewhere.run_id}:best"
-    assert comparison.compare_split(*sides, "validation").as_dict()["num_pairs"] == 16
+    assert comparisons.compare(*sides, "validation").scores.as_dict()["num_pairs"] == 16
     with pytest.raises(DataError, match="their test splits differ"):
-        comparison.compare_split(*sides, "test")
+        comparisons.compare(*sides, "test")
     shutil.rmtree(elsewhere.paths.run_dir)
 
 
 def test_runs_without_weights_are_not_offered(copied):
-    run, comparison = copied
-    assert [found.run_id for found in comparison.comparable_runs()] == [run.run_id]
+    run, comparisons = copied
+    assert [found.run_id for found in comparisons.comparable_runs()] == [run.run_id]
     shutil.rmtree(run.paths.models)
-    assert comparison.comparable_runs() == []
+    assert comparisons.comparable_runs() == []
     with pytest.raises(UnavailableError):
-        comparison.pair.compare(run.run_id, *SENTENCES)
+        comparisons.pair.compare(run.run_id, *SENTENCES)
