@@ -5,7 +5,7 @@
 Pair inspector once warm; paging and searching 400,000 rows, with the memory of the process while it does;
 the padding report of all splits, with nothing known beforehand. The 400,000 rows are those of DIR, repeated
 with a number appended to each sentence, in a temporary folder. Prints medians and 95th percentiles; leaves
-nothing behind. The functions that draw the views are called as Gradio calls them, without network and browser.
+nothing behind. The functions that draw the views are called as Gradio calls them: no network, no browser.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 OnProgress = Callable[[str, int, int], None]
 """Takes what is being done, how many steps are done, and how many there are; may raise to end the work."""
 
-HTTPError: type[Exception] = HfHubHTTPError.__mro__[1]  # of the HTTP library that this version of huggingface_hub uses
+# Of the HTTP library that this version of huggingface_hub uses.
+HTTPError: type[Exception] = HfHubHTTPError.__mro__[1]
 FAILURES = (HTTPError, OSError, RuntimeError, HFValidationError)
 """What huggingface_hub raises when a request fails; the upload of a large file wraps it in a RuntimeError."""
 

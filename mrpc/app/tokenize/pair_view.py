@@ -69,7 +69,7 @@ def build_pair_view(services: Services, spine: Spine, origin: gr.HTML) -> gr.Dro
     known = list_pretrained(services.settings.checkpoint_dirs)
     options = [(spec.label, name) for name, spec in known.items()]
     place(render("tokenize/about.html", view="pair"))
-    origin.render()
+    origin.render()  # type: ignore[no-untyped-call]
     shown = stage("pair")
     with gr.Row(elem_classes="tk-controls", elem_id="pair-controls"):
         checkpoint = gr.Dropdown(
@@ -122,7 +122,7 @@ def build_pair_view(services: Services, spine: Spine, origin: gr.HTML) -> gr.Dro
             Linked("length", max_length, whole(8, 512)),
             Linked("cut", truncation, choice(*(name for _, name in TRUNCATION_CHOICES))),
             Linked("pad", padding, flag),
-            Linked("with", compared, partial(parse_names, known)),
+            Linked("with", compared, partial(parse_names, tuple(known))),
         ]
     )
     return checkpoint
