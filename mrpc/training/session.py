@@ -489,7 +489,7 @@ def load_run_data(run: Run) -> LoadedData:
         DataError: when the rows are not the same any more.
     """
     ref = run.config.data
-    data = load_data(ref.kind, ref.data_dir)
+    data = load_data(ref.kind, ref.data_dir, ref.columns)
     if data.fingerprint != ref.fingerprint:
         where = ref.data_dir or ref.kind
         raise DataError(

@@ -54,7 +54,7 @@ class Baselines:
             if known is not None:
                 return known
             baseline = self._fit(side, data, report, should_stop)
-            dataset = data.dataset[split]
+            dataset = data.split(split)
             if _baseline_name(side) in NEEDS_ENCODER:
                 self._open_book(side).read(split, data, report, should_stop)
             margins = baseline.margins(list(dataset["sentence1"]), list(dataset["sentence2"]))
@@ -138,10 +138,10 @@ class _VectorBook:
 
     def read(self, split: str, data: LoadedData, report: Report, should_stop: ShouldStop) -> None:
         """Have the vectors of all sentences of a split, from disk or computed and kept there."""
-        fingerprint = data.split_fingerprints[split]
+        fingerprint = data.split_fingerprints.get(split, "")
         if fingerprint in self._splits:
             return
-        dataset = data.dataset[split]
+        dataset = data.split(split)
         sentences = [*dataset["sentence1"], *dataset["sentence2"]]
         path = self._derived_dir / f"vectors-{self._checkpoint.sha256[:16]}-{fingerprint}.npy"
         vectors = read_vectors(path, len(sentences))

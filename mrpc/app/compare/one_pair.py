@@ -130,7 +130,7 @@ class OnePair:
         ref = next((side.data for side in sides if side.data is not None), None)
         if split not in SPLITS:
             raise InputError(f"The split is {str(split)[:40]!r}; it must be one of {', '.join(SPLITS)}.")
-        return self._shelf.get(ref).dataset[split]
+        return self._shelf.get(ref).split(split)
 
     def _answer(self, side: Side, pair: SentencePair) -> PairAnswer:
         sha256 = "" if side.kind == "baseline" else self._loaded().get(side).weights_sha256
