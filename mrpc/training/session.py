@@ -95,7 +95,7 @@ class TrainingSession:
         report.check_stop()
 
         self.model, self.new_parameters = load_classifier(
-            self.checkpoint, config.seed, config.attention_dropout
+            self.checkpoint, config.seed, config.attention_dropout, run.config.data.label_names
         )
         if config.pooler_start == "identity":
             self.new_parameters += start_pooler_as_identity(self.model)

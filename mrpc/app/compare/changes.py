@@ -102,7 +102,7 @@ class SplitPairs:
         Raises:
             DataError: when the answers are not about these rows.
         """
-        dataset = data.dataset[comparison.split]
+        dataset = data.split(comparison.split)
         rows = {idx: row for row, idx in enumerate(dataset["idx"])}
         try:
             self._rows = np.array([rows[idx] for idx in comparison.left.answers.idx.tolist()])

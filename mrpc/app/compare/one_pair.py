@@ -113,7 +113,8 @@ class OnePair:
             or row % 1
         ):
             raise InputError(f"There is no pair {str(row)[:40]!r}; {split} has 0 to {len(dataset) - 1}.")
-        return SentencePair(**dataset[int(row)])
+        values = dataset[int(row)]
+        return SentencePair(**{**values, "label": values["label"] if values["label"] >= 0 else None})
 
     def known_label(
         self, left: str, right: str, split: str, row: object, sentence1: str, sentence2: str

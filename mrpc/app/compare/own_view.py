@@ -14,6 +14,7 @@ from mrpc.app.compare.follow import followed
 from mrpc.app.compare.frame import ACT, Frame
 from mrpc.app.compare.render_sides import render_note, render_scoreboard
 from mrpc.app.compare.widgets import build_table, quiet
+from mrpc.core.data.pairs import SUFFIXES
 
 if TYPE_CHECKING:
     from mrpc.app.compare.own_pairs import OwnAnswers
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 NOTE = quiet(
     "One pair a line: two sentences with a tab or ||| between them, and a label 0 or 1 after another one if "
-    "you have it. Or a file with columns sentence1, sentence2 and, if known, label: .csv, .jsonl or "
-    ".parquet, up to 20,000 pairs and 10 MB."
+    "you have it. Or a file with two columns of sentences and, if known, one of labels: .csv, .tsv, .jsonl, "
+    ".json or .parquet, also .gz, up to 20,000 pairs and 10 MB."
 )
 
 
@@ -35,7 +36,7 @@ def build_own_view(services: Services, frame: Frame) -> None:
         )
         file = gr.File(
             label="or a file",
-            file_types=[".csv", ".jsonl", ".parquet"],
+            file_types=[*SUFFIXES[:-1], ".gz"],
             type="filepath",
             elem_id="cmp-own-file",
             scale=1,

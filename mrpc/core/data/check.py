@@ -230,7 +230,7 @@ class _CarefulReading:
     def read(self, place: str, cells: dict[str, object]) -> tuple[str, str, str | None, int | None] | None:
         """Return a row as sentence1, sentence2, label, idx; or None if it is left out."""
         table, report = self.checked.table, self.checked.report
-        if all(value is None or isinstance(value, str) and not value.strip() for value in cells.values()):
+        if all(value is None or (isinstance(value, str) and not value.strip()) for value in cells.values()):
             if table.kind == "CSV":
                 report.leave_out("without anything in it", place)
                 return None

@@ -17,7 +17,7 @@ SENTENCE_COLUMNS = (
     *(("stringa", "stringb"), ("phrase1", "phrase2"), ("title1", "title2"), ("input1", "input2")),
     *(("firstsentence", "secondsentence"), ("firsttext", "secondtext"), ("first", "second")),
     *(("question", "sentence"), ("query", "passage"), ("original", "paraphrase"), ("text", "paraphrase")),
-    *(("sentence", "paraphrase"), ("source", "target"), ("anchor", "positive"), ("a", "b")),
+    *(("sentence", "paraphrase"), ("source", "target"), ("anchor", "positive")),
 )
 """Usual names of the two sentences, the likeliest first; compared without case, spaces and signs."""
 
@@ -196,7 +196,7 @@ def understand_labels(labels: Mapping[str, int], names: tuple[str, str] | None =
     }
     if len(known) == len(labels):
         return _known_labels(known, lowered, names)
-    if set(labels) == {"1", "2"} or set(labels) == {"2"} and names is not None:
+    if set(labels) == {"1", "2"} or (set(labels) == {"2"} and names is not None):
         return LabelRule(
             {"1": 0, "2": 1}, names or LABEL_NAMES, "The labels are 1 and 2: 1 became 0, and 2 became 1."
         )

@@ -21,6 +21,7 @@ from mrpc.core.data.read import DATA_LIMITS, Limits, read_pairs, read_split_file
 from mrpc.core.data.report import DataReport, read_report, write_report
 from mrpc.core.data.splits import SplitFiles, find_split_files
 from mrpc.errors import DataError, UnavailableError
+from mrpc.settings import full_path
 
 DataKind = Literal["hub", "folder", "sample"]
 
@@ -185,7 +186,7 @@ def store_dataset(
 
 
 def _load_folder(data_dir: Path, columns: Sequence[str] | None) -> LoadedData:
-    data_dir = data_dir.expanduser().resolve()
+    data_dir = full_path(data_dir)
     dataset, report = read_pairs(data_dir, columns)
     kept = read_report(data_dir / REPORT_FILE) if data_dir.is_dir() else None
     if kept is not None and kept.fingerprint == report.fingerprint:

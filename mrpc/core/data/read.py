@@ -41,6 +41,7 @@ from mrpc.core.data.splits import SplitFiles, draw_validation, find_split_files,
 from mrpc.core.data.table import DELIMITERS, Limits, Table, open_table
 from mrpc.core.scratch import scratch_dir
 from mrpc.errors import DataError, UnavailableError
+from mrpc.settings import full_path
 
 DATA_LIMITS = Limits()
 """For what a person names on the command line."""
@@ -65,9 +66,9 @@ def read_pairs(
     Raises:
         DataError: the pairs cannot be used; names the file and the line, and what was found there.
     """
-    path = path.expanduser()
+    path = full_path(path)
     if path.is_dir():
-        return read_split_files(find_split_files(path), path.resolve().name or str(path), columns, limits)
+        return read_split_files(find_split_files(path), path.name or str(path), columns, limits)
     if not path.exists():
         raise DataError(
             f"{path} is not a folder or a file. Name a folder that holds one file a split, or one file."
@@ -83,7 +84,7 @@ def read_split_files(
     report = read_report(folder / "report.json")
     if report is None:
         raise UnavailableError(f"What is kept in {folder} is broken. Delete that folder.")
-    info = partial(DatasetInfo, features=_features(report.label_names))
+    info = partial(DatasetInfo, features=features(report.label_names))
     splits = {
         split: Dataset.from_file(str(folder / f"{split}.arrow"), info=info(), split=NamedSplit(split))
         for split in report.splits
@@ -160,7 +161,8 @@ def _header_doubt(table: Table) -> str:
     return ""
 
 
-def _features(label_names: tuple[str, str] = LABEL_NAMES) -> Features:
+def features(label_names: tuple[str, str] = LABEL_NAMES) -> Features:
+    """Return what the columns of a split hold."""
     return Features(
         {
             "sentence1": Value("string"),
@@ -349,7 +351,7 @@ def _write_split(
     files: Sequence[CheckedFile], rule: LabelRule, keep: npt.NDArray[np.bool_] | None, target: Path
 ) -> _SplitRows:
     """Stream the rows of a split into an Arrow file, and return what they are."""
-    schema = _features(rule.names).arrow_schema
+    schema = features(rule.names).arrow_schema
     rows = RowHash()
     idx, labels, pairs = [], [], []
     num_read = 0

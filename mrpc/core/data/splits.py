@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mrpc.core.data.pairs import SPLITS
+from mrpc.core.data.pairs import SPLITS, SUFFIXES
 from mrpc.core.data.report import listed
-from mrpc.core.data.table import SUFFIXES, split_suffix
+from mrpc.core.data.table import split_suffix
 from mrpc.errors import DataError
 
 SPLIT_NAMES = {

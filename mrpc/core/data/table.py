@@ -25,11 +25,9 @@ import pyarrow.json
 import pyarrow.parquet
 
 from mrpc.core.data.encoding import find_encoding, read_blocks
+from mrpc.core.data.pairs import SUFFIXES
 from mrpc.core.data.report import count, listed
 from mrpc.errors import DataError
-
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet", ".arrow")
-"""What is read, each also with .gz behind it, in capitals too."""
 
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 
@@ -256,7 +254,11 @@ def _is_plain_csv(table: Table) -> bool:
             continue
         lines = b"\n" + block + b"\n"
         for match in re.finditer(rb'""[^"]', lines):  # a cell that begins so is empty, or not well formed
-            if lines[match.start() - 1 : match.start()] in starts and match[0][2:] not in (mark, b"\n", b"\r"):
+            if lines[match.start() - 1 : match.start()] in starts and match[0][2:] not in (
+                mark,
+                b"\n",
+                b"\r",
+            ):
                 return False
         parts = lines.replace(b'""', b"").split(b'"')  # outside of quotes, inside, outside, ...
         if len(parts) % 2 == 0 or any(b"\n" in inside for inside in parts[1::2]):
@@ -376,7 +378,7 @@ def _refuse_swallowed(table: Table, record: _Record, places: Sequence[int]) -> N
         cells for cells in split if len(cells) == num_columns and all(cells[at].strip(' "') for at in places)
     ]
     labelled = [cells for cells in rows if len(places) > 2 and len(cells[places[2]].strip()) < 20]
-    if len(labelled) > 1 or len(places) < 3 and len(rows) == len(split):
+    if len(labelled) > 1 or (len(places) < 3 and len(rows) == len(split)):
         last = record.number + len(record.lines) - 1
         raise table.refuse(
             f"line {record.number}",
@@ -569,12 +571,16 @@ def _open_arrow(table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch
 
 def _arrow_batches(table: Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for batch in _open_arrow(table, schema.names):
-        for field_ in schema:
-            if pa.types.is_int64(field_.type) and not pa.types.is_integer(
-                batch.schema.field(field_.name).type
-            ):
-                raise pa.ArrowInvalid("the numbers are of another type")
+        for wanted in schema:
+            is_right = pa.types.is_integer if pa.types.is_int64(wanted.type) else _is_text
+            if not is_right(batch.schema.field(wanted.name).type):
+                raise pa.ArrowInvalid(f"the column {wanted.name} is of another type")
         yield batch.cast(schema)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain)
 
 
 def _arrow_rows(table: Table, wanted: Sequence[str]) -> Iterator[Row]:
