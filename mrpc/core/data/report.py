@@ -183,17 +183,18 @@ class DataReport:
                 rows = count(found.num_repeated, "row")
                 said.append(f"{split} holds {rows} whose pair stands in it already.")
             if found.num_conflicting:
-                said.append(
-                    f"{count(found.num_conflicting, 'pair')} of {split} stand there with both labels."
-                )
+                stand = count(found.num_conflicting, "pair", "stands", "stand")
+                said.append(f"{split} holds conflicting labels: {stand} there with both.")
         for splits, num in self.leaks.items():
-            said.append(f"{count(num, 'pair')} stand in {splits}: scores will look better than they are.")
+            stand = count(num, "pair", "stands", "stand")
+            said.append(f"{stand} in {splits}: scores will look better than they are.")
         return said
 
 
-def count(number: int, noun: str) -> str:
-    """Return "1 pair", "1,200 pairs"."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+def count(number: int, noun: str, one: str = "", many: str = "") -> str:
+    """Return "1 pair", "1,200 pairs"; with a verb for one and for many, "1 pair stands"."""
+    verb = one if number == 1 else many
+    return f"{number:,} {noun}{'s' * (number != 1)}{' ' * bool(verb)}{verb}"
 
 
 def listed(names: Sequence[object], limit: int = 12) -> str:

@@ -14,7 +14,7 @@ import json
 import re
 import stat
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -44,6 +44,8 @@ UNPACKING_FAULTS = (gzip.BadGzipFile, EOFError, zlib.error)
 
 _BLOCK_BYTES = 1_000_000  # Arrow reads some thirty blocks ahead
 _HEAD_BYTES = 64_000
+
+_SHORT_ANSWER = re.compile(r"-?\d(\.0+)?|true|false|yes|no", re.IGNORECASE)
 
 Row = tuple[str, Sequence[object]]
 """Where a row stands ("line 7"), and its cells in the order that was asked for; None where there is none."""
@@ -205,7 +207,7 @@ def _look(table: Table, head: bytes, recognizes: Recognizes) -> None:
 
 def _look_at_csv(table: Table, text: str, suffix: str, recognizes: Recognizes) -> None:
     table.kind = "CSV"
-    said = re.match(r'"?sep=(.)"?[;,\t]*\r*\n', text, re.IGNORECASE)
+    said = re.match(r'"?sep=(.)"?[;,\t]*(\r*\n|\r)', text, re.IGNORECASE)
     if said:  # Excel's own way of naming the delimiter
         text, table.num_skipped = text[said.end() :], 1
     candidates = [said[1]] if said else list(DELIMITERS)
@@ -355,35 +357,42 @@ def _csv_problem(table: Table, number: int, held: list[str], error: csv.Error) -
 def _csv_rows(table: Table, wanted: Sequence[str]) -> Iterator[Row]:
     places = [table.columns.index(name) for name in wanted]
     num_columns, width = len(table.columns), max(places) + 1
+    usual: set[str] = set()  # what the third of the columns held so far, as long as that is little
     for record in _records(table):
         cells, place = record.cells, f"line {record.number}"
         if len(record.lines) > 1:
-            _refuse_swallowed(table, record, places)
+            _refuse_swallowed(table, record, places, usual)
             table.num_inner_lines += len(record.lines) - 1
-        if len(cells) != num_columns and any(cells):
-            if len(cells) < num_columns or any(cell.strip() for cell in cells[num_columns:]):
+        if len(cells) != num_columns:
+            if any(cells) and (len(cells) < num_columns or any(map(str.strip, cells[num_columns:]))):
                 raise table.refuse(
                     place,
                     f"{len(cells)} values where the header has {num_columns} ({listed(table.columns)}).",
                 )
+        elif len(record.lines) == 1 and len(places) > 2 and len(usual) < 10:
+            usual.add(cells[places[2]].strip())
         cells += [""] * (width - len(cells))
         yield place, [cells[at] for at in places]
 
 
-def _refuse_swallowed(table: Table, record: _Record, places: Sequence[int]) -> None:
-    """Refuse a row over several lines of which each is a row by itself: a quote was left open."""
+def _refuse_swallowed(table: Table, record: _Record, places: Sequence[int], usual: Collection[str]) -> None:
+    """Refuse a row over several lines if two of them are rows by themselves: a quote was left open."""
     num_columns = len(table.columns)
     split = [line.rstrip("\r\n").split(table.delimiter) for line in record.lines]
     rows = [
         cells for cells in split if len(cells) == num_columns and all(cells[at].strip(' "') for at in places)
     ]
-    labelled = [cells for cells in rows if len(places) > 2 and len(cells[places[2]].strip()) < 20]
-    if len(labelled) > 1 or (len(places) < 3 and len(rows) == len(split)):
-        last = record.number + len(record.lines) - 1
+    if len(places) > 2:
+        last = [cells[places[2]].strip(' "') for cells in rows]
+        is_certain = sum(cell in usual or _SHORT_ANSWER.fullmatch(cell) is not None for cell in last) > 1
+    else:
+        is_certain = len(rows) == len(split) > 3
+    if is_certain:
         raise table.refuse(
             f"line {record.number}",
-            f"a quote that opens in line {record.number} ends in line {last} only, and swallows the "
-            f"{count(len(record.lines) - 1, 'row')} after it. Close it, or double it where it is part of the text.",
+            f"a quote that opens in line {record.number} ends in line {record.number + len(split) - 1} only, and "
+            f"swallows the {count(len(split) - 1, 'row')} after it. Close it, or double it where it is part of the "
+            "text.",
         )
 
 

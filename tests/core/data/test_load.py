@@ -383,7 +383,9 @@ def test_a_missing_or_doubled_split(tmp_path: Path) -> None:
         load_data("auto", tmp_path)
     (tmp_path / "test.csv").unlink()
     (tmp_path / "train.jsonl").rename(tmp_path / "rows.jsonl")
-    said = r"has no train split: found 'validation\.jsonl', 'test\.jsonl', 'rows\.jsonl'\. Name the files train"
+    said = (
+        r"has no train split: found 'validation\.jsonl', 'test\.jsonl', 'rows\.jsonl'\. Name the files train"
+    )
     with pytest.raises(DataError, match=said):
         load_data("auto", tmp_path)
 

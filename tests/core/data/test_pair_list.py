@@ -84,7 +84,11 @@ def test_a_bad_line_is_named(text, message):
         ("p.csv", "sentence1,sentence2\né,b\nc,".encode() + b"\xff\n", "line 3: byte 3, 0xFF, is not UTF-8"),
         ("p.jsonl", b'{"sentence1": "a", "sentence2": "b"}\n{"sentence1"', "line 2: not JSON"),
         ("p.jsonl", b"[1, 2]\n", r"line 1: \[1, 2\] is not an object"),
-        ("p.jsonl", b'{"sentence1": "a"}\n', "the column sentence2 is missing. Found the columns 'sentence1'"),
+        (
+            "p.jsonl",
+            b'{"sentence1": "a"}\n',
+            "the column sentence2 is missing. Found the columns 'sentence1'",
+        ),
         ("p.jsonl", b'{"sentence1": 1, "sentence2": "b"}\n', "line 1: sentence1 is 1; it must be text"),
         (
             "p.jsonl",
