@@ -41,7 +41,10 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         "--data-dir",
         type=_file_or_folder,
         default=default_data_dir(),
-        help="a folder with one file a split, or one file: .csv, .tsv, .jsonl, .json or .parquet (MRPC_DATA_DIR)",
+        help=(
+            "a folder with one file a split, or one file: .csv, .tsv, .jsonl, .json or .parquet "
+            "(MRPC_DATA_DIR)"
+        ),
     )
     parser.add_argument(
         "--columns",

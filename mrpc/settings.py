@@ -45,7 +45,7 @@ class Settings:
 
 
 def full_path(text: str | Path) -> Path:
-    """Return an absolute path; a ``~`` at its beginning is the home folder, also where no shell replaced it."""
+    """Return an absolute path; ``~`` is the home folder, also where no shell replaced it."""
     return Path(os.path.expanduser(text)).resolve()
 
 

@@ -1,4 +1,4 @@
-"""A training on data of another kind than MRPC: own names, own labels, another form, a test split without labels."""
+"""A training on other data than MRPC: own names and labels, and a test split without labels."""
 
 from __future__ import annotations
 

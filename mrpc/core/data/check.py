@@ -1,7 +1,7 @@
-"""Check the rows of a table: what is a pair goes on, what is none is left out and counted, or refused with its line.
+"""Check the rows of a table: what is no pair is left out and counted, or refused with its line.
 
-Plain files are checked by whole columns. Where that finds anything that asks for more care, the file is read once
-more, row by row, with plain Python: it reads what can be read, and names the line of what cannot.
+Plain files are checked by whole columns. Where that finds anything that asks for more care, the file is
+read once more, row by row, with plain Python: it reads what can be read, and names the line of what cannot.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ def check_file(table: Table, columns: Columns, labels: Labels, report: FileRepor
                     trial.num_rows += len(batch)
                     if trial.num_rows > table.limits.max_rows:
                         raise DataError(
-                            f"{table.shown} has more than {table.limits.max_rows:,} rows, the most that are taken."
+                            f"{table.shown} has more than {table.limits.max_rows:,} rows, the most "
+                            "that are taken."
                         )
                     writer.write_batch(batch)
             if not trial.num_rows:
@@ -230,10 +231,9 @@ class _CarefulReading:
     def read(self, place: str, cells: dict[str, object]) -> tuple[str, str, str | None, int | None] | None:
         """Return a row as sentence1, sentence2, label, idx; or None if it is left out."""
         table, report = self.checked.table, self.checked.report
-        if all(value is None or (isinstance(value, str) and not value.strip()) for value in cells.values()):
-            if table.kind == "CSV":
-                report.leave_out("without anything in it", place)
-                return None
+        if table.kind == "CSV" and not any(str(value).strip() for value in cells.values()):
+            report.leave_out("without anything in it", place)
+            return None
         try:
             first, second = (self._text(cells[name], name) for name in NEEDED_COLUMNS[:2])
             label = self._label(place, cells.get("label"))
@@ -318,7 +318,8 @@ class _CarefulReading:
             labels[label] = labels.get(label, 0) + 1
             if len(labels) > MAX_LABELS:
                 raise _RowProblem(
-                    f"label is {shown_value(label)}, the {MAX_LABELS + 1:,}th value of this column; {LABEL_MUST}"
+                    f"label is {shown_value(label)}, the {MAX_LABELS + 1:,}th value of this column; "
+                    f"{LABEL_MUST}"
                 )
         return label
 
@@ -371,7 +372,8 @@ def repeated_idx(files: Sequence[CheckedFile], value: int) -> DataError:
     first = first if first_file is file else f"{first} of {first_file.table.path.name}"
     return file.table.refuse(
         second,
-        f"idx {value} stands at {first} already. Give each pair a number of its own, or leave the column out.",
+        f"idx {value} stands at {first} already. Give each pair a number of its own, or leave the "
+        "column out.",
     )
 
 

@@ -248,7 +248,8 @@ def _own_names(first: str, second: str) -> LabelRule:
         "."
         if any(denies) and not all(denies)
         else (
-            ", by the alphabet, because nothing tells which is which. Write 0 and 1 if it is the other way round."
+            ", by the alphabet, because nothing tells which is which. Write 0 and 1 if it is the other "
+            "way round."
         )
     )
     return LabelRule({zero: 0, one: 1}, (zero, one), said + why)
@@ -267,7 +268,8 @@ def _what_numbers_are(numbers: Sequence[float]) -> str:
             f"{len(numbers):,} different numbers from {low:g} to {high:g}" if len(numbers) > 1 else f"{low:g}"
         )
         return (
-            f"The labels are {what}: scores of similarity, as in STS-B, not two classes. Choose a limit and write 1 for "
+            f"The labels are {what}: scores of similarity, as in STS-B, not two classes. Choose a "
+            "limit and write 1 for "
             "the pairs above it and 0 for the others."
         )
     if len(numbers) == 2 and high > 2:
@@ -275,7 +277,8 @@ def _what_numbers_are(numbers: Sequence[float]) -> str:
     if len(numbers) < 3:
         return ""
     return (
-        f"The labels are {len(numbers)} classes, {', '.join(f'{number:g}' for number in sorted(numbers))}, as in natural "
+        f"The labels are {len(numbers)} classes, "
+        f"{', '.join(f'{number:g}' for number in sorted(numbers))}, as in natural "
         "language inference (NLI). Two classes are trained here; keep the rows of two, or join two of them."
     )
 

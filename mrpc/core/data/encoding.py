@@ -1,4 +1,4 @@
-"""How the bytes of a text file become characters: a byte order mark, UTF-8, UTF-16, or Windows-1252. No rows here."""
+"""How the bytes of a text file become characters: UTF-8, UTF-16 or Windows-1252. No rows here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ Open = Callable[[], BinaryIO]
 def find_encoding(shown: str, open_file: Open, max_bytes: int, is_json: bool) -> tuple[str, int]:
     """Return the codec of a text file, and how many lines it has.
 
-    Windows-1252 is taken only for CSV, and only where the bytes are not UTF-8 that was damaged in a few places.
+    Windows-1252 is taken only for CSV, and only where the bytes are not UTF-8 that was damaged in a few
+    places.
 
     Raises:
         DataError: it is too large, or not text; names the line.
@@ -62,7 +63,7 @@ def read_blocks(open_file: Open) -> Iterator[bytes]:
 
 
 def _count_lines(shown: str, open_file: Open, codec: str, max_bytes: int) -> int:
-    """Decode a file to its end and count its lines: ends are \\n, \\r\\n and \\r."""
+    """Decode a file to its end and count its lines, whichever of the three line ends they have."""
     decoder = codecs.getincrementaldecoder(codec)()
     num_bytes = num_lines = 0
     last = b"\n"
@@ -122,7 +123,8 @@ def _bad_byte(shown: str, open_file: Open, codec: str, what: str) -> DataError:
                     decoder().decode(line, final=True)
                 except UnicodeDecodeError as error:
                     return DataError(
-                        f"{shown}, line {number}: byte {error.start + 1}, 0x{line[error.start]:02X}, is {what}. "
+                        f"{shown}, line {number}: byte {error.start + 1}, 0x{line[error.start]:02X}, "
+                        f"is {what}. "
                         "Save the file as UTF-8."
                     )
     return DataError(f"{shown} is {what}, though it begins so. Save the file as UTF-8.")

@@ -1,4 +1,4 @@
-"""A hash over rows: equal rows give equal fingerprints, whatever file they came from. Runs refer to their data by it."""
+"""A hash over rows, by which runs refer to their data: equal rows have equal ones, whatever the file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The sentence pairs: from the Hub, a folder or file, or the bundled sample, always as the same ``DatasetDict``.
+"""The sentence pairs: from the Hub, a folder, a file or the sample, always as the same ``DatasetDict``.
 
-:func:`load_data` chooses the source; :func:`mrpc.core.data.read.read_pairs` reads it. What is asked of the Hub is in
+:func:`load_data` chooses the source; :func:`mrpc.core.data.read.read_pairs` reads it. What is asked of the
+Hub is in
 :mod:`mrpc.core.hub`. No tokens here.
 """
 
@@ -40,8 +41,8 @@ class LoadedData:
     """The splits, and where they came from.
 
     Attributes:
-        dataset: ``train``, ``validation`` and, if there is one, ``test``, each with sentence1, sentence2, label, idx.
-            The labels of a test split that has none are -1.
+        dataset: ``train``, ``validation`` and, if there is one, ``test``, each with sentence1, sentence2,
+            label, idx. The labels of a test split that has none are -1.
         kind: which source was taken.
         data_dir: the folder or file, for ``folder``; else None.
         reason: which source was taken and why, in words for people.
@@ -133,7 +134,7 @@ def select_train_pairs(dataset: Dataset, num: int, seed: int) -> Dataset:
 
 
 def preview(dataset: DatasetDict, num: int = 5) -> list[dict[str, str | int]]:
-    """Return the first rows of each split for people: split, sentence1, sentence2, label (its name, or ""), idx."""
+    """Return the first rows of each split: split, sentence1, sentence2, label (its name, or ""), idx."""
     rows: list[dict[str, str | int]] = []
     for split, part in dataset.items():
         names = part.features["label"].names
@@ -154,8 +155,8 @@ def store_dataset(
 
     Args:
         source: what a person brought: a file, or a folder.
-        folder: where data sets are kept, such as ``RUNS_DIR/.data``; this one goes to a folder inside, named by its
-            fingerprint. Nothing is written when it is there already.
+        folder: where data sets are kept, such as ``RUNS_DIR/.data``; this one goes to a folder inside,
+            named by its fingerprint. Nothing is written when it is there already.
         columns: as for :func:`load_data`.
         limits: how much is taken.
         name: what texts call the data; by default the name of the file.

@@ -1,7 +1,7 @@
 """Pairs without splits and with or without labels: an upload, or pasted lines; and answers written as CSV.
 
-The rules are those of all pairs (:mod:`mrpc.core.data.read`); the limits are small, because the rows come from a
-browser.
+The rules are those of all pairs (:mod:`mrpc.core.data.read`); the limits are small, because the rows come
+from a browser.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One reader for all pairs: files in, a ``DatasetDict`` and a report of what was understood out.
 
-Rows are checked and hashed once while they are streamed into Arrow files in the cache of datasets, which are then
-mapped into memory: 400,000 rows cost no more memory than 4,000.
+Rows are checked and hashed once while they are streamed into Arrow files in the cache of datasets, which
+are then mapped into memory: 400,000 rows cost no more memory than 4,000.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def read_pairs(
         limits: how much is taken.
 
     Returns:
-        The splits ``train``, ``validation`` and, if there is one, ``test``, each with sentence1, sentence2, label
-        (-1 throughout a test split without labels), idx; and what was understood.
+        The splits ``train``, ``validation`` and, if there is one, ``test``, each with sentence1, sentence2,
+        label (-1 throughout a test split without labels), idx; and what was understood.
 
     Raises:
         DataError: the pairs cannot be used; names the file and the line, and what was found there.
@@ -174,7 +174,7 @@ def features(label_names: tuple[str, str] = LABEL_NAMES) -> Features:
 
 
 def _cached_rows(found: SplitFiles, columns: Sequence[str] | None, limits: Limits) -> Path:
-    """Return a folder with the checked rows of each split as ``SPLIT.arrow`` and ``report.json``, made if need be."""
+    """Return a folder with ``SPLIT.arrow``, the checked rows, and ``report.json``, made if need be."""
     paths = [path for split in found.files.values() for path in split]
     try:
         stats = [path.stat() for path in paths]
@@ -260,7 +260,8 @@ def _check(
         table, found, report = look_at(path, str(path), columns, limits)
     if found.label is None and split == "train":
         raise DataError(
-            f"{path}: the column label is missing; every pair needs {', '.join(NEEDED_COLUMNS)}. Found the columns "
+            f"{path}: the column label is missing; every pair needs {', '.join(NEEDED_COLUMNS)}. Found "
+            "the columns "
             f"{listed(table.columns)}. Say which they are: --columns first,second,label."
         )
     report.split = split
@@ -272,8 +273,10 @@ def _need_labels_in(files: Sequence[CheckedFile]) -> None:
     for file in files:
         if file.num_unlabelled:
             raise DataError(
-                f"{file.table.shown} has no labels, and a validation split is there to be scored. Found the columns "
-                f"{listed(file.table.columns)}. Give it labels, or leave it out: validation is then drawn from train."
+                f"{file.table.shown} has no labels, and a validation split is there to be scored. "
+                "Found the columns "
+                f"{listed(file.table.columns)}. Give it labels, or leave it out: validation is then "
+                "drawn from train."
             )
 
 

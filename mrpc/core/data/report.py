@@ -1,6 +1,7 @@
 """What was understood of a data set: how each file was read, what was left out, and what to look at.
 
-Plain dataclasses, kept as ``report.json`` beside a stored data set. Holds no row, only counts and line numbers.
+Plain dataclasses, kept as ``report.json`` beside a stored data set. Holds no row, only counts and line
+numbers.
 """
 
 from __future__ import annotations
@@ -87,14 +88,16 @@ class FileReport:
         shape.append(f"delimiter: {self.delimiter}" if self.delimiter else "")
         taken = ", ".join(f"{role} from {name!r}" for role, name in self.columns.items() if role != name)
         said = [
-            f"{self.name}: {', '.join(part for part in shape if part)}; {count(self.num_rows, 'pair')}{self._lines()}."
+            f"{self.name}: {', '.join(part for part in shape if part)}; "
+            f"{count(self.num_rows, 'pair')}{self._lines()}."
         ]
         if taken:
             said.append(f"{self.name}: {taken}.")
         for some in self.left_out:
             more = ", ..." if some.num_rows > len(some.places) else ""
             said.append(
-                f"{self.name}: {count(some.num_rows, 'row')} {some.reason} left out ({', '.join(some.places)}{more})."
+                f"{self.name}: {count(some.num_rows, 'row')} {some.reason} left out "
+                f"({', '.join(some.places)}{more})."
             )
         return said + [f"{self.name}: {note}" for note in self.notes]
 
@@ -164,7 +167,8 @@ class DataReport:
             names = zip(self.label_names, found.num_labels or (), strict=False)
             labels = ", ".join(f"{num:,} {name}" for name, num in names) or "no labels"
             said.append(
-                f"{split}: {count(found.num_pairs, 'pair')}, {labels}.{' ' * bool(found.origin)}{found.origin}"
+                f"{split}: {count(found.num_pairs, 'pair')}, "
+                f"{labels}.{' ' * bool(found.origin)}{found.origin}"
             )
         if self.not_read:
             said.append(f"Not read: {', '.join(self.not_read)}.")

@@ -60,7 +60,8 @@ def find_split_files(data_dir: Path) -> SplitFiles:
             with_train = [path for path, some in inner.items() if "train" in some.files]
             if len(with_train) > 1:
                 raise DataError(
-                    f"{data_dir} holds several data sets: {listed([path.name for path in with_train])}. Name one of them."
+                    f"{data_dir} holds several data sets: "
+                    f"{listed([path.name for path in with_train])}. Name one of them."
                 )
             if with_train:
                 return inner[with_train[0]]
@@ -72,8 +73,10 @@ def find_split_files(data_dir: Path) -> SplitFiles:
         names = [path.name for paths in found.files.values() for path in paths] + found.not_read
         names = names or [path.name for path in sorted(data_dir.iterdir())[:50]]
         raise DataError(
-            f"{data_dir} has no train split: {f'found {listed(names)}' if names else 'it is empty'}. Name the files "
-            f"train, validation (or val, valid, dev, eval) and test, each with one of {', '.join(SUFFIXES[:-1])}."
+            f"{data_dir} has no train split: {f'found {listed(names)}' if names else 'it is empty'}. "
+            "Name the files "
+            "train, validation (or val, valid, dev, eval) and test, each with one of "
+            f"{', '.join(SUFFIXES[:-1])}."
         )
     return found
 
@@ -150,7 +153,8 @@ def _one_split(folder: Path, split: str, paths: list[Path]) -> list[Path]:
         if sorted(numbers) != list(range(num)):
             missing = next((n for n in range(num) if n not in numbers), num)
             raise DataError(
-                f"{folder} has {len(paths)} of {num} parts of the {split} split: part {missing:05d} is missing."
+                f"{folder} has {len(paths)} of {num} parts of the {split} split: part {missing:05d} is "
+                "missing."
             )
         return [path for _, path in sorted(zip(numbers, paths, strict=True))]
     if len(paths) > 1 and not all(path.parent != folder and path.suffix == ".parquet" for path in paths):
@@ -170,8 +174,8 @@ def pair_key(sentence1: str, sentence2: str) -> int:
 def draw_validation(keys: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Choose the rows that become validation: a tenth of the different pairs of each label, at most 5,000.
 
-    Which pair is chosen depends on its sentences, so it does not change with the order of the rows, and a pair that
-    stands twice goes to one side as a whole.
+    Which pair is chosen depends on its sentences, so it does not change with the order of the rows, and a
+    pair that stands twice goes to one side as a whole.
 
     Args:
         keys: int64 [N], :func:`pair_key` of each row.

@@ -1,8 +1,8 @@
 """A file as named columns: what kind it is, how it is written, and its rows.
 
-:func:`open_table` looks at a file (compression, encoding, delimiter, quotes) before a row is read. Rows then come in
-one of two ways: :meth:`Table.batches` for what is plain, by Arrow, and :meth:`Table.rows` for everything, by Python,
-with the line of each row. Nothing here knows what a sentence or a label is.
+:func:`open_table` looks at a file (compression, encoding, delimiter, quotes) before a row is read. Rows
+then come in one of two ways: :meth:`Table.batches` for what is plain, by Arrow, and :meth:`Table.rows` for
+everything, by Python, with the line of each row. Nothing here knows what a sentence or a label is.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Table:
         yield from readers.get(self.kind, _arrow_rows)(self, wanted)
 
     def batches(self, texts: Sequence[str], numbers: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a plain file: string columns ``texts``, int64 columns ``numbers``, null where missing.
+        """Yield the rows of a plain file: strings ``texts`` and int64 ``numbers``, null where missing.
 
         Raises:
             ARROW_FAULTS: the file is not as plain as that.
@@ -141,7 +141,7 @@ Recognizes = Callable[[Sequence[str]], bool]
 
 
 def split_suffix(name: str) -> tuple[str, str]:
-    """Return the name without its suffix, and the suffix in small letters without .gz: "Train.CSV.gz" -> "Train", ".csv"."""
+    """Return a name without suffixes, and its suffix without .gz: "Train.CSV.gz" -> "Train", ".csv"."""
     whole = Path(name[:-3] if name.lower().endswith(".gz") else name)
     return whole.stem, whole.suffix.lower()
 
@@ -158,7 +158,8 @@ def open_table(path: Path, shown: str, limits: Limits, recognizes: Recognizes) -
             raise DataError(f"{shown} is not a file.")
         if status.st_size > limits.max_file_bytes:
             raise DataError(
-                f"{shown} has {status.st_size:,} bytes; at most {limits.max_file_bytes:,} are taken. Split it."
+                f"{shown} has {status.st_size:,} bytes; at most {limits.max_file_bytes:,} are taken. "
+                "Split it."
             )
         with path.open("rb") as file:
             start = file.read(4)
@@ -390,8 +391,10 @@ def _refuse_swallowed(table: Table, record: _Record, places: Sequence[int], usua
     if is_certain:
         raise table.refuse(
             f"line {record.number}",
-            f"a quote that opens in line {record.number} ends in line {record.number + len(split) - 1} only, and "
-            f"swallows the {count(len(split) - 1, 'row')} after it. Close it, or double it where it is part of the "
+            f"a quote that opens in line {record.number} ends in line {record.number + len(split) - 1} "
+            "only, and "
+            f"swallows the {count(len(split) - 1, 'row')} after it. Close it, or double it where it is "
+            "part of the "
             "text.",
         )
 
@@ -435,7 +438,7 @@ def _look_at_json(table: Table, text: str) -> None:
 
 
 def _is_one_object(text: str) -> bool:
-    """Tell whether the text begins like ``{"sentence1": {...}`` or ``[...]``, or an object over several lines."""
+    """Tell whether the text is one object: of columns, of a list, or over several lines."""
     first, _, rest = text.lstrip().partition("\n")
     first = first.rstrip()
     if rest.strip() and first.endswith("}"):
@@ -539,8 +542,10 @@ def _look_at_arrow(table: Table) -> None:
                 num_bytes = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
                 if num_bytes > table.limits.max_file_bytes or metadata.num_rows > table.limits.max_rows:
                     raise DataError(
-                        f"{table.shown} is too large: {metadata.num_rows:,} rows, {num_bytes:,} bytes unpacked; at "
-                        f"most {table.limits.max_rows:,} rows and {table.limits.max_file_bytes:,} bytes are taken."
+                        f"{table.shown} is too large: {metadata.num_rows:,} rows, {num_bytes:,} bytes "
+                        "unpacked; at "
+                        f"most {table.limits.max_rows:,} rows and {table.limits.max_file_bytes:,} "
+                        "bytes are taken."
                     )
         else:
             with pa.memory_map(str(table.path)) as source, pa.ipc.open_stream(source) as reader:

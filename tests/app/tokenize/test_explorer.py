@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from mrpc.app.tokenize.explorer import MAX_QUERY_CHARS, Explorer
-from mrpc.core.data.load import FEATURES, load_data
+from mrpc.core.data.load import load_data
+from mrpc.core.data.read import features
 from mrpc.errors import InputError
 
 NUM_LARGE = 400_000
@@ -129,7 +130,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
     """400,000 rows of some 120 characters a sentence, mapped from disk as load_data does."""
     path = tmp_path_factory.mktemp("large") / "train.arrow"
     text = "the storm closed the road before the vote and the union said that nothing had been sold yet "
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, FEATURES.arrow_schema) as writer:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, features().arrow_schema) as writer:
         for start in range(0, NUM_LARGE, 10_000):
             numbers = range(start, start + 10_000)
             columns = [
@@ -140,10 +141,10 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
             ]
             arrays = [
                 pa.array(column).cast(field.type)
-                for column, field in zip(columns, FEATURES.arrow_schema, strict=True)
+                for column, field in zip(columns, features().arrow_schema, strict=True)
             ]
-            writer.write_batch(pa.record_batch(arrays, schema=FEATURES.arrow_schema))
-    dataset = datasets.Dataset.from_file(str(path), info=datasets.DatasetInfo(features=FEATURES))
+            writer.write_batch(pa.record_batch(arrays, schema=features().arrow_schema))
+    dataset = datasets.Dataset.from_file(str(path), info=datasets.DatasetInfo(features=features()))
     data = SimpleNamespace(dataset={"train": dataset})
     return Explorer(lambda: data)
 

@@ -1,4 +1,4 @@
-"""Files as people bring them: many generated members of each kind, and no row lost or changed without a word."""
+"""Files as people bring them, many of each kind: no row is lost or changed without a word."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def as_csv(
 
 
 def read_back(name: str, content: bytes) -> tuple[Rows, DataReport]:
-    """Read one file as training data and as an upload, which is one reader, and put the rows in their order."""
+    """Read one file as training data and as an upload, and return its rows in their order."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(content)
@@ -383,7 +383,7 @@ def test_columns_by_name(tmp_path):
     path.write_text("left text,right text,same?\na,b,1\nc,d,0\ne,f,1\n")
     with pytest.raises(DataError, match="Found the columns 'left text', 'right text', 'same"):
         read_pairs(path)
-    with pytest.raises(DataError, match="the column other is missing. Found the columns 'left text'"):
+    with pytest.raises(DataError, match="the column other is missing"):
         read_pairs(path, ["left text", "other", "same?"])
     dataset, report = read_pairs(path, ["left text", "Right Text", "same?"])
     rows = sorted(row["sentence2"] for split in dataset.values() for row in split)
