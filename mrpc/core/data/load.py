@@ -7,8 +7,6 @@ Hub is in
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from mrpc.core.data.read import DATA_LIMITS, Limits, read_pairs, read_split_file
 from mrpc.core.data.report import DataReport, read_report, write_report
 from mrpc.core.data.splits import SplitFiles, find_split_files
 from mrpc.errors import DataError, UnavailableError
+from mrpc.files import replacing_folder
 from mrpc.settings import full_path
 
 DataKind = Literal["hub", "folder", "sample"]
@@ -173,14 +172,10 @@ def store_dataset(
     target = folder.resolve() / report.fingerprint
     try:
         if not (target / REPORT_FILE).is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as writing:
+            with replacing_folder(target) as writing:
                 for split, rows in dataset.items():
-                    rows.to_parquet(Path(writing) / f"{split}.parquet")
-                write_report(Path(writing) / REPORT_FILE, report)
-                shutil.rmtree(target, ignore_errors=True)  # what another version left there
-                Path(writing).chmod(0o755)
-                shutil.copytree(writing, target)
+                    rows.to_parquet(writing / f"{split}.parquet")
+                write_report(writing / REPORT_FILE, report)
     except OSError as error:
         raise UnavailableError(f"The data cannot be kept in {folder}: {error.strerror or error}.") from None
     return _load_folder(target, None)

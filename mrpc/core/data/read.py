@@ -7,7 +7,6 @@ are then mapped into memory: 400,000 rows cost no more memory than 4,000.
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -41,6 +40,7 @@ from mrpc.core.data.splits import SplitFiles, draw_validation, find_split_files,
 from mrpc.core.data.table import DELIMITERS, Limits, Table, open_table
 from mrpc.core.scratch import scratch_dir
 from mrpc.errors import DataError, UnavailableError
+from mrpc.files import replacing_folder
 from mrpc.settings import full_path
 
 DATA_LIMITS = Limits()
@@ -180,7 +180,13 @@ def _cached_rows(found: SplitFiles, columns: Sequence[str] | None, limits: Limit
         stats = [path.stat() for path in paths]
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror or error}.") from None
-    identity = [_CACHE_VERSION, MAX_SENTENCE_CHARS, columns and tuple(columns), limits, list(found.files)]
+    identity: list[object] = [
+        _CACHE_VERSION,
+        MAX_SENTENCE_CHARS,
+        columns and tuple(columns),
+        limits,
+        list(found.files),
+    ]
     for path, stat in zip(paths, stats, strict=True):
         identity += [path.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
     cache_dir = _cache_dir()
@@ -188,14 +194,8 @@ def _cached_rows(found: SplitFiles, columns: Sequence[str] | None, limits: Limit
     if (folder / "report.json").is_file():
         return folder
     try:
-        with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".writing-") as writing:
-            _write_rows(found, columns, limits, Path(writing))
-            try:
-                os.replace(writing, folder)
-            except OSError:  # another process was quicker
-                if not (folder / "report.json").is_file():
-                    raise
-            Path(writing).mkdir(exist_ok=True)  # for its own end
+        with replacing_folder(folder) as writing:
+            _write_rows(found, columns, limits, writing)
     except OSError as error:
         raise UnavailableError(
             f"The rows of {paths[0]} cannot be kept in {cache_dir}: {error.strerror or error}. "
@@ -369,8 +369,6 @@ def _write_split(
             idx.append(batch.column("idx").to_numpy())
             labels.append(batch.column("label").to_numpy())
             pairs.append(_pair_hashes(batch))
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
     repeated = find_repeated(np.concatenate(idx))
     if repeated is not None:
         raise repeated_idx(files, repeated)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-MAX_REPORT_BYTES = 1_000_000
+from mrpc.files import read_small
 
 
 @dataclass
@@ -218,8 +218,6 @@ def write_report(path: Path, report: DataReport) -> None:
 def read_report(path: Path) -> DataReport | None:
     """Read a report, or return None where there is none that can be read."""
     try:
-        if not path.is_file() or path.stat().st_size > MAX_REPORT_BYTES:
-            return None
-        return _REPORT.validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return _REPORT.validate_json(read_small(path) or b"")
+    except ValidationError:
         return None

@@ -100,10 +100,10 @@ def _splits_of(folder: Path) -> SplitFiles:
         if inner.name.lower() in SPLIT_NAMES and (paths := _data_files(inner)):
             exact.setdefault(SPLIT_NAMES[inner.name.lower()], []).extend(paths)
     for split in SPLITS:
-        paths = exact.get(split) or similar.get(split)
-        if paths:
-            found.files[split] = _one_split(folder, split, paths)
-        found.not_read += [path.name for path in similar.get(split, []) if path not in (paths or [])]
+        chosen = exact.get(split) or similar.get(split, [])
+        if chosen:
+            found.files[split] = _one_split(folder, split, chosen)
+        found.not_read += [path.name for path in similar.get(split, []) if path not in chosen]
     if not found.files and (folder / "state.json").is_file() and (paths := _data_files(folder)):
         return SplitFiles({"train": paths})  # one split, as save_to_disk keeps it
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import datasets
 import psutil
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from mrpc.app.tokenize.explorer import MAX_QUERY_CHARS, Explorer
-from mrpc.core.data.load import load_data
+from mrpc.core.data.load import LoadedData, load_data
 from mrpc.core.data.read import features
 from mrpc.errors import InputError
 
@@ -145,7 +144,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
             ]
             writer.write_batch(pa.record_batch(arrays, schema=features().arrow_schema))
     dataset = datasets.Dataset.from_file(str(path), info=datasets.DatasetInfo(features=features()))
-    data = SimpleNamespace(dataset={"train": dataset})
+    data = LoadedData(datasets.DatasetDict({"train": dataset}), "sample", None, "", "0" * 16, {})
     return Explorer(lambda: data)
 
 
