@@ -16,9 +16,10 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from mrpc.core import hub
-from mrpc.core.data.read import DATA_LIMITS, Limits, read_pairs, read_split_files
+from mrpc.core.data.read import DATA_LIMITS, read_pairs, read_split_files
 from mrpc.core.data.report import DataReport, read_report, write_report
 from mrpc.core.data.splits import SplitFiles, find_split_files
+from mrpc.core.data.table import Limits
 from mrpc.errors import DataError, UnavailableError
 from mrpc.files import replacing_folder
 from mrpc.settings import full_path

@@ -142,7 +142,7 @@ def _from_pretrained(
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    named = {}
+    named: dict[str, dict[int, str] | dict[str, int]] = {}
     if label_names is not None:
         named["id2label"] = dict(enumerate(label_names))
         named["label2id"] = {name: number for number, name in enumerate(label_names)}
