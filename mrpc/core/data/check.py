@@ -261,7 +261,7 @@ class _CarefulReading:
         self.checked.has_idx = self.num_idx > 0
         if self.idx_problem is not None and self.checked.columns.idx is not None:
             report.notes.append(
-                f"{self.checked.columns.idx} holds no whole numbers, so the rows were numbered."
+                f"{self.checked.columns.idx} holds no numbers up to {MAX_IDX:,}, so rows were numbered."
             )
         if self.num_bytes_texts:
             texts = count(self.num_bytes_texts, "text")
