@@ -9,10 +9,13 @@ import socket
 import sys
 from pathlib import Path
 
+from mrpc.core.data.columns import parse_columns
+from mrpc.errors import DataError
 from mrpc.settings import (
     Settings,
     default_data_dir,
     default_runs_dir,
+    full_path,
     owner_key,
     space_host,
     space_id,
@@ -43,15 +46,24 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
     )
     parser.add_argument(
         "--runs-dir",
-        type=Path,
+        type=full_path,
         default=default_runs_dir(),
         help="where runs live: MRPC_RUNS_DIR, else ./runs",
     )
     parser.add_argument(
         "--data-dir",
-        type=_folder,
+        type=_file_or_folder,
         default=default_data_dir(),
-        help="a folder with train, validation and test as .jsonl, .csv or .parquet (MRPC_DATA_DIR)",
+        help=(
+            "a folder with one file a split, or one file: .csv, .tsv, .jsonl, .json or .parquet "
+            "(MRPC_DATA_DIR)"
+        ),
+    )
+    parser.add_argument(
+        "--columns",
+        type=_columns,
+        metavar="FIRST,SECOND,LABEL",
+        help="the columns of both sentences and of the label, where their names are unusual",
     )
     parser.add_argument(
         "--checkpoint-dir",
@@ -62,8 +74,9 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
     )
     given = parser.parse_args(arguments)
     return Settings(
-        runs_dir=given.runs_dir.resolve(),
+        runs_dir=given.runs_dir,
         data_dir=given.data_dir,
+        columns=given.columns,
         checkpoint_dirs=tuple(given.checkpoint_dir),
         host=given.host,
         port=given.port,
@@ -92,10 +105,24 @@ def _user_and_password(text: str) -> tuple[str, str]:
 
 
 def _folder(text: str) -> Path:
-    path = Path(text).expanduser().resolve()
+    path = full_path(text)
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
     return path
+
+
+def _file_or_folder(text: str) -> Path:
+    path = full_path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder or a file")
+    return path
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    try:
+        return parse_columns(text)
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def is_port_free(host: str, port: int) -> bool:

@@ -19,7 +19,8 @@ class Settings:
 
     Attributes:
         runs_dir: where runs live; the same for the app and the shell.
-        data_dir: a folder with one file a split, or None to look for the Hub and then the sample.
+        data_dir: a folder with one file a split, or one file; None to look for the Hub and then the sample.
+        columns: the columns of the sentences and the label there; None for the usual names.
         checkpoint_dirs: local checkpoint folders named on the command line.
         host: address to bind.
         port: TCP port to bind.
@@ -34,6 +35,7 @@ class Settings:
 
     runs_dir: Path = field(default_factory=lambda: Path("runs").resolve())
     data_dir: Path | None = None
+    columns: tuple[str, ...] | None = None
     checkpoint_dirs: tuple[Path, ...] = ()
     host: str = "127.0.0.1"
     port: int = 7860
@@ -46,15 +48,20 @@ class Settings:
     space_host: str | None = None
 
 
+def full_path(text: str | Path) -> Path:
+    """Return an absolute path; ``~`` is the home folder, also where no shell replaced it."""
+    return Path(os.path.expanduser(text)).resolve()
+
+
 def default_runs_dir() -> Path:
     """Return ``MRPC_RUNS_DIR``, else ``./runs``, as an absolute path."""
-    return Path(os.environ.get("MRPC_RUNS_DIR") or "runs").resolve()
+    return full_path(os.environ.get("MRPC_RUNS_DIR") or "runs")
 
 
 def default_data_dir() -> Path | None:
     """Return ``MRPC_DATA_DIR`` as an absolute path, or None when it is not set."""
     value = os.environ.get("MRPC_DATA_DIR")
-    return Path(value).resolve() if value else None
+    return full_path(value) if value else None
 
 
 def hub_endpoint() -> str:

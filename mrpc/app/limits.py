@@ -22,7 +22,7 @@ def find_split(data: LoadedData, split: object) -> Dataset:
     """
     if split not in SPLITS:
         raise InputError(f"split is {str(split)[:60]!r}; it must be one of {', '.join(SPLITS)}.")
-    rows: Dataset = data.dataset[str(split)]
+    rows: Dataset = data.split(str(split))
     if len(rows) == 0:
         raise DataError(f"The split {split} has no rows.")
     return rows

@@ -101,7 +101,7 @@ class Services:
         self._import_libraries()
         from mrpc.core.data.load import load_data
 
-        return load_data("auto", self.settings.data_dir)
+        return load_data("auto", self.settings.data_dir, self.settings.columns)
 
     @built_once
     def inspection(self) -> Inspection:

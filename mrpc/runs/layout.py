@@ -56,7 +56,10 @@ class DataRef(BaseModel):
 
     Attributes:
         kind: where the rows came from.
-        data_dir: the folder, for ``folder``.
+        data_dir: the folder or file, for ``folder``.
+        columns: the columns of the sentences and the label there; None for the usual names.
+        name: what texts call the data.
+        label_names: what the classes 0 and 1 are called.
         fingerprint: hash of all rows (see ``mrpc.core.data.load``), equal for equal rows from any source.
         split_fingerprints: the same for each split.
         reason: why this source was taken, in words.
@@ -66,6 +69,9 @@ class DataRef(BaseModel):
 
     kind: Literal["hub", "folder", "sample"]
     data_dir: Path | None = None
+    columns: tuple[str, ...] | None = None
+    name: str = "MRPC"
+    label_names: tuple[str, str] = ("not_equivalent", "equivalent")
     fingerprint: str
     split_fingerprints: dict[str, str] = {}
     reason: str = ""

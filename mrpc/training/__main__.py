@@ -30,7 +30,8 @@ from typing import Any, get_args
 
 from mrpc import settings
 from mrpc.config import PRESETS, RESUMABLE_LOOPS, TrainConfig, allowed_range, build_config
-from mrpc.errors import BusyError, ConfigError, InputError, MrpcError, RunStateError, TrainingError
+from mrpc.core.data.columns import parse_columns
+from mrpc.errors import BusyError, ConfigError, DataError, InputError, MrpcError, RunStateError, TrainingError
 from mrpc.files import write_model
 from mrpc.runs.events import FailedEvent, StoppedEvent
 from mrpc.runs.layout import DataRef, TrackerName
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return ExitCode.FINISHED if options.evaluate else _follow(launched)
         if options.run_dir is None:
             return _train_new(options, launched)
-        run_dir = options.run_dir.resolve()
+        run_dir = options.run_dir
         run = RunStore(run_dir.parent).open(run_dir.name)
         with training_lock(run_dir.parent):
             if options.evaluate:
@@ -92,7 +93,7 @@ def _evaluate(run: Run) -> int:
 def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
     values = {name: getattr(options, name) for name in TrainConfig.model_fields}
     if options.checkpoint_dir is not None:
-        values["checkpoint"] = f"local:{options.checkpoint_dir.resolve().name}"
+        values["checkpoint"] = f"local:{options.checkpoint_dir.name}"
     config = build_config({name: value for name, value in values.items() if value is not None})
     _check_loop(config, launched)
     if options.log_with is not None:
@@ -102,9 +103,10 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
         from mrpc.core.model.pretrained import resolve_pretrained
 
         resolve_pretrained(config.checkpoint, options.checkpoint_dir)
-        data = DataRef.model_validate(load_data(data_dir=options.data_dir))
-        checkpoint_dir = options.checkpoint_dir and options.checkpoint_dir.resolve()
-        run = RunStore(options.runs_dir).create(config, data, checkpoint_dir, log_with=options.log_with)
+        data = DataRef.model_validate(load_data(data_dir=options.data_dir, columns=options.columns))
+        run = RunStore(options.runs_dir).create(
+            config, data, options.checkpoint_dir, log_with=options.log_with
+        )
         print(f"Run {run.run_id} in {run.paths.run_dir}", file=sys.stderr)
         add_log_file(run.paths.log)
         return _train(run, launched)
@@ -265,18 +267,30 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m mrpc.training",
         description="Fine-tune an encoder on sentence pairs, and record everything in a run directory.",
     )
-    parser.add_argument("run_dir", nargs="?", type=Path, help="an existing run: train it, or continue it")
+    parser.add_argument(
+        "run_dir", nargs="?", type=settings.full_path, help="an existing run: train it, or continue it"
+    )
     parser.add_argument("--evaluate", choices=["test"], help="predict this split instead of training")
     parser.add_argument(
         "--runs-dir",
-        type=Path,
+        type=settings.full_path,
         default=settings.default_runs_dir(),
         help="where a new run goes (%(default)s)",
     )
     parser.add_argument(
-        "--data-dir", type=Path, default=settings.default_data_dir(), help="a folder with one file a split"
+        "--data-dir",
+        type=settings.full_path,
+        default=settings.default_data_dir(),
+        help="a folder with one file a split, or one file",
     )
-    parser.add_argument("--checkpoint-dir", type=Path, help="a local checkpoint folder to start from")
+    parser.add_argument(
+        "--columns",
+        metavar="FIRST,SECOND,LABEL",
+        help="the columns of both sentences and of the label, where their names are unusual",
+    )
+    parser.add_argument(
+        "--checkpoint-dir", type=settings.full_path, help="a local checkpoint folder to start from"
+    )
     parser.add_argument(
         "--log-with",
         choices=get_args(TrackerName),
@@ -294,7 +308,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             help=f"{field.description} ({allowed_range(name)})".replace("%", "%%"),
         )
     options = parser.parse_args(arguments)
-    options.runs_dir = options.runs_dir.resolve()
+    try:
+        options.columns = parse_columns(options.columns) if options.columns is not None else None
+    except DataError as error:
+        parser.error(str(error))
     if options.run_dir is not None:
         given = [name for name in TrainConfig.model_fields if getattr(options, name) is not None]
         if given or options.checkpoint_dir or options.log_with:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+
+from datasets import Dataset
 
 from mrpc.core.data.load import LoadedData
+from mrpc.core.data.pair_list import write_csv
 from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.metrics import compute_metrics
 from mrpc.core.model.prediction import predict_dataset
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
-from mrpc.core.model.stored_predictions import write_predictions
+from mrpc.core.model.stored_predictions import PairPredictions, write_predictions
 from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import RunStateError
 from mrpc.runs.events import EvaluationEvent
@@ -24,12 +28,16 @@ logger = logging.getLogger("mrpc.training")
 def evaluate_test(run: Run) -> None:
     """Predict test with the run's model before training and with its best, and record both.
 
+    Where test has no labels, the answers are written as CSV too, and nothing is scored.
+
     Raises:
         RunStateError: when the run has no fine-tuned weights.
+        DataError: when its data has no test split.
     """
     if not run.has_weights():
         raise RunStateError(f"Run {run.run_id} has no fine-tuned weights to evaluate.")
     data: LoadedData = load_run_data(run)
+    test = data.split("test")
     checkpoint = resolve_pretrained(run.config.hyperparameters.checkpoint, run.config.checkpoint_dir)
     best, tokenizer = load_finetuned(run.paths.best_model)
     base = load_base(checkpoint, run.paths.base)
@@ -41,11 +49,16 @@ def evaluate_test(run: Run) -> None:
     for name, (model, model_tokenizer, epoch) in models.items():
         started_at = time.monotonic()
         predictions = predict_dataset(
-            model, model_tokenizer, data.dataset["test"], max_length=run.config.hyperparameters.max_length
+            model, model_tokenizer, test, max_length=run.config.hyperparameters.max_length
         )
         weights_hash = weights_sha256(model)
-        metrics = compute_metrics(predictions.predicted, predictions.label)
         write_predictions(run.paths.test_predictions(name), predictions, {"weights_sha256": weights_hash})
+        if not data.has_labels("test"):
+            path = run.paths.test_predictions(name).with_suffix(".csv")
+            path.write_text(answers_as_csv(test, predictions, data.label_names), encoding="utf-8", newline="")
+            logger.info("test, %s: predicted in %s; without labels nobody can score it.", name, path.name)
+            continue
+        metrics = compute_metrics(predictions.predicted, predictions.label)
         log.append(
             EvaluationEvent(
                 step=0 if name == "base" else run.read_status().step,
@@ -63,3 +76,13 @@ def evaluate_test(run: Run) -> None:
         )
         logger.info("test, %s: accuracy %.4f, F1 %.4f", name, metrics["accuracy"], metrics["f1"])
     log.close()
+
+
+def answers_as_csv(pairs: Dataset, predictions: PairPredictions, label_names: Sequence[str]) -> str:
+    """Return pairs with the predicted label and its probability as CSV, for a split that has no labels."""
+    answers = zip(pairs, predictions.predicted, predictions.prob_equivalent.round(6).tolist(), strict=True)
+    rows = (
+        (row["idx"], row["sentence1"], row["sentence2"], label_names[label], prob)
+        for row, label, prob in answers
+    )
+    return write_csv(["idx", "sentence1", "sentence2", "predicted", f"prob_{label_names[1]}"], rows)

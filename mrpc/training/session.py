@@ -95,7 +95,7 @@ class TrainingSession:
         report.check_stop()
 
         self.model, self.new_parameters = load_classifier(
-            self.checkpoint, config.seed, config.attention_dropout
+            self.checkpoint, config.seed, config.attention_dropout, run.config.data.label_names
         )
         if config.pooler_start == "identity":
             self.new_parameters += start_pooler_as_identity(self.model)
@@ -489,7 +489,7 @@ def load_run_data(run: Run) -> LoadedData:
         DataError: when the rows are not the same any more.
     """
     ref = run.config.data
-    data = load_data(ref.kind, ref.data_dir)
+    data = load_data(ref.kind, ref.data_dir, ref.columns)
     if data.fingerprint != ref.fingerprint:
         where = ref.data_dir or ref.kind
         raise DataError(

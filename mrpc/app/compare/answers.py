@@ -59,7 +59,7 @@ class Answers:
         loaded = self._loaded().get(side)
         from mrpc.core.model.prediction import predict_dataset
 
-        dataset = self._shelf.get(side.data).dataset[split]
+        dataset = self._shelf.get(side.data).split(split)
         with loaded.predictor.lock:
             predictions = predict_dataset(
                 loaded.predictor.model,

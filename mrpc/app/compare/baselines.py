@@ -48,7 +48,7 @@ class Baselines:
         def answer() -> PairPredictions:
             with self._lock:
                 baseline = self._fit(side, data, on_progress)
-                dataset = data.dataset[split]
+                dataset = data.split(split)
                 if _baseline_name(side) in NEEDS_ENCODER:
                     self._open_book(side).read(split, data, on_progress)
                 margins = baseline.margins(list(dataset["sentence1"]), list(dataset["sentence2"]))
@@ -132,10 +132,10 @@ class _VectorBook:
 
     def read(self, split: str, data: LoadedData, on_progress: OnProgress) -> None:
         """Have the vectors of all sentences of a split, from disk or computed and kept there."""
-        fingerprint = data.split_fingerprints[split]
+        fingerprint = data.split_fingerprints.get(split, "")
         if fingerprint in self._splits:
             return
-        dataset = data.dataset[split]
+        dataset = data.split(split)
         sentences = [*dataset["sentence1"], *dataset["sentence2"]]
         path = self._derived_dir / f"vectors-{self._checkpoint.sha256[:16]}-{fingerprint}.npy"
         vectors = read_vectors(path, len(sentences))

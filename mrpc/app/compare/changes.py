@@ -100,7 +100,7 @@ class Changes:
         Raises:
             DataError: when the answers are not about these rows.
         """
-        dataset = data.dataset[scores.split]
+        dataset = data.split(scores.split)
         rows = {idx: row for row, idx in enumerate(dataset["idx"])}
         try:
             self._rows = np.array([rows[idx] for idx in scores.sides.first.answers.idx.tolist()])

@@ -10,13 +10,12 @@ from mrpc.app.compare.both import Both
 from mrpc.app.compare.scores import Scores, compare_answers
 from mrpc.app.compare.sides import Side
 from mrpc.app.task import OnProgress, silent
-from mrpc.core.data.pair_files import read_lines, read_pair_file, write_csv
+from mrpc.core.data.pair_list import read_lines, read_pair_file, write_csv
 from mrpc.core.data.pairs import LABEL_NAMES, SentencePair
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import InputError
 
 NAME = "your pairs"
-SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -75,9 +74,9 @@ def read_own_pairs(text: object, path: object) -> list[SentencePair]:
         DataError: naming the line and what is wrong there.
     """
     if isinstance(path, str) and path:
-        return read_pair_file(Path(path))
+        return read_pair_file(Path(path))[0]
     if isinstance(text, str) and text.strip():
-        return read_lines(text)
+        return read_lines(text)[0]
     raise InputError("There are no pairs yet. Paste lines, or choose a file.")
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from mrpc.app.compare.downloads import write_download
-from mrpc.app.compare.own_pairs import SUFFIXES
 from mrpc.app.templates import render, render_part
 from mrpc.app.view import View, place, stage, table
+from mrpc.core.data.pairs import SUFFIXES
 
 if TYPE_CHECKING:
     from mrpc.app.compare.own_pairs import OwnAnswers
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from mrpc.app.task import Task
 
 NOTE = (
-    "One pair a line: two sentences with a tab or ||| between them, and a label 0 or 1 after another one "
-    "if you have it. Or a file with columns sentence1, sentence2 and, if known, label: .csv, .jsonl or "
-    ".parquet, up to 20,000 pairs and 10 MB."
+    "One pair a line: two sentences with a tab or ||| between them, and a label 0 or 1 after another one if "
+    "you have it. Or a file with two columns of sentences and, if known, one of labels: .csv, .tsv, .jsonl, "
+    ".json or .parquet, also .gz, up to 20,000 pairs and 10 MB."
 )
 
 
@@ -44,7 +44,7 @@ def build_own_view(services: Services, row: SidesRow) -> None:
         )
         file = gr.File(
             label="or a file",
-            file_types=list(SUFFIXES),
+            file_types=[*SUFFIXES[:-1], ".gz"],
             type="filepath",
             elem_id="cmp-own-file",
             scale=1,

@@ -40,7 +40,7 @@ class DataShelf:
             if self._other is None or self._other[0] != ref.fingerprint:
                 from mrpc.core.data.load import load_data
 
-                data = load_data(ref.kind, ref.data_dir)
+                data = load_data(ref.kind, ref.data_dir, ref.columns)
                 if data.fingerprint != ref.fingerprint:
                     raise DataError(
                         f"The data of this run ({ref.data_dir or ref.kind}) changed since: fingerprint "

@@ -40,7 +40,7 @@ class Row:
         number: its place in the split, from 0.
         sentence1: the first sentence.
         sentence2: the second.
-        label: 0 or 1.
+        label: 0 or 1; -1 where it is not known.
         idx: the number that the corpus gives it.
     """
 
@@ -57,8 +57,8 @@ class Row:
 
     @property
     def label_name(self) -> str:
-        """Either "equivalent" or "not_equivalent"."""
-        return LABEL_NAMES[self.label]
+        """Either "equivalent" or "not_equivalent", or "" where it is not known."""
+        return LABEL_NAMES[self.label] if self.label >= 0 else ""
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def _overview(split: str, table: pa.Table) -> SplitOverview:
     bin_width = max(1, -(-int(long + 1) // NUM_BINS))
     bins = np.minimum(lengths // bin_width, NUM_BINS - 1)
     histogram = [np.bincount(bins[labels == label], minlength=NUM_BINS).tolist() for label in (0, 1)]
-    counts = np.bincount(labels, minlength=2)
+    counts = np.bincount(labels[labels >= 0], minlength=2)
     return SplitOverview(
         split, table.num_rows, (int(counts[0]), int(counts[1])), bin_width, (histogram[0], histogram[1])
     )

@@ -189,4 +189,6 @@ def reproduce_command(run: Run) -> str:
         command += ["--checkpoint-dir", str(run.config.checkpoint_dir)]
     if run.config.data.data_dir is not None:
         command += ["--data-dir", str(run.config.data.data_dir)]
+    if run.config.data.columns is not None:
+        command += ["--columns", ",".join(run.config.data.columns)]
     return shlex.join(command)

@@ -1,63 +1,55 @@
-"""The sentence pairs: from the Hub, a folder or the bundled sample, always as the same ``DatasetDict``.
+"""The sentence pairs: from the Hub, a folder, a file or the sample, always as the same ``DatasetDict``.
 
-:func:`load_data` is the one way in. Rows are checked and hashed once while they are streamed into Arrow
-files in the cache of datasets, which are then mapped into memory: 400,000 rows cost no more memory than
-4,000. How a file is read is in :mod:`mrpc.core.data.readers`, what is asked of the Hub in
+:func:`load_data` chooses the source; :func:`mrpc.core.data.read.read_pairs` reads it. What is asked of the
+Hub is in
 :mod:`mrpc.core.hub`. No tokens here.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-import datasets
 import numpy as np
-import pyarrow as pa
-from datasets import ClassLabel, Dataset, DatasetDict, DatasetInfo, Features, NamedSplit, Value
+from datasets import Dataset, DatasetDict
 
 from mrpc.core import hub
-from mrpc.core.data.faults import repeated_idx
-from mrpc.core.data.pairs import LABEL_NAMES, MAX_SENTENCE_CHARS, SPLITS
-from mrpc.core.data.readers import find_split_files, read_batches
-from mrpc.core.scratch import scratch_dir
+from mrpc.core.data.read import DATA_LIMITS, read_pairs, read_split_files
+from mrpc.core.data.report import DataReport, read_report, write_report
+from mrpc.core.data.splits import SplitFiles, find_split_files
+from mrpc.core.data.table import Limits
 from mrpc.errors import DataError, UnavailableError
+from mrpc.files import replacing_folder
+from mrpc.settings import full_path
 
 DataKind = Literal["hub", "folder", "sample"]
-
-FEATURES = Features(
-    {
-        "sentence1": Value("string"),
-        "sentence2": Value("string"),
-        "label": ClassLabel(names=list(LABEL_NAMES)),
-        "idx": Value("int32"),
-    }
-)
 
 SAMPLE_DIR = Path(__file__).resolve().parents[3] / "assets" / "sample_pairs"
 
 SAMPLE_WARNING = "The sample is too small for a figure to mean much."
 
-_CACHE_VERSION = 1
+MRPC_FINGERPRINT = "240173169f4b49ac"
+"""Of the corpus itself, wherever it comes from."""
+
+REPORT_FILE = "report.json"
 
 
 @dataclass(frozen=True)
 class LoadedData:
-    """The three splits, and where they came from.
+    """The splits, and where they came from.
 
     Attributes:
-        dataset: ``train``, ``validation``, ``test``, each with sentence1, sentence2, label, idx.
+        dataset: ``train``, ``validation`` and, if there is one, ``test``, each with sentence1, sentence2,
+            label, idx. The labels of a test split that has none are -1.
         kind: which source was taken.
-        data_dir: the folder, for ``folder``; else None.
+        data_dir: the folder or file, for ``folder``; else None.
         reason: which source was taken and why, in words for people.
         fingerprint: 16 hex digits over all rows; equal rows give equal fingerprints, whatever the source.
         split_fingerprints: the same for each split.
+        report: what was understood of the files.
+        columns: the columns that were asked for by name; None where the usual names were looked for.
     """
 
     dataset: DatasetDict
@@ -66,15 +58,46 @@ class LoadedData:
     reason: str
     fingerprint: str
     split_fingerprints: Mapping[str, str]
+    report: DataReport = field(default_factory=lambda: DataReport("the data"))
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """What texts call the data: "MRPC", or the name of the folder or file."""
+        return self.report.name
+
+    @property
+    def label_names(self) -> tuple[str, str]:
+        """Names of the classes 0 and 1."""
+        return self.report.label_names
+
+    def split(self, split: str) -> Dataset:
+        """Return the rows of a split.
+
+        Raises:
+            DataError: the data has no such split.
+        """
+        if split not in self.dataset:
+            found = ", ".join(map(str, self.dataset))
+            raise DataError(f"{self.name} has no {split} split; it has {found}.")
+        return self.dataset[split]
+
+    def has_labels(self, split: str) -> bool:
+        """Tell whether a split can be scored, and not only predicted."""
+        found = self.report.splits.get(split)
+        return found is None or found.num_labels is not None
 
 
-def load_data(kind: str = "auto", data_dir: Path | None = None) -> LoadedData:
-    """Load train, validation and test from one source.
+def load_data(
+    kind: str = "auto", data_dir: Path | None = None, columns: Sequence[str] | None = None
+) -> LoadedData:
+    """Load the splits from one source.
 
     Args:
         kind: ``hub``, ``folder``, ``sample``, or ``auto``: the folder if one is named, else the Hub if it
             answers in time, else the sample.
-        data_dir: a folder with one file a split (.jsonl, .csv or .parquet).
+        data_dir: a folder with one file a split, or one file.
+        columns: the columns of both sentences and of the label in that folder; None for the usual names.
 
     Raises:
         DataError: the rows cannot be used; names the file and the line.
@@ -85,7 +108,7 @@ def load_data(kind: str = "auto", data_dir: Path | None = None) -> LoadedData:
     if kind == "folder" or (kind == "auto" and data_dir is not None):
         if data_dir is None:
             raise DataError("The data source is a folder, but none is named. Name one with --data-dir.")
-        return _load_folder(data_dir)
+        return _load_folder(data_dir, columns)
     if kind == "sample":
         return _load_sample(f"The bundled sample, as asked for. {SAMPLE_WARNING}")
     try:
@@ -110,115 +133,87 @@ def select_train_pairs(dataset: Dataset, num: int, seed: int) -> Dataset:
     return dataset.select(np.sort(drawn))
 
 
-def _load_folder(data_dir: Path) -> LoadedData:
-    data_dir = data_dir.expanduser().resolve()
-    if not data_dir.is_dir():
-        raise DataError(f"{data_dir} is not a folder. Name a folder that holds one file a split.")
-    reason = f"The folder {data_dir}, because it is named."
-    return _load_files(find_split_files(data_dir), "folder", data_dir, reason)
+def preview(dataset: DatasetDict, num: int = 5) -> list[dict[str, str | int]]:
+    """Return the first rows of each split: split, sentence1, sentence2, label (its name, or ""), idx."""
+    rows: list[dict[str, str | int]] = []
+    for split, part in dataset.items():
+        names = part.features["label"].names
+        for row in part.select(range(min(num, len(part)))):
+            label = names[row["label"]] if row["label"] >= 0 else ""
+            rows.append({"split": str(split), **row, "label": label})
+    return rows
+
+
+def store_dataset(
+    source: Path,
+    folder: Path,
+    columns: Sequence[str] | None = None,
+    limits: Limits = DATA_LIMITS,
+    name: str = "",
+) -> LoadedData:
+    """Keep a data set so that a run can be resumed from it alone: one Parquet file a split, and the report.
+
+    Args:
+        source: what a person brought: a file, or a folder.
+        folder: where data sets are kept, such as ``RUNS_DIR/.data``; this one goes to a folder inside,
+            named by its fingerprint. Nothing is written when it is there already.
+        columns: as for :func:`load_data`.
+        limits: how much is taken.
+        name: what texts call the data; by default the name of the file.
+
+    Returns:
+        The data as it is loaded from there, with ``data_dir`` inside ``folder``.
+
+    Raises:
+        DataError: the rows cannot be used.
+        UnavailableError: they cannot be written there.
+    """
+    dataset, report = read_pairs(source, columns, limits)
+    report = replace(report, name=name[:80] or report.name)
+    target = folder.resolve() / report.fingerprint
+    try:
+        if not (target / REPORT_FILE).is_file():
+            with replacing_folder(target) as writing:
+                for split, rows in dataset.items():
+                    rows.to_parquet(writing / f"{split}.parquet")
+                write_report(writing / REPORT_FILE, report)
+    except OSError as error:
+        raise UnavailableError(f"The data cannot be kept in {folder}: {error.strerror or error}.") from None
+    return _load_folder(target, None)
+
+
+def _load_folder(data_dir: Path, columns: Sequence[str] | None) -> LoadedData:
+    data_dir = full_path(data_dir)
+    dataset, report = read_pairs(data_dir, columns)
+    kept = read_report(data_dir / REPORT_FILE) if data_dir.is_dir() else None
+    if kept is not None and kept.fingerprint == report.fingerprint:
+        report = kept  # what was understood of the files that these were made from
+    what = "folder" if data_dir.is_dir() else "file"
+    reason = f"The {what} {data_dir}, because it is named."
+    return _loaded(dataset, report, "folder", data_dir, reason, None if columns is None else tuple(columns))
 
 
 def _load_sample(reason: str) -> LoadedData:
-    return _load_files(find_split_files(SAMPLE_DIR), "sample", None, reason)
+    dataset, report = read_split_files(find_split_files(SAMPLE_DIR), "the sample")
+    return _loaded(dataset, report, "sample", None, reason)
 
 
 def _load_hub() -> LoadedData:
     download = hub.download_dataset()
-    return _load_files(download.files, "hub", None, download.reason)
+    files = SplitFiles({split: [path] for split, path in download.files.items()})
+    dataset, report = read_split_files(files, "MRPC")
+    return _loaded(dataset, report, "hub", None, download.reason)
 
 
-def _load_files(files: Mapping[str, Path], kind: DataKind, data_dir: Path | None, reason: str) -> LoadedData:
-    splits: dict[str, Dataset] = {}
-    fingerprints: dict[str, str] = {}
-    for split in SPLITS:
-        arrow_path = _arrow_file(files[split])
-        info = DatasetInfo(features=FEATURES)
-        splits[split] = Dataset.from_file(str(arrow_path), info=info, split=NamedSplit(split))
-        fingerprints[split] = arrow_path.stem.rpartition("-")[2]
-    whole = hashlib.sha256("\n".join(f"{split} {fingerprints[split]}" for split in SPLITS).encode())
-    return LoadedData(DatasetDict(splits), kind, data_dir, reason, whole.hexdigest()[:16], {**fingerprints})
-
-
-def _arrow_file(source: Path) -> Path:
-    """Return the checked rows of a file as an Arrow file named ``KEY-FINGERPRINT.arrow``, made if need be."""
-    stat = source.stat()
-    identity = (
-        *(_CACHE_VERSION, MAX_SENTENCE_CHARS, source.resolve()),
-        *(stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns),
-    )
-    key = hashlib.sha256(repr(identity).encode()).hexdigest()[:24]
-    cache_dir = _cache_dir()
-    for known in cache_dir.glob(f"{key}-*.arrow"):
-        return known
-    try:
-        with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".writing-") as writing_dir:
-            temporary = Path(writing_dir) / "rows.arrow"
-            fingerprint = _write_arrow(source, temporary)
-            path = cache_dir / f"{key}-{fingerprint}.arrow"
-            os.replace(temporary, path)
-    except OSError as error:
-        raise UnavailableError(
-            f"The rows of {source} cannot be kept in {cache_dir}: {error.strerror or error}. "
-            "Make room there, or set HF_HOME to another folder."
-        ) from None
-    return path
-
-
-def _write_arrow(source: Path, target: Path) -> str:
-    """Stream the rows of a file into an Arrow file and return their fingerprint."""
-    rows = _RowHash()
-    all_idx: list[np.ndarray] = []
-    with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, FEATURES.arrow_schema) as writer:
-        for batch in read_batches(source):
-            rows.update(batch)
-            all_idx.append(batch.column("idx").to_numpy())
-            writer.write_batch(batch.cast(FEATURES.arrow_schema))
-    _sync(target)
-    idx = np.concatenate(all_idx)
-    if len(np.unique(idx)) != len(idx):
-        raise repeated_idx(source, idx)
-    return rows.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-class _RowHash:
-    """A hash over rows that does not depend on how they are cut into batches."""
-
-    def __init__(self) -> None:
-        self._parts = {
-            name: hashlib.sha256() for name in ("length1", "text1", "length2", "text2", "label", "idx")
-        }
-        self._num_rows = 0
-
-    def update(self, batch: pa.RecordBatch) -> None:
-        """Take the rows of one batch: string columns sentence1 and sentence2, int64 label, int32 idx."""
-        for number in ("1", "2"):
-            column = batch.column(f"sentence{number}")
-            _, offsets, text = column.buffers()
-            ends = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
-            self._parts[f"length{number}"].update(np.diff(ends).data)
-            self._parts[f"text{number}"].update(memoryview(text)[ends[0] : ends[-1]])
-        self._parts["label"].update(batch.column("label").to_numpy())
-        self._parts["idx"].update(batch.column("idx").to_numpy())
-        self._num_rows += len(batch)
-
-    def hexdigest(self) -> str:
-        """Return 16 hex digits."""
-        parts = b"".join(part.digest() for part in self._parts.values())
-        return hashlib.sha256(self._num_rows.to_bytes(8, "little") + parts).hexdigest()[:16]
-
-
-@cache
-def _cache_dir() -> Path:
-    """Return where Arrow files are kept: the cache of datasets, or a folder of this process alone."""
-    directory = Path(datasets.config.HF_DATASETS_CACHE) / "mrpc-lab"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            return directory
-    except OSError:
-        return scratch_dir()
+def _loaded(
+    dataset: DatasetDict,
+    report: DataReport,
+    kind: DataKind,
+    data_dir: Path | None,
+    reason: str,
+    columns: tuple[str, ...] | None = None,
+) -> LoadedData:
+    if report.fingerprint == MRPC_FINGERPRINT:
+        report = replace(report, name="MRPC")
+    fingerprints = {split: found.fingerprint for split, found in report.splits.items()}
+    return LoadedData(dataset, kind, data_dir, reason, report.fingerprint, fingerprints, report, columns)

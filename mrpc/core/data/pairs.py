@@ -12,6 +12,9 @@ LABEL_NAMES = ("not_equivalent", "equivalent")
 
 SPLITS = ("train", "validation", "test")
 
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet", ".arrow")
+"""The files of pairs that are read, each also with .gz behind it, in capitals too."""
+
 MAX_SENTENCE_CHARS = 10_000
 """Longest sentence that is taken, typed or from a file, in characters."""
 

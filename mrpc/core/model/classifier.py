@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,7 +46,12 @@ class Classifier(NamedTuple):
     new_parameters: list[str]
 
 
-def load_classifier(checkpoint: PretrainedFiles, seed: int, attention_dropout: bool = True) -> Classifier:
+def load_classifier(
+    checkpoint: PretrainedFiles,
+    seed: int,
+    attention_dropout: bool = True,
+    label_names: Sequence[str] = LABEL_NAMES,
+) -> Classifier:
     """Make a classifier for sentence pairs from a checkpoint.
 
     The seed is set right before the model is made, so a plain script that calls ``torch.manual_seed(seed)``
@@ -56,6 +61,7 @@ def load_classifier(checkpoint: PretrainedFiles, seed: int, attention_dropout: b
         checkpoint: what to start from.
         seed: of the head.
         attention_dropout: whether training drops attention weights, where the checkpoint's config says so.
+        label_names: what the data calls the classes 0 and 1: ``id2label`` of the config.
 
     Raises:
         UnavailableError: the files do not make a model.
@@ -64,7 +70,7 @@ def load_classifier(checkpoint: PretrainedFiles, seed: int, attention_dropout: b
 
     with _MAKING_LOCK:
         torch.manual_seed(seed)
-        model, missing = _from_pretrained(checkpoint.dir, attention_dropout)
+        model, missing = _from_pretrained(checkpoint.dir, label_names, attention_dropout)
     return Classifier(model, missing)
 
 
@@ -76,7 +82,7 @@ def load_finetuned(directory: Path) -> tuple[PreTrainedModel, PreTrainedTokenize
     """
     if not directory.is_dir():
         raise UnavailableError(f"The weights {directory} are not there (any more).")
-    model, missing = _from_pretrained(directory)
+    model, missing = _from_pretrained(directory, None)
     if missing:
         raise UnavailableError(f"{directory} is not a fine-tuned model: it lacks {', '.join(missing)}.")
     return model, load_tokenizer(PretrainedFiles(directory.name, directory, ""))
@@ -121,25 +127,31 @@ def load_base(checkpoint: PretrainedFiles, directory: Path) -> PreTrainedModel:
             f"{checkpoint.sha256[:12]}, the training began with {str(expected)[:12]}."
         )
     with torch.random.fork_rng():
-        model, missing = _from_pretrained(checkpoint.dir)
+        model, missing = _from_pretrained(checkpoint.dir, LABEL_NAMES)
     if not set(missing) <= set(tensors) <= set(model.state_dict()):
         raise UnavailableError(f"{directory} does not fit the checkpoint {checkpoint.name}.")
     model.load_state_dict(tensors, strict=False)
     return model
 
 
-def _from_pretrained(directory: Path, attention_dropout: bool = True) -> tuple[PreTrainedModel, list[str]]:
+def _from_pretrained(
+    directory: Path, label_names: Sequence[str] | None, attention_dropout: bool = True
+) -> tuple[PreTrainedModel, list[str]]:
+    """Make a model for two classes; with None as names, they are those that the folder's config has."""
     import torch
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
+    named: dict[str, dict[int, str] | dict[str, int]] = {}
+    if label_names is not None:
+        named["id2label"] = dict(enumerate(label_names))
+        named["label2id"] = {name: number for number, name in enumerate(label_names)}
     try:
         with _MAKING_LOCK, _quiet_transformers():
             config = AutoConfig.from_pretrained(
                 str(directory),
                 num_labels=len(LABEL_NAMES),
-                id2label=dict(enumerate(LABEL_NAMES)),
-                label2id={name: number for number, name in enumerate(LABEL_NAMES)},
+                **named,
                 trust_remote_code=False,
                 local_files_only=True,
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import datasets
 import psutil
@@ -11,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from mrpc.app.tokenize.data import MAX_QUERY_CHARS, Explorer, marked
-from mrpc.core.data.load import FEATURES, load_data
+from mrpc.core.data.load import LoadedData, load_data
+from mrpc.core.data.read import features
 from mrpc.errors import InputError
 
 NUM_LARGE = 400_000
@@ -149,7 +149,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
     """400,000 rows of some 120 characters a sentence, mapped from disk as load_data does."""
     path = tmp_path_factory.mktemp("large") / "train.arrow"
     text = "the storm closed the road before the vote and the union said that nothing had been sold yet "
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, FEATURES.arrow_schema) as writer:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, features().arrow_schema) as writer:
         for start in range(0, NUM_LARGE, 10_000):
             numbers = range(start, start + 10_000)
             columns = [
@@ -160,11 +160,11 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
             ]
             arrays = [
                 pa.array(column).cast(field.type)
-                for column, field in zip(columns, FEATURES.arrow_schema, strict=True)
+                for column, field in zip(columns, features().arrow_schema, strict=True)
             ]
-            writer.write_batch(pa.record_batch(arrays, schema=FEATURES.arrow_schema))
-    dataset = datasets.Dataset.from_file(str(path), info=datasets.DatasetInfo(features=FEATURES))
-    data = SimpleNamespace(dataset={"train": dataset})
+            writer.write_batch(pa.record_batch(arrays, schema=features().arrow_schema))
+    dataset = datasets.Dataset.from_file(str(path), info=datasets.DatasetInfo(features=features()))
+    data = LoadedData(datasets.DatasetDict({"train": dataset}), "sample", None, "", "0" * 16, {})
     return Explorer(lambda: data)
 
 

@@ -18,9 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrpc.core.data import readers
+from mrpc.core.data.fingerprint import RowHash
 from mrpc.core.data.load import load_data, select_train_pairs
 from mrpc.core.data.pairs import LABEL_NAMES, MAX_SENTENCE_CHARS, SentencePair, check_pair
+from mrpc.core.data.read import features, read_pairs
+from mrpc.core.data.table import Limits
 from mrpc.errors import DataError, PairError
 from tests.tiny import tiny_rows, write_jsonl
 
@@ -152,10 +154,8 @@ def test_parquet_of_other_whole_number_types(tmp_path: Path) -> None:
 @given(cuts=st.lists(st.integers(1, 39), max_size=6, unique=True).map(sorted))
 @settings(max_examples=30, deadline=None)
 def test_the_fingerprint_does_not_depend_on_batches(cuts: list[int]) -> None:
-    from mrpc.core.data.load import FEATURES, _RowHash
-
-    batch = pa.RecordBatch.from_pylist(tiny_rows(40), schema=FEATURES.arrow_schema)
-    whole, parts = _RowHash(), _RowHash()
+    batch = pa.RecordBatch.from_pylist(tiny_rows(40), schema=features().arrow_schema)
+    whole, parts = RowHash(), RowHash()
     whole.update(batch)
     for start, end in zip([0, *cuts], [*cuts, 40], strict=True):
         parts.update(batch.slice(start, end - start))
@@ -260,13 +260,13 @@ BAD_LINES: dict[str, tuple[bytes, str]] = {
         b'{"sentence1": 5, "sentence2": "b", "label": 1, "idx": 9}',
         "sentence1 is 5; it must be text",
     ),
-    "a string for a label": (
-        b'{"sentence1": "a", "sentence2": "b", "label": "1", "idx": 9}',
-        "label is '1'; it must be 0",
+    "a word for a label": (
+        b'{"sentence1": "a", "sentence2": "b", "label": "maybe", "idx": 9}',
+        "label is 'maybe'; it must be 0",
     ),
-    "true for a label": (
-        b'{"sentence1": "a", "sentence2": "b", "label": true, "idx": 9}',
-        "label is True; it must be 0",
+    "a list for a label": (
+        b'{"sentence1": "a", "sentence2": "b", "label": [1], "idx": 9}',
+        r"label is \[1\]; it must be 0",
     ),
     "a fraction for a label": (
         b'{"sentence1": "a", "sentence2": "b", "label": 0.5, "idx": 9}',
@@ -315,10 +315,16 @@ BAD_CSV: dict[str, tuple[bytes, str]] = {
         b'sentence1,sentence2,label\n"a\nb",b,1\na,1\n',
         "line 4: 2 values where the header has 3",
     ),
-    "not a number": (b"sentence1,sentence2,label\na,b,yes\n", "line 2: label is 'yes'; it must be 0"),
-    "a fraction": (b"sentence1,sentence2,label\na,b,1.0\n", "line 2: label is '1.0'; it must be 0"),
-    "not UTF-8": (b"sentence1,sentence2,label\na,b,1\na,\xff,1\n", "line 3: byte 3, 0xFF, is not UTF-8"),
-    "header not UTF-8": (b"sentence1,sentence2,label,\xff\na,b,1,1\n", "line 1: byte 27, 0xFF, is not UTF-8"),
+    "not a number": (b"sentence1,sentence2,label\na,b,maybe\n", "line 2: label is 'maybe'; it must be 0"),
+    "a fraction": (b"sentence1,sentence2,label\na,b,1.5\n", "line 2: label is 1.5; it must be 0"),
+    "damaged UTF-8": (
+        "sentence1,sentence2,label\ncafé,né,1\n".encode() + b"a,\xff,1\n",
+        "line 3: byte 3, 0xFF, is not UTF-8",
+    ),
+    "no text at all": (
+        b"sentence1,sentence2,label\na,b,1\na,\x81,1\n",
+        "line 3: byte 3, 0x81, is neither UTF-8 nor Windows-1252",
+    ),
     "only a header": (b"sentence1,sentence2,label\n", "has no rows"),
     "empty": (b"", "line 1: the column sentence1 is missing"),
     "a field without an end": (b'sentence1,sentence2,label\na,"b' + b"x" * 200_000, "line 2: "),
@@ -340,8 +346,8 @@ def test_a_bad_csv_line_is_named(tmp_path: Path, fault: str) -> None:
     ("columns", "said"),
     [
         ({"sentence1": ["a"], "label": [1]}, "the column sentence2 is missing"),
-        ({"sentence1": ["a"], "sentence2": ["b"], "label": ["1"]}, "row 1: label is '1'"),
-        ({"sentence1": ["a"], "sentence2": ["b"], "label": [1.0]}, r"row 1: label is 1\.0"),
+        ({"sentence1": ["a"], "sentence2": ["b"], "label": ["maybe"]}, "row 1: label is 'maybe'"),
+        ({"sentence1": ["a"], "sentence2": ["b"], "label": [0.5]}, r"row 1: label is 0\.5"),
         ({"sentence1": ["a"], "sentence2": [3], "label": [1]}, "row 1: sentence2 is 3; it must be text"),
         (
             {"sentence1": [["a"]], "sentence2": ["b"], "label": [1]},
@@ -375,14 +381,17 @@ def test_a_missing_or_doubled_split(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_text("x")
     with pytest.raises(DataError, match=r"more than one test split: test\.jsonl, test\.csv"):
         load_data("auto", tmp_path)
-    for name in ("test.csv", "test.jsonl"):
-        (tmp_path / name).unlink()
-    with pytest.raises(DataError, match=r"has no test split: add test\.jsonl, test\.csv or test\.parquet"):
+    (tmp_path / "test.csv").unlink()
+    (tmp_path / "train.jsonl").rename(tmp_path / "rows.jsonl")
+    said = (
+        r"has no train split: found 'validation\.jsonl', 'test\.jsonl', 'rows\.jsonl'\. Name the files train"
+    )
+    with pytest.raises(DataError, match=said):
         load_data("auto", tmp_path)
 
 
 def test_a_source_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is not a folder"):
+    with pytest.raises(DataError, match="is not a folder or a file"):
         load_data("auto", tmp_path / "nowhere")
     with pytest.raises(DataError, match="none is named"):
         load_data("folder")
@@ -391,14 +400,12 @@ def test_a_source_that_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_limits(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits(tmp_path: Path, suffix: str) -> None:
     write_folder(tmp_path, suffix)
-    monkeypatch.setattr(readers, "MAX_ROWS", 7)
     with pytest.raises(DataError, match=r"at most .*7 rows|more than 7 rows"):
-        load_data("auto", tmp_path)
-    monkeypatch.setattr(readers, "MAX_FILE_BYTES", 100)
+        read_pairs(tmp_path, limits=Limits(max_rows=7))
     with pytest.raises(DataError, match="bytes; at most 100 are taken"):
-        load_data("auto", tmp_path)
+        read_pairs(tmp_path, limits=Limits(max_file_bytes=100))
 
 
 def test_refused_data_leaves_nothing_in_the_cache(tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+"""How the bytes of a text file become characters: UTF-8, UTF-16 or Windows-1252. No rows here."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from mrpc.errors import DataError
+
+ENCODING_NAMES = {
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8 with BOM",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+    "utf-32": "UTF-32",
+    "cp1252": "Windows-1252",
+}
+
+_BLOCK_BYTES = 1 << 20
+_BOMS = (
+    *((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
+    *((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")),
+)
+_UTF8_LETTER = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|([\x80-\xff])", re.DOTALL
+)
+
+Open = Callable[[], BinaryIO]
+
+
+def find_encoding(shown: str, open_file: Open, max_bytes: int, is_json: bool) -> tuple[str, int]:
+    """Return the codec of a text file, and how many lines it has.
+
+    Windows-1252 is taken only for CSV, and only where the bytes are not UTF-8 that was damaged in a few
+    places.
+
+    Raises:
+        DataError: it is too large, or not text; names the line.
+    """
+    with open_file() as file:
+        head = file.read(4096)
+    named = next((codec for mark, codec in _BOMS if head.startswith(mark)), None)
+    codec = named or _utf16_without_mark(head) or "utf-8"
+    try:
+        return codec, _count_lines(shown, open_file, codec, max_bytes)
+    except UnicodeDecodeError:
+        if codec.startswith("utf-8") and not is_json and named is None and _looks_like_cp1252(open_file):
+            try:
+                return "cp1252", _count_lines(shown, open_file, "cp1252", max_bytes)
+            except UnicodeDecodeError:
+                raise _bad_byte(shown, open_file, "cp1252", "neither UTF-8 nor Windows-1252") from None
+    raise _bad_byte(shown, open_file, codec, f"not {ENCODING_NAMES[codec].removesuffix(' with BOM')}")
+
+
+def read_blocks(open_file: Open) -> Iterator[bytes]:
+    """Yield a file in blocks of whole lines, about a megabyte each."""
+    with open_file() as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block + file.readline()
+
+
+def _count_lines(shown: str, open_file: Open, codec: str, max_bytes: int) -> int:
+    """Decode a file to its end and count its lines, whichever of the three line ends they have."""
+    decoder = codecs.getincrementaldecoder(codec)()
+    num_bytes = num_lines = 0
+    last = b"\n"
+    with open_file() as file:
+        while True:
+            block = file.read(_BLOCK_BYTES)
+            num_bytes += len(block)
+            if num_bytes > max_bytes:
+                raise DataError(
+                    f"{shown} has more than {max_bytes:,} bytes when it is unpacked, the most that are taken."
+                )
+            text = decoder.decode(block, final=not block)
+            ends = (
+                text.encode() if codec.startswith(("utf-16", "utf-32")) else block
+            )  # the same bytes elsewhere
+            if ends:
+                num_lines += ends.count(b"\n")
+                if b"\r" in ends or last == b"\r":
+                    num_lines += (last + ends[:-1]).count(b"\r") - (last + ends).count(b"\r\n")
+                last = ends[-1:]
+            if not block:
+                return num_lines + (last != b"\n")
+
+
+def _utf16_without_mark(head: bytes) -> str | None:
+    """Recognise UTF-16 by the zero in every other byte, which Latin letters have there."""
+    half = len(head) // 2
+    if half and head[1::2].count(0) > 0.4 * half and head[::2].count(0) < 0.1 * half:
+        return "utf-16-le"
+    if half and head[::2].count(0) > 0.4 * half and head[1::2].count(0) < 0.1 * half:
+        return "utf-16-be"
+    return None
+
+
+def _looks_like_cp1252(open_file: Open) -> bool:
+    """Tell whether single bytes above 127 outnumber the letters of UTF-8."""
+    singles = letters = 0
+    for block in read_blocks(open_file):
+        if block.isascii():
+            continue
+        for match in _UTF8_LETTER.finditer(block):
+            if match[1]:
+                singles += 1
+            else:
+                letters += 1
+    return singles > letters
+
+
+def _bad_byte(shown: str, open_file: Open, codec: str, what: str) -> DataError:
+    """Return the error that names the first byte that is no text."""
+    decoder = codecs.getincrementaldecoder(codec)
+    number = 0
+    if codec.startswith(("utf-8", "cp1252")):
+        with open_file() as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    decoder().decode(line, final=True)
+                except UnicodeDecodeError as error:
+                    return DataError(
+                        f"{shown}, line {number}: byte {error.start + 1}, 0x{line[error.start]:02X}, "
+                        f"is {what}. "
+                        "Save the file as UTF-8."
+                    )
+    return DataError(f"{shown} is {what}, though it begins so. Save the file as UTF-8.")
