@@ -101,7 +101,11 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
         from mrpc.core.data.load import load_data
         from mrpc.core.model.pretrained import resolve_pretrained
 
-        resolve_pretrained(config.checkpoint, options.checkpoint_dir)
+        checkpoint = resolve_pretrained(config.checkpoint, options.checkpoint_dir)
+        if options.checkpoint_dir is not None:
+            from mrpc.core.model.trial import try_checkpoint
+
+            try_checkpoint(checkpoint)
         data = DataRef.model_validate(load_data(data_dir=options.data_dir))
         checkpoint_dir = options.checkpoint_dir and options.checkpoint_dir.resolve()
         run = RunStore(options.runs_dir).create(config, data, checkpoint_dir, log_with=options.log_with)

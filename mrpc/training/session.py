@@ -94,9 +94,11 @@ class TrainingSession:
         self.validation = Validation(self.tokenizer, data.dataset["validation"], config.max_length)
         report.check_stop()
 
-        self.model, self.new_parameters = load_classifier(
+        self.model, self.new_parameters, self.encoder = load_classifier(
             self.checkpoint, config.seed, config.attention_dropout
         )
+        for note in self.encoder.notes:
+            report.emit(ev.WarningEvent(message=f"{self.checkpoint.name}: {note}"))
         if config.pooler_start == "identity":
             self.new_parameters += start_pooler_as_identity(self.model)
         freeze(self.model, config.freeze_word_embeddings, config.freeze_layers)
@@ -168,6 +170,9 @@ class TrainingSession:
                 base_weights_sha256=self.base_sha256,
                 checkpoint_sha256=self.checkpoint.sha256,
                 new_parameters=self.new_parameters,
+                num_encoder_tensors=self.encoder.num_tensors,
+                num_loaded_tensors=self.encoder.num_loaded,
+                max_length=min(self.config.max_length, self.tokenizer.model_max_length),
             )
         )
         self._began_at = time.monotonic()

@@ -98,13 +98,13 @@ class TrainingSteps:
                 [pair.sentence1, pair.sentence2],
                 padding=True,
                 truncation=True,
-                max_length=128,
+                max_length=min(128, loaded.tokenizer.model_max_length),
                 return_tensors="pt",
             )
         batch["labels"] = torch.tensor([1, 1])
         spec = loaded.spec
         with self._lock:
-            model, new_parameters = load_classifier(resolve_pretrained(spec.name, spec.folder), whole_seed)
+            model, new_parameters, _ = load_classifier(resolve_pretrained(spec.name, spec.folder), whole_seed)
             before = {name: weights.detach().clone() for name, weights in model.named_parameters()}
             optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
             output = model(**batch)

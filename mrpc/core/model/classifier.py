@@ -10,9 +10,11 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrpc.core.data.pairs import LABEL_NAMES
+from mrpc.core.model.checkpoint_folder import longest_input
+from mrpc.core.model.encoder_report import EncoderReport, new_tensors, report_loading
 from mrpc.core.model.pretrained import (
     PretrainedFiles,
     load_tokenizer,
@@ -30,6 +32,9 @@ BASE_TENSORS = "new_tensors.safetensors"
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 """What configs call the probability that an attention weight is dropped."""
 
+MAX_TOKENS = 512
+"""The highest ``max_length`` that a training may ask for."""
+
 _MAKING_LOCK = threading.RLock()
 """Held from setting the seed until the model is made: another one made meanwhile would draw in between."""
 
@@ -39,11 +44,14 @@ class Classifier(NamedTuple):
 
     Attributes:
         model: for two classes, float32, on the CPU, in evaluation mode.
-        new_parameters: sorted names of the tensors that the checkpoint lacked, drawn with the seed.
+        new_parameters: sorted names of the tensors that the checkpoint lacked or had in another size, drawn
+            with the seed.
+        encoder: what was loaded.
     """
 
     model: PreTrainedModel
     new_parameters: list[str]
+    encoder: EncoderReport
 
 
 def load_classifier(checkpoint: PretrainedFiles, seed: int, attention_dropout: bool = True) -> Classifier:
@@ -58,14 +66,15 @@ def load_classifier(checkpoint: PretrainedFiles, seed: int, attention_dropout: b
         attention_dropout: whether training drops attention weights, where the checkpoint's config says so.
 
     Raises:
-        UnavailableError: the files do not make a model.
+        UnavailableError: the files do not make a model, or hold too little of its encoder.
     """
     import torch
 
     with _MAKING_LOCK:
         torch.manual_seed(seed)
-        model, missing = _from_pretrained(checkpoint.dir, attention_dropout)
-    return Classifier(model, missing)
+        classifier = _from_pretrained(checkpoint.dir, attention_dropout)
+    classifier.encoder.require_enough(str(checkpoint.dir))
+    return classifier
 
 
 def load_finetuned(directory: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -76,7 +85,7 @@ def load_finetuned(directory: Path) -> tuple[PreTrainedModel, PreTrainedTokenize
     """
     if not directory.is_dir():
         raise UnavailableError(f"The weights {directory} are not there (any more).")
-    model, missing = _from_pretrained(directory)
+    model, missing, _ = _from_pretrained(directory)
     if missing:
         raise UnavailableError(f"{directory} is not a fine-tuned model: it lacks {', '.join(missing)}.")
     return model, load_tokenizer(PretrainedFiles(directory.name, directory, ""))
@@ -121,14 +130,14 @@ def load_base(checkpoint: PretrainedFiles, directory: Path) -> PreTrainedModel:
             f"{checkpoint.sha256[:12]}, the training began with {str(expected)[:12]}."
         )
     with torch.random.fork_rng():
-        model, missing = _from_pretrained(checkpoint.dir)
+        model, missing, _ = _from_pretrained(checkpoint.dir)
     if not set(missing) <= set(tensors) <= set(model.state_dict()):
         raise UnavailableError(f"{directory} does not fit the checkpoint {checkpoint.name}.")
     model.load_state_dict(tensors, strict=False)
     return model
 
 
-def _from_pretrained(directory: Path, attention_dropout: bool = True) -> tuple[PreTrainedModel, list[str]]:
+def _from_pretrained(directory: Path, attention_dropout: bool = True) -> Classifier:
     import torch
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForSequenceClassification
@@ -146,6 +155,7 @@ def _from_pretrained(directory: Path, attention_dropout: bool = True) -> tuple[P
             for name in ATTENTION_DROPOUT:
                 if not attention_dropout and hasattr(config, name):
                     setattr(config, name, 0.0)
+            notes = _fit_config(config, directory)
             model, loading = AutoModelForSequenceClassification.from_pretrained(
                 str(directory),
                 config=config,
@@ -154,10 +164,31 @@ def _from_pretrained(directory: Path, attention_dropout: bool = True) -> tuple[P
                 trust_remote_code=False,
                 local_files_only=True,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # of a head; an encoder that does not fit is refused
             )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, SafetensorError) as error:
         raise UnavailableError(f"{directory} does not make a model: {error}") from None
-    return model.eval(), sorted(loading["missing_keys"])
+    if loading["mismatched_keys"]:
+        _, old, _ = max(loading["mismatched_keys"], key=lambda entry: str(entry[0]))
+        notes.append(f"Its head of another size ({old[0]} classes) is replaced by a new one for two.")
+    report = report_loading(model, loading, notes)
+    return Classifier(model.eval(), sorted(new_tensors(loading)), report)
+
+
+def _fit_config(config: Any, directory: Path) -> list[str]:
+    """Set in a config what a classifier of pairs needs, and say what that was."""
+    notes = []
+    if config.problem_type not in (None, "single_label_classification"):
+        notes.append(f"Its config says {config.problem_type}; here it learns two classes.")
+        config.problem_type = None
+    if config.pad_token_id is None:
+        tokenizer = load_tokenizer(PretrainedFiles(directory.name, directory, ""))
+        config.pad_token_id = tokenizer.pad_token_id
+        notes.append(f"It names no padding token; {tokenizer.pad_token} stands in for it.")
+    longest = longest_input(config.to_dict())
+    if longest is not None and longest < MAX_TOKENS:
+        notes.append(f"Longer pairs are cut to {longest} tokens: it has no positions for more.")
+    return notes
 
 
 @contextlib.contextmanager
