@@ -12,6 +12,8 @@
         evaluation.json        ProcessInfo, written by the process that predicts test, while it does
         status.json            RunStatus, replaced by the training process about once a second
         events.jsonl           see mrpc.runs.events
+        train.lock             held by the process that trains this run, as long as it lives
+        evaluation.lock        held by the process that predicts test
         label.json             RunLabel, written by the app
         control/stop.json      StopRequest, written by the app
         control/probes.json    pairs that the user pinned, written by the app
@@ -109,6 +111,12 @@ class ProcessInfo(BaseModel):
     folder: str = Field(
         "", description="Device and inode of the run's folder: this process trains no copy of it."
     )
+    has_lock: bool = Field(False, description="It holds the run's lock as long as it lives.")
+    host: str = Field("", description="Name of the machine or container.")
+    pid_namespace: str = Field("", description='Where the pid means this process; "" outside of Linux.')
+    start_ticks: int | None = Field(
+        None, description="Start of the process in ticks since boot, which no set clock changes; Linux alone."
+    )
     attempt: int = Field(ge=1, description="1, and one more for each resume.")
     command: list[str]
     versions: dict[str, str]
@@ -196,6 +204,8 @@ class RunPaths:
         self.config = run_dir / "config.json"
         self.process = run_dir / "process.json"
         self.evaluation = run_dir / "evaluation.json"
+        self.train_lock = run_dir / "train.lock"
+        self.evaluation_lock = run_dir / "evaluation.lock"
         self.status = run_dir / "status.json"
         self.events = run_dir / "events.jsonl"
         self.label = run_dir / "label.json"

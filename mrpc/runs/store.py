@@ -35,6 +35,7 @@ from mrpc.runs.layout import (
     StopRequest,
     TrackerName,
 )
+from mrpc.runs.lock import is_held
 from mrpc.runs.log import read_terminal_event
 from mrpc.runs.process import find_process, folder_id
 from mrpc.runs.queue import QUEUE_FILE, QUEUE_LOCK, RunQueue
@@ -101,7 +102,10 @@ class Run:
         if process is None:
             if self.run_id in RunQueue(self.paths.run_dir.parent).read():
                 return RunState.QUEUED
-            is_new = time.time() - self.config.created_at < STARTING_GRACE_S
+            outcome = self.read_status().outcome
+            if outcome is not None:  # it could not even be launched
+                return RunState(outcome)
+            is_new = 0 <= time.time() - self.config.created_at < STARTING_GRACE_S
             if self.read_stop_request(1) is not None:
                 return RunState.STOPPING if is_new else RunState.STOPPED
             return RunState.STARTING if is_new else RunState.INTERRUPTED
@@ -109,7 +113,7 @@ class Run:
         if status.attempt == process.attempt and status.outcome is not None:
             return RunState(status.outcome)
         stop_request = self.read_stop_request(process.attempt)
-        if self._find(process) is not None:
+        if self._lives(process, self.paths.train_lock):
             if stop_request is not None:
                 return RunState.STOPPING
             if status.attempt != process.attempt or status.updated_at == 0.0:
@@ -122,15 +126,24 @@ class Run:
             return RunState(terminal.type)
         return RunState.STOPPED if stop_request is not None else RunState.INTERRUPTED
 
+    def is_trained(self) -> bool:
+        """Tell whether a living process trains this run now, wherever it runs."""
+        process = self.read_process()
+        return process is not None and self._lives(process, self.paths.train_lock)
+
     def living_process(self) -> psutil.Process | None:
-        """Return the process that trains this run now, or None."""
+        """Return the process that trains this run now; None where it is not to be reached from here."""
         process = self.read_process()
         return self._find(process) if process is not None else None
 
     def is_evaluated(self) -> bool:
         """Tell whether a living process predicts test with this run's models now."""
         process = read_model(self.paths.evaluation, ProcessInfo)
-        return process is not None and self._find(process) is not None
+        return process is not None and self._lives(process, self.paths.evaluation_lock)
+
+    def _lives(self, process: ProcessInfo, lock: Path) -> bool:
+        held = is_held(lock) if process.has_lock else None
+        return self._find(process) is not None if held is None else held
 
     def _find(self, process: ProcessInfo) -> psutil.Process | None:
         """Return the process if it lives and trains this very folder, not one that this was copied from."""
@@ -227,7 +240,7 @@ class RunStore:
         return {
             name: _why_foreign(self.runs_dir / name)
             for name in names
-            if name not in known and self._read(name) is None
+            if name not in known and (not RUN_ID_PATTERN.fullmatch(name) or self._read(name) is None)
         }
 
     def remove(self, run: Run) -> None:
@@ -266,7 +279,7 @@ class RunStore:
     def holder(self) -> Run | None:
         """Return the run that a living process trains or evaluates, or None."""
         for run in self.list():
-            if run.living_process() is not None or run.is_evaluated():
+            if run.is_trained() or run.is_evaluated():
                 return run
         return None
 
@@ -302,6 +315,11 @@ def _why_foreign(path: Path) -> str:
     config = RunPaths(path).config
     if not config.exists():
         return "has no config.json"
+    if not RUN_ID_PATTERN.fullmatch(path.name) and read_model(config, RunConfig) is not None:
+        return (
+            "a run whose folder was renamed: a name of a run has letters, digits, - and _ alone, at most 80. "
+            "Rename the folder, and it is listed again"
+        )
     try:
         version = json.loads(read_small(config) or b"").get("schema_version")
     except (ValueError, AttributeError):

@@ -34,6 +34,7 @@ from mrpc.errors import BusyError, ConfigError, InputError, MrpcError, RunStateE
 from mrpc.files import write_model
 from mrpc.runs.events import FailedEvent, StoppedEvent
 from mrpc.runs.layout import DataRef, TrackerName
+from mrpc.runs.lock import hold
 from mrpc.runs.process import ExitCode, describe_this_process
 from mrpc.runs.store import Run, RunState, RunStore, training_lock
 from mrpc.settings import LaunchedProcesses
@@ -65,10 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _train_new(options, launched)
         run_dir = options.run_dir.resolve()
         run = RunStore(run_dir.parent).open(run_dir.name)
-        with training_lock(run_dir.parent):
-            if options.evaluate:
-                return _evaluate(run)
-            return _train(run, launched)
+        own_lock = run.paths.evaluation_lock if options.evaluate else run.paths.train_lock
+        with training_lock(run_dir.parent), hold(own_lock):
+            return _evaluate(run) if options.evaluate else _train(run, launched)
     except BusyError as error:
         print(error, file=sys.stderr)
         return ExitCode.BUSY
@@ -79,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _evaluate(run: Run) -> int:
     """Predict test, under the lock, and say so as long as it takes."""
-    write_model(run.paths.evaluation, describe_this_process(run.read_status().attempt, run.paths.run_dir))
+    attempt = run.read_status().attempt
+    write_model(run.paths.evaluation, describe_this_process(attempt, run.paths.run_dir, has_lock=True))
     try:
         from mrpc.training.evaluation import evaluate_test
 
@@ -111,7 +112,8 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
         run = RunStore(options.runs_dir).create(config, data, checkpoint_dir, log_with=options.log_with)
         print(f"Run {run.run_id} in {run.paths.run_dir}", file=sys.stderr)
         add_log_file(run.paths.log)
-        return _train(run, launched)
+        with hold(run.paths.train_lock):
+            return _train(run, launched)
 
 
 def _check_loop(config: TrainConfig, launched: LaunchedProcesses) -> None:
@@ -154,7 +156,7 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    write_model(run.paths.process, describe_this_process(attempt, run.paths.run_dir))
+    write_model(run.paths.process, describe_this_process(attempt, run.paths.run_dir, has_lock=True))
     session: Any = None
     try:
         report = Reporter(run, attempt)

@@ -70,7 +70,7 @@ def weight_files(directory: Path) -> list[Path]:
         found = f" It has {others[0]}, but" if others else ""
         raise UnavailableError(
             f"{directory} has no {WEIGHTS}.{found} {'w' if found else 'W'}eights in other formats are not "
-            "read: unpickling runs code. Save the model again with save_pretrained(), which writes safetensors."
+            "read: unpickling runs code. Save the model again with save_pretrained(): it writes safetensors."
         )
     index = _read_json(directory / WEIGHTS_INDEX)
     parts = index.get("weight_map") if isinstance(index, dict) else None

@@ -170,7 +170,7 @@ def _from_pretrained(directory: Path, attention_dropout: bool = True) -> Classif
         raise UnavailableError(f"{directory} does not make a model: {error}") from None
     if loading["mismatched_keys"]:
         _, old, _ = max(loading["mismatched_keys"], key=lambda entry: str(entry[0]))
-        notes.append(f"Its head of another size ({old[0]} classes) is replaced by a new one for two.")
+        notes.append(f"Its head of another size ({old[0]} instead of 2 numbers) is replaced by a new one.")
     report = report_loading(model, loading, notes)
     return Classifier(model.eval(), sorted(new_tensors(loading)), report)
 

@@ -54,8 +54,8 @@ class EncoderReport:
         instead = f" It has {_some(self.unexpected)} instead." if self.unexpected else ""
         raise UnavailableError(
             f"{where} is not this encoder: {self.num_loaded} of its {self.num_tensors} tensors are there, "
-            f"the others would be random. Missing: {_some(self.missing)}.{instead} Save the model itself with "
-            "save_pretrained(), not a wrapper around it."
+            f"the others would be random. Missing: {_some(self.missing)}.{instead} Save the model itself "
+            "with save_pretrained(), not a wrapper around it."
         )
 
 

@@ -127,9 +127,9 @@ def save_gpt2(folder: Path, num_rows: int = 0) -> Path:
 WORK: dict[str, tuple[Make, str]] = {
     "a head for three": (
         lambda tiny: save_with_head(tiny, 3),
-        "head of another size (3 classes) is replaced",
+        "head of another size (3 instead of 2 numbers) is replaced",
     ),
-    "a head for one": (lambda tiny: save_with_head(tiny, 1), "head of another size (1 classes) is replaced"),
+    "a head for one": (lambda tiny: save_with_head(tiny, 1), "head of another size (1 instead of 2 numbers)"),
     "a head for regression": (
         lambda tiny: save_with_head(tiny, 2, problem_type="regression"),
         "Its config says regression; here it learns two classes",
