@@ -159,6 +159,11 @@ class Run:
         terminal = process and read_terminal_event(self.paths.events, process.attempt)
         return terminal.cause if isinstance(terminal, FailedEvent) else None
 
+    def record_failed_launch(self, cause: str) -> None:
+        """Note that no process could be started for a run that never had one."""
+        if self.read_process() is None:
+            write_model(self.paths.status, RunStatus(phase="failed", outcome="failed", error=cause))
+
     def request_stop(self, save: bool) -> None:
         """Ask the process to end. It looks for this before every step."""
         process = self.read_process()
