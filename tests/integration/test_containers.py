@@ -1,4 +1,4 @@
-"""Trainings in other PID namespaces, an app that is the first process of its container, launchers that hang."""
+"""Trainings in other PID namespaces, an app that is the first process of its container, hung launchers."""
 
 from __future__ import annotations
 
