@@ -124,7 +124,7 @@ def raise_file_limit() -> str | None:
 
 
 def runs_folder_problem(runs_dir: Path) -> str | None:
-    """Say what is wrong with a runs folder that cannot be read or made; one that is read-only can be shown."""
+    """Say what is wrong with a runs folder that cannot be read or made; a read-only one can be shown."""
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         next(os.scandir(runs_dir), None)

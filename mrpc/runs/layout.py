@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -53,6 +53,12 @@ MAX_NOTE_CHARS = 2000
 TrackerName = Literal["tensorboard", "trackio", "wandb"]
 
 
+Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
+"""A hash in hex and nothing else: a run may come from elsewhere, and code and cards of it show this."""
+
+SplitName = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
+
+
 class DataRef(BaseModel):
     """Which data a run uses; ``DataRef.model_validate(loaded_data)`` makes one of what was loaded.
 
@@ -68,8 +74,8 @@ class DataRef(BaseModel):
 
     kind: Literal["hub", "folder", "sample"]
     data_dir: Path | None = None
-    fingerprint: str
-    split_fingerprints: dict[str, str] = {}
+    fingerprint: Fingerprint
+    split_fingerprints: dict[SplitName, Fingerprint] = {}
     reason: str = ""
 
 

@@ -172,6 +172,7 @@ class TrainingSession:
                 new_parameters=self.new_parameters,
                 num_encoder_tensors=self.encoder.num_tensors,
                 num_loaded_tensors=self.encoder.num_loaded,
+                encoder_notes=list(self.encoder.notes),
                 max_length=min(self.config.max_length, self.tokenizer.model_max_length),
             )
         )
