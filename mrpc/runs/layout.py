@@ -56,6 +56,9 @@ TrackerName = Literal["tensorboard", "trackio", "wandb"]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
 """A hash in hex and nothing else: a run may come from elsewhere, and code and cards of it show this."""
 
+UnixTime = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
+"""Seconds; the highest is in the year 5138, and a calendar can still tell it."""
+
 SplitName = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
 
 
@@ -90,7 +93,7 @@ class RunConfig(BaseModel):
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
-    created_at: float = Field(description="Unix time, s.")
+    created_at: UnixTime = Field(description="Unix time, s.")
     hyperparameters: TrainConfig = Field(alias="train")
     data: DataRef
     checkpoint_dir: Path | None = Field(
@@ -108,7 +111,7 @@ class ProcessInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    pid: int
+    pid: int = Field(ge=1, lt=2**31)
     started_at: float = Field(
         description="Start of the process as the operating system tells it, unix time, s."
     )
@@ -131,13 +134,15 @@ class ProcessInfo(BaseModel):
 class RunStatus(BaseModel):
     """``status.json``: the newest summary, so that a list of runs need not read whole event logs."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     attempt: int = 1
     phase: str = "starting"
     step: int = 0
     num_steps: int | None = None
     epoch: float = 0.0
     num_epochs: int | None = None
-    updated_at: float = 0.0
+    updated_at: UnixTime = 0.0
     train_s: float = Field(
         0.0, description="Seconds spent in training steps and evaluations, over all attempts."
     )

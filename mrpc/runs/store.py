@@ -327,7 +327,7 @@ def _why_foreign(path: Path) -> str:
         )
     try:
         version = json.loads(read_small(config) or b"").get("schema_version")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return "its config.json cannot be read"
     if isinstance(version, int) and version > SCHEMA_VERSION:
         return f"written by a later version (schema {version}, this one reads {SCHEMA_VERSION})"

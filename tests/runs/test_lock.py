@@ -16,7 +16,8 @@ import pytest
 
 from mrpc.config import TrainConfig
 from mrpc.errors import BusyError, RunStateError
-from mrpc.runs.layout import DataRef, RunStatus, write_model
+from mrpc.files import write_model
+from mrpc.runs.layout import DataRef, RunStatus
 from mrpc.runs.lock import hold, is_held
 from mrpc.runs.process import describe_this_process, find_process, pid_namespace
 from mrpc.runs.store import Run, RunState, RunStore
