@@ -77,6 +77,11 @@ def find_problem(config: dict[str, Any], count_gpus: Callable[[], int]) -> str |
             f"says that this is machine {rank + 1} of {num_machines}: such a training has to be launched on "
             "each of them, and this app starts one on this machine alone"
         )
+    if kind == "MULTI_CPU" and (config.get("num_processes") or 1) > 1:
+        return (
+            f"asks for {config['num_processes']} processes on a CPU, but accelerate launch starts only one. "
+            "With num_processes 1 it works, and one process uses all cores"
+        )
     if kind != "MULTI_GPU":
         return None
     if config.get("use_cpu") is True:

@@ -28,7 +28,7 @@ FINE: dict[str, dict[str, Any]] = {
     "NO without quotes": {"distributed_type": False},
     "no type": {"distributed_type": None},
     "lower case": {"distributed_type": "no"},
-    "several processes on a CPU": {"distributed_type": "MULTI_CPU", "num_processes": 2, "use_cpu": True},
+    "one process on a CPU": {"distributed_type": "MULTI_CPU", "num_processes": 1, "use_cpu": True},
     "two GPUs of two": {"distributed_type": "MULTI_GPU", "num_processes": 2, "gpu_ids": "all"},
     "named GPUs": {"distributed_type": "MULTI_GPU", "num_processes": 2, "gpu_ids": "0,1"},
     "dynamo": {"dynamo_config": {"dynamo_backend": "INDUCTOR"}},
@@ -43,6 +43,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a GPU that is not there": (
         {"distributed_type": "MULTI_GPU", "num_processes": 2, "gpu_ids": "2,3"},
         "names the GPU 2 in gpu_ids; the last one here is 1",
+    ),
+    "several processes on a CPU": (
+        {"distributed_type": "MULTI_CPU", "num_processes": 2, "use_cpu": True},
+        "asks for 2 processes on a CPU, but accelerate launch starts only one",
     ),
     "GPUs on a CPU": (
         {"distributed_type": "MULTI_GPU", "num_processes": 2, "use_cpu": True},
