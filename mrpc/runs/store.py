@@ -48,6 +48,10 @@ STALLED_AFTER_S = 90.0
 """A process that is alive but reports nothing for this long is stalled, in seconds."""
 
 
+_LAST_SIGNS: dict[Path, tuple[float, float | None]] = {}
+"""Of runs that seem silent by the clock: the time in their status, and when that was seen to change here."""
+
+
 class RunState(StrEnum):
     """What a run is doing."""
 
@@ -118,13 +122,23 @@ class Run:
                 return RunState.STOPPING
             if status.attempt != process.attempt or status.updated_at == 0.0:
                 return RunState.STARTING
-            if time.time() - status.updated_at > STALLED_AFTER_S:
+            if self._is_silent(status):
                 return RunState.STALLED
             return RunState.RUNNING
         terminal = read_terminal_event(self.paths.events, process.attempt)
         if terminal is not None:  # killed between its last event and its last status
             return RunState(terminal.type)
         return RunState.STOPPED if stop_request is not None else RunState.INTERRUPTED
+
+    def _is_silent(self, status: RunStatus) -> bool:
+        """Tell whether the process says nothing any more, also where its clock and ours differ."""
+        if time.time() - status.updated_at <= STALLED_AFTER_S:
+            return False
+        last_sign, changed_at = _LAST_SIGNS.get(self.paths.status, (status.updated_at, None))
+        if last_sign != status.updated_at:
+            changed_at = time.monotonic()
+        _LAST_SIGNS[self.paths.status] = status.updated_at, changed_at
+        return changed_at is None or time.monotonic() - changed_at > STALLED_AFTER_S
 
     def is_trained(self) -> bool:
         """Tell whether a living process trains this run now, wherever it runs."""

@@ -169,6 +169,20 @@ def test_a_process_of_another_namespace_is_not_taken_for_one_here() -> None:
     assert (find_process(stepped) is not None) == (info.start_ticks is not None)
 
 
+def test_a_clock_that_is_behind_ours_does_not_make_a_training_silent(run: Run) -> None:
+    write_model(run.paths.process, describe_this_process(1, run.paths.run_dir, has_lock=True))
+    an_hour_ago = time.time() - 3600
+    with hold(run.paths.train_lock):
+        write_model(run.paths.status, RunStatus(updated_at=an_hour_ago))
+        assert run.state() is RunState.STALLED
+        assert run.state() is RunState.STALLED
+        write_model(run.paths.status, RunStatus(updated_at=an_hour_ago + 1))
+        assert run.state() is RunState.RUNNING
+        assert run.state() is RunState.RUNNING
+        write_model(run.paths.status, RunStatus(updated_at=time.time() + 3600))
+        assert run.state() is RunState.RUNNING
+
+
 @pytest.mark.parametrize("name", ["mein lauf", "run (copy)", "größer", "x" * 90])
 def test_a_renamed_run_is_listed_as_what_it_is(run: Run, name: str) -> None:
     store = RunStore(run.paths.run_dir.parent)
