@@ -27,7 +27,12 @@ from transformers import get_scheduler
 
 from mrpc.config import RESUMABLE_LOOPS, LoopName
 from mrpc.core.data.load import LoadedData, load_data, select_train_pairs
-from mrpc.core.model.classifier import load_classifier, save_base_tensors, save_model_folder
+from mrpc.core.model.classifier import (
+    load_classifier,
+    require_known_tokens,
+    save_base_tensors,
+    save_model_folder,
+)
 from mrpc.core.model.dropout import DropoutStream
 from mrpc.core.model.fast_bert import use_fast_forward, why_not_fast
 from mrpc.core.model.metrics import majority_metrics
@@ -97,6 +102,7 @@ class TrainingSession:
         self.model, self.new_parameters, self.encoder = load_classifier(
             self.checkpoint, config.seed, config.attention_dropout
         )
+        require_known_tokens(self.model, self.tokenizer, self.checkpoint.name)
         for note in self.encoder.notes:
             report.emit(ev.WarningEvent(message=f"{self.checkpoint.name}: {note}"))
         if config.pooler_start == "identity":

@@ -63,8 +63,11 @@ def test_a_run_of_this_kind_ends_well(tiny: Path, tmp_path: Path, tiny_data_dir:
     assert weights_sha256(load_base(checkpoint, run.paths.base)) == started.base_weights_sha256
 
 
-def test_too_little_of_an_encoder_ends_the_training(tiny: Path, tmp_path: Path, tiny_data_dir: Path) -> None:
-    make, said = REFUSED["keys with a prefix"]
+@pytest.mark.parametrize("kind", ["keys with a prefix", "more tokens than embeddings", "half of the layers"])
+def test_what_would_be_refused_ends_a_training_too(
+    tiny: Path, tmp_path: Path, tiny_data_dir: Path, kind: str
+) -> None:
+    make, said = REFUSED[kind]
     run = make_run(tmp_path / "runs", tiny_data_dir, make(tiny))
     with pytest.raises(UnavailableError, match=said):
         train_here(run)

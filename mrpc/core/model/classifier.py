@@ -77,6 +77,20 @@ def load_classifier(checkpoint: PretrainedFiles, seed: int, attention_dropout: b
     return classifier
 
 
+def require_known_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Refuse a tokenizer with tokens for which its encoder has no embedding.
+
+    Raises:
+        UnavailableError: says how many there are, and what to do.
+    """
+    num_rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > num_rows:
+        raise UnavailableError(
+            f"The tokenizer of {name} has {len(tokenizer)} tokens, but the encoder knows {num_rows}. "
+            "Call model.resize_token_embeddings(len(tokenizer)) and save it again."
+        )
+
+
 def load_finetuned(directory: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a folder that :func:`save_model_folder` wrote, without drawing a random number.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 from functools import lru_cache
 
-from mrpc.core.model.classifier import MAX_TOKENS, load_classifier
+from mrpc.core.model.classifier import MAX_TOKENS, load_classifier, require_known_tokens
 from mrpc.core.model.encoder_report import EncoderReport
 from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer
 from mrpc.core.text.tokenization import encode_pairs
@@ -40,12 +40,7 @@ def try_checkpoint(checkpoint: PretrainedFiles) -> EncoderReport:
         classifier = load_classifier(checkpoint, seed=0)
     model, report = classifier.model, classifier.encoder
     tokenizer = load_tokenizer(checkpoint)
-    num_rows = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > num_rows:
-        raise UnavailableError(
-            f"The tokenizer of {checkpoint.name} has {len(tokenizer)} tokens, but the encoder knows "
-            f"{num_rows}. Call model.resize_token_embeddings(len(tokenizer)) and save it again."
-        )
+    require_known_tokens(model, tokenizer, checkpoint.name)
     encoded = encode_pairs(tokenizer, *zip(SHORT_PAIR, LONG_PAIR, strict=True), max_length=MAX_TOKENS)
     batch = tokenizer.pad(dict(encoded), return_tensors="pt")
     try:
