@@ -6,6 +6,7 @@ another PID namespace, from another host that shares the folder, after the clock
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +15,6 @@ import filelock
 
 from mrpc.errors import BusyError
 from mrpc.files import open_regular
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 PROBE_TIMEOUT_S = 1.0
 """Who looks whether a lock is held holds it for an instant: so long is that waited for."""
@@ -47,8 +43,10 @@ def is_held(path: Path) -> bool | None:
 
     Nothing is created or changed, and only a plain file is opened: no link, no FIFO.
     """
-    if fcntl is None:
+    if sys.platform == "win32":
         return _is_held_on_windows(path)
+    import fcntl
+
     try:
         file = open_regular(path)
     except OSError:

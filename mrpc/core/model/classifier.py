@@ -83,7 +83,7 @@ def require_known_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerB
     Raises:
         UnavailableError: says how many there are, and what to do.
     """
-    num_rows = model.get_input_embeddings().weight.shape[0]
+    num_rows = next(model.get_input_embeddings().parameters()).shape[0]
     if len(tokenizer) > num_rows:
         raise UnavailableError(
             f"The tokenizer of {name} has {len(tokenizer)} tokens, but the encoder knows {num_rows}. "

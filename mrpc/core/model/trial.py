@@ -41,7 +41,8 @@ def try_checkpoint(checkpoint: PretrainedFiles) -> EncoderReport:
     model, report = classifier.model, classifier.encoder
     tokenizer = load_tokenizer(checkpoint)
     require_known_tokens(model, tokenizer, checkpoint.name)
-    encoded = encode_pairs(tokenizer, *zip(SHORT_PAIR, LONG_PAIR, strict=True), max_length=MAX_TOKENS)
+    firsts, seconds = zip(SHORT_PAIR, LONG_PAIR, strict=True)
+    encoded = encode_pairs(tokenizer, firsts, seconds, max_length=MAX_TOKENS)
     batch = tokenizer.pad(dict(encoded), return_tensors="pt")
     try:
         with torch.no_grad():
