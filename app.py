@@ -17,9 +17,14 @@ from mrpc.settings import (
     default_runs_dir,
     full_path,
     owner_key,
+    prepare_environment,
     space_host,
     space_id,
 )
+
+WANTED_FILES = 4096
+MIN_FILES = 128
+"""Open files: fewer than these are used up by a few pages."""
 
 
 def parse_arguments(arguments: list[str] | None = None) -> Settings:
@@ -137,9 +142,42 @@ def is_port_free(host: str, port: int) -> bool:
     return True
 
 
+def raise_file_limit() -> str | None:
+    """Allow as many open files as the system lets us; return what to do where that is too few."""
+    if os.name == "nt":
+        return None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < WANTED_FILES:
+        wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    if soft < MIN_FILES:
+        return f"Only {soft} open files are allowed here; the app needs {MIN_FILES}: see ulimit -n."
+    return None
+
+
+def runs_folder_problem(runs_dir: Path) -> str | None:
+    """Say what is wrong with a runs folder that cannot be read or made; a read-only one can be shown."""
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        next(os.scandir(runs_dir), None)
+    except OSError as error:
+        return (
+            f"The runs folder {runs_dir} cannot be used: {error.strerror}. "
+            "Name another with --runs-dir or MRPC_RUNS_DIR."
+        )
+    return None
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Serve the app until Ctrl-C."""
     settings = parse_arguments(arguments)
+    problem = prepare_environment() or raise_file_limit() or runs_folder_problem(settings.runs_dir)
+    if problem is not None:
+        print(problem, file=sys.stderr)
+        return 1
     if not is_port_free(settings.host, settings.port):
         print(
             f"Port {settings.port} on {settings.host} is in use, or that address is not of this machine. "

@@ -5,12 +5,23 @@ Holds no hyperparameters (those are in :mod:`mrpc.config`) and imports nothing h
 
 from __future__ import annotations
 
+import getpass
 import os
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 HUB_TIMEOUT_S = 3.0
 """How long the Hub may take to answer before it counts as away, in seconds."""
+
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+NEVER_BY_PROXY = ("localhost", "127.0.0.1", "::1")
+"""Addresses of this machine: a proxy elsewhere would look for them on itself."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,76 @@ def default_data_dir() -> Path | None:
     """Return ``MRPC_DATA_DIR`` as an absolute path, or None when it is not set."""
     value = os.environ.get("MRPC_DATA_DIR")
     return full_path(value) if value else None
+
+
+def prepare_environment() -> str | None:
+    """Set what the libraries read of the environment when they are imported, so that the app can start.
+
+    This machine is never asked through a proxy, and uploads go to a folder of this user: another user may
+    own ``/tmp/gradio``.
+
+    Returns:
+        What makes a start impossible and what to do, in one sentence, or None.
+    """
+    problem = _proxy_problem(os.environ)
+    if problem is not None:
+        return problem
+    exceptions = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    listed = [name.strip() for name in exceptions.split(",") if name.strip()]
+    listed += [name for name in NEVER_BY_PROXY if name not in listed]
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(listed)
+    named = os.environ.get("GRADIO_TEMP_DIR")
+    if named:
+        if not _is_writable(Path(named)):
+            return f"GRADIO_TEMP_DIR is {named}, which cannot be written. Name another folder, or unset it."
+        return None
+    own = Path(tempfile.gettempdir()) / f"mrpc-lab-{_user()}"
+    if not _is_writable(own):
+        try:
+            own = Path(tempfile.mkdtemp(prefix="mrpc-lab-"))
+        except OSError as error:
+            return f"No temporary folder can be written ({error.strerror}). Name one in TMPDIR."
+    os.environ["GRADIO_TEMP_DIR"] = str(own)
+    return None
+
+
+def root_path() -> str:
+    """Return the path under which a proxy serves the app (``GRADIO_ROOT_PATH``), or ""."""
+    return os.environ.get("GRADIO_ROOT_PATH", "").rstrip("/")
+
+
+def _proxy_problem(environment: Mapping[str, str]) -> str | None:
+    """Say which variable names a proxy that no library could use."""
+    for name in (spelling for proxy in PROXIES for spelling in (proxy, proxy.upper())):
+        value = environment.get(name, "").strip()
+        if not value:
+            continue
+        try:
+            parts = urlsplit(value if "://" in value else f"http://{value}")
+            is_proxy = parts.scheme in PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is none
+            is_proxy = False
+        if not is_proxy:
+            return f"{name} is {value[:80]!r}, which is no address of a proxy. Correct it, or unset it."
+        if parts.scheme.startswith("socks") and find_spec("socksio") is None:
+            return f"{name} names a SOCKS proxy, which needs a package: pip install socksio, or unset {name}."
+    return None
+
+
+def _is_writable(folder: Path) -> bool:
+    """Tell whether a file can be made in a folder of this user, which is made if it is not there."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _user() -> str:
+    if hasattr(os, "getuid"):
+        return str(os.getuid())
+    return getpass.getuser()
 
 
 def hub_endpoint() -> str:
@@ -131,8 +212,8 @@ def requested_mixed_precision() -> str:
 
 def accelerate_config_file() -> Path | None:
     """Return the file that ``accelerate config`` wrote, or None when there is none."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface"
-    path = Path(os.environ.get("HF_HOME") or home).expanduser() / "accelerate" / "default_config.yaml"
+    home = Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "huggingface"
+    path = Path(os.path.expanduser(os.environ.get("HF_HOME") or home)) / "accelerate" / "default_config.yaml"
     return path if path.is_file() else None
 
 

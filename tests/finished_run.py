@@ -49,7 +49,7 @@ def make_finished_run(
     run = RunStore(runs_dir).create(config, ref, checkpoint_dir)
     checkpoint = resolve_pretrained(config.checkpoint, checkpoint_dir)
     tokenizer = load_tokenizer(checkpoint)
-    model, new_parameters = load_classifier(checkpoint, seed)
+    model, new_parameters, _ = load_classifier(checkpoint, seed)
     save_base_tensors(model, new_parameters, run.paths.base, checkpoint.sha256)
     log = EventLog(run.paths.events, 1)
     log.append(_started(data, config, model, checkpoint.sha256, new_parameters))

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,20 +76,38 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_app(runs_dir: Path, *arguments: str, num_threads: int | None = 1) -> Iterator[LiveApp]:
+def running_app(
+    runs_dir: Path,
+    *arguments: str,
+    num_threads: int | None = 1,
+    prefix: Sequence[str] = (),
+    environment: Mapping[str, str | None] | None = None,
+) -> Iterator[LiveApp]:
     """Start ``python app.py`` and end it, and what it started, afterwards.
 
     Args:
         runs_dir: where its runs live.
         arguments: further ones of the command line.
         num_threads: torch threads of the app and of its trainings; None leaves it to torch.
+        prefix: a command that starts the app's.
+        environment: variables that are other than here; None takes one away.
     """
     port = free_port()
-    command = [sys.executable, "app.py", "--port", str(port), "--runs-dir", str(runs_dir), *arguments]
+    command = [
+        *prefix,
+        sys.executable,
+        "app.py",
+        "--port",
+        str(port),
+        "--runs-dir",
+        str(runs_dir),
+        *arguments,
+    ]
+    threads = {} if num_threads is None else {"OMP_NUM_THREADS": str(num_threads)}
     process = subprocess.Popen(
         command,
         cwd=PROJECT_DIR,
-        env={**os.environ, **({} if num_threads is None else {"OMP_NUM_THREADS": str(num_threads)})},
+        env=_environment({**threads, **(environment or {})}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -110,6 +128,11 @@ def running_app(runs_dir: Path, *arguments: str, num_threads: int | None = 1) ->
         app.end_trainings()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
+    merged = {**os.environ, **changes}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def wait_until_up(app: LiveApp) -> None:

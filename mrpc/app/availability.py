@@ -1,7 +1,8 @@
 """Whether a checkpoint can be had now, for the form, and for a start that is better refused at once.
 
 However many pages and scripts want to know, the Hub is asked at most once in :data:`AGE_S` about each
-repository, and answers or counts as silent within its time limit. Files of this machine are looked at anew.
+repository, and answers or counts as silent within its time limit. Files of this machine are looked at anew; a
+folder that was named on the command line is tried on two pairs, once for the same files.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mrpc.core.model.pretrained import (
     list_pretrained,
     local_pretrained,
     pretrained_size,
+    resolve_pretrained,
 )
 from mrpc.errors import ConfigError, UnavailableError
 
@@ -50,13 +52,20 @@ class CheckpointShelf:
         """Return how large a checkpoint is, or None where that cannot be known before it is loaded."""
         return pretrained_size(self.spec(name))
 
+    def encoder_notes(self, name: str) -> list[str]:
+        """Return what is changed in an encoder of the user's own to train it, a sentence each."""
+        if self.spec(name).folder is None:
+            return []
+        encoder = self.availability(name).encoder
+        return [] if encoder is None else [encoder.sentence, *encoder.notes]
+
     def availability(self, name: str) -> Availability:
         """Tell whether a checkpoint can be had now; waits for the Hub as long as its time limit at most."""
         spec = self.spec(name)
         with self._locks[name]:
             asked_at, answer = self._answers.get(name, (float("-inf"), None))
             if answer is None or spec.repo_id is None or time.monotonic() - asked_at > AGE_S:
-                answer = availability_of(spec)
+                answer = availability_of(spec) if spec.folder is None else _try_folder(spec)
                 self._answers[name] = time.monotonic(), answer
             return answer
 
@@ -76,6 +85,18 @@ class CheckpointShelf:
             ConfigError: when it may not be chosen.
             UnavailableError: when its files are not to be had; says why.
         """
-        answer = self.availability(name) if folder is None else availability_of(local_pretrained(folder))
+        answer = self.availability(name) if folder is None else _try_folder(local_pretrained(folder))
         if not answer.available:
             raise UnavailableError(f"The checkpoint {answer.spec.label} is not available: {answer.reason}")
+
+
+def _try_folder(spec: Pretrained) -> Availability:
+    """Tell whether the encoder in a folder can be trained: how much of it is loaded, and what is changed."""
+    from mrpc.core.model.trial import try_checkpoint  # imports torch
+
+    try:
+        report = try_checkpoint(resolve_pretrained(spec.name, spec.folder))
+    except UnavailableError as error:
+        return Availability(spec, False, str(error))
+    reason = " ".join(["On this machine.", report.sentence, *report.notes])
+    return Availability(spec, True, reason, report)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import os
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 
 from mrpc.app.access import Access, Mode, access_guards
@@ -14,11 +16,17 @@ from mrpc.app.hosts import host_guards
 from mrpc.app.page import build_app
 from mrpc.app.services import Services
 from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
+from mrpc.runs.process import pid_namespace
+from mrpc.runs.store import RunState
 from mrpc.settings import Settings
 
 MAX_UPLOAD = "20mb"
 FIRST_PAGE_TIMEOUT_S = 10.0
 """The heavy imports begin when the first page is drawn, and after this long without one, in seconds."""
+
+CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+HOST_PID_NAMESPACE = "pid:[4026531836]"
+"""The first PID namespace of Linux always has this number (PROC_PID_INIT_INO in its source)."""
 
 QUEUE_SLEEP_S = 0.02
 """How long Gradio's empty queue sleeps before it looks again. Its own millisecond costs 4 % of two cores, for
@@ -29,10 +37,14 @@ def serve(services: Services) -> int:
     """Start the server, warm up in the background, and wait for Ctrl-C or SIGTERM."""
     settings = services.settings
     ended = threading.Event()
+    received: list[int] = []
 
     def end(signum: int, frame: FrameType | None) -> None:
+        received.append(signum)
         ended.set()
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     demo = build_app(services)
     demo._queue.sleep_when_free = QUEUE_SLEEP_S
     # Gradio prints its own long advice when a link cannot be had; ours is below.
@@ -64,10 +76,8 @@ def serve(services: Services) -> int:
     gc.enable()
     print(describe_address(settings, services.access, demo.share_url), flush=True)
     threading.Thread(target=_warm_up, args=[services], daemon=True).start()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
     ended.wait()
-    print("\n" + describe_end(services), flush=True)
+    print("\n" + (_end_training(services) if ends_all(received[0]) else describe_end(services)), flush=True)
     demo.close(verbose=False)
     return 0
 
@@ -101,12 +111,46 @@ def describe_address(settings: Settings, access: Access, share_url: str | None) 
     return "\n".join(lines)
 
 
+def ends_all(signum: int) -> bool:
+    """Tell whether all processes end with this one: it is the first of its container, or that is stopped."""
+    if os.getpid() == 1:
+        return True
+    return signum == signal.SIGTERM and is_in_container()
+
+
+def is_in_container() -> bool:
+    """Tell whether this process runs in a container, as Docker, Podman and Kubernetes make them."""
+    namespace = pid_namespace()
+    has_mark = any(Path(mark).exists() for mark in CONTAINER_MARKS)
+    return has_mark or namespace not in ("", HOST_PID_NAMESPACE)
+
+
+def _end_training(services: Services) -> str:
+    """Pass the end on to the training, so that it writes its checkpoint, and say what became of it."""
+    run = services.launcher.stop_before_the_end()
+    if run is None:
+        return describe_end(services)
+    if run.is_trained():
+        return f"MRPC Lab ends. The training {run.run_id} did not end in time: its newest checkpoint counts."
+    if run.state() is not RunState.STOPPED:
+        return f"MRPC Lab ended. The training {run.run_id} is {run.state()}."
+    return (
+        f"MRPC Lab ended, and with it the training {run.run_id}, which would have died with this container. "
+        "It kept its last step: Resume goes on from there."
+    )
+
+
 def describe_end(services: Services) -> str:
     """Say whether a training goes on without the app, and how to stop it."""
     run = services.store.holder()
     process = run.living_process() if run else None
-    if run is None or process is None:
+    if run is None:
         return "MRPC Lab ended. No training is under way."
+    if process is None:
+        return (
+            f"MRPC Lab ended. The run {run.run_id} goes on: its process is of another container or machine, "
+            "or predicts test."
+        )
     return (
         f"MRPC Lab ended. The training {run.run_id} goes on (process {process.pid}) and shows again "
         f"when the app is started.\nTo stop it and keep its last checkpoint: kill {process.pid}"

@@ -10,11 +10,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import gradio as gr
-from starlette.routing import BaseRoute, Mount
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 from starlette.staticfiles import StaticFiles
 
+from mrpc.settings import root_path
+
 ASSETS_DIR = Path(__file__).resolve().parents[2] / "assets"
-PLOTLY_URL = "assets-plotly/plotly.min.js"
+PLOTLY_PATH = "assets-plotly/plotly.min.js"
+PLOTLY_URL = f"{root_path()}/{PLOTLY_PATH}" if root_path() else PLOTLY_PATH
+"""What the page asks for: a proxy may serve it under a path of its own."""
 
 WEIGHTS = (400, 700)
 """Of the fonts that Gradio ships, other weights hold a few letters only."""
@@ -136,5 +142,10 @@ def plotly_dir() -> Path:
 
 def static_routes() -> list[BaseRoute]:
     """Return the routes of files served as they are: plotly.js of the plotly package, nothing else."""
-    package_data = plotly_dir()
-    return [Mount("/" + PLOTLY_URL.split("/")[0], StaticFiles(directory=package_data))]
+    files = StaticFiles(directory=plotly_dir())
+
+    async def send_plotly(request: Request) -> Response:
+        return await files.get_response(PLOTLY_PATH.rpartition("/")[2], request.scope)
+
+    # A Mount would look for the file under the path of a proxy, which the proxy has taken away.
+    return [Route(f"/{PLOTLY_PATH}", send_plotly)]

@@ -43,6 +43,10 @@ class StartedEvent(BaseEvent):
     base_weights_sha256: str
     checkpoint_sha256: str
     new_parameters: list[str] = Field([], description="Names of the tensors that the checkpoint lacked.")
+    num_encoder_tensors: int | None = Field(None, description="Tensors of the encoder, the head aside.")
+    num_loaded_tensors: int | None = Field(None, description="Of them, those that the checkpoint had.")
+    encoder_notes: list[str] = Field([], description="What was changed in the encoder to train it.")
+    max_length: int | None = Field(None, description="Longer pairs are cut to this, by config and encoder.")
 
 
 class ResumedEvent(BaseEvent):

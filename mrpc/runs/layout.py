@@ -12,6 +12,8 @@
         evaluation.json        ProcessInfo, written by the process that predicts test, while it does
         status.json            RunStatus, replaced by the training process about once a second
         events.jsonl           see mrpc.runs.events
+        train.lock             held by the process that trains this run, as long as it lives
+        evaluation.lock        held by the process that predicts test
         label.json             RunLabel, written by the app
         control/stop.json      StopRequest, written by the app
         control/probes.json    pairs that the user pinned, written by the app
@@ -29,7 +31,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,6 +51,15 @@ MAX_NAME_CHARS = 80
 MAX_NOTE_CHARS = 2000
 
 TrackerName = Literal["tensorboard", "trackio", "wandb"]
+
+
+Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
+"""A hash in hex and nothing else: a run may come from elsewhere, and code and cards of it show this."""
+
+UnixTime = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
+"""Seconds; the highest is in the year 5138, and a calendar can still tell it."""
+
+SplitName = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
 
 
 class DataRef(BaseModel):
@@ -72,8 +83,8 @@ class DataRef(BaseModel):
     columns: tuple[str, ...] | None = None
     name: str = "MRPC"
     label_names: tuple[str, str] = ("not_equivalent", "equivalent")
-    fingerprint: str
-    split_fingerprints: dict[str, str] = {}
+    fingerprint: Fingerprint
+    split_fingerprints: dict[SplitName, Fingerprint] = {}
     reason: str = ""
 
 
@@ -88,7 +99,7 @@ class RunConfig(BaseModel):
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
-    created_at: float = Field(description="Unix time, s.")
+    created_at: UnixTime = Field(description="Unix time, s.")
     hyperparameters: TrainConfig = Field(alias="train")
     data: DataRef
     checkpoint_dir: Path | None = Field(
@@ -106,7 +117,7 @@ class ProcessInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    pid: int
+    pid: int = Field(ge=1, lt=2**31)
     started_at: float = Field(
         description="Start of the process as the operating system tells it, unix time, s."
     )
@@ -114,6 +125,12 @@ class ProcessInfo(BaseModel):
     process_group: int
     folder: str = Field(
         "", description="Device and inode of the run's folder: this process trains no copy of it."
+    )
+    has_lock: bool = Field(False, description="It holds the run's lock as long as it lives.")
+    host: str = Field("", description="Name of the machine or container.")
+    pid_namespace: str = Field("", description='Where the pid means this process; "" outside of Linux.')
+    start_ticks: int | None = Field(
+        None, description="Start of the process in ticks since boot, which no set clock changes; Linux alone."
     )
     attempt: int = Field(ge=1, description="1, and one more for each resume.")
     command: list[str]
@@ -123,13 +140,15 @@ class ProcessInfo(BaseModel):
 class RunStatus(BaseModel):
     """``status.json``: the newest summary, so that a list of runs need not read whole event logs."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     attempt: int = 1
     phase: str = "starting"
     step: int = 0
     num_steps: int | None = None
     epoch: float = 0.0
     num_epochs: int | None = None
-    updated_at: float = 0.0
+    updated_at: UnixTime = 0.0
     train_s: float = Field(
         0.0, description="Seconds spent in training steps and evaluations, over all attempts."
     )
@@ -202,6 +221,8 @@ class RunPaths:
         self.config = run_dir / "config.json"
         self.process = run_dir / "process.json"
         self.evaluation = run_dir / "evaluation.json"
+        self.train_lock = run_dir / "train.lock"
+        self.evaluation_lock = run_dir / "evaluation.lock"
         self.status = run_dir / "status.json"
         self.events = run_dir / "events.jsonl"
         self.label = run_dir / "label.json"

@@ -150,7 +150,7 @@ def last_seq(path: Path) -> int:
 def _read_tail(path: Path) -> list[Event]:
     try:
         size = path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return []
     return read_events(path, max(0, size - TAIL_BYTES)).events
 

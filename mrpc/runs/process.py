@@ -7,6 +7,7 @@ with one pid apart, and the boot id tells that the machine was restarted in betw
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from enum import IntEnum
 from importlib import metadata
@@ -58,12 +59,31 @@ def folder_id(folder: Path) -> str:
     return f"{stat.st_dev}:{stat.st_ino}"
 
 
-def describe_this_process(attempt: int, run_dir: Path | None = None) -> ProcessInfo:
+def pid_namespace(pid: int | str = "self") -> str:
+    """Return what tells apart the places where pids are counted anew (containers); "" where there is none."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return ""
+
+
+def start_ticks(pid: int | str = "self") -> int | None:
+    """Return when a process started, in clock ticks since boot; None where the system does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def describe_this_process(
+    attempt: int, run_dir: Path | None = None, *, has_lock: bool = False
+) -> ProcessInfo:
     """Describe the running process for ``process.json``.
 
     Args:
         attempt: 1, and one more for each resume.
         run_dir: the folder of the run that it trains.
+        has_lock: whether it holds the run's lock for as long as it lives.
     """
     process = psutil.Process()
     return ProcessInfo(
@@ -72,6 +92,10 @@ def describe_this_process(attempt: int, run_dir: Path | None = None) -> ProcessI
         boot_id=boot_id(),
         process_group=os.getpgid(0) if hasattr(os, "getpgid") else process.pid,
         folder=folder_id(run_dir) if run_dir is not None else "",
+        has_lock=has_lock,
+        host=socket.gethostname(),
+        pid_namespace=pid_namespace(),
+        start_ticks=start_ticks(),
         attempt=attempt,
         command=[sys.executable, *sys.argv],
         versions=installed_versions(),
@@ -79,12 +103,19 @@ def describe_this_process(attempt: int, run_dir: Path | None = None) -> ProcessI
 
 
 def find_process(info: ProcessInfo) -> psutil.Process | None:
-    """Return the very process that wrote ``info`` if it still lives; a zombie does not."""
-    if info.boot_id != boot_id():
+    """Return the very process that wrote ``info`` if it lives and can be reached here; a zombie does not.
+
+    One of another container or machine cannot be reached, though it may live: see :mod:`mrpc.runs.lock`.
+    """
+    if info.boot_id != boot_id() or info.pid_namespace not in ("", pid_namespace()):
         return None
     try:
         process = psutil.Process(info.pid)
-        if abs(process.create_time() - info.started_at) > START_TIME_TOLERANCE_S:
+        if info.start_ticks is not None:
+            is_same = start_ticks(info.pid) == info.start_ticks
+        else:
+            is_same = abs(process.create_time() - info.started_at) <= START_TIME_TOLERANCE_S
+        if not is_same:
             return None
         return None if process.status() == psutil.STATUS_ZOMBIE else process
     except psutil.NoSuchProcess:

@@ -35,6 +35,7 @@ from mrpc.runs.layout import (
     StopRequest,
     TrackerName,
 )
+from mrpc.runs.lock import is_held
 from mrpc.runs.log import read_terminal_event
 from mrpc.runs.process import find_process, folder_id
 from mrpc.runs.queue import QUEUE_FILE, QUEUE_LOCK, RunQueue
@@ -45,6 +46,10 @@ STARTING_GRACE_S = 10.0
 
 STALLED_AFTER_S = 90.0
 """A process that is alive but reports nothing for this long is stalled, in seconds."""
+
+
+_LAST_SIGNS: dict[Path, tuple[float, float | None]] = {}
+"""Of runs that seem silent by the clock: the time in their status, and when that was seen to change here."""
 
 
 class RunState(StrEnum):
@@ -101,7 +106,10 @@ class Run:
         if process is None:
             if self.run_id in RunQueue(self.paths.run_dir.parent).read():
                 return RunState.QUEUED
-            is_new = time.time() - self.config.created_at < STARTING_GRACE_S
+            outcome = self.read_status().outcome
+            if outcome is not None:  # it could not even be launched
+                return RunState(outcome)
+            is_new = 0 <= time.time() - self.config.created_at < STARTING_GRACE_S
             if self.read_stop_request(1) is not None:
                 return RunState.STOPPING if is_new else RunState.STOPPED
             return RunState.STARTING if is_new else RunState.INTERRUPTED
@@ -109,12 +117,12 @@ class Run:
         if status.attempt == process.attempt and status.outcome is not None:
             return RunState(status.outcome)
         stop_request = self.read_stop_request(process.attempt)
-        if self._find(process) is not None:
+        if self._lives(process, self.paths.train_lock):
             if stop_request is not None:
                 return RunState.STOPPING
             if status.attempt != process.attempt or status.updated_at == 0.0:
                 return RunState.STARTING
-            if time.time() - status.updated_at > STALLED_AFTER_S:
+            if self._is_silent(status):
                 return RunState.STALLED
             return RunState.RUNNING
         terminal = read_terminal_event(self.paths.events, process.attempt)
@@ -122,15 +130,34 @@ class Run:
             return RunState(terminal.type)
         return RunState.STOPPED if stop_request is not None else RunState.INTERRUPTED
 
+    def _is_silent(self, status: RunStatus) -> bool:
+        """Tell whether the process says nothing any more, also where its clock and ours differ."""
+        if time.time() - status.updated_at <= STALLED_AFTER_S:
+            return False
+        last_sign, changed_at = _LAST_SIGNS.get(self.paths.status, (status.updated_at, None))
+        if last_sign != status.updated_at:
+            changed_at = time.monotonic()
+        _LAST_SIGNS[self.paths.status] = status.updated_at, changed_at
+        return changed_at is None or time.monotonic() - changed_at > STALLED_AFTER_S
+
+    def is_trained(self) -> bool:
+        """Tell whether a living process trains this run now, wherever it runs."""
+        process = self.read_process()
+        return process is not None and self._lives(process, self.paths.train_lock)
+
     def living_process(self) -> psutil.Process | None:
-        """Return the process that trains this run now, or None."""
+        """Return the process that trains this run now; None where it is not to be reached from here."""
         process = self.read_process()
         return self._find(process) if process is not None else None
 
     def is_evaluated(self) -> bool:
         """Tell whether a living process predicts test with this run's models now."""
         process = read_model(self.paths.evaluation, ProcessInfo)
-        return process is not None and self._find(process) is not None
+        return process is not None and self._lives(process, self.paths.evaluation_lock)
+
+    def _lives(self, process: ProcessInfo, lock: Path) -> bool:
+        held = is_held(lock) if process.has_lock else None
+        return self._find(process) is not None if held is None else held
 
     def _find(self, process: ProcessInfo) -> psutil.Process | None:
         """Return the process if it lives and trains this very folder, not one that this was copied from."""
@@ -145,6 +172,11 @@ class Run:
         process = self.read_process()
         terminal = process and read_terminal_event(self.paths.events, process.attempt)
         return terminal.cause if isinstance(terminal, FailedEvent) else None
+
+    def record_failed_launch(self, cause: str) -> None:
+        """Note that no process could be started for a run that never had one."""
+        if self.read_process() is None:
+            write_model(self.paths.status, RunStatus(phase="failed", outcome="failed", error=cause))
 
     def request_stop(self, save: bool) -> None:
         """Ask the process to end. It looks for this before every step."""
@@ -227,7 +259,7 @@ class RunStore:
         return {
             name: _why_foreign(self.runs_dir / name)
             for name in names
-            if name not in known and self._read(name) is None
+            if name not in known and (not RUN_ID_PATTERN.fullmatch(name) or self._read(name) is None)
         }
 
     def remove(self, run: Run) -> None:
@@ -266,7 +298,7 @@ class RunStore:
     def holder(self) -> Run | None:
         """Return the run that a living process trains or evaluates, or None."""
         for run in self.list():
-            if run.living_process() is not None or run.is_evaluated():
+            if run.is_trained() or run.is_evaluated():
                 return run
         return None
 
@@ -302,9 +334,14 @@ def _why_foreign(path: Path) -> str:
     config = RunPaths(path).config
     if not config.exists():
         return "has no config.json"
+    if not RUN_ID_PATTERN.fullmatch(path.name) and read_model(config, RunConfig) is not None:
+        return (
+            "a run whose folder was renamed: a name of a run has letters, digits, - and _ alone, at most 80. "
+            "Rename the folder, and it is listed again"
+        )
     try:
         version = json.loads(read_small(config) or b"").get("schema_version")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return "its config.json cannot be read"
     if isinstance(version, int) and version > SCHEMA_VERSION:
         return f"written by a later version (schema {version}, this one reads {SCHEMA_VERSION})"

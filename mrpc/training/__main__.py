@@ -37,6 +37,7 @@ from mrpc.errors import BusyError, ConfigError, DataError, InputError, MrpcError
 from mrpc.files import write_model
 from mrpc.runs.events import FailedEvent, StoppedEvent
 from mrpc.runs.layout import DataRef, TrackerName
+from mrpc.runs.lock import hold
 from mrpc.runs.process import ExitCode, describe_this_process
 from mrpc.runs.store import Run, RunState, RunStore, training_lock
 from mrpc.settings import LaunchedProcesses
@@ -68,10 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _train_new(options, launched)
         run_dir = options.run_dir
         run = RunStore(run_dir.parent).open(run_dir.name)
-        with training_lock(run_dir.parent):
-            if options.evaluate:
-                return _evaluate(run)
-            return _train(run, launched)
+        own_lock = run.paths.evaluation_lock if options.evaluate else run.paths.train_lock
+        with training_lock(run_dir.parent), hold(own_lock):
+            return _evaluate(run) if options.evaluate else _train(run, launched)
     except BusyError as error:
         print(error, file=sys.stderr)
         return ExitCode.BUSY
@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _evaluate(run: Run) -> int:
     """Predict test, under the lock, and say so as long as it takes."""
-    write_model(run.paths.evaluation, describe_this_process(run.read_status().attempt, run.paths.run_dir))
+    attempt = run.read_status().attempt
+    write_model(run.paths.evaluation, describe_this_process(attempt, run.paths.run_dir, has_lock=True))
     try:
         from mrpc.training.evaluation import evaluate_test
 
@@ -104,14 +105,18 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
         from mrpc.core.data.load import load_data
         from mrpc.core.model.pretrained import resolve_pretrained
 
-        resolve_pretrained(config.checkpoint, options.checkpoint_dir)
+        checkpoint = resolve_pretrained(config.checkpoint, options.checkpoint_dir)
+        if options.checkpoint_dir is not None:
+            from mrpc.core.model.trial import try_checkpoint
+
+            try_checkpoint(checkpoint)
         data = DataRef.model_validate(load_data(data_dir=options.data_dir, columns=options.columns))
-        run = RunStore(options.runs_dir).create(
-            config, data, options.checkpoint_dir, log_with=options.log_with
-        )
+        checkpoint_dir = options.checkpoint_dir and options.checkpoint_dir.resolve()
+        run = RunStore(options.runs_dir).create(config, data, checkpoint_dir, log_with=options.log_with)
         print(f"Run {run.run_id} in {run.paths.run_dir}", file=sys.stderr)
         add_log_file(run.paths.log)
-        return _train(run, launched)
+        with hold(run.paths.train_lock):
+            return _train(run, launched)
 
 
 def _check_loop(config: TrainConfig, launched: LaunchedProcesses) -> None:
@@ -154,7 +159,7 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    write_model(run.paths.process, describe_this_process(attempt, run.paths.run_dir))
+    write_model(run.paths.process, describe_this_process(attempt, run.paths.run_dir, has_lock=True))
     session: Any = None
     try:
         report = Reporter(run, attempt)

@@ -28,7 +28,13 @@ from transformers import get_scheduler
 
 from mrpc.config import RESUMABLE_LOOPS, LoopName
 from mrpc.core.data.load import LoadedData, load_data, select_train_pairs
-from mrpc.core.model.classifier import load_base, load_classifier, save_base_tensors, save_model_folder
+from mrpc.core.model.classifier import (
+    load_base,
+    load_classifier,
+    require_known_tokens,
+    save_base_tensors,
+    save_model_folder,
+)
 from mrpc.core.model.dropout import DropoutStream
 from mrpc.core.model.fast_bert import use_fast_forward, why_not_fast
 from mrpc.core.model.metrics import majority_metrics
@@ -96,9 +102,12 @@ class TrainingSession:
         self.validation = Validation(self.tokenizer, data.dataset["validation"], config.max_length)
         report.check_stop()
 
-        self.model, self.new_parameters = load_classifier(
+        self.model, self.new_parameters, self.encoder = load_classifier(
             self.checkpoint, config.seed, config.attention_dropout, run.config.data.label_names
         )
+        require_known_tokens(self.model, self.tokenizer, self.checkpoint.name)
+        for note in self.encoder.notes:
+            report.emit(ev.WarningEvent(message=f"{self.checkpoint.name}: {note}"))
         if config.pooler_start == "identity":
             self.new_parameters += start_pooler_as_identity(self.model)
         freeze(self.model, config.freeze_word_embeddings, config.freeze_layers)
@@ -167,11 +176,15 @@ class TrainingSession:
                 device=str(self.device),
                 num_threads=torch.get_num_threads(),
                 num_processes=self.ranks.world_size,
-                mixed_precision=self.mixed_precision,
+                mixed_precision=cast(Any, self.mixed_precision),
                 versions=installed_versions(),
                 base_weights_sha256=self.base_sha256,
                 checkpoint_sha256=self.checkpoint.sha256,
                 new_parameters=self.new_parameters,
+                num_encoder_tensors=self.encoder.num_tensors,
+                num_loaded_tensors=self.encoder.num_loaded,
+                encoder_notes=list(self.encoder.notes),
+                max_length=min(self.config.max_length, self.tokenizer.model_max_length),
             )
         )
         self._began_at = time.monotonic()
@@ -205,7 +218,7 @@ class TrainingSession:
             restore_random_state(self._resume_random_state, self.dropout)
             self._resume_random_state = None
         return DataLoader(
-            self.train,
+            cast(Any, self.train),  # a map-style data set by its methods; torch wants a subclass
             batch_sampler=self.train.shown(left, self.epoch - 1),
             collate_fn=self.collate,
             generator=generator,

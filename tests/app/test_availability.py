@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,6 @@ from mrpc.app import availability
 from mrpc.app.availability import CheckpointShelf
 from mrpc.core import hub
 from mrpc.errors import ConfigError, UnavailableError
-from tests.tiny import write_checkpoint_stub
 
 BERT = "google-bert/bert-base-uncased"
 
@@ -56,8 +56,10 @@ def test_an_answer_is_forgotten(asked, monkeypatch):
     assert asked == [BERT, BERT]
 
 
-def test_what_cannot_be_had_is_refused_with_the_reason(asked, tmp_path: Path):
-    folder, other = (write_checkpoint_stub(tmp_path / name) for name in ("mine", "other"))
+def test_what_cannot_be_had_is_refused_with_the_reason(asked, tmp_path: Path, tiny_checkpoint_dir: Path):
+    folder, other = (
+        Path(shutil.copytree(tiny_checkpoint_dir, tmp_path / name)) for name in ("mine", "other")
+    )
     shelf = CheckpointShelf([folder])
     shelf.require("all-MiniLM-L6-v2")
     shelf.require("local:mine")

@@ -66,10 +66,14 @@ def test_a_living_process_that_reports_is_running_and_a_silent_one_stalled(store
     assert run.state() is RunState.STOPPING
 
 
-def test_a_reused_pid_is_not_the_process(store: RunStore) -> None:
+@pytest.mark.parametrize("clock", ["the wall clock", "ticks since boot"])
+def test_a_reused_pid_is_not_the_process(store: RunStore, clock: str) -> None:
     run = make_run(store)
     info = describe_this_process(attempt=1)
-    write_model(run.paths.process, info.model_copy(update={"started_at": info.started_at - 100}))
+    other = {"started_at": info.started_at - 100, "start_ticks": None}
+    if clock == "ticks since boot" and info.start_ticks is not None:
+        other = {"start_ticks": info.start_ticks - 1}
+    write_model(run.paths.process, info.model_copy(update=other))
     write_model(run.paths.status, RunStatus(updated_at=time.time()))
     assert run.state() is RunState.INTERRUPTED
 

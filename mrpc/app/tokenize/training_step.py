@@ -106,14 +106,14 @@ class TrainingSteps:
                 [pair.sentence1, pair.sentence2],
                 padding=True,
                 truncation=True,
-                max_length=128,
+                max_length=min(128, loaded.tokenizer.model_max_length),
                 return_tensors="pt",
             )
         batch["labels"] = torch.tensor([1, 1])
         spec = loaded.spec
         with self._lock:
             on_progress("Loading the model", 0, NUM_PARTS)
-            model, new_parameters = load_classifier(resolve_pretrained(spec.name, spec.folder), whole_seed)
+            model, new_parameters, _ = load_classifier(resolve_pretrained(spec.name, spec.folder), whole_seed)
             before = {name: weights.detach().clone() for name, weights in model.named_parameters()}
             optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
             on_progress("Forward and backward", 1, NUM_PARTS)

@@ -97,7 +97,7 @@ class Estimates:
         self._store.runs_dir.mkdir(parents=True, exist_ok=True)
         free_disk = shutil.disk_usage(self._store.runs_dir).free
         free_memory = psutil.virtual_memory().available
-        warnings = []
+        warnings = self._checkpoints.encoder_notes(config.checkpoint)
         if disk and free_disk < disk:
             warnings.append(
                 f"The disk has {free_disk / 1e9:.1f} GB free; this needs about {disk / 1e9:.1f} GB."

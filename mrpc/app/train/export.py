@@ -1,22 +1,25 @@
 """Write the code of a run: from the templates beside this module and the run's own settings.
 
-A template is the script itself with three kinds of marks. ``$name`` is replaced by a setting; a line that
-ends in ``#? flag`` or ``#? not flag`` stays only where that holds; ``#< file`` takes in another template.
-``#%`` begins a new cell of the notebook. What comes from outside (names, paths) enters as a Python literal.
+A template (Jinja2) is the script itself. A value enters only as a Python literal: whatever else a template
+prints is refused, because a run's folder may come from elsewhere. ``#%`` begins a new cell of the notebook.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from string import Template
 from typing import Any
+
+import jinja2
+import nbformat
+from nbformat import v4
 
 from mrpc.config import DEFAULT_CHECKPOINT, TrainConfig
 from mrpc.core.model.pretrained import BUNDLED_REPO_ID, PRETRAINED
 from mrpc.errors import InputError
+from mrpc.runs.events import StartedEvent
 from mrpc.runs.layout import RunConfig
+from mrpc.runs.log import read_events
 from mrpc.runs.store import RunStore
 
 FORMS = {
@@ -41,9 +44,47 @@ CARRIED = frozenset(
 BESIDE = frozenset({"preset", "loop", "keep_epochs", "checkpoint_every_s"})
 """Settings that change nothing of what is computed."""
 
-TEMPLATES = Path(__file__).parent / "templates"
+SCRIPT_METADATA = """\
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "accelerate>=1.10,<2", "datasets>=5,<6", "evaluate>=0.4.6,<0.5", "numpy>=2,<3", "torch>=2.8",
+#     "tqdm>=4.60", "transformers>=5,<6",
+# ]
+# ///
+"""
+"""What ``uv run train.py`` and ``pipx run`` install (PEP 723), with the ranges of requirements.txt."""
 
-_CONDITION = re.compile(r"\s*#\? (not )?(\w+)$")
+FIRST_EVENTS_BYTES = 262_144
+"""The event that a run starts with is within the first of its log."""
+
+
+class Literal(str):
+    """Source code of a Python literal: the only thing that a template may print."""
+
+
+def literal(value: Any) -> Literal:
+    """Write a value as Python source; a text in double quotes where that needs no escape."""
+    if isinstance(value, str) and re.fullmatch(r"[\w./ -]+", value, re.ASCII):
+        return Literal(f'"{value}"')
+    return Literal(ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value))
+
+
+def _require_literal(value: Any) -> Any:
+    assert isinstance(value, Literal), f"a template prints {value!r} without the filter |literal"
+    return value
+
+
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=False,
+    undefined=jinja2.StrictUndefined,
+    finalize=_require_literal,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+TEMPLATES.filters["literal"] = literal
 
 
 class CodeExport:
@@ -65,78 +106,70 @@ class CodeExport:
         """
         if not isinstance(form, str) or form not in FORMS:
             raise InputError(f"form is {str(form)[:40]!r}; it must be one of {', '.join(FORMS)}.")
-        config = self._store.open(run_id).config
-        return write_notebook(config) if form == "notebook" else write_script(config, form)
+        run = self._store.open(run_id)
+        events = read_events(run.paths.events, 0, FIRST_EVENTS_BYTES).events
+        started = next((event for event in events if isinstance(event, StartedEvent)), None)
+        if form == "notebook":
+            return write_notebook(run.config, started)
+        return write_script(run.config, form, started)
 
     def file_name(self, form: str) -> str:
         """Return what to call the file of a form."""
         return "train.ipynb" if form == "notebook" else "train.py"
 
 
-def write_script(config: RunConfig, form: str) -> str:
+def write_script(config: RunConfig, form: str, started: StartedEvent | None = None) -> str:
     """Return ``train.py`` for a run in the form "accelerate", "pytorch" or "trainer"."""
-    lines = _fill(form, form, config)
-    return "\n".join(line for line in lines if line != "#%") + "\n"
+    header = _in_docstring("\n".join([*_header(config, form), *_usage(form), "", *_notes(config, form)]))
+    code = re.sub(r"^#%\n", "", _render(form, form, config, started), flags=re.MULTILINE)
+    return f'{SCRIPT_METADATA}"""{header}\n"""\n\n{code}'
 
 
-def write_notebook(config: RunConfig) -> str:
+def write_notebook(config: RunConfig, started: StartedEvent | None = None) -> str:
     """Return the Accelerate form of a run as a notebook, in its JSON."""
-    text = "\n".join(_fill("accelerate", "notebook", config))
-    header, _, code = text.removeprefix('"""').partition('"""\n')
-    cells = [part.strip("\n") for part in re.split(r"^#%$", code, flags=re.MULTILINE)]
-    notebook = {
-        "cells": [
-            _cell("markdown", 0, header.strip()),
-            *(_cell("code", number, cell) for number, cell in enumerate(filter(None, cells), start=1)),
-        ],
-        "metadata": {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        },
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+    code = _render("accelerate", "notebook", config, started)
+    sources = [part.strip("\n") for part in re.split(r"^#%$", code, flags=re.MULTILINE)]
+    header = "\n".join([*_header(config, "notebook"), "", *_notes(config, "notebook")])
+    cells = [v4.new_markdown_cell(header), *map(v4.new_code_cell, filter(None, sources))]
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number}"  # the same code is the same file
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = v4.new_notebook(
+        cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}}
+    )
+    return nbformat.writes(notebook) + "\n"
 
 
-def _cell(kind: str, number: int, source: str) -> dict[str, Any]:
-    cell: dict[str, Any] = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}}
-    if kind == "code":
-        cell |= {"execution_count": None, "outputs": []}
-    return cell | {"source": source.splitlines(keepends=True)}
+def _render(template: str, form: str, config: RunConfig, started: StartedEvent | None) -> str:
+    train = config.hyperparameters
+    max_length = started.max_length if started is not None and started.max_length else train.max_length
+    return TEMPLATES.get_template(f"{template}.jinja").render(
+        **_flags(train, is_fitted=started is not None and bool(started.encoder_notes)),
+        script=form != "notebook",
+        notebook=form == "notebook",
+        checkpoint=_checkpoint(config)[0],
+        seed=train.seed,
+        num_epochs=train.num_epochs,
+        batch_size=train.train_batch_size,
+        learning_rate=train.learning_rate,
+        lr_scheduler_type=train.lr_scheduler_type,
+        max_length=min(train.max_length, max_length),
+        num_train_pairs=train.num_train_pairs,
+        max_steps=train.max_steps,
+        max_grad_norm=train.max_grad_norm,
+        weight_decay=train.weight_decay,
+        warmup_ratio=train.warmup_ratio,
+        freeze_layers=train.freeze_layers,
+        shared_words_weight=train.shared_words_weight,
+        accumulation_steps=train.gradient_accumulation_steps,
+    )
 
 
-def _fill(template: str, form: str, config: RunConfig) -> list[str]:
-    """Return the lines of a template with a run's settings in them."""
-    is_notebook = form == "notebook"
-    flags = {
-        **_flags(config.hyperparameters),
-        f"form_{form}": True,
-        "script": not is_notebook,
-        "notebook": is_notebook,
-    }
-    lines = []
-    for line in _read(template):
-        condition = _CONDITION.search(line)
-        if condition is not None:
-            if flags.get(condition[2], False) is (condition[1] is not None):
-                continue
-            line = line[: condition.start()]
-        lines.append(line)
-    return Template("\n".join(lines)).substitute(_values(config, form)).splitlines()
-
-
-def _read(name: str) -> list[str]:
-    lines = []
-    for line in (TEMPLATES / f"{name}.txt").read_text(encoding="utf-8").splitlines():
-        lines += _read(line.removeprefix("#< ")) if line.startswith("#< ") else [line]
-    return lines
-
-
-def _flags(train: TrainConfig) -> dict[str, bool]:
+def _flags(train: TrainConfig, is_fitted: bool) -> dict[str, bool]:
     accumulation, clip = train.gradient_accumulation_steps > 1, train.max_grad_norm > 0
     warmup, limited = train.warmup_ratio > 0, train.max_steps > 0
     shapes = {
+        "fitted": is_fitted,
         "no_attention_dropout": not train.attention_dropout,
         "identity_pooler": train.pooler_start == "identity",
         "frozen_words": train.freeze_word_embeddings,
@@ -160,32 +193,6 @@ def _flags(train: TrainConfig) -> dict[str, bool]:
     }
 
 
-def _values(config: RunConfig, form: str) -> dict[str, str]:
-    train = config.hyperparameters
-    name, label = _checkpoint(config)
-    return {
-        "run_id": config.run_id,
-        "loop_name": {"trainer": "Trainer", "pytorch": "plain PyTorch"}.get(form, "Accelerate"),
-        "notes": "\n".join(_notes(config, form)),
-        "checkpoint": f'"{name}"' if re.fullmatch(r"[\w./ -]+", name) else repr(name),
-        "checkpoint_label": label,
-        "seed": repr(train.seed),
-        "num_epochs": repr(train.num_epochs),
-        "batch_size": repr(train.train_batch_size),
-        "learning_rate": repr(train.learning_rate),
-        "lr_scheduler_type": train.lr_scheduler_type,
-        "max_length": repr(train.max_length),
-        "num_train_pairs": repr(train.num_train_pairs),
-        "max_steps": repr(train.max_steps),
-        "max_grad_norm": repr(train.max_grad_norm),
-        "weight_decay": repr(train.weight_decay),
-        "freeze_layers": repr(train.freeze_layers),
-        "shared_words_weight": repr(train.shared_words_weight),
-        "accumulation": repr(train.gradient_accumulation_steps),
-        "num_warmup_steps": f"round({train.warmup_ratio!r} * num_steps)" if train.warmup_ratio else "0",
-    }
-
-
 def _checkpoint(config: RunConfig) -> tuple[str, str]:
     """Return what ``from_pretrained`` takes, and what people call it."""
     if config.checkpoint_dir is not None:
@@ -196,12 +203,27 @@ def _checkpoint(config: RunConfig) -> tuple[str, str]:
     return config.hyperparameters.checkpoint, spec.label if spec else "a checkpoint"
 
 
+def _header(config: RunConfig, form: str) -> list[str]:
+    loop = {"trainer": "Trainer", "pytorch": "plain PyTorch"}.get(form, "Accelerate")
+    label = _checkpoint(config)[1]
+    return [f"Fine-tune {label} on MRPC as run {config.run_id} of MRPC Lab did, with {loop}."]
+
+
+def _usage(form: str) -> list[str]:
+    launch = ["    accelerate launch train.py"] if form == "accelerate" else []
+    return [
+        "",
+        "    python train.py",
+        *launch,
+        "    python train.py --checkpoint DIR --data-dir DIR    # where there is no Hub",
+    ]
+
+
 def _notes(config: RunConfig, form: str) -> list[str]:
     """Say what the code does not tell by itself: the data of the run, and what is left out."""
     train, data = config.hyperparameters, config.data
     source = {"hub": "the Hub", "folder": "a folder", "sample": "the bundled sample, assets/sample_pairs"}
-    blank = [""] if form != "notebook" else []
-    notes = [*blank, f"The run took its pairs from {source[data.kind]} (fingerprint {data.fingerprint})."]
+    notes = [f"The run took its pairs from {source[data.kind]} (fingerprint {data.fingerprint})."]
     if data.kind != "hub":
         notes[-1] += " Name it with --data-dir." if form != "notebook" else " Name it in DATA_DIR."
     left_out = []
@@ -212,7 +234,7 @@ def _notes(config: RunConfig, form: str) -> list[str]:
     for name, field in type(train).model_fields.items():
         value = getattr(train, name)
         if name not in CARRIED | BESIDE and value != field.default:
-            left_out.append(f"{name} = {_in_docstring(repr(value))}")
+            left_out.append(f"{name} = {value!r}")
     notes.append(
         "Left out: checkpoints to resume from, the choice of the best epoch, and records of every pair"
     )

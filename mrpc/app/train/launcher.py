@@ -14,13 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from mrpc.app.train.accelerate_config import check_accelerate_config
 from mrpc.app.train.disk_errors import disk_trouble_in_words
-from mrpc.app.train.processes import has_ended, kill_tree, reap, signal_quietly, spawn, spawn_attempt
+from mrpc.app.train.processes import (
+    count_cuda_devices,
+    has_ended,
+    kill_tree,
+    reap,
+    signal_quietly,
+    spawn,
+    spawn_attempt,
+)
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
 from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
 from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import ALIVE_STATES, RESUMABLE_STATES, Run, RunState, RunStore, busy_error
+from mrpc.settings import accelerate_config_file
 
 if TYPE_CHECKING:
     from mrpc.app.availability import CheckpointShelf
@@ -66,7 +76,7 @@ class Launcher:
             ConfigError: when a value is not allowed.
             BusyError: when another training is under way; names it.
             UnavailableError: when the data, the checkpoint or the disk is not to be had now.
-            RunStateError: when the process could not be started.
+            RunStateError: when the process could not be started; the run is kept as failed, with its log.
         """
         config = build_config(values)
         self._checkpoints.spec(config.checkpoint)
@@ -74,7 +84,7 @@ class Launcher:
         run = self._create(config)
         try:
             self._launch(run)
-        except (BusyError, RunStateError):
+        except BusyError:
             self._store.remove(run)
             raise
         return run.run_id
@@ -172,6 +182,7 @@ class Launcher:
                 "Start a new run with the same settings."
             )
         self._refuse_if_busy()
+        self._check_launcher(run.config.hyperparameters)
         self._checkpoints.require(run.config.hyperparameters.checkpoint, run.config.checkpoint_dir)
         self._launch(run)
         return run.run_id
@@ -204,6 +215,17 @@ class Launcher:
             signal_quietly(process.terminate)
         threading.Thread(target=_see_to_the_end, args=(run, process, save), daemon=True).start()
 
+    def stop_before_the_end(self) -> Run | None:
+        """Stop the training that would die with this app, wait for its checkpoint, and return its run."""
+        run = self._store.holder()
+        if run is None or run.living_process() is None or run.state() not in ALIVE_STATES:
+            return None
+        self.stop(run.run_id, save=True)
+        deadline = time.monotonic() + SAVE_TIMEOUT_S
+        while run.is_trained() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return run
+
     def kill(self, run_id: str) -> None:
         """End a training at once; the last checkpoint stays.
 
@@ -213,6 +235,11 @@ class Launcher:
         run = self._store.open(run_id)
         info = run.read_process()
         process = run.living_process()
+        if info is not None and process is None and run.is_trained():
+            raise RunStateError(
+                f"Run {run_id} trains in another container or on another machine (process {info.pid} on "
+                f"{info.host}), so it cannot be killed from here. Stop reaches it; or end the process there."
+            )
         if info is None or process is None:
             raise RunStateError(f"Run {run_id} has no process any more.")
         if run.read_stop_request(info.attempt) is None:
@@ -235,10 +262,17 @@ class Launcher:
 
     def _create(self, config: TrainConfig, group: str | None = None) -> Run:
         """Make the directory of a run that could load its checkpoint now."""
+        self._check_launcher(config)
         self._checkpoints.require(config.checkpoint)
         data = DataRef.model_validate(self._load_data())
         folder = self._checkpoints.spec(config.checkpoint).folder
         return self._store.create(config, data, folder, group)
+
+    def _check_launcher(self, config: TrainConfig) -> None:
+        """Refuse what ``accelerate launch`` would fail or hang on, as far as its file tells."""
+        path = accelerate_config_file()
+        if config.loop == "accelerate" and path is not None:
+            check_accelerate_config(path, count_cuda_devices)
 
     def _launch(self, run: Run) -> None:
         with self._launching:  # of many Starts at once, one makes a process; the others find its lock held
@@ -250,6 +284,9 @@ class Launcher:
                 while time.monotonic() < deadline:  # the winner needs a moment to say who it is
                     self._refuse_if_busy()
                     time.sleep(0.05)
+                raise
+            except RunStateError as error:
+                run.record_failed_launch(str(error))
                 raise
 
     def _refuse_if_busy(self) -> None:

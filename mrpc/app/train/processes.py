@@ -5,7 +5,9 @@ They belong to nobody: they live on when the page, or the app, is closed.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +19,7 @@ from typing import Any
 import psutil
 
 import mrpc
+from mrpc.app.train.accelerate_config import remedy
 from mrpc.errors import BusyError, RunStateError
 from mrpc.files import read_tail
 from mrpc.runs.process import ExitCode
@@ -77,6 +80,11 @@ def count_gpus() -> int:
     """Count the NVIDIA GPUs that a training may use; torch is imported only where there may be several."""
     if len(list(Path("/dev").glob("nvidia[0-9]*"))) < 2:
         return 1
+    return count_cuda_devices()
+
+
+def count_cuda_devices() -> int:
+    """Count the GPUs that torch sees; imports it."""
     import torch
 
     return torch.cuda.device_count()
@@ -87,12 +95,15 @@ def spawn_attempt(run: Run) -> None:
 
     Raises:
         BusyError: when another process held it.
-        RunStateError: when the process ended at once.
+        RunStateError: when the process ended at once, or its launcher did not start it within its limit and
+            was ended.
     """
     before = run.read_process()
     attempt = before.attempt + 1 if before is not None else 1
     child = spawn(run)
     is_launched = "accelerate.commands.launch" in training_command(run)
+    config_file = accelerate_config_file() if is_launched else None
+    launched_by = f" It was launched as {config_file} says. {remedy(config_file)}" if config_file else ""
     deadline = time.monotonic() + START_TIMEOUT_S + (LAUNCHER_START_S if is_launched else 0.0)
     while time.monotonic() < deadline:
         info = run.read_process()
@@ -103,9 +114,16 @@ def spawn_attempt(run: Run) -> None:
             raise BusyError("A training is under way already in this runs folder.")
         if code is not None:
             raise RunStateError(
-                f"The training process ended at once (exit code {code}): {_last_line(run.paths.log)}"
+                f"The training process ended at once (exit code {code}): "
+                f"{_last_line(run.paths.log)}{launched_by}"
             )
         time.sleep(0.02)
+    if is_launched:
+        kill_group(child)
+        raise RunStateError(
+            f"accelerate launch did not start the training within {START_TIMEOUT_S + LAUNCHER_START_S:g} s, "
+            f"and was ended.{launched_by}"
+        )
 
 
 def reap() -> None:
@@ -131,6 +149,15 @@ def kill_tree(process: psutil.Process) -> None:
     for member in family:
         signal_quietly(member.kill)
     psutil.wait_procs(family, timeout=2.0)
+
+
+def kill_group(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child that :func:`spawn` started, and all of its process group, orphans too."""
+    signal_quietly(lambda: kill_tree(psutil.Process(child.pid)))
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def signal_quietly(send: Callable[[], Any]) -> None:

@@ -35,7 +35,8 @@ def embed_sentences(
 
     def encode(first: int, last: int) -> dict[str, list[list[int]]]:
         with tokenizer_lock(tokenizer):
-            return dict(tokenizer(list(sentences[first:last]), truncation=True, max_length=max_length))
+            longest = min(max_length, tokenizer.model_max_length)
+            return dict(tokenizer(list(sentences[first:last]), truncation=True, max_length=longest))
 
     def pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         weights = mask.unsqueeze(-1).to(hidden.dtype)

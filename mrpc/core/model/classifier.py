@@ -10,9 +10,11 @@ import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrpc.core.data.pairs import LABEL_NAMES
+from mrpc.core.model.checkpoint_folder import longest_input
+from mrpc.core.model.encoder_report import EncoderReport, new_tensors, report_loading
 from mrpc.core.model.pretrained import (
     PretrainedFiles,
     load_tokenizer,
@@ -30,6 +32,9 @@ BASE_TENSORS = "new_tensors.safetensors"
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 """What configs call the probability that an attention weight is dropped."""
 
+MAX_TOKENS = 512
+"""The highest ``max_length`` that a training may ask for."""
+
 _MAKING_LOCK = threading.RLock()
 """Held from setting the seed until the model is made: another one made meanwhile would draw in between."""
 
@@ -39,11 +44,14 @@ class Classifier(NamedTuple):
 
     Attributes:
         model: for two classes, float32, on the CPU, in evaluation mode.
-        new_parameters: sorted names of the tensors that the checkpoint lacked, drawn with the seed.
+        new_parameters: sorted names of the tensors that the checkpoint lacked or had in another size, drawn
+            with the seed.
+        encoder: what was loaded.
     """
 
     model: PreTrainedModel
     new_parameters: list[str]
+    encoder: EncoderReport
 
 
 def load_classifier(
@@ -64,14 +72,29 @@ def load_classifier(
         label_names: what the data calls the classes 0 and 1: ``id2label`` of the config.
 
     Raises:
-        UnavailableError: the files do not make a model.
+        UnavailableError: the files do not make a model, or hold too little of its encoder.
     """
     import torch
 
     with _MAKING_LOCK:
         torch.manual_seed(seed)
-        model, missing = _from_pretrained(checkpoint.dir, label_names, attention_dropout)
-    return Classifier(model, missing)
+        classifier = _from_pretrained(checkpoint.dir, label_names, attention_dropout)
+    classifier.encoder.require_enough(str(checkpoint.dir))
+    return classifier
+
+
+def require_known_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Refuse a tokenizer with tokens for which its encoder has no embedding.
+
+    Raises:
+        UnavailableError: says how many there are, and what to do.
+    """
+    num_rows = next(model.get_input_embeddings().parameters()).shape[0]
+    if len(tokenizer) > num_rows:
+        raise UnavailableError(
+            f"The tokenizer of {name} has {len(tokenizer)} tokens, but the encoder knows {num_rows}. "
+            "Call model.resize_token_embeddings(len(tokenizer)) and save it again."
+        )
 
 
 def load_finetuned(directory: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -82,7 +105,7 @@ def load_finetuned(directory: Path) -> tuple[PreTrainedModel, PreTrainedTokenize
     """
     if not directory.is_dir():
         raise UnavailableError(f"The weights {directory} are not there (any more).")
-    model, missing = _from_pretrained(directory, None)
+    model, missing, _ = _from_pretrained(directory, None)
     if missing:
         raise UnavailableError(f"{directory} is not a fine-tuned model: it lacks {', '.join(missing)}.")
     return model, load_tokenizer(PretrainedFiles(directory.name, directory, ""))
@@ -127,7 +150,7 @@ def load_base(checkpoint: PretrainedFiles, directory: Path) -> PreTrainedModel:
             f"{checkpoint.sha256[:12]}, the training began with {str(expected)[:12]}."
         )
     with torch.random.fork_rng():
-        model, missing = _from_pretrained(checkpoint.dir, LABEL_NAMES)
+        model, missing, _ = _from_pretrained(checkpoint.dir, LABEL_NAMES)
     if not set(missing) <= set(tensors) <= set(model.state_dict()):
         raise UnavailableError(f"{directory} does not fit the checkpoint {checkpoint.name}.")
     model.load_state_dict(tensors, strict=False)
@@ -136,7 +159,7 @@ def load_base(checkpoint: PretrainedFiles, directory: Path) -> PreTrainedModel:
 
 def _from_pretrained(
     directory: Path, label_names: Sequence[str] | None, attention_dropout: bool = True
-) -> tuple[PreTrainedModel, list[str]]:
+) -> Classifier:
     """Make a model for two classes; with None as names, they are those that the folder's config has."""
     import torch
     from safetensors import SafetensorError
@@ -158,6 +181,7 @@ def _from_pretrained(
             for name in ATTENTION_DROPOUT:
                 if not attention_dropout and hasattr(config, name):
                     setattr(config, name, 0.0)
+            notes = _fit_config(config, directory)
             model, loading = AutoModelForSequenceClassification.from_pretrained(
                 str(directory),
                 config=config,
@@ -166,10 +190,31 @@ def _from_pretrained(
                 trust_remote_code=False,
                 local_files_only=True,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # of a head; an encoder that does not fit is refused
             )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, SafetensorError) as error:
         raise UnavailableError(f"{directory} does not make a model: {error}") from None
-    return model.eval(), sorted(loading["missing_keys"])
+    if loading["mismatched_keys"]:
+        _, old, _ = max(loading["mismatched_keys"], key=lambda entry: str(entry[0]))
+        notes.append(f"Its head of another size ({old[0]} instead of 2 numbers) is replaced by a new one.")
+    report = report_loading(model, loading, notes)
+    return Classifier(model.eval(), sorted(new_tensors(loading)), report)
+
+
+def _fit_config(config: Any, directory: Path) -> list[str]:
+    """Set in a config what a classifier of pairs needs, and say what that was."""
+    notes = []
+    if config.problem_type not in (None, "single_label_classification"):
+        notes.append(f"Its config says {config.problem_type}; here it learns two classes.")
+        config.problem_type = None
+    if config.pad_token_id is None:
+        tokenizer = load_tokenizer(PretrainedFiles(directory.name, directory, ""))
+        config.pad_token_id = tokenizer.pad_token_id
+        notes.append(f"It names no padding token; {tokenizer.pad_token} stands in for it.")
+    longest = longest_input(config.to_dict())
+    if longest is not None and longest < MAX_TOKENS:
+        notes.append(f"Longer pairs are cut to {longest} tokens: it has no positions for more.")
+    return notes
 
 
 @contextlib.contextmanager

@@ -9,26 +9,33 @@ models are made in :mod:`mrpc.core.model.classifier`.
 from __future__ import annotations
 
 import importlib.util
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core import hub
 from mrpc.core.hub import WEIGHTS
+from mrpc.core.model.checkpoint_folder import (
+    check_tokenizer_files,
+    count_parameters,
+    distinct_names,
+    file_sha256,
+    longest_input,
+    read_config,
+    weights_id,
+)
 from mrpc.errors import ConfigError, UnavailableError
-from mrpc.files import hash_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from mrpc.core.model.encoder_report import EncoderReport
+
 LOCAL_PREFIX = "local:"
-MAX_HEADER_BYTES = 100_000_000
-"""The longest head of a safetensors file, by its format."""
+STAND_INS_FOR_PADDING = ("eos_token", "sep_token", "unk_token", "bos_token")
+"""Which token pads where a tokenizer names none; the attention mask hides it."""
 
 BUNDLED_REPO_ID = "sentence-transformers/all-MiniLM-L6-v2"
 """The repository on the Hub with the same weights as the checkpoint that comes with the app."""
@@ -92,11 +99,13 @@ class Availability:
         spec: which one.
         available: False means that choosing it would fail.
         reason: in words, either way.
+        encoder: what is loaded of it and what was changed, where it was tried.
     """
 
     spec: Pretrained
     available: bool
     reason: str
+    encoder: EncoderReport | None = None
 
 
 @dataclass(frozen=True)
@@ -175,19 +184,27 @@ PRETRAINED: dict[str, Pretrained] = {
 """Every checkpoint that can be chosen by name. What is not here is refused."""
 
 
-def local_pretrained(folder: Path) -> Pretrained:
-    """Describe a checkpoint folder that was named on the command line."""
-    name = LOCAL_PREFIX + folder.resolve().name
-    return Pretrained(name, folder.resolve().name, f"The folder {folder}.", folder=folder.resolve())
+def local_pretrained(folder: Path, name: str = "") -> Pretrained:
+    """Describe a checkpoint folder that was named on the command line.
+
+    Args:
+        folder: the folder.
+        name: what tells it from other folders; "" takes the folder's own name.
+    """
+    folder = folder.resolve()
+    name = name or folder.name
+    return Pretrained(LOCAL_PREFIX + name, name, f"The folder {folder}.", folder=folder)
 
 
 def list_pretrained(folders: Sequence[Path] = ()) -> dict[str, Pretrained]:
     """Return every checkpoint that may be chosen, by name.
 
     Args:
-        folders: checkpoint folders that were named on the command line.
+        folders: checkpoint folders that were named on the command line; two of one name keep their parents'.
     """
-    return PRETRAINED | {spec.name: spec for spec in map(local_pretrained, folders)}
+    names = distinct_names([folder.resolve() for folder in folders])
+    specs = [local_pretrained(folder, name) for folder, name in names.items()]
+    return PRETRAINED | {spec.name: spec for spec in specs}
 
 
 def pretrained_size(spec: Pretrained) -> PretrainedSize | None:
@@ -196,29 +213,19 @@ def pretrained_size(spec: Pretrained) -> PretrainedSize | None:
         known = spec.num_parameters
         return None if known is None else PretrainedSize(known, spec.num_layers, spec.width)
     try:
-        config = json.loads((spec.folder / "config.json").read_bytes())
-        num_parameters = _count_parameters(spec.folder / WEIGHTS)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        config = read_config(spec.folder)
+        num_parameters = count_parameters(spec.folder)
+    except (UnavailableError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     layers, width = (
         next((config[key] for key in keys if isinstance(config.get(key), int)), 0)
-        for keys in (("num_hidden_layers", "n_layers"), ("hidden_size", "dim"))
+        for keys in (("num_hidden_layers", "n_layers", "n_layer"), ("hidden_size", "dim", "n_embd"))
     )
     return PretrainedSize(num_parameters, layers, width)
 
 
-def _count_parameters(path: Path) -> int:
-    """Add up the shapes in the head of a safetensors file."""
-    with path.open("rb") as file:
-        num_bytes = int.from_bytes(file.read(8), "little")
-        if num_bytes > MAX_HEADER_BYTES:
-            raise ValueError(f"{path} is no safetensors file")
-        header = json.loads(file.read(num_bytes))
-    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-
-
 def availability_of(spec: Pretrained) -> Availability:
-    """Tell whether a checkpoint can be had now; takes as long as the Hub's time limit at most."""
+    """Tell whether a checkpoint's files can be had now; takes as long as the Hub's time limit at most."""
     if spec.repo_id is None:
         try:
             resolve_pretrained(spec.name, spec.folder)
@@ -260,42 +267,50 @@ def resolve_pretrained(
 def load_tokenizer(checkpoint: PretrainedFiles) -> PreTrainedTokenizerBase:
     """Load the fast tokenizer of a checkpoint.
 
-    One fast tokenizer is not safe to share between threads whose settings differ: see
+    Its ``model_max_length`` is what the encoder can take, and it always has a padding token. One fast
+    tokenizer is not safe to share between threads whose settings differ: see
     :mod:`mrpc.core.text.tokenization`.
+
+    Raises:
+        UnavailableError: when no fast tokenizer can be made of the files.
     """
-    tokenizer_class: Any
-    model_type = json.loads((checkpoint.dir / "config.json").read_bytes())["model_type"]
+    config = read_config(checkpoint.dir)
+    try:
+        tokenizer = _tokenizer_class(config["model_type"]).from_pretrained(
+            str(checkpoint.dir), local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
+        raise UnavailableError(f"The tokenizer of {checkpoint.name} cannot be loaded: {error}") from None
+    if not tokenizer.is_fast:
+        raise UnavailableError(
+            f"The tokenizer of {checkpoint.name} has no fast form, which this app needs. "
+            "Save it as tokenizer.json."
+        )
+    tokenizer.model_max_length = longest_input(config) or tokenizer.model_max_length
+    if tokenizer.pad_token is None:
+        stand_in = next(filter(None, (getattr(tokenizer, name) for name in STAND_INS_FOR_PADDING)), None)
+        if stand_in is None:
+            raise UnavailableError(
+                f"The tokenizer of {checkpoint.name} has no padding token. Add one, and save it again."
+            )
+        tokenizer.pad_token = stand_in
+    return tokenizer
+
+
+def _tokenizer_class(model_type: str) -> Any:
     # AutoTokenizer imports torch (a second); BERT's own class, which it would choose, does not.
     if model_type == "bert":
         from transformers.models.bert import BertTokenizer
 
-        tokenizer_class = BertTokenizer
-    elif model_type == "distilbert":
+        return BertTokenizer
+    if model_type == "distilbert":
         # AutoTokenizer chooses BERT's here too, and that returns token types, which this model does not have.
         from transformers.models.distilbert import DistilBertTokenizer
 
-        tokenizer_class = DistilBertTokenizer
-    else:
-        from transformers import AutoTokenizer
+        return DistilBertTokenizer
+    from transformers import AutoTokenizer
 
-        tokenizer_class = AutoTokenizer
-    try:
-        return tokenizer_class.from_pretrained(
-            str(checkpoint.dir), local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError) as error:
-        raise UnavailableError(f"The tokenizer of {checkpoint.name} cannot be loaded: {error}") from None
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file in hex; asked again for the same file, it is not read again."""
-    stat = path.stat()
-    return _file_sha256(path.resolve(), stat.st_size, stat.st_mtime_ns)
-
-
-@cache
-def _file_sha256(path: Path, num_bytes: int, mtime_ns: int) -> str:
-    return hash_file(path)
+    return AutoTokenizer
 
 
 def _resolve_bundled(weights: bool) -> PretrainedFiles:
@@ -321,18 +336,7 @@ def _resolve_bundled(weights: bool) -> PretrainedFiles:
 def _resolve_folder(name: str, directory: Path, weights: bool) -> PretrainedFiles:
     if not directory.is_dir():
         raise UnavailableError(f"The checkpoint folder {directory} is not there.")
-    try:
-        config = json.loads((directory / "config.json").read_bytes())
-    except (OSError, ValueError):
-        raise UnavailableError(f"{directory} has no config.json that can be read.") from None
-    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise UnavailableError(f"{directory / 'config.json'} names no model_type.")
-    if weights and not (directory / WEIGHTS).is_file():
-        raise UnavailableError(
-            f"{directory} has no {WEIGHTS}. Weights in other formats are not read: unpickling runs code."
-        )
-    if not any((directory / vocabulary).is_file() for vocabulary in ("tokenizer.json", "vocab.txt")):
-        raise UnavailableError(
-            f"{directory} has no tokenizer: neither tokenizer.json nor vocab.txt is there."
-        )
-    return PretrainedFiles(name, directory, file_sha256(directory / WEIGHTS) if weights else "")
+    read_config(directory)
+    sha256 = weights_id(directory) if weights else ""
+    check_tokenizer_files(directory)
+    return PretrainedFiles(name, directory, sha256)

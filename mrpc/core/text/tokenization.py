@@ -108,7 +108,8 @@ def encode_pairs(
         tokenizer: a fast tokenizer.
         sentence1: the first sentences, N of them.
         sentence2: the second sentences, N of them.
-        max_length: pairs are cut to this many tokens, special ones included.
+        max_length: pairs are cut to this many tokens, special ones included, or to what the encoder can take
+            (``tokenizer.model_max_length``) where that is less.
         truncation: which sentence is cut first.
 
     Returns:
@@ -119,6 +120,7 @@ def encode_pairs(
         PairError: when ``only_first`` or ``only_second`` would have to cut away a whole sentence.
     """
     assert truncation in TRUNCATIONS, truncation
+    max_length = min(max_length, tokenizer.model_max_length)
     cut_one: int | None = {"only_first": 0, "only_second": 1}.get(truncation)
     with tokenizer_lock(tokenizer):
         if cut_one is not None:
@@ -176,7 +178,7 @@ def encode_single(tokenizer: PreTrainedTokenizerBase, sentence: str, max_length:
         The same keys as :func:`encode_pairs`, for a batch of one.
     """
     with tokenizer_lock(tokenizer):
-        return tokenizer([sentence], truncation=True, max_length=max_length)
+        return tokenizer([sentence], truncation=True, max_length=min(max_length, tokenizer.model_max_length))
 
 
 def decode_ids(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:

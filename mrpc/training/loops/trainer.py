@@ -1,7 +1,7 @@
 """The course's Trainer: the loop is transformers' own, and the session hangs in by a few overrides."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -67,7 +67,7 @@ class SessionTrainer(Trainer):
         batches = EpochBatches(self.session)
         generator = torch.Generator()  # or iter() would draw from the global one
         return DataLoader(
-            self.session.train,
+            cast(Any, self.session.train),
             batch_sampler=batches,
             collate_fn=self.data_collator,
             generator=generator,

@@ -97,7 +97,7 @@ def test_the_step_is_the_one_that_a_plain_script_takes(tokenizers, tiny_checkpoi
     checkpoint = resolve_pretrained(checkpoint_dir=tiny_checkpoint_dir)
     batch = load_tokenizer(checkpoint)(COURSE, padding=True, truncation=True, return_tensors="pt")
     batch["labels"] = torch.tensor([1, 1])
-    model, _ = load_classifier(checkpoint, 3)
+    model, *_ = load_classifier(checkpoint, 3)
     optimizer = torch.optim.AdamW(model.parameters())  # its own learning rate, 1e-3, as in the course
     before = model.classifier.weight.detach().clone()
     loss = model(**batch).loss

@@ -167,5 +167,5 @@ def test_training_step_gives_the_losses_of_the_view(run, capsys, tiny_checkpoint
 
 def test_a_plain_script_draws_the_head_of_the_app(run, tiny_checkpoint_dir):
     names = run(snippets.training_step(BERT, FIRST, SECOND, 0.0, 9))
-    model, _ = load_classifier(resolve_pretrained(checkpoint_dir=tiny_checkpoint_dir), 9)
+    model, *_ = load_classifier(resolve_pretrained(checkpoint_dir=tiny_checkpoint_dir), 9)
     assert torch.equal(names["model"].classifier.weight, model.classifier.weight)

