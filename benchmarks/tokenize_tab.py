@@ -1,11 +1,11 @@
-"""How long the Inspect tab takes to answer, on the server: from a click's values to the HTML that is sent.
+"""How long the Inspect tab takes to answer, on the server: from the values of a click to the HTML sent.
 
     python -m benchmarks.tokenize_tab --data-dir DIR
 
 Pair inspector once warm; paging and searching 400,000 rows, with the memory of the process while it does;
 the padding report of all splits, with nothing known beforehand. The 400,000 rows are those of DIR, repeated
 with a number appended to each sentence, in a temporary folder. Prints medians and 95th percentiles; leaves
-nothing behind. The functions that draw the views are called as Gradio calls them: no network, no browser.
+nothing behind. The views are drawn as Gradio asks for them, without network and browser.
 """
 
 from __future__ import annotations

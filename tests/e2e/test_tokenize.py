@@ -1,4 +1,4 @@
-"""The Tokenize tab in a browser: every view, by mouse, keyboard and link, wide and narrow, light and dark."""
+"""The Inspect tab in a browser: every view, by mouse, keyboard and link, wide and narrow, light and dark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.tokenizer_families import make_family
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-VIEWS = ("pair", "single", "checkpoints", "data", "speed", "padding", "model", "step")
+VIEWS = ("data", "pair", "batch", "step")
 TINY = "checkpoint=local:tiny-bert"
 SLOW_MS = 120_000
 
@@ -38,17 +38,22 @@ def open_view(open_page) -> OpenView:
     """Open the tab at an address."""
 
     def open_at(query: str = "", width: int = 1280, **context: object) -> Page:
-        return open_page("Tokenize", width, query, **context)
+        return open_page("1 Inspect", width, query, **context)
 
     return open_at
 
 
-def chips(page: Page, place: str = "#tk-pair"):
+def chips(page: Page, place: str = "#stage-pair"):
     return page.locator(f"{place} .tk-chips").first.get_by_role("option")
 
 
-def step(page: Page, name: str) -> None:
-    page.locator("#tk-steps").get_by_text(name, exact=True).click()
+def go(page: Page, view: str) -> None:
+    page.get_by_role("tab", name=view, exact=True).click()
+
+
+def unfold(page: Page, title: str) -> None:
+    """Open a section of the view of the pair."""
+    page.get_by_role("button", name=title).click()
 
 
 def detail(page: Page) -> dict[str, str]:
@@ -61,7 +66,7 @@ def detail(page: Page) -> dict[str, str]:
 def test_the_course_pair_is_shown_as_the_course_has_it(open_view):
     page = open_view()
     expect(chips(page)).to_have_count(15)
-    rows = page.locator("#tk-pair .tk-tokens tbody tr")
+    rows = page.locator("#stage-pair .tk-tokens tbody tr")
     cells = [row.split("\t") for row in rows.all_inner_texts()]
     assert [int(row[2]) for row in cells] == [
         *(101, 2023, 2003, 1996, 2034, 6251, 1012, 102),
@@ -85,19 +90,19 @@ def test_chip_table_and_sentence_are_linked(open_view):
         "word": "4",
         "kind": "word start",
     }
-    expect(page.locator("#tk-pair .tk-span.on")).to_have_text("sentence")
-    expect(page.locator("#tk-pair tr.on td").nth(1)).to_have_text("sentence")
-    page.locator("#tk-pair .tk-sentence.s2 .tk-span").nth(3).hover()
+    expect(page.locator("#stage-pair .tk-span.on")).to_have_text("sentence")
+    expect(page.locator("#stage-pair tr.on td").nth(1)).to_have_text("sentence")
+    page.locator("#stage-pair .tk-sentence.s2 .tk-span").nth(3).hover()
     assert detail(page)["token"] == "second"
-    page.locator("#tk-pair .tk-tokens tbody tr").nth(0).hover()
+    page.locator("#stage-pair .tk-tokens tbody tr").nth(0).hover()
     assert detail(page)["kind"] == "special"
 
 
 def test_tokens_are_walked_by_keyboard(open_view):
     page = open_view()
     expect(chips(page)).to_have_count(15)
-    page.locator("#tk-pad input").focus()
-    page.keyboard.press("Tab")
+    page.get_by_role("tab", name="Pair", exact=True).focus()
+    tab_to(page, "#stage-pair [role=option]")
     expect(chips(page).nth(0)).to_be_focused()
     assert detail(page)["token"] == "[CLS]"
     page.keyboard.press("ArrowRight")
@@ -110,27 +115,39 @@ def test_tokens_are_walked_by_keyboard(open_view):
     expect(chips(page).nth(0)).to_be_focused()
 
 
-def test_the_steps_are_walked_by_keyboard(open_view):
-    page = open_view()
+def test_the_views_are_walked_to_the_end_by_their_next(open_view):
+    page = open_view("at=inspect/data")
+    seen = []
+    for heading in ("The data", "A pair becomes", "Padding", "A batch through the model"):
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+        link = page.locator(".next a:visible")
+        expect(link).to_have_count(1)
+        seen.append(link.inner_text())
+        link.click()
+    assert seen[-1] == "Next: fine-tune on pairs like this"
+    expect(page.get_by_role("tab", name="2 Fine-tune")).to_have_attribute("aria-selected", "true")
+
+
+def test_the_first_tokens_and_the_controls_are_in_view(open_page):
+    page = open_page("1 Inspect", 1440)
     expect(chips(page)).to_have_count(15)
-    page.locator("#tk-steps input").first.focus()
-    page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("heading", name="Why two lists cannot just be joined")).to_be_visible()
-    expect(page).to_have_url(re.compile("step=single"))
+    for place in ("#stage-pair [role=option]", "#stage-pair table", "#checkpoint", "#pad"):
+        box = page.locator(place).first.bounding_box()
+        assert box["y"] + min(box["height"], 300) < 900, place
 
 
 def test_what_is_typed_follows_at_once_and_is_cut(open_view):
     page = open_view()
-    page.locator("#tk-s1 textarea").fill("unbelievable roads ☃")
-    expect(page.locator("#tk-pair .tk-chip.cont").first).to_be_visible()
-    page.locator("#tk-max-length input[type=number]").fill("8")
-    page.locator("#tk-max-length input[type=number]").press("Enter")
+    page.locator("#sentence1 textarea").fill("unbelievable roads ☃")
+    expect(page.locator("#stage-pair .tk-chip.cont").first).to_be_visible()
+    page.locator("#max-length input[type=number]").fill("8")
+    page.locator("#max-length input[type=number]").press("Enter")
     expect(chips(page)).to_have_count(8)
-    expect(page.locator("#tk-pair .tk-cut")).to_contain_text("Truncation cut away")
-    page.locator("#tk-truncation").get_by_text("only sentence 2").click()
-    expect(page.locator("#tk-pair .tk-cut, #tk-pair [role=alert]")).to_contain_text("sentence 2")
-    page.locator("#tk-truncation").get_by_text("do not truncate").click()
-    expect(page.locator("#tk-pair .tk-cut")).to_have_count(0)
+    expect(page.locator("#stage-pair .tk-cut")).to_contain_text("Truncation cut away")
+    page.locator("#truncation").get_by_text("only sentence 2").click()
+    expect(page.locator("#stage-pair .tk-cut, #stage-pair [role=alert]")).to_contain_text("sentence 2")
+    page.locator("#truncation").get_by_text("do not truncate").click()
+    expect(page.locator("#stage-pair .tk-cut")).to_have_count(0)
 
 
 @pytest.mark.parametrize(
@@ -144,18 +161,20 @@ def test_what_is_typed_follows_at_once_and_is_cut(open_view):
 def test_eight_tokens_are_left_or_a_message_says_why_not(open_view, cut, said):
     page = open_view(f"length=8&cut={cut}&s1=One+two+three+four+five.&s2=One+two+three+four+five+six.")
     if cut == "longest_first":
-        expect(page.locator("#tk-pair .tk-cut")).to_contain_text(said)
+        expect(page.locator("#stage-pair .tk-cut")).to_contain_text(said)
         expect(chips(page)).to_have_count(8)
-        expect(page.locator("#tk-pair .tk-cut-text").first).to_contain_text("three four five.")
+        expect(page.locator("#stage-pair .tk-cut-text").first).to_contain_text("three four five.")
     else:
-        expect(page.locator("#tk-pair [role=alert]")).to_contain_text(said)
-        expect(page.locator("#tk-pair [role=alert]")).to_contain_text("Cut the longest first, or allow more")
+        expect(page.locator("#stage-pair [role=alert]")).to_contain_text(said)
+        expect(page.locator("#stage-pair [role=alert]")).to_contain_text(
+            "Cut the longest first, or allow more"
+        )
 
 
 def test_padding_unknown_and_raw_dictionary(open_view):
     page = open_view(f"{TINY}&s1=zzz%E2%98%83&length=24&pad=true")
-    expect(page.locator("#tk-pair [role=listbox] .tk-chip.pad").first).to_be_visible()
-    expect(page.locator("#tk-pair [role=listbox] .tk-chip.unk").first).to_be_visible()
+    expect(page.locator("#stage-pair [role=listbox] .tk-chip.pad").first).to_be_visible()
+    expect(page.locator("#stage-pair [role=listbox] .tk-chip.unk").first).to_be_visible()
     page.get_by_role("button", name="What the tokenizer returns").click()
     raw = page.locator("#tk-raw code")
     expect(raw.nth(0)).to_be_visible()
@@ -176,24 +195,24 @@ def test_padding_unknown_and_raw_dictionary(open_view):
 )
 def test_odd_text_is_pointed_at_character_by_character(open_view, sentence, spans):
     page = open_view()
-    page.locator("#tk-s1 textarea").fill(sentence)
-    expect(page.locator("#tk-pair .tk-sentence.s1 .tk-text")).to_have_text(sentence)
+    page.locator("#sentence1 textarea").fill(sentence)
+    expect(page.locator("#stage-pair .tk-sentence.s1 .tk-text")).to_have_text(sentence)
     seen = []
     for number in range(1, chips(page).count()):
         chips(page).nth(number).hover()
         if detail(page)["sentence"] != "1":
             break
-        seen.append("".join(page.locator("#tk-pair .tk-sentence.s1 .tk-span.on").all_text_contents()))
+        seen.append("".join(page.locator("#stage-pair .tk-sentence.s1 .tk-span.on").all_text_contents()))
     assert [text for place, text in enumerate(seen) if text not in seen[:place]] == spans
 
 
 def test_right_to_left_text_is_pointed_at_letter_by_letter(open_view):
     sentence = "שלום one"
     page = open_view(f"{TINY}&s1={sentence}")
-    expect(page.locator("#tk-pair .tk-sentence.s1 .tk-text")).to_have_text(sentence)
+    expect(page.locator("#stage-pair .tk-sentence.s1 .tk-text")).to_have_text(sentence)
     chips(page).nth(1).hover()
     assert detail(page)["characters"] == "0–4"
-    expect(page.locator("#tk-pair .tk-sentence.s1 .tk-span.on")).to_have_text("שלום")
+    expect(page.locator("#stage-pair .tk-sentence.s1 .tk-span.on")).to_have_text("שלום")
 
 
 @pytest.mark.parametrize(
@@ -210,11 +229,11 @@ def test_right_to_left_text_is_pointed_at_letter_by_letter(open_view):
 )
 def test_odd_text_is_shown_as_text(open_view, sentence):
     page = open_view()
-    page.locator("#tk-s1 textarea").fill(sentence)
-    expect(page.locator("#tk-pair .tk-sentence.s1 .tk-text")).to_have_text(sentence)
+    page.locator("#sentence1 textarea").fill(sentence)
+    expect(page.locator("#stage-pair .tk-sentence.s1 .tk-text")).to_have_text(sentence)
     chips(page).nth(1).hover()
     assert page.evaluate("window.hacked") is None
-    assert page.locator("#tk-pair script, #tk-pair img, #tk-pair b").count() == 0
+    assert page.locator("#stage-pair script, #stage-pair img, #stage-pair b").count() == 0
 
 
 @pytest.mark.parametrize(
@@ -230,64 +249,55 @@ def test_odd_text_is_shown_as_text(open_view, sentence):
 def test_what_cannot_be_used_gets_a_message(open_view, sentence, message):
     page = open_view()
     expect(chips(page)).to_have_count(15)
-    page.locator("#tk-s1 textarea").fill(sentence)
-    expect(page.locator("#tk-pair [role=alert]")).to_contain_text(message)
-    page.locator("#tk-s1 textarea").fill("Good again.")
+    page.locator("#sentence1 textarea").fill(sentence)
+    expect(page.locator("#stage-pair [role=alert]")).to_contain_text(message)
+    page.locator("#sentence1 textarea").fill("Good again.")
     expect(chips(page).nth(1)).to_contain_text("good")
 
 
 def test_half_a_surrogate_pair_gets_a_message(open_view):
     page = open_view()
     expect(chips(page)).to_have_count(15)
-    page.locator("#tk-s1 textarea").evaluate(
+    page.locator("#sentence1 textarea").evaluate(
         "area => { area.value = 'a\\ud83d b'; area.dispatchEvent(new Event('input', {bubbles: true})); }"
     )
-    expect(page.locator("#tk-pair [role=alert], #tk-pair .tk-sentence.s1")).to_contain_text(
+    expect(page.locator("#stage-pair [role=alert], #stage-pair .tk-sentence.s1")).to_contain_text(
         re.compile("surrogate|a\ufffd b")
     )
 
 
-def test_a_row_of_the_data_is_taken(open_view):
-    page = open_view()
-    page.locator("#tk-row input").fill("14")
-    page.locator("#tk-take").click()
-    expect(page.locator("#tk-row-message")).to_contain_text("Row 14 of train is idx 14")
-    expect(page.locator("#tk-s1 textarea")).to_have_value(re.compile("^The .* closed five roads"))
-    page.locator("#tk-row input").fill("64")
-    page.locator("#tk-take").click()
-    expect(page.locator("#tk-row-message [role=alert]")).to_contain_text("from 0 to 63")
-
-
 def test_one_or_two(open_view):
     page = open_view()
-    step(page, "2 One or two")
+    unfold(page, "One sentence or two")
     joined = page.get_by_role("listbox", name="Both lists joined")
     expect(joined.get_by_role("option")).to_have_count(16)
     expect(joined.locator(".odd")).to_have_count(8)
-    expect(page.locator("#tk-single")).to_contain_text("8 of 16 places differ")
-    page.locator("#tk-s2 textarea").fill("Two.")
+    expect(page.locator("#stage-one-or-two")).to_contain_text("8 of 16 places differ")
+    page.locator("#sentence2 textarea").fill("Two.")
     expect(page.get_by_role("listbox", name="Encoded as a pair").get_by_role("option")).to_have_count(11)
 
 
 def test_checkpoints_side_by_side(open_view):
-    page = open_view("step=checkpoints")
-    cards = page.locator("#tk-checkpoints .tk-card")
+    page = open_view()
+    unfold(page, "Other checkpoints")
+    cards = page.locator("#stage-checkpoints .tk-card")
     expect(cards).to_have_count(3)
-    expect(page.locator("#tk-checkpoints .tk-card.away")).to_have_count(2)
+    expect(page.locator("#stage-checkpoints .tk-card.away")).to_have_count(2)
     expect(cards.nth(1)).to_contain_text("Not available.")
-    group = page.locator("#tk-compared")
+    group = page.locator("#compared")
     expect(group.get_by_label("RoBERTa base (not available)")).to_be_checked()
     group.get_by_label("tiny-bert").check()
-    expect(page.locator("#tk-checkpoints [role=alert]")).to_contain_text("one to 3")
+    expect(page.locator("#stage-checkpoints [role=alert]")).to_contain_text("one to 3")
     group.get_by_label("RoBERTa base (not available)").uncheck()
     group.get_by_label("DistilBERT base, uncased (not available)").uncheck()
     expect(cards).to_have_count(2)
-    expect(page.locator("#tk-checkpoints .tk-card.away")).to_have_count(0)
+    expect(page.locator("#stage-checkpoints .tk-card.away")).to_have_count(0)
 
 
 def test_three_families_side_by_side(open_view):
-    page = open_view("step=checkpoints&with=local:tiny-bert,local:tiny-distilbert,local:tiny-roberta")
-    cards = page.locator("#tk-checkpoints .tk-card")
+    page = open_view("with=local:tiny-bert,local:tiny-distilbert,local:tiny-roberta")
+    unfold(page, "Other checkpoints")
+    cards = page.locator("#stage-checkpoints .tk-card")
     expect(cards).to_have_count(3)
     expect(cards.nth(0)).to_contain_text("Returns input_ids, token_type_ids, attention_mask.")
     expect(cards.nth(0)).not_to_contain_text("not used by this model")
@@ -303,95 +313,110 @@ def test_three_families_side_by_side(open_view):
 
 
 def test_the_data_is_paged_searched_and_opened(open_view):
-    page = open_view("step=data")
-    rows = page.locator("#tk-rows tbody tr")
+    page = open_view("at=inspect/data")
+    rows = page.locator("#stage-data tbody tr")
     expect(rows).to_have_count(10)
-    page.locator("#tk-x-next").click()
+    page.locator("#stage-data").get_by_role("button", name="Next").click()
     expect(rows.first).to_contain_text("10")
-    page.locator("#tk-x-label").get_by_text("not equivalent").click()
-    expect(page.locator("#tk-rows")).to_contain_text("32 of 64 rows found, 1 to 10 shown")
-    page.locator("#tk-x-query input").fill("STORM")
-    expect(page.locator("#tk-rows mark").first).to_have_text("storm")
-    page.locator("#tk-x-query input").fill("<b>nothing</b>")
-    expect(page.locator("#tk-rows")).to_contain_text("No row holds that")
-    page.locator("#tk-x-query input").fill("")
-    page.locator("#tk-x-split").get_by_text("validation").click()
-    expect(page.locator("#tk-rows")).to_contain_text("8 of 16 rows found")
-    expect(page.locator("#tk-overview")).to_contain_text("8 equivalent, 50.0 %")
-    expect(page.locator("#tk-overview")).to_contain_text("ClassLabel(names=['not_equivalent', 'equivalent'])")
-    page.get_by_role("button", name="Inspect row 2", exact=True).click()
-    expect(page.locator("#tk-row-message")).to_contain_text("Row 2 of validation is idx 66")
+    page.locator("#data-label").get_by_text("not equivalent").click()
+    expect(page.locator("#stage-data")).to_contain_text("32 of 64 rows found, 1 to 10 shown")
+    page.locator("#data-query input").fill("STORM")
+    expect(page.locator("#stage-data mark").first).to_have_text("storm")
+    page.locator("#data-query input").fill("<b>nothing</b>")
+    expect(page.locator("#stage-data")).to_contain_text("No row holds that")
+    page.locator("#data-query input").fill("")
+    page.locator("#data-split").get_by_text("validation").click()
+    expect(page.locator("#stage-data")).to_contain_text("8 of 16 rows found")
+    expect(page.locator("#data-about")).to_contain_text("8 equivalent, 50.0 %")
+    expect(page.locator("#data-about")).to_contain_text("ClassLabel(names=['not_equivalent', 'equivalent'])")
+    page.get_by_role("button", name="Use this pair: row 2", exact=True).click()
+    expect(page.locator("#pair-origin")).to_contain_text("Row 2 of validation is idx 66")
+    expect(page.locator("#sentence1 textarea")).to_have_value(re.compile("^The "))
     expect(chips(page).first).to_be_visible()
+    page.locator("#sentence1 textarea").fill("Something else.")
+    expect(page.locator("#pair-origin")).not_to_contain_text("Row 2")
 
 
 def test_the_whole_split_is_tokenized_measured_and_cancelled(open_view):
-    page = open_view(f"step=speed&{TINY}&ways=batched")
-    page.locator("#tk-p-run").click()
-    way = page.locator("#tk-speed .tk-way")
+    page = open_view(f"at=inspect/batch&{TINY}&ways=batched")
+    page.locator("#speed-run").click()
+    way = page.locator("#stage-speed .tk-way")
     expect(way).to_contain_text("done, 64 of 64 rows", timeout=SLOW_MS)
     expect(way.locator("dd")).to_have_count(3)
-    expect(page.locator("#tk-p-run")).to_be_enabled()
-    page.locator("#tk-p-run").click()
-    page.locator("#tk-p-cancel").click()
+    expect(page.locator("#stage-speed .progress")).to_have_count(0)
+    page.locator("#speed-run").click()
+    page.locator("#stage-speed [data-cancel]").click()
     expect(way).to_contain_text("cancelled", timeout=SLOW_MS)
-    expect(page.locator("#tk-p-run")).to_be_enabled()
+    expect(page.locator("#stage-speed .progress")).to_have_count(0)
+    page.locator("#speed-ways").get_by_label("One call with lists").check()
+    expect(page.locator("#stage-speed")).to_have_class(re.compile("stale"))
 
 
 def test_the_failing_map_shows_the_real_error(open_view):
-    page = open_view("step=speed")
-    page.locator("#tk-p-fail").click()
-    expect(page.locator("#tk-failed .tk-error")).to_have_text(
+    page = open_view("at=inspect/batch")
+    page.locator("#failing-map-run").click()
+    expect(page.locator("#stage-failing-map .tk-error")).to_have_text(
         "pyarrow.lib.ArrowInvalid: Column 4 named testtest expected length 64 but got length 1"
     )
-    expect(page.locator("#tk-failed")).to_contain_text("It gives 64 rows")
+    expect(page.locator("#stage-failing-map")).to_contain_text("It gives 64 rows")
 
 
 def test_padding_is_drawn_for_chosen_rows(open_view):
-    page = open_view("step=padding")
-    expect(page.locator("#tk-batch .tk-grid-row")).to_have_count(8, timeout=SLOW_MS)
-    page.locator("#tk-b-pad").get_by_text("128", exact=True).click()
-    expect(page.locator("#tk-batch")).to_contain_text("8 × 128")
-    page.locator("#tk-b-rows input, #tk-b-rows textarea").fill("0 5 9")
-    expect(page.locator("#tk-batch .tk-grid-row")).to_have_count(3)
-    expect(page.locator("#tk-split-padding .tk-bars tbody tr")).to_have_count(7)
-    page.locator("#tk-b-rows input, #tk-b-rows textarea").fill("0-99")
-    expect(page.locator("#tk-batch [role=alert]")).to_contain_text("Choose 1 to 16 rows")
-    page.locator("#tk-b-draw").click()
-    expect(page.locator("#tk-batch .tk-grid-row")).to_have_count(8)
+    page = open_view("at=inspect/batch")
+    expect(page.locator("#stage-batch .tk-grid-row")).to_have_count(8, timeout=SLOW_MS)
+    page.locator("#batch-pad").get_by_text("128", exact=True).click()
+    expect(page.locator("#stage-batch")).to_contain_text("8 × 128")
+    page.locator("#batch-rows input, #batch-rows textarea").fill("0 5 9")
+    expect(page.locator("#stage-batch .tk-grid-row")).to_have_count(3)
+    expect(page.locator("#split-padding .tk-bars tbody tr")).to_have_count(7)
+    page.locator("#batch-rows input, #batch-rows textarea").fill("0-99")
+    expect(page.locator("#stage-batch [role=alert]")).to_contain_text("Choose 1 to 16 rows")
+    page.locator("#batch-draw").click()
+    expect(page.locator("#stage-batch .tk-grid-row")).to_have_count(8)
 
 
 def test_a_batch_goes_through_the_model(open_view):
-    page = open_view(f"step=model&{TINY}")
-    page.locator("#tk-m-run").click()
-    view = page.locator("#tk-model")
+    page = open_view(f"at=inspect/step&{TINY}")
+    view = page.locator("#stage-model-input")
     expect(view).to_contain_text("[8, 2]", timeout=SLOW_MS)
     expect(view).to_contain_text("0.6931")
     expect(view).to_contain_text("renamed to labels")
     assert float(view.locator(".tk-figures dd").first.inner_text()) == pytest.approx(0.693, abs=0.1)
+    answers = view.locator(".tk-answers tbody tr")
+    expect(answers).to_have_count(8)
+    right = 0
+    for cells in (row.split("\t") for row in answers.all_inner_texts()):
+        logits = [float(number) for number in cells[1].split(",")]
+        assert int(cells[3]) == logits.index(max(logits))
+        assert ("right" in cells[6]) == (cells[3] == cells[5][0])
+        right += "right" in cells[6]
+    expect(view.locator(".tk-figures dd").nth(2)).to_have_text(f"{right} of 8")
 
 
 def test_one_step_lowers_the_loss(open_view):
-    page = open_view(f"step=step&{TINY}")
-    page.locator("#tk-t-run").click()
-    figures = page.locator("#tk-training-step .tk-figures dd")
+    page = open_view(f"at=inspect/step&{TINY}")
+    page.locator("#step-run").click()
+    figures = page.locator("#stage-training-step .tk-figures dd")
     expect(figures).to_have_count(3, timeout=SLOW_MS)
     before, after = (float(figures.nth(place).inner_text()) for place in (0, 1))
     assert after < before
-    page.locator("#tk-t-rate").get_by_text("nothing moves").click()
-    page.locator("#tk-t-run").click()
+    page.locator("#step-rate").get_by_text("nothing moves").click()
+    page.locator("#step-run").click()
     expect(figures.nth(2)).to_have_text("+0.0000", timeout=SLOW_MS)
 
 
 @pytest.mark.parametrize(
     ("query", "seen"),
     [
-        ("s1=One+%26+two%3F&s2=%3Cb%3E&length=64&cut=only_first&pad=true", "#tk-pair .tk-chip.pad"),
-        (f"step=single&{TINY}&s1=one", "#tk-single .odd"),
-        ("step=data&rows=test&label=equivalent&find=mayor&from=0", "#tk-rows mark"),
-        ("step=padding&pick=3+4&to=512&size=16", "#tk-batch .tk-grid-row"),
-        ("step=speed&measure=test&num=5&ways=one_call%2Cbatched", "#tk-p-run"),
-        ("step=model&model_of=validation&model_size=4&seed=7", "#tk-m-run"),
-        ("step=step&t1=Hello&rate=5e-05", "#tk-t-run"),
+        (
+            "at=inspect/pair&s1=One+%26+two%3F&s2=%3Cb%3E&length=64&cut=only_first&pad=true",
+            "#stage-pair .tk-chip.pad",
+        ),
+        ("at=inspect/data&rows=test&label=equivalent&find=mayor&from=0", "#stage-data mark"),
+        ("at=inspect/batch&pick=3+4&to=512&size=16", "#stage-batch .tk-grid-row"),
+        ("at=inspect/batch&batch_of=test&num=5&ways=one_call%2Cbatched", "#speed-run"),
+        ("at=inspect/step&model_of=validation&model_size=4&seed=7", "#step-batch-size"),
+        ("at=inspect/step&sequences=pair&rate=5e-05", "#step-run"),
     ],
 )
 def test_a_link_opens_the_same_view(open_view, query, seen):
@@ -404,29 +429,41 @@ def test_a_link_opens_the_same_view(open_view, query, seen):
 
 
 def test_an_address_with_nonsense_opens_the_usual_view(open_view):
-    page = open_view("step=<b>&length=9999&checkpoint=../../etc&with=a,b&pad=maybe&row=-1&s1=" + "a" * 3000)
+    page = open_view("at=<b>&length=9999&checkpoint=../../etc&with=a,b&pad=maybe&row=-1&s1=" + "a" * 3000)
     expect(chips(page)).to_have_count(15)
 
 
 def test_a_link_and_code_are_copied(open_view):
     page = open_view(permissions=["clipboard-read", "clipboard-write"])
-    page.locator("#tk-s2 textarea").fill("Copied.")
+    page.locator("#sentence2 textarea").fill("Copied.")
     expect(page).to_have_url(re.compile(r"s2=Copied"))
-    page.get_by_role("button", name="Copy a link to this view").click()
-    expect(page.get_by_role("button", name="Copy a link to this view")).to_have_text("Copied")
+    link = page.locator("[data-copy-link]")
+    link.click()
+    expect(link).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == page.url
-    page.get_by_role("button", name="Code: the same with the plain libraries").click()
-    page.get_by_role("button", name="Copy the code").click()
+    page.locator("#stage-pair summary", has_text="Code: the same").click()
+    page.get_by_role("button", name="Copy: code").click()
     code = page.evaluate("navigator.clipboard.readText()")
     assert code.startswith("from transformers import AutoTokenizer\n")
     assert '"Copied."' in code
     compile(code, "copied.py", "exec")
 
 
+def test_an_open_fold_stays_open_while_one_types(open_view):
+    page = open_view()
+    page.locator("#stage-pair summary", has_text="Code: the same").click()
+    page.locator("#sentence2 textarea").fill("Typed.")
+    expect(page.locator("#stage-pair pre", has_text="Typed.").last).to_be_visible()
+    page.locator("#stage-pair summary", has_text="Code: the same").click()
+    page.locator("#sentence2 textarea").fill("Once more.")
+    expect(page.locator("#stage-pair table")).to_contain_text("once")
+    expect(page.locator("#stage-pair pre", has_text="Once more.").last).to_be_hidden()
+
+
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(open_view, view, theme):
-    page = open_view(f"step={view}&{TINY}&length=12&__theme={theme}", color_scheme=theme)
+    page = open_view(f"at=inspect/{view}&{TINY}&length=12&__theme={theme}", color_scheme=theme)
     show_all(page, view)
     assert serious_faults(page) == []
     page.set_viewport_size({"width": 390, "height": 900})
@@ -435,55 +472,43 @@ def test_axe_finds_no_serious_fault(open_view, view, theme):
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_the_code_of_every_view_is_copied_and_is_python(open_view, view):
-    page = open_view(f"step={view}&{TINY}", permissions=["clipboard-read", "clipboard-write"])
+    page = open_view(f"at=inspect/{view}&{TINY}", permissions=["clipboard-read", "clipboard-write"])
     show_all(page, view)
-    button = page.get_by_role("button", name="Copy the code", exact=True)
-    button.click()
-    expect(button).to_have_text("Copied")
-    code = page.evaluate("navigator.clipboard.readText()")
-    assert "from transformers import" in code or "from datasets import" in code
-    compile(code, "copied.py", "exec")
+    buttons = page.get_by_role("button", name="Copy: code", exact=True)
+    assert buttons.count() == {"data": 1, "pair": 3, "batch": 2, "step": 2}[view]
+    for button in buttons.all():
+        button.click()
+        expect(button).to_have_text("Copied")
+        code = page.evaluate("navigator.clipboard.readText()")
+        assert "from transformers import" in code or "from datasets import" in code
+        compile(code, "copied.py", "exec")
 
 
 @pytest.mark.parametrize(
     ("view", "control", "keys", "seen", "text"),
     [
-        ("pair", "#tk-truncation input", ["ArrowRight"], "#tk-pair [role=alert]", "Sentence 1 has 6 tokens"),
+        ("Pair", "#truncation input", ["ArrowRight"], "#stage-pair [role=alert]", "Sentence 1 has 6 tokens"),
+        ("Pair", "#single button", ["Enter"], "#stage-one-or-two", "places differ"),
+        ("Data", "#data-label input", ["ArrowRight"], "#stage-data", "32 of 64 rows found"),
+        ("Data", "#stage-data [data-row='2']", ["Enter"], "#pair-origin", "Row 2 of train is idx 2"),
+        ("Batch", "#failing-map-run", ["Enter"], "#stage-failing-map", "ArrowInvalid"),
         (
-            "checkpoints",
-            "#tk-compared input[name=local\\:tiny-bert]",
-            ["Space"],
-            "#tk-checkpoints",
-            "one to 3",
-        ),
-        ("data", "#tk-x-label input", ["ArrowRight"], "#tk-rows", "32 of 64 rows found"),
-        ("data", "#tk-rows [data-row='2']", ["Enter"], "#tk-row-message", "Row 2 of train is idx 2"),
-        ("speed", "#tk-p-fail", ["Enter"], "#tk-failed", "ArrowInvalid"),
-        (
-            "padding",
-            "#tk-b-pad input",
+            "Batch",
+            "#batch-pad input",
             ["ArrowRight", "ArrowRight"],
-            "#tk-batch",
+            "#stage-batch",
             "Padded to the longest of the split",
         ),
-        ("model", "#tk-m-run", ["Enter"], "#tk-model", "[8, 2]"),
-        ("step", "#tk-t-run", ["Space"], "#tk-training-step", "loss after"),
+        ("Step", "#step-split input", ["ArrowRight"], "#stage-model-input", "[8, 2]"),
+        ("Step", "#step-run", ["Space"], "#stage-training-step", "loss after"),
     ],
 )
 def test_every_view_works_by_keyboard_alone(open_view, view, control, keys, seen, text):
-    page = open_view(f"{TINY}&length=8" if view == "pair" else TINY)
-    page.locator("#tk-steps input").first.focus()
-    for _ in range(VIEWS.index(view)):
-        page.keyboard.press("ArrowRight")
-    expect(page.locator("#tk-steps .selected input")).to_be_focused()
-    expect(page.locator(control).first).to_be_visible()
-    wait_until_drawn(page, view)
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if page.evaluate("wanted => document.activeElement.matches(wanted)", control):
-            break
-    else:
-        pytest.fail(f"Tab does not lead to {control}")
+    page = open_view(f"{TINY}&length=8" if view == "Pair" else TINY)
+    page.get_by_role("tab", name=view, exact=True).focus()
+    page.keyboard.press("Enter")
+    wait_until_drawn(page, view.lower())
+    tab_to(page, control)
     for key in keys:
         page.keyboard.press(key)
     expect(page.locator(seen)).to_contain_text(text, timeout=SLOW_MS)
@@ -491,7 +516,7 @@ def test_every_view_works_by_keyboard_alone(open_view, view, control, keys, seen
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_narrow_pages_do_not_scroll_sideways(open_view, view):
-    page = open_view(f"step={view}&{TINY}&s1={'long' * 30}", width=390)
+    page = open_view(f"at=inspect/{view}&{TINY}&s1={'long' * 30}", width=390)
     show_all(page, view)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -506,31 +531,41 @@ def serious_faults(page: Page) -> list[tuple[str, object, str]]:
     ]
 
 
+def tab_to(page: Page, control: str) -> None:
+    """Walk to a control with the Tab key."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", control):
+            return
+    pytest.fail(f"Tab does not lead to {control}")
+
+
 def wait_until_drawn(page: Page, view: str) -> None:
-    """Wait until the server has drawn a view that it draws unasked."""
+    """Wait until the server has drawn what it draws unasked."""
     place = {
-        "pair": "#tk-pair [role=alert], #tk-pair .tk-tokens",
-        "single": "#tk-single .tk-chips",
-        "checkpoints": "#tk-checkpoints .tk-card",
-        "data": "#tk-overview .tk-histogram",
-        "padding": "#tk-split-padding table",
-    }.get(view)
-    if place:
-        expect(page.locator(place).first).to_be_visible(timeout=SLOW_MS)
+        "data": "#data-about .tk-histogram",
+        "pair": "#stage-pair [role=alert], #stage-pair .tk-tokens",
+        "batch": "#split-padding table",
+        "step": "#stage-model-input .tk-answers",
+    }[view]
+    expect(page.locator(place).first).to_be_visible(timeout=SLOW_MS)
 
 
 def show_all(page: Page, view: str) -> None:
     """Let a view draw all it has, and open its folds."""
+    wait_until_drawn(page, view)
     asked = {
-        "speed": ("#tk-p-fail", "#tk-failed .tk-error"),
-        "model": ("#tk-m-run", "#tk-model .tk-figures"),
-        "step": ("#tk-t-run", "#tk-training-step .tk-figures"),
-    }
-    if view in asked:
-        button, place = asked[view]
+        "batch": [("#failing-map-run", "#stage-failing-map .tk-error")],
+        "step": [("#step-run", "#stage-training-step .tk-figures")],
+    }.get(view, [])
+    for button, place in asked:
         page.locator(button).click()
         expect(page.locator(place).first).to_be_visible(timeout=SLOW_MS)
-    wait_until_drawn(page, view)
-    for fold in page.locator(".tk-fold button:not(.copy):visible, summary:visible").all():
+    if view == "pair":
+        unfold(page, "One sentence or two")
+        expect(page.locator("#stage-one-or-two .tk-chips").first).to_be_visible()
+        unfold(page, "Other checkpoints")
+        expect(page.locator("#stage-checkpoints .tk-card").first).to_be_visible()
+    for fold in page.locator("#inspect-views summary:visible").all():
         fold.click()
-    expect(page.locator(".tk-fold pre:visible").first).to_be_visible()
+    expect(page.locator("#inspect-views pre:visible").first).to_be_visible()

@@ -88,16 +88,19 @@ def show_batch(
     """Draw the batch and the report of the split."""
     batch = services.padding.batch(split, rows, checkpoint, pad_to)
     padding = services.padding.report(split, checkpoint, batch_size)
+    tokenizers = services.inspection.tokenizers
     numbers = [row.number for row in batch.rows]
     code = snippets.pad_batch(
-        services.inspection.tokenizers.hub_name(checkpoint),
+        tokenizers.hub_name(checkpoint),
         split,
         numbers,
         pad_to,
         batch.lengths_by_choice["split"],
     )
     return Shown(
-        batch=render("tokenize/batch.html", batch=batch, names=PAD_NAMES),
+        batch=render(
+            "tokenize/batch.html", batch=batch, names=PAD_NAMES, checkpoint=tokenizers.label(checkpoint)
+        ),
         report=render(
             "tokenize/split_padding.html", padding=padding, split=split, batch_size=batch_size, code=code
         ),

@@ -204,10 +204,9 @@ def show_checkpoints(
     """Draw one column a checkpoint."""
     found = services.inspection.compare_checkpoints(sentence1, sentence2, compared)
     tokenizers = services.inspection.tokenizers
-    labels = {spec.name: spec.label for spec in tokenizers.specs()}
     columns = [
         CheckpointColumn(
-            labels.get(one.checkpoint, one.checkpoint),
+            tokenizers.label(one.checkpoint),
             one.inspection,
             one.reason,
             chips(one.inspection.rows) if one.inspection else [],

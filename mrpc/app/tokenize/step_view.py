@@ -87,14 +87,15 @@ def show_model_input(
 ) -> str:
     """Draw the first batch of a training: its columns, tensors, logits, answers and loss."""
     ready = services.model_inputs.first_batch(split, checkpoint, batch_size, seed)
-    hub_name = services.inspection.tokenizers.hub_name(checkpoint)
+    tokenizers = services.inspection.tokenizers
     return render(
         "tokenize/model_input.html",
+        checkpoint=tokenizers.label(checkpoint),
         ready=ready,
         ln2=math.log(2),
         names=ANSWERS,
         removed=REMOVED_COLUMNS,
-        code=snippets.model_input(hub_name, split, len(ready.rows), ready.seed),
+        code=snippets.model_input(tokenizers.hub_name(checkpoint), split, len(ready.rows), ready.seed),
     )
 
 

@@ -61,6 +61,14 @@ class Tokenizers:
         """Return every checkpoint that may be asked for, the default first."""
         return list(self._specs.values())
 
+    def label(self, name: str = "") -> str:
+        """Return what people call a checkpoint.
+
+        Raises:
+            ConfigError: there is no checkpoint of this name.
+        """
+        return self._spec(name).label
+
     def hub_name(self, name: str = "") -> str:
         """Return what a plain script gives to ``from_pretrained``: a repository, or a folder.
 

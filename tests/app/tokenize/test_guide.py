@@ -1,4 +1,4 @@
-"""The guide to the Tokenize tab names tests and pictures that are there."""
+"""The guide to the Inspect tab names tests and pictures that are there."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def test_every_test_that_is_named_exists():
 
 def test_every_picture_is_there_and_small():
     pictures = re.findall(r"!\[[^\]]+\]\(([\w-]+\.png)\)", GUIDE.read_text())
-    assert len(pictures) == 8
+    assert len(pictures) == 4
     for picture in pictures:
         assert (GUIDE.parent / picture).stat().st_size < 300_000

@@ -233,13 +233,13 @@ def test_a_batch_is_drawn_token_by_token():
     ]
     lengths: Any = {"longest": 6, "multiple_of_8": 8, "split": 9, "128": 128, "512": 512}
     batch = PaddedBatch("longest", rows, 6, {"input_ids": (2, 6)}, lengths)
-    view = parse(render("tokenize/batch.html", batch=batch, names=PAD_NAMES))
+    view = parse(render("tokenize/batch.html", batch=batch, names=PAD_NAMES, checkpoint="all <b>"))
     drawn = [
         [(next(iter(cell.classes - {"tk-seg"})), cell.attributes["style"]) for cell in row.all("i")]
         for row in view.all("div", cls="tk-cells")
     ]
     assert drawn == [[(kind, f"flex:{num}") for kind, num in row.segments] for row in rows]
-    assert "2 × 6, 16.7 % padding" in view.all("p")[0].text
+    assert "2 × 6, 16.7 % padding" in view.all("p")[1].text
     view.one("div", role="img", aria_label="Row 3: 4 tokens and 2 of padding")
     assert ["input_ids", "[2, 6]"] in view.rows()
     assert view.one("tr", cls="tk-chosen").text == "the longest of the batch2 × 616.7 %"
@@ -306,6 +306,7 @@ def model_input(answers: list[Answer]) -> Element:
         render(
             "tokenize/model_input.html",
             ready=ready,
+            checkpoint="all <b>",
             ln2=0.693147,
             names=ANSWERS,
             removed=REMOVED_COLUMNS,
