@@ -24,7 +24,7 @@ POLL_S = 0.2
 MAX_RUNNING = 4
 """Tasks of all visitors at once; each computes on the same cores."""
 
-MAX_RUNNING_A_VISITOR = 2
+MAX_RUNNING_A_VISITOR = 3
 
 
 @dataclass(frozen=True)

@@ -171,8 +171,7 @@ class View:
             result = {name: _empty(self.outputs[name]) for name in others}
             result[first] = render_part("note", str(error), tone)
         if isinstance(result.get(first), str):
-            number = asked if isinstance(asked, int) and not isinstance(asked, bool) else 0
-            result[first] += f"<!--{number}-->"
+            result[first] += _stamp(asked or 0)
         return result
 
 
@@ -259,13 +258,13 @@ def _handler(
         given = _as_dict(result, outputs)
         return {outputs[name]: value for name, value in given.items() if value is not SKIP}
 
-    def said(error: MrpcError) -> dict[Any, Any]:
+    def said(error: MrpcError, asked: object = None) -> dict[Any, Any]:
         place = "message" if "message" in outputs else first if tasks else None
         if place is None:
             with shown_errors():
                 raise error
         text = "" if isinstance(error, TaskCancelled) else render_part("alert", str(error))
-        return {outputs[place]: text}
+        return {outputs[place]: text + _stamp(asked)}
 
     def answer(event: gr.EventData, *values: Any) -> Any:
         try:
@@ -295,13 +294,18 @@ def _handler(
                 elif isinstance(step, Progress):
                     yield {outputs[first]: render_part("progress", step) + step.so_far}
         except MrpcError as error:
-            yield said(error)
+            yield said(error, given.get("asked"))
 
     if tasks is not None:
         return answer_with_progress
     if inspect.isgeneratorfunction(inspect.unwrap(getattr(run, "func", run))):
         return answer_in_parts
     return answer
+
+
+def _stamp(asked: object) -> str:
+    """Return the number of a view's question as the page looks for it; "" where none was asked."""
+    return f"<!--{asked}-->" if isinstance(asked, int) and not isinstance(asked, bool) else ""
 
 
 def _empty(output: Any) -> Any:

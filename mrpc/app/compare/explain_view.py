@@ -90,8 +90,7 @@ class SideWords:
 
     place: str
     name: str
-    attribution: Any
-    duration_s: float
+    found: SideAttribution | None
     most: float
 
 
@@ -194,29 +193,35 @@ def draw_words(services: Services, task: Task, **asked: Any) -> WordsDrawn:
     sides, pair = services.comparisons.pair.look_at(**asked)
     explanations = services.comparisons.explanations
 
-    def attribute(side: Side) -> SideAttribution:
-        found = None
-        for found in explanations.attribute(side, pair):
+    said: dict[str, SideAttribution] = {}
+
+    def draw() -> str:
+        return render_words(sides, sides.map(lambda side: said.get(side.name)))
+
+    for side in sides:
+        for found in explanations.attribute(side, pair):  # each time that it has become more exact
+            said[side.name] = found
             num = found.attribution.num_points if found.attribution else 0
-            task.progress(f"Integrating the gradients of {side.title}, points", num, MAX_POINTS)
-        assert found is not None
-        return found
-
-    found = sides.map(attribute)
-    task.progress("Leaving out each word", 0, 0)
+            task.progress(f"Integrating the gradients of {side.title}, points", num, MAX_POINTS, draw())
+    task.progress("Leaving out each word", 0, 0, draw())
     effects = sides.map(lambda side: explanations.leave_out(side, pair))
-    return WordsDrawn(render_words(sides, found), effects_figure(plot_names(sides), effects))
+    return WordsDrawn(draw(), effects_figure(plot_names(sides), effects))
 
 
-def render_words(sides: Both[Side], found: Both[SideAttribution]) -> str:
-    """Draw the words of a pair, each over a bar for what it adds to the margin, and whether they add up."""
+def render_words(sides: Both[Side], found: Both[SideAttribution | None]) -> str:
+    """Draw the words of a pair, each over a bar for what it adds to the margin, and whether they add up.
+
+    Args:
+        sides: who answers.
+        found: of both; None where nothing is known yet.
+    """
     from mrpc.app.compare.sides import side_names
 
     shown = []
     for name, item, place_name in zip(side_names(sides), found, ("first", "second"), strict=True):
-        words = item.attribution.words if item.attribution else []
+        words = item.attribution.words if item and item.attribution else []
         most = max((abs(word.value) for word in words), default=0.0) or 1.0
-        shown.append(SideWords(place_name, name, item.attribution, item.duration_s, most))
+        shown.append(SideWords(place_name, name, item, most))
     return render("compare/explain.html", part="words", sides=shown)
 
 

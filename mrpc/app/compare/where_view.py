@@ -139,7 +139,6 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         row.on_split | {"pairs": pairs, "kind": kind},
         {"stage": shown_pairs, "table": pairs_table, "kind": kind},
         lambda **values: draw_pairs(services, **values),
-        tasks=services.tasks,
     ).bind()
     with gr.Accordion("Kinds of pairs", open=False, elem_id="cmp-kinds-section"):
         kinds = stage("compare-kinds")
@@ -215,7 +214,6 @@ def draw_tests(services: Services, task: Task, first: Any, second: Any) -> Tests
 
 def draw_pairs(
     services: Services,
-    task: Task,
     first: Any,
     second: Any,
     split: Any,
@@ -229,10 +227,10 @@ def draw_pairs(
     shown = split_in_view(split, consent)
     if not shown:
         return PairsDrawn(render_part("note", "Test is shown here once you asked for it under Scores."))
-    comparison = services.comparisons.compare(first, second, shown, task.progress)
+    comparison = services.comparisons.compare(first, second, shown)
     kinds = [score.name for score in comparison.changes.kinds]
     kind = kind if kind in kinds else None
-    text, listed = _list_pairs(comparison, pairs, kind, task)
+    text, listed = _list_pairs(comparison, pairs, kind)
     cells = render_macro(
         "compare/where.html",
         "cells",
@@ -246,7 +244,7 @@ def draw_pairs(
     return PairsDrawn(cells + render_part("quiet", text), listed, update)
 
 
-def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None, task: Task) -> tuple[str, Any]:
+def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[str, Any]:
     """Return a sentence about the pairs that a filter asks for, and their table."""
     from mrpc.app.compare import pair_tables
     from mrpc.app.compare.behavioral import find_result
@@ -255,7 +253,7 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None, task: Task
 
     names = _names(comparison)
     if isinstance(pairs, str) and pairs.startswith("test:"):
-        result = find_result(comparison.behavioral_tests(task.progress), pairs.removeprefix("test:"))
+        result = find_result(comparison.behavioral_tests(), pairs.removeprefix("test:"))
         failed = result.num_cases - result.num_passed.second
         text = (
             f"{result.test.rule} Expected: {pair_tables.EXPECTED_WORDS[result.test.expects]}. {names.second} "
@@ -266,7 +264,7 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None, task: Task
     if not isinstance(pairs, str) or pairs not in titles:
         raise InputError(f"There are no pairs called {str(pairs)[:60]!r}. Choose from the list.")
     if pairs == DOUBT:
-        found = comparison.doubtful_labels(task.progress)
+        found = comparison.doubtful_labels()
         num = sum(pair.num_doubts > 0 for pair in found)
         text = (
             f"The {len(found)} training pairs whose label the training believed least. A fine-tuned model "
