@@ -22,7 +22,7 @@ from mrpc.runs.layout import PinnedPair, PinnedPairsFile, RunLabel, read_model, 
 from mrpc.runs.log import read_events
 from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore, folder_bytes
 
-MAX_PROBES = 5
+MAX_PINNED = 5
 
 
 @dataclass(frozen=True)
@@ -63,25 +63,25 @@ class Catalog:
         self._store.move_to_trash(self._store.open(run_id))
 
     @disk_trouble_in_words()
-    def pin_probes(self, run_id: str, pairs: list[tuple[str, str]]) -> None:
+    def pin_pairs(self, run_id: str, pairs: list[tuple[str, str]]) -> None:
         """Set the pairs whose probability is recorded after every evaluation.
 
         Raises:
             InputError: when there are too many, or a sentence is empty or too long.
         """
         run = self._store.open(run_id)
-        if len(pairs) > MAX_PROBES:
-            raise InputError(f"At most {MAX_PROBES} pairs can be pinned; these are {len(pairs)}.")
+        if len(pairs) > MAX_PINNED:
+            raise InputError(f"At most {MAX_PINNED} pairs can be pinned; these are {len(pairs)}.")
         try:
             probes = [
-                PinnedPair(pair_id=_probe_id(*pair), sentence1=pair[0], sentence2=pair[1])
+                PinnedPair(pair_id=_pair_id(*pair), sentence1=pair[0], sentence2=pair[1])
                 for pair in dict.fromkeys(pairs)
             ]
         except ValidationError:
             raise InputError("A pinned sentence must have 1 to 2,000 characters.") from None
         write_model(run.paths.pinned_pairs, PinnedPairsFile(pairs=probes))
 
-    def read_probes(self, run_id: str) -> list[PinnedPair]:
+    def read_pinned(self, run_id: str) -> list[PinnedPair]:
         """Return the pinned pairs of a run."""
         file = read_model(self._store.open(run_id).paths.pinned_pairs, PinnedPairsFile)
         return file.pairs if file is not None else []
@@ -164,7 +164,7 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if is_formula else value
 
 
-def _probe_id(sentence1: Any, sentence2: Any) -> str:
+def _pair_id(sentence1: Any, sentence2: Any) -> str:
     """Name a pair by its words, so that its record goes on when others are pinned or let go."""
     return "p" + hashlib.sha256(f"{sentence1}\0{sentence2}".encode()).hexdigest()[:12]
 
