@@ -72,6 +72,7 @@ window.mrpcLive = (() => {
     }
     runId = run;
     say("");
+    document.querySelectorAll("#runs-live [data-kind=table]").forEach(showChosen);
     ask();
   }
 
@@ -165,6 +166,12 @@ window.mrpcLive = (() => {
       box.checked = slot >= 0;
       box.disabled = slot < 0 && !slots.includes("");
       box.parentElement.dataset.slot = slot >= 0 ? slot + 1 : "";
+    }
+    for (const line of part.querySelectorAll("tr[data-id]")) {
+      const isShown = line.dataset.id === runId;
+      line.classList.toggle("is-selected", isShown);
+      if (isShown) line.setAttribute("aria-current", "true");
+      else line.removeAttribute("aria-current");
     }
   }
 

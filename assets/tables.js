@@ -1,8 +1,8 @@
 /* Tables that the server describes as data: sorted, filtered, paged and downloaded. Text goes in as text.
 
    mrpcTables.table(element, props, watch, trigger) shows props.value; the button of a row sends `select` with its id.
-   With `keep` in a value, order, page and filter stay when it changes; `choose` gives each row a box [data-choose],
-   `current` is the id of the row that is marked.
+   With `keep` in a value, order, page and filter stay when it changes; `choose` gives each row a box [data-choose].
+   The element gets an event `filled` after each drawing.
    A table that came as HTML with the class `sortable` gets buttons that sort and download it. */
 window.mrpcTables = (() => {
   const FORMULA = /^[=+\-@\t\r]/;
@@ -107,8 +107,7 @@ window.mrpcTables = (() => {
     }
 
     function lineOf(value, row) {
-      const isCurrent = value.current !== undefined && row.id === value.current;
-      const line = make('tr', isCurrent ? { class: 'is-selected', 'aria-current': 'true' } : {});
+      const line = make('tr', { 'data-id': row.id });
       if (value.choose) line.append(chooseCell(value, row));
       const look = (id) => trigger('select', { id });
       line.append(...value.columns.map((column) => cellNode(row[column.key], column, row, look)));

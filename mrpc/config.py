@@ -331,8 +331,7 @@ PRESET_HELP: dict[PresetName, str] = {
         "known to train BERT-base well."
     ),
     "quick": (
-        "A preview: up to 3,600 pairs, each seen once, in about a minute on two cores. Its scores are those "
-        "of a training that has only begun."
+        "A preview: up to 3,600 pairs, each seen once. Its scores are those of a training that has only begun."
     ),
 }
 

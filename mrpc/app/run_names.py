@@ -35,9 +35,11 @@ def compose_title(name: str, config: TrainConfig, num_used_pairs: int | None) ->
 
 def run_choices(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """Return (what people read, run id) for each run; runs of one title get their id behind it."""
-    titles = [run_title(run) for run in runs]
-    times = Counter(titles)
-    return [
-        (title if times[title] == 1 else f"{title} · {run.run_id[-4:]}", run.run_id)
-        for title, run in zip(titles, runs, strict=True)
-    ]
+    titles = distinct_titles([(run_title(run), run.run_id) for run in runs])
+    return [(title, run.run_id) for title, run in zip(titles, runs, strict=True)]
+
+
+def distinct_titles(runs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the titles of (title, run id); those of one title get the end of their id behind it."""
+    times = Counter(title for title, _ in runs)
+    return [title if times[title] == 1 else f"{title} · {run_id[-4:]}" for title, run_id in runs]

@@ -210,7 +210,7 @@ def no_run() -> ShownRun:
 
 
 def usage_code(model_dir: str) -> str:
-    """Return the lines of Python that ask a fine-tuned model about a pair; the folder is the downloaded one."""
+    """Return the lines of Python that ask the model in a downloaded folder about a pair."""
     text, text_pair = EXAMPLE_PAIR
     return (
         "from transformers import pipeline\n\n"

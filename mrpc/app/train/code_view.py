@@ -22,9 +22,9 @@ FORMS = [
     ("Notebook", "notebook"),
 ]
 INTRO = (
-    "What this run did, with plain libraries (torch, transformers, datasets, evaluate, accelerate) and nothing of "
-    "this app: run it here, on another machine or in a notebook. With the course preset it gives the run's own "
-    "losses and scores, the Trainer form those of a run of the loop trainer."
+    "What this run did, with plain libraries (torch, transformers, datasets, evaluate, accelerate) and "
+    "nothing of this app: run it here, on another machine or in a notebook. With the course preset it gives "
+    "the run's own losses and scores, the Trainer form those of a run of the loop trainer."
 )
 MIME_TYPES = {".py": "text/x-python", ".ipynb": "application/x-ipynb+json"}
 HUB = "With the Hub"

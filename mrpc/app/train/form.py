@@ -140,3 +140,13 @@ def shown_value(name: str, value: Any) -> Any:
         digits, exponent = f"{value:e}".split("e")
         return f"{float(digits):g}e{int(exponent)}"
     return f"{value:g}"
+
+
+def said_value(name: str, value: Any) -> str:
+    """Return a value as a table says it: yes, all, 5e-5, 1,200."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name == "num_train_pairs" and not value:
+        return "all"
+    shown = shown_value(name, value) if name in TrainConfig.model_fields else value
+    return f"{shown:,}" if isinstance(shown, int) and name != "seed" else str(shown)

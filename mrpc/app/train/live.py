@@ -43,7 +43,7 @@ PAGE_AGE_S = 15.0
 MAX_PAGES = 1_000
 MAX_WAIT_S = 10.0
 MAX_CHOSEN_CHARS = 600
-MAX_KEPT = 64
+MAX_KEPT = 256
 LOOK_AGE_S = 0.8
 BESIDE_AGE_S = 1.0
 FOREIGN_AGE_S = 5.0
@@ -90,8 +90,9 @@ class Live:
                 ``has`` the marks of what it has.
 
         Returns:
-            JSON: ``run_id``, the run that it shows if there is one of this id, ``runs``, a mark of the list of
-            runs, ``is_alive``, ``wait_s`` until the next question, and ``parts`` by name, each [mark, content].
+            JSON: ``run_id``, the run that it shows if there is one of this id, ``runs``, a mark of the list
+            of runs, ``is_alive``, ``wait_s`` until the next question, and ``parts`` by name, each [mark,
+            content].
         """
         asked = asked if isinstance(asked, dict) else {}
         has = asked.get("has") if isinstance(asked.get("has"), dict) else {}
@@ -156,7 +157,7 @@ class Live:
         services, board = self._services, self._board
         return {
             Part.QUEUE: lambda run_id, chosen: queue_html(services, board.summaries()),
-            Part.RUNS: lambda run_id, chosen: runs_table(board.summaries(), run_id),
+            Part.RUNS: lambda run_id, chosen: runs_table(board.summaries()),
             Part.MANAGE: lambda run_id, chosen: manage_html(services, run_id),
             Part.OVERLAY: lambda run_id, chosen: overlay_parts(services, chosen)[0],
             Part.OVERLAY_PLOTS: lambda run_id, chosen: overlay_parts(services, chosen)[1],
@@ -190,7 +191,7 @@ class Live:
 
 
 _OF_CHOSEN = frozenset({Part.OVERLAY, Part.OVERLAY_PLOTS})
-_OF_RUN = frozenset({Part.RUNS, Part.MANAGE, Part.SEEDS, Part.SEEDS_PLOT})
+_OF_RUN = frozenset({Part.MANAGE, Part.SEEDS, Part.SEEDS_PLOT})
 
 
 def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""The page's courier, and the places that it fills: it asks how things go, and takes along what is pressed."""
+"""The page's courier and the places that it fills: it asks how things go, and sends what is pressed."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from mrpc.app.train.curves import (
     smoothing_span,
     take_series,
 )
+from mrpc.app.train.form import LABELS, said_value
 from mrpc.app.train.run_facts import run_caption
 from mrpc.app.train.scores import best_of
 from mrpc.errors import UnknownRunError
@@ -130,7 +131,11 @@ def overlay_html(runs: Sequence[OverlaidRun]) -> str:
         {"swatch": swatch(run.slot), "label": run.label, "best_f1": render_percent(_best_f1(run))}
         for run in runs
     ]
-    return render("train/overlay.html", rows=rows, differing=differing_settings([run.config for run in runs]))
+    differing = {
+        LABELS.get(name, name): [said_value(name, value) for value in values]
+        for name, values in differing_settings([run.config for run in runs]).items()
+    }
+    return render("train/overlay.html", rows=rows, differing=differing)
 
 
 def _best_f1(run: OverlaidRun) -> float | None:

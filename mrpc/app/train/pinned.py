@@ -56,7 +56,7 @@ def describe_pinned(pairs: Sequence[PinnedPair], events: Mapping[int, PinnedPair
     return shown
 
 
-def pinned_figure(pinned: Sequence[PinnedPair], events: Mapping[int, PinnedPairEvent], run_id: str) -> Figure:
+def pinned_figure(pairs: Sequence[PinnedPair], events: Mapping[int, PinnedPairEvent], run_id: str) -> Figure:
     """Draw the probability of "equivalent" of each pinned pair after every evaluation, over the steps.
 
     Args:

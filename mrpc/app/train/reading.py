@@ -1,7 +1,7 @@
 """Read the curves of a run as a teacher would: what is seen, in one sentence, and what one would try.
 
-Pure rules over the numbers of a run; the first one that holds speaks. The thresholds are rough on purpose: 408
-validation pairs move by a point or two by chance alone.
+Pure rules over the numbers of a run; the first one that holds speaks. The thresholds are rough on purpose:
+408 validation pairs move by a point or two by chance alone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from mrpc.runs.events import EvaluationEvent
 
 Kind = Literal[
-    "start", "diverged", "collapsed", "one answer", "too few pairs", "over-fitting", "under-fitting", "plateau",
-    "noise only", "learning",
+    "start", "diverged", "collapsed", "one answer", "too few pairs", "over-fitting", "under-fitting",
+    "plateau", "noise only", "learning",
 ]  # fmt: skip
 Tone = Literal["note", "good", "warn", "bad"]
 
@@ -31,6 +32,9 @@ RISE = 0.03
 
 FALL = 0.02
 """Nats by which a loss must fall over an epoch, to be called falling."""
+
+HIGH = 0.45
+"""A validation loss in nats that a good training leaves behind."""
 
 FLAT = 0.01
 """Nats within which a loss counts as unchanged."""
@@ -116,7 +120,7 @@ def read_curves(series: RunSeries, is_over: bool) -> Reading | None:
     ends = [one.step for one in series.evaluations]
     epochs = [
         float(np.nanmean(series.losses[inside]))
-        for start, end in zip(ends, ends[1:], strict=False)
+        for start, end in pairwise(ends)
         if (inside := (series.steps > start) & (series.steps <= end)).any()
     ]
     span = SMOOTH_STEPS
@@ -219,7 +223,9 @@ def _under_fitting(curves: Curves) -> Reading | None:
         return None
     losses = [one.loss for one in curves.validation]
     still_falls = len(losses) > 1 and losses[-2] - losses[-1] > FALL
-    if curves.is_at_majority or (still_falls and curves.train and curves.train[-1] > losses[-1] + FALL):
+    if curves.is_at_majority or (
+        losses[-1] > HIGH and still_falls and curves.train and curves.train[-1] > losses[-1] + FALL
+    ):
         seen = "Both losses are still high and falling at the end" if still_falls else (
             "Training loss is still high at the end, and accuracy is no better than the majority"
         )  # fmt: skip
@@ -251,8 +257,8 @@ def _noise_only(curves: Curves) -> Reading | None:
         return None
     seen = (
         f"Epochs {before.epoch} and {last.epoch} differ by {100 * abs(last.accuracy - before.accuracy):.1f} "
-        f"points of accuracy, and {last.num_pairs:,} pairs move by {100 * curves.chance:.1f} by chance: noise "
-        "only."
+        f"points of accuracy, and {last.num_pairs:,} pairs move by {100 * curves.chance:.1f} by chance: "
+        "noise only."
     )
     return Reading("noise only", "note", seen, "Repeat with other seeds before you believe a difference.")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mrpc.app.format import render_bytes, render_count, render_duration, render_percent, render_time
 from mrpc.app.run_names import run_title
-from mrpc.app.train.scores import best_of
+from mrpc.app.train.scores import best_of, has_collapsed
 from mrpc.config import RESUMABLE_LOOPS, changed_settings
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
 from mrpc.runs.history import RunHistory
@@ -122,7 +122,8 @@ def describe_outcome(
     )
     match state:
         case RunState.FINISHED:
-            notices.append(("good", _describe_finish(status, terminal)))
+            tone = "warn" if has_collapsed(history.validation()) else "good"
+            notices.append((tone, _describe_finish(status, terminal)))
         case RunState.STOPPED if isinstance(terminal, StoppedEvent) and not terminal.saved:
             notices.append(
                 ("note", "Stopped and discarded: its weights are deleted, log and curves are kept.")
@@ -153,8 +154,8 @@ def describe_outcome(
             process = run.read_process()
             number = f" (process {process.pid})" if process else ""
             text = (
-                f"It runs{number} but has reported nothing since {render_time(status.updated_at)}. The machine "
-                f"may be busy or asleep. Wait, or stop it. {checkpoint}"
+                f"It runs{number} but has reported nothing since {render_time(status.updated_at)}. The "
+                f"machine may be busy or asleep. Wait, or stop it. {checkpoint}"
             )
             notices.append(("warn", text))
     if history.non_finite:

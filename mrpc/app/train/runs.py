@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mrpc.app.format import render_duration, render_time
+from mrpc.app.run_names import distinct_titles
 from mrpc.app.tables import Column, Table, column, table
 from mrpc.app.templates import render
-from mrpc.app.train.form import LABELS, shown_value
+from mrpc.app.train.form import LABELS, said_value, shown_value
 from mrpc.config import TrainConfig, allowed_range
 from mrpc.errors import UnknownRunError
 from mrpc.runs.store import ALIVE_STATES, RunState
@@ -22,20 +23,18 @@ PAGE_SIZE = 25
 MAX_NOTE = 60
 NUMBERS = ("num_train_pairs", "num_epochs", "train_batch_size", "seed")
 ALWAYS = (*NUMBERS, "learning_rate", "checkpoint")
-"""Settings that have a column in any case; the others where runs differ in them."""
+"""Settings that have a column in any case; the others come last, where runs differ in them."""
 
 NO_GRID = frozenset({"preset", "seed", "checkpoint"})
 
 
-def runs_table(summaries: Sequence[RunSummary], selected: str) -> Table:
+def runs_table(summaries: Sequence[RunSummary]) -> Table:
     """Return the runs, the newest first, for the browser to sort, search and download.
 
-    Args:
-        summaries: all runs.
-        selected: the one that is looked at.
+    Which one a page looks at is not in it, so that it is the same for all pages.
     """
     listed = summaries[:MAX_LISTED]
-    names = _settings(listed)
+    others = _differing(listed)
     columns = [
         column("title", "Run", "opens"),
         column("state", "State", "state"),
@@ -43,14 +42,19 @@ def runs_table(summaries: Sequence[RunSummary], selected: str) -> Table:
         column("accuracy", "Accuracy", "percent"),
         column("f1", "F1", "percent"),
         *([column("warning", "Careful", "flag")] if any(one.collapsed for one in listed) else []),
-        *(_column(name) for name in names),
+        *(_column(name) for name in ALWAYS),
         column("data", "Data"),
         column("trained", "Trained", sort="train_s"),
         column("started", "Started", sort="created_at"),
         *([column("note", "Note")] if any(one.note for one in listed) else []),
+        *(_column(name) for name in others),
     ]
-    shown = table(columns, [_row(one, names) for one in listed], "Runs", "runs.csv", page_size=PAGE_SIZE)
-    return shown | {"keep": True, "choose": "Lay over", "current": selected}
+    titles = distinct_titles([(one.title, one.run_id) for one in listed])
+    rows = [
+        _row(one, (*ALWAYS, *others)) | {"title": title} for one, title in zip(listed, titles, strict=True)
+    ]
+    shown = table(columns, rows, "Runs", "runs.csv", page_size=PAGE_SIZE)
+    return shown | {"keep": True, "choose": "Lay over"}
 
 
 def manage_html(services: Services, run_id: str) -> str:
@@ -71,13 +75,13 @@ def manage_html(services: Services, run_id: str) -> str:
     )
 
 
-def _settings(summaries: Sequence[RunSummary]) -> list[str]:
-    """Return the settings that have a column."""
+def _differing(summaries: Sequence[RunSummary]) -> list[str]:
+    """Return the further settings in which runs differ."""
     configs = [one.hyperparameters for one in summaries]
     return [
         name
         for name in TrainConfig.model_fields
-        if name in ALWAYS or (name != "preset" and len({getattr(config, name) for config in configs}) > 1)
+        if name not in (*ALWAYS, "preset") and len({getattr(config, name) for config in configs}) > 1
     ]
 
 
@@ -90,7 +94,6 @@ def _row(one: RunSummary, names: Sequence[str]) -> dict[str, Any]:
     is_over = one.state not in ALIVE_STATES
     row: dict[str, Any] = {
         "id": one.run_id,
-        "title": one.title,
         "state": str(one.state),
         "done": one.step / one.num_steps if one.num_steps else None,
         "accuracy": one.best_accuracy,
@@ -107,19 +110,10 @@ def _row(one: RunSummary, names: Sequence[str]) -> dict[str, Any]:
         row["done"] = round(row["done"], 2)  # or the list would be sent at each step
     for name in names:
         value = getattr(one.hyperparameters, name)
-        row[name] = _said(name, value)
+        row[name] = said_value(name, value)
         if not isinstance(value, str):
             row[f"{name}_value"] = value
     return row
-
-
-def _said(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if name == "num_train_pairs" and not value:
-        return "all"
-    shown = shown_value(name, value)
-    return f"{shown:,}" if isinstance(shown, int) and name != "seed" else str(shown)
 
 
 def _trained(one: RunSummary) -> str:

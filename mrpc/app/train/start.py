@@ -1,4 +1,4 @@
-"""What a training would do and need, before it is started: the plan of the form, and the times of the presets."""
+"""What a training would do and need before it is started: the plan of the form, the times of the presets."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def describe_time(time: Minutes) -> str:
 
 
 def preset_cards(services: Services, checkpoint: object) -> list[tuple[str, str]]:
-    """Return (what stands on its card, name) of each preset, with its time for a checkpoint on this machine."""
+    """Return (what stands on its card, name) of each preset, with its time for a checkpoint here."""
     try:
         num_pairs = services.data.dataset["train"].num_rows
         configs = [build_config({"preset": name, "checkpoint": checkpoint}) for name in CARDS]

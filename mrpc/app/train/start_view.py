@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 Field = gr.Radio | gr.Dropdown | gr.Number | gr.Textbox | gr.Checkbox
 
 START_LABEL = "Start training"
+TIMES_NOTE = "Times are for this machine and the checkpoint below, with nothing else to do."
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
         value=True, label="Follow the current pair during training", elem_id="train-follow", container=False
     )
     message = place(elem_id="train-message")
+    presets = stage("presets", elem_id="train-presets")
     plan = stage("plan", elem_id="train-plan")
     fields["checkpoint"] = gr.Dropdown(
         choices=[DEFAULT_CHECKPOINT],
@@ -95,7 +97,6 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
             for name in names:
                 fields[name] = _widget(name, shown[name])
     form = StartForm(fields, message)
-    presets = stage("presets", elem_id="train-presets")
     _bind_presets(services, form, note, presets)
     ids = {name: field_id(name) for name in fields}
 
@@ -160,7 +161,8 @@ def _bind_presets(services: Services, form: StartForm, note: gr.HTML, presets: g
         return {"note": html, "checkpoint": gr.update(choices=seen.choices)}
 
     def draw_presets(checkpoint: Any) -> dict[str, Any]:
-        return {"presets": "", "preset": gr.update(choices=preset_cards(services, checkpoint))}
+        cards = preset_cards(services, checkpoint)
+        return {"presets": render_part("quiet", TIMES_NOTE), "preset": gr.update(choices=cards)}
 
     one = {"checkpoint": fields["checkpoint"]}
     View("checkpoint", one, {"note": note, **one}, draw_checkpoint).bind()

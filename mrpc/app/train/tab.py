@@ -28,7 +28,7 @@ def build_train_tab(services: Services, spine: Spine) -> None:
     live = Live(services, board)
     with gr.Tabs(elem_id="train-views"):
         with view_tab("Train", "train/start"), gr.Row(elem_id="train-columns"):
-            with gr.Column(elem_id="train-form"):
+            with gr.Column(elem_id="train-form", scale=0, min_width=400):
                 form = build_start_form(services, spine)
             with gr.Column(elem_id="train-run"):
                 build_live_place("train/run_live.html", "run-live")

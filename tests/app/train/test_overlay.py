@@ -2,9 +2,10 @@ import json
 
 import pytest
 
+from mrpc.app.templates import render
+from mrpc.app.train.curves import take_series
 from mrpc.app.train.monitoring import Monitoring
-from mrpc.app.train.render_curves import take_series
-from mrpc.app.train.render_overlay import (
+from mrpc.app.train.overlay import (
     NUM_SLOTS,
     RUN_COLORS,
     RUN_DASHES,
@@ -12,16 +13,18 @@ from mrpc.app.train.render_overlay import (
     OverlaidRun,
     differing_settings,
     overlay_figures,
-    render_differences,
+    overlay_html,
+    read_slots,
 )
-from mrpc.app.train.render_probes import probes_figure, render_probes
-from mrpc.app.train.render_seeds import render_seeds, seeds_figure
+from mrpc.app.train.pinned import describe_pinned, pinned_figure
 from mrpc.app.train.scores import has_collapsed
+from mrpc.app.train.seeds import seeds_figure, seeds_html
 from mrpc.runs import events as ev
 from mrpc.runs.history import RunHistory
 from mrpc.runs.layout import PinnedPair
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run, RunStore
+from tests.html import parse
 from tests.written_run import evaluation_event, step_event, write_ended, write_events, write_status
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -58,14 +61,20 @@ class TestOverlay:
         first, second = write_ended(tmp_path, seed=1), write_ended(tmp_path, seed=2, learning_rate=1e-3)
         differing = differing_settings([first.config, second.config])
         assert differing == {"learning_rate": [5e-5, 1e-3], "seed": [1, 2]}
-        shown = render_differences([overlaid(first, 0), overlaid(second, 1)])
-        assert "learning rate" in shown
-        assert "batch size" not in shown
-        assert "same settings" in render_differences([overlaid(first, 0), overlaid(first, 1)])
+        shown = parse(overlay_html([overlaid(first, 0), overlaid(second, 1)]))
+        assert [head.text for head in shown.one("thead").all("th")] == [
+            "Run",
+            "best F1",
+            "Learning rate",
+            "Seed",
+        ]
+        assert [row[2:] for row in shown.rows()] == [["5e-5", "1"], ["0.001", "2"]]
+        assert "same settings" in parse(overlay_html([overlaid(first, 0), overlaid(first, 1)])).text
+        assert "Choose another" in parse(overlay_html([overlaid(first, 0)])).text
 
     def test_names_are_escaped(self, tmp_path):
         run = overlaid(write_ended(tmp_path), 0, EVIL)
-        assert "<img" not in render_differences([run])
+        assert not parse(overlay_html([run])).all("img")
         assert "<img" not in overlay_figures([run])["loss"]["data"][0]["name"]
 
 
@@ -79,7 +88,7 @@ class TestSeeds:
 
     def test_mean_and_spread_beside_the_single_runs(self, tmp_path):
         members = self.members(tmp_path, [(0.80, 20), (0.82, 20), (0.84, 20)])
-        assert "F1 82.0 ± 2.0" in render_seeds(members)
+        assert "F1 82.0 ± 2.0" in seeds_html(members)
         figure = seeds_figure(members, "g")
         points = next(trace for trace in figure["data"] if trace["name"] == "F1")
         mean = next(trace for trace in figure["data"] if trace["name"] == "mean of F1")
@@ -90,7 +99,7 @@ class TestSeeds:
     def test_a_model_with_one_answer_is_flagged(self, tmp_path, num_equivalent):
         members = self.members(tmp_path, [(0.80, 20), (0.81, num_equivalent)])
         assert [member.collapsed for member in members] == [False, True]
-        assert "with seed 1 the model gives every validation pair the same answer" in render_seeds(members)
+        assert "with seed 1 the model gives every validation pair the same answer" in seeds_html(members)
         points = seeds_figure(members, "g")["data"][0]
         assert points["marker"]["symbol"] == ["circle", "x"]
 
@@ -102,7 +111,7 @@ class TestSeeds:
     def test_runs_without_a_score(self, tmp_path):
         write_ended(tmp_path, "interrupted")
         members = Monitoring(RunStore(tmp_path)).list_runs()
-        assert "No run of this group has a score yet." in render_seeds(members)
+        assert "No run of this group has a score yet." in seeds_html(members)
         assert seeds_figure(members, "g")["data"] == []
 
 
@@ -122,8 +131,8 @@ class TestScores:
         assert scores.validation(run) == []
 
 
-class TestProbes:
-    probes = (
+class TestPinned:
+    pairs = (
         PinnedPair(pair_id="pa", sentence1=EVIL, sentence2="b"),
         PinnedPair(pair_id="pb", sentence1="c", sentence2="d"),
     )
@@ -133,13 +142,31 @@ class TestProbes:
             0: ev.PinnedPairEvent(step=0, epoch=0, probabilities={"pa": 0.4}),
             1: ev.PinnedPairEvent(step=30, epoch=1, probabilities={"pa": 0.8, "pb": 0.1, "gone": 0.5}),
         }
-        first, second = probes_figure(self.probes, events, "run")["data"]
+        first, second = pinned_figure(self.pairs, events, "run")["data"]
         assert (first["x"], first["y"]) == ([0, 30], [0.4, 0.8])
         assert (second["x"], second["y"]) == ([30], [0.1])
-        shown = render_probes(self.probes, events)
-        assert "equivalent: 0.800" in shown
-        assert "<img" not in shown
+        shown = parse(
+            render("train/pinned.html", pairs=describe_pinned(self.pairs, events), is_over=False)
+        ).all("li")
+        assert "equivalent: 0.800" in shown[0].text
+        assert EVIL in shown[0].text
+        assert shown[0].one("button").attributes["data-pair-id"] == "pa"
 
     def test_before_the_first_evaluation(self):
-        assert "after the next evaluation" in render_probes(self.probes, {})
-        assert probes_figure(self.probes, {}, "run")["data"][0]["x"] == []
+        shown = parse(render("train/pinned.html", pairs=describe_pinned(self.pairs, {}), is_over=False))
+        assert "after the next evaluation" in shown.text
+        assert pinned_figure(self.pairs, {}, "run")["data"][0]["x"] == []
+
+    def test_a_run_that_is_over_offers_no_pin(self):
+        for pairs in (self.pairs, ()):
+            shown = parse(render("train/pinned.html", pairs=describe_pinned(pairs, {}), is_over=True))
+            assert not shown.all("button")
+            assert "This run is over" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("chosen", "slots"), [("a,,b", [(0, "a"), (2, "b")]), ("a,a", [(0, "a")]), (None, []), ("", [])]
+)
+def test_chosen_runs_have_places(chosen, slots):
+    assert read_slots(chosen) == slots
+    assert len(read_slots(",".join(map(str, range(30))))) == 8

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from mrpc.app.train import render_curves as curves
+from mrpc.app.train import curves
 from mrpc.runs import events as ev
 from mrpc.runs.history import RunHistory
 from tests.written_run import NUM_EPOCHS, evaluation_event, started_event, step_event

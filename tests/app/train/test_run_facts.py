@@ -1,12 +1,14 @@
 import pytest
 
 from mrpc.app.format import render_bytes, render_duration, render_percent
-from mrpc.app.train.render_progress import (
+from mrpc.app.templates import render as render_template
+from mrpc.app.train.run_facts import (
+    STATE_SIGNS,
+    RunFacts,
     describe_outcome,
+    describe_run,
     num_steps_at_risk,
     recent_speed,
-    render_run,
-    render_state,
     run_caption,
 )
 from mrpc.runs import events as ev
@@ -14,6 +16,7 @@ from mrpc.runs.history import RunHistory
 from mrpc.runs.layout import RunLabel, StopRequest, write_model
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run, RunState
+from tests.html import Element, parse
 from tests.written_run import (
     create_run,
     evaluation_event,
@@ -30,8 +33,16 @@ def history_of(run: Run) -> RunHistory:
     return history
 
 
-def render(run: Run) -> str:
-    return render_run(run, run.state(), run.read_status(), history_of(run))
+def facts(run: Run, num_split_pairs: int | None = None) -> RunFacts:
+    return describe_run(run, run.state(), run.read_status(), history_of(run), num_split_pairs)
+
+
+def render(run: Run) -> Element:
+    return parse(render_template("train/status.html", run=facts(run)))
+
+
+def figures(run: Run) -> dict[str, tuple[str, str]]:
+    return {figure.name: (figure.value, figure.note) for figure in facts(run).figures}
 
 
 def outcome(run: Run) -> str:
@@ -41,24 +52,25 @@ def outcome(run: Run) -> str:
 
 class TestRun:
     def test_a_running_one(self, tmp_path):
-        shown = render(write_running(tmp_path, step=30, num_steps=90))
-        assert ">running</span>" in shown
-        assert "step 30 of 90 · epoch 1.00 of 3" in shown
-        assert 'aria-valuenow="30"' in shown
-        assert "16.0<small>pairs per second" in shown
-        assert "800<small>real per second, +25 % padding" in shown
-        assert "time left" in shown
-        assert "34 s" in shown  # 60 steps of 0.5 s, and two evaluations of 2 s
+        run = write_running(tmp_path, step=30, num_steps=90)
+        shown = render(run)
+        assert shown.one(cls="state").text == "●running"
+        assert shown.one(cls="bar-words").text == "step 30 of 90 · epoch 1.00 of 3"
+        assert shown.one(role="progressbar").attributes["aria-valuenow"] == "30"
+        assert figures(run)["speed"] == ("16.0", "pairs per second")
+        assert figures(run)["tokens"] == ("800", "real per second, +25 % padding")
+        assert figures(run)["time left"][0] == "34 s"  # 60 steps of 0.5 s, and two evaluations of 2 s
 
     def test_one_that_only_starts(self, tmp_path):
         shown = render(create_run(tmp_path))
-        assert ">starting</span>" in shown
-        assert "bar-waiting" in shown
+        assert shown.one(cls="state").text == "◌starting"
+        assert shown.all(cls="bar-waiting")
 
     def test_finished(self, tmp_path):
-        shown = render(write_ended(tmp_path))
-        assert "Finished in 1 min 01 s. Best epoch 3: accuracy 84.0, F1 85.0 on validation." in shown
-        assert "time left" not in shown
+        run = write_ended(tmp_path)
+        assert "Finished in 1 min 01 s. Best epoch 3: accuracy 84.0, F1 85.0 on validation." in outcome(run)
+        assert "time left" not in figures(run)
+        assert facts(run).is_compared
 
     def test_scores_on_test_once_they_are_there(self, tmp_path):
         run = write_ended(tmp_path)
@@ -69,7 +81,7 @@ class TestRun:
                 evaluation_event(3, 90, split="test", accuracy=0.82, f1=0.88, is_best=True),
             ],
         )
-        assert "82.0<small>untrained 50.0" in render(run)
+        assert figures(run)["accuracy, test"] == ("82.0", "untrained 50.0")
 
     @pytest.mark.parametrize(
         ("how", "words"),
@@ -77,7 +89,7 @@ class TestRun:
             ("stopped", "Stopped after step 45. Its weights and a checkpoint are kept."),
             ("discarded", "its weights are deleted, log and curves are kept"),
             ("failed", "The disk is full. What you can do: Free 300 MB and resume."),
-            ("interrupted", "The process ended without a word after step 45"),
+            ("interrupted", "The process ended after step 45 and did not report why"),
         ],
     )
     def test_how_it_ended(self, tmp_path, how, words):
@@ -85,17 +97,17 @@ class TestRun:
 
     def test_a_failure_shows_its_last_lines_escaped(self, tmp_path):
         shown = render(write_ended(tmp_path, "failed"))
-        assert "OSError: [Errno 28] &lt;b&gt;No space&lt;/b&gt;</pre>" in shown
+        assert shown.one("pre").text == "OSError: [Errno 28] <b>No space</b>"
 
     def test_a_dead_process_is_never_running(self, tmp_path):
-        run = write_ended(tmp_path, "interrupted")
-        assert ">interrupted</span>" in render(run)
-        assert "bar-waiting" not in render(run)
+        shown = render(write_ended(tmp_path, "interrupted"))
+        assert shown.one(cls="state").text == "!interrupted"
+        assert not shown.all(cls="bar-waiting")
 
     def test_stopping(self, tmp_path):
         run = write_running(tmp_path)
         write_model(run.paths.stop, StopRequest(attempt=1, save=True, requested_at=0))
-        assert ">stopping</span>" in render(run)
+        assert render(run).one(cls="state").text == "◌stopping"
 
     def test_stopping_says_what_it_waits_for(self, tmp_path):
         run = write_running(tmp_path)
@@ -135,7 +147,7 @@ class TestRun:
         status = run.read_status().model_copy(update={"updated_at": 1.0})
         write_model(run.paths.status, status)
         assert run.state() is RunState.STALLED
-        assert "has said nothing since" in outcome(run)
+        assert "has reported nothing since" in outcome(run)
 
     def test_not_finite_numbers_cuts_and_warnings_are_said(self, tmp_path):
         run = write_running(tmp_path)
@@ -158,14 +170,30 @@ class TestRun:
         write_model(run.paths.label, RunLabel(name="<script>alert(1)</script>"))
         write_events(run, [ev.WarningEvent(message="<img src=x onerror=alert(1)>")])
         shown = render(run)
-        assert "<script" not in shown
-        assert "<img" not in shown
-        assert "&lt;script&gt;" in shown
+        assert not shown.all("script")
+        assert not shown.all("img")
+        assert shown.one("h2").text == "<script>alert(1)</script>"
+
+    def test_the_pairs_that_it_really_used(self, tmp_path):
+        run = write_ended(tmp_path, num_train_pairs=3_600)  # the written run used 240
+        assert "240 of 3,668 pairs" in facts(run, 3_668).facts
+        assert "all 240 pairs" in facts(run, 240).facts
+        assert "240 pairs" in facts(run).facts
+        assert "up to 3,600 pairs" in facts(create_run(tmp_path, num_train_pairs=3_600)).facts
+
+    def test_a_model_with_one_answer_is_not_told_in_green(self, tmp_path):
+        run = write_ended(tmp_path)
+        write_events(run, [evaluation_event(3, 90, num_predicted_equivalent=40)])
+        assert facts(run).notices[0][0] == "warn"
+
+    def test_a_run_that_was_stopped_before_its_first_step(self, tmp_path):
+        run = write_ended(tmp_path, "stopped")
+        write_model(run.paths.status, run.read_status().model_copy(update={"step": 0}))
+        assert "Stopped before the first step." in outcome(run)
 
 
 def test_every_state_has_a_sign():
-    for state in RunState:
-        assert f"state-{state}" in render_state(state)
+    assert set(STATE_SIGNS) == set(RunState)
 
 
 def test_speed_is_of_the_newest_steps():
