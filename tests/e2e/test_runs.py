@@ -163,7 +163,7 @@ def test_pinned_pairs(open_page, live_app: LiveApp):
     page.locator("#probe-sentence2 textarea, #probe-sentence2 input").fill("The bank fell.")
     page.get_by_role("button", name="Pin this pair").click()
     expect(page.locator("#probes-list")).to_contain_text("after the next evaluation")
-    (probe,) = Catalog(live_app.store).read_probes(run.run_id)
+    (probe,) = Catalog(live_app.store).read_pinned(run.run_id)
     write_events(run, [PinnedPairEvent(step=30, epoch=1, probabilities={probe.pair_id: 0.25})])
     expect(page.locator("#probes-list")).to_contain_text("equivalent: 0.250")
     page.wait_for_function("document.querySelector('[data-plot=probes]').data[0].y[0] === 0.25")
