@@ -1,7 +1,13 @@
 /* Charts that the server describes as data, drawn by plotly.js of the plotly package.
 
    mrpcPlots.chart(element, props, watch, trigger, url) draws props.value, a figure with `alt`, whenever it changes.
-   mrpcPlots.draw(place, figure, Plotly) draws one figure now. */
+   mrpcPlots.draw(place, figure, Plotly) draws one figure now.
+
+   mrpcPlots.live(element, url) returns a function that draws {place: {data, layout}} into the elements
+   [data-plot=place] and updates them in place: a zoom survives, because layout.uirevision stays the same for a run.
+   A hidden plot is drawn when it is seen, one that has not changed is left alone, and drawing takes a fiftieth of
+   the time at most: on a slow machine plots move less often than the numbers beside them, because the training that
+   they show needs the processor more. */
 window.mrpcPlots = (() => {
   let plotly = null;
 
@@ -81,5 +87,126 @@ window.mrpcPlots = (() => {
     redraw();
   }
 
-  return { chart, draw, loadPlotly };
+  /* Plots that grow while one looks at them */
+
+  const LIVE_CONFIG = {
+    displaylogo: false,
+    responsive: true,
+    modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+  };
+  const MAX_CAPTION_WIDTH = 110; // characters a line of a picture
+  const REST = 49; // times the last drawing, until the next
+  const LEAST_REST_MS = 900;
+
+  function themedLive(layout, place) {
+    const style = getComputedStyle(place);
+    return {
+      ...layout,
+      autosize: true,
+      font: { ...layout.font, family: style.fontFamily, color: style.color, size: 12 },
+      hoverlabel: {
+        bgcolor: style.getPropertyValue("--background-fill-primary"),
+        font: { color: style.color, family: style.fontFamily },
+      },
+    };
+  }
+
+  // The picture of a plot says what it shows, on the paper of the page.
+  function downloadPicture(place, caption, Plotly) {
+    const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    const lines = caption.split("\n").flatMap((line) => wrap(line, MAX_CAPTION_WIDTH)).map(escaped);
+    const layout = structuredClone({ ...place.layout, width: undefined, height: undefined });
+    layout.margin = { ...layout.margin, b: 60 + 14 * lines.length };
+    layout.paper_bgcolor = getComputedStyle(document.body).backgroundColor;
+    layout.annotations = (layout.annotations ?? []).concat({
+      text: lines.join("<br>"),
+      showarrow: false,
+      align: "left",
+      font: { size: 10 },
+      ...{ xref: "paper", x: 0, xanchor: "left", yref: "paper", y: 0, yanchor: "top", yshift: -44 },
+    });
+    const filename = (caption.match(/Run ([\w-]+)/)?.[1] ?? "runs") + "-" + place.dataset.plot;
+    const size = { width: Math.max(720, place.offsetWidth), height: place.offsetHeight + 14 * lines.length + 20 };
+    return Plotly.downloadImage({ data: place.data, layout }, { format: "png", scale: 2, filename, ...size });
+  }
+
+  function wrap(text, width) {
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      if (lines.at(-1).length + word.length > width) lines.push("");
+      lines[lines.length - 1] += (lines.at(-1) && " ") + word;
+    }
+    return lines;
+  }
+
+  function live(element, plotlyUrl) {
+    let figures = null;
+    let restsUntil = 0;
+    let waiting = null;
+    const isVisible = (place) => place.offsetWidth > 0;
+    const revision = () => Object.values(figures ?? {}).find((figure) => figure.layout)?.layout.uirevision;
+
+    async function draw() {
+      if (!figures) return;
+      clearTimeout(waiting);
+      const rest = restsUntil - performance.now();
+      if (rest > 0) {
+        waiting = setTimeout(drawSafely, rest);
+        return;
+      }
+      const caption = element.querySelector("[data-plot-caption]");
+      if (caption) caption.textContent = figures.caption ?? "";
+      const places = [...element.querySelectorAll("[data-plot]")].filter(isVisible);
+      if (!places.length) return;
+      const Plotly = await loadPlotly(plotlyUrl);
+      const beganAt = performance.now();
+      for (const place of places) {
+        const figure = figures[place.dataset.plot];
+        const mark = figure && JSON.stringify(figure);
+        if (figure && place.drawn !== mark) {
+          place.drawn = mark;
+          // The same object each time: Plotly draws anew, and forgets the zoom, when a config differs.
+          place.config ??= {
+            ...LIVE_CONFIG,
+            modeBarButtonsToAdd: [
+              {
+                name: "download",
+                title: "Download the picture",
+                icon: Plotly.Icons.camera,
+                click: () => downloadPicture(place, figures.caption ?? "", Plotly),
+              },
+            ],
+          };
+          await Plotly.react(place, figure.data, themedLive(figure.layout, place), place.config);
+        }
+      }
+      const tookMs = performance.now() - beganAt;
+      restsUntil = performance.now() + Math.max(LEAST_REST_MS, REST * tookMs);
+    }
+
+    const drawSafely = () => draw().catch((error) => console.error(error));
+    const drawNow = () => {
+      restsUntil = 0;
+      drawSafely();
+    };
+    const seen = new ResizeObserver((entries) => {
+      for (const { target } of entries) {
+        if (isVisible(target) && target.drawn && window.Plotly) window.Plotly.Plots.resize(target);
+      }
+      drawNow();
+    });
+    for (const place of element.querySelectorAll("[data-plot]")) seen.observe(place);
+    new MutationObserver(() => {
+      for (const place of element.querySelectorAll("[data-plot]")) place.drawn = null;
+      drawNow();
+    }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    return (content) => {
+      const before = revision();
+      figures = content;
+      if (revision() === before) drawSafely();
+      else drawNow(); // another run
+    };
+  }
+
+  return { chart, draw, live, loadPlotly };
 })();

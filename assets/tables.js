@@ -1,6 +1,8 @@
 /* Tables that the server describes as data: sorted, filtered, paged and downloaded. Text goes in as text.
 
    mrpcTables.table(element, props, watch, trigger) shows props.value; the button of a row sends `select` with its id.
+   With `keep` in a value, order, page and filter stay when it changes; `choose` gives each row a box [data-choose].
+   The element gets an event `filled` after each drawing.
    A table that came as HTML with the class `sortable` gets buttons that sort and download it. */
 window.mrpcTables = (() => {
   const FORMULA = /^[=+\-@\t\r]/;
@@ -62,7 +64,15 @@ window.mrpcTables = (() => {
     return node;
   }
 
-  function cellNode(cell, column) {
+  function cellNode(cell, column, row, open) {
+    if (column.kind === 'opens') {
+      const button = make('button', { type: 'button', 'data-row': row.id, onclick: () => open(row.id) }, plain(cell));
+      return make('td', { class: 'opens', 'data-title': column.title }, button);
+    }
+    if (column.kind === 'state' || column.kind === 'flag') {
+      const pill = make('span', { class: column.kind === 'state' ? `state state-${plain(cell)}` : 'flag' }, plain(cell));
+      return make('td', { 'data-title': column.title }, plain(cell) ? pill : '');
+    }
     const classes = ['number', 'percent', 'p'].includes(column.kind) ? 'number' : column.kind === 'diff' ? 'text-cell' : '';
     const td = make('td', { class: classes, 'data-title': column.title });
     if (Array.isArray(cell)) {
@@ -90,6 +100,25 @@ window.mrpcTables = (() => {
     const tools = make('div', { class: 'table-tools' }, filter, count, make('span', { class: 'gap' }), before, after, download);
     place.append(tools, body);
 
+    function chooseCell(value, row) {
+      const box = make('input', {
+        type: 'checkbox', 'data-choose': row.id, 'aria-label': `${value.choose}: ${plain(row[value.columns[0].key])}`,
+      });
+      return make('td', { class: 'choose' }, make('label', { class: 'choose-box' }, box));
+    }
+
+    function lineOf(value, row) {
+      const line = make('tr', { 'data-id': row.id });
+      if (value.choose) line.append(chooseCell(value, row));
+      const look = (id) => trigger('select', { id });
+      line.append(...value.columns.map((column) => cellNode(row[column.key], column, row, look)));
+      if (value.open) {
+        const open = make('button', { type: 'button', onclick: () => look(row.id) }, value.open);
+        line.append(make('td', { class: 'open-cell' }, open));
+      }
+      return line;
+    }
+
     function visible(value) {
       let rows = value.rows;
       if (wanted) {
@@ -97,8 +126,9 @@ window.mrpcTables = (() => {
       }
       if (order) {
         const { key, sign } = order;
+        const by = value.columns.find((column) => column.key === key)?.sort ?? key;
         rows = rows.map((row, at) => [row, at]);
-        rows.sort(([a, i], [b, j]) => sign * compare(a[key], b[key]) || i - j);
+        rows.sort(([a, i], [b, j]) => sign * compare(a[by], b[by]) || i - j);
         rows = rows.map(([row]) => row);
       }
       return rows;
@@ -131,28 +161,29 @@ window.mrpcTables = (() => {
       const last = Math.max(0, Math.ceil(rows.length / size) - 1);
       page = Math.min(Math.max(0, page), last);
       const head = make('tr', {}, ...value.columns.map(heading));
+      if (value.choose) head.prepend(make('th', { scope: 'col' }, value.choose));
       if (value.open) head.append(make('th', { scope: 'col' }, make('span', { class: 'unseen' }, value.open)));
-      const lines = rows.slice(page * size, (page + 1) * size).map((row) => {
-        const line = make('tr', {}, ...value.columns.map((column) => cellNode(row[column.key], column)));
-        if (value.open) {
-          const open = make('button', { type: 'button', onclick: () => trigger('select', { id: row.id }) }, value.open);
-          line.append(make('td', { class: 'open-cell' }, open));
-        }
-        return line;
-      });
+      const lines = rows.slice(page * size, (page + 1) * size).map((row) => lineOf(value, row));
+      const { choose: box, row: name } = document.activeElement?.closest('.data-table') === place
+        ? document.activeElement.dataset : {};
       body.replaceChildren(make('table', {},
         make('caption', { class: 'unseen' }, value.caption || ''),
         make('thead', {}, head), make('tbody', {}, ...lines)));
+      if (box || name) body.querySelector(box ? `[data-choose="${CSS.escape(box)}"]` : `[data-row="${CSS.escape(name)}"]`)?.focus();
       const pages = last ? `, page ${page + 1} of ${last + 1}` : '';
       count.textContent = (wanted ? `${rows.length} of ${value.rows.length} rows` : `${rows.length} rows`) + pages;
       before.hidden = after.hidden = !last;
       before.disabled = page === 0;
       after.disabled = page === last;
       filter.hidden = value.rows.length < 6;
+      place.dispatchEvent(new Event('filled', { bubbles: true }));
       if (focus) body.querySelector(`th button[data-key="${CSS.escape(focus)}"]`)?.focus();
     }
 
-    watch('value', () => { order = null; page = 0; wanted = filter.value = ''; fill(); });
+    watch('value', () => {
+      if (!props.value?.keep) { order = null; page = 0; wanted = filter.value = ''; }
+      fill();
+    });
     fill();
   }
 

@@ -21,8 +21,10 @@ LoopName = Literal["accelerate", "pytorch", "trainer"]
 DEFAULT_CHECKPOINT = "all-MiniLM-L6-v2"
 
 
-def _field(default: Any, description: str, unit: str = "", **limits: Any) -> Any:
-    return Field(default, description=description, json_schema_extra={"unit": unit}, **limits)
+def _field(default: Any, description: str, unit: str = "", raise_lower: str = "", **limits: Any) -> Any:
+    """Describe a setting: what it is, its unit, and what happens if one raises or lowers it."""
+    extra = {"unit": unit, "raise_lower": raise_lower}
+    return Field(default, description=description, json_schema_extra=extra, **limits)
 
 
 class TrainConfig(BaseModel):
@@ -38,15 +40,25 @@ class TrainConfig(BaseModel):
         "accelerate",
         "Which training loop runs; all three write the same record. Only accelerate and pytorch runs can be "
         "continued after a cut, and only accelerate trains on several processes.",
+        raise_lower="Another loop computes the same; it changes what the code looks like, and whether a run "
+        "can go on after a cut.",
     )
     checkpoint: str = _field(
         DEFAULT_CHECKPOINT,
         "The pretrained encoder to start from, by its name in the list.",
         min_length=1,
         max_length=200,
+        raise_lower="A larger encoder usually scores higher, and takes several times as long and as much "
+        "memory.",
     )
     learning_rate: float = _field(
-        5e-5, "The highest learning rate of the schedule, for AdamW.", "per step", gt=0, le=1e-2
+        5e-5,
+        "The highest learning rate of the schedule, for AdamW.",
+        "per step",
+        gt=0,
+        le=1e-2,
+        raise_lower="Higher: faster, until the loss jumps about or the model gives every pair one answer. "
+        "Lower: steadier, and too few steps may not be enough.",
     )
     train_batch_size: int = _field(
         8,
@@ -54,45 +66,110 @@ class TrainConfig(BaseModel):
         "pairs",
         ge=1,
         le=256,
+        raise_lower="Higher: smoother gradients, fewer steps, more memory; often wants a higher learning "
+        "rate. Lower: more, noisier steps.",
     )
-    num_epochs: int = _field(3, "How often every training pair is seen.", "epochs", ge=1, le=50)
+    num_epochs: int = _field(
+        3,
+        "How often every training pair is seen.",
+        "epochs",
+        ge=1,
+        le=50,
+        raise_lower="Higher: longer, and a lower training loss; validation loss soon rises (over-fitting). "
+        "Lower: shorter, and perhaps under-fitted.",
+    )
     warmup_ratio: float = _field(
-        0.0, "Share of the steps in which the learning rate climbs from 0.", "of all steps", ge=0, le=0.9
+        0.0,
+        "Share of the steps in which the learning rate climbs from 0.",
+        "of all steps",
+        ge=0,
+        le=0.9,
+        raise_lower="Higher: a gentler start, which high learning rates need. Lower: full steps at once, "
+        "while the new head is still random.",
     )
     lr_scheduler_type: Literal["linear", "cosine"] = _field(
-        "linear", "How the learning rate falls to 0 after the warmup: in a line, or in half a cosine."
+        "linear",
+        "How the learning rate falls to 0 after the warmup: in a line, or in half a cosine.",
+        raise_lower="Cosine stays high for longer and falls faster near the end. On three epochs the "
+        "difference is usually noise.",
     )
     weight_decay: float = _field(
-        0.0, "AdamW's decoupled decay; biases and layer norms are spared.", "", ge=0, le=1
+        0.0,
+        "AdamW's decoupled decay; biases and layer norms are spared.",
+        "",
+        ge=0,
+        le=1,
+        raise_lower="Higher: weights are pulled towards 0, against over-fitting. Lower: less pull; 0.01 is "
+        "common, 0 is the course.",
     )
     gradient_accumulation_steps: int = _field(
-        1, "Batches whose gradients are averaged before one optimizer step.", "batches", ge=1, le=64
+        1,
+        "Batches whose gradients are averaged before one optimizer step.",
+        "batches",
+        ge=1,
+        le=64,
+        raise_lower="Higher: as a larger batch, without its memory, and fewer optimizer steps. Lower: more "
+        "frequent steps.",
     )
     max_grad_norm: float = _field(
-        1.0, "Gradients longer than this are scaled down to it; 0 switches clipping off.", "", ge=0, le=1e4
+        1.0,
+        "Gradients longer than this are scaled down to it; 0 switches clipping off.",
+        "",
+        ge=0,
+        le=1e4,
+        raise_lower="Higher: rare large gradients pass. Lower: every step is cut to the same length, which "
+        "slows learning down.",
     )
     max_length: int = _field(
-        128, "Longer pairs are cut to this many tokens, the longer sentence first.", "tokens", ge=8, le=512
+        128,
+        "Longer pairs are cut to this many tokens, the longer sentence first.",
+        "tokens",
+        ge=8,
+        le=512,
+        raise_lower="Higher: nothing is cut, longer batches cost more. Lower: faster, but the end of long "
+        "pairs is lost; MRPC needs about 100.",
     )
     max_steps: int = _field(
-        0, "Stop after this many optimizer steps; 0 means no limit.", "steps", ge=0, le=10_000_000
+        0,
+        "Stop after this many optimizer steps; 0 means no limit.",
+        "steps",
+        ge=0,
+        le=10_000_000,
+        raise_lower="Higher: more of the training. Lower: it ends early, while the schedule still plans for "
+        "all steps.",
     )
     num_train_pairs: int = _field(
-        0, "Train on this many pairs, drawn with the seed; 0 means all.", "pairs", ge=0, le=10_000_000
+        0,
+        "Train on this many pairs, drawn with the seed; 0 means all.",
+        "pairs",
+        ge=0,
+        le=10_000_000,
+        raise_lower="Higher: better scores, and proportionally longer. Lower: a quick look; below some "
+        "hundred pairs little is learned.",
     )
     seed: int = _field(
-        42, "Decides the new head, the order of the pairs and the dropout.", "", ge=0, le=2**31 - 1
+        42,
+        "Decides the new head, the order of the pairs and the dropout.",
+        "",
+        ge=0,
+        le=2**31 - 1,
+        raise_lower="Another seed is another draw: scores differ by a point or two. Repeat with several "
+        "seeds before you believe a difference.",
     )
     batch_order: Literal["random", "length"] = _field(
         "random",
         "How batches are formed: pairs at random, as in the course, or pairs of similar length, "
         "which pads less. Either way the batches come in random order.",
+        raise_lower="Length saves a third of the computing, because batches hold less padding. Random is "
+        "the course.",
     )
     fast: bool = _field(
         False,
         "Compute the steps of a BERT on a CPU the cheap way: linear layers on real tokens only, the last "
         "layer for [CLS] alone, dropout from a faster generator. It learns the same, with other random "
         "numbers than a plain script.",
+        raise_lower="On: several times as fast on a CPU, with other random numbers. Off: the plain steps of "
+        "transformers.",
     )
     swap_probability: float = _field(
         0.0,
@@ -100,9 +177,13 @@ class TrainConfig(BaseModel):
         "of all pairs",
         ge=0,
         le=1,
+        raise_lower="Higher: the model sees both orders, a little more data for free. Lower: the order as "
+        "it stands in the data; 0.5 is even.",
     )
     freeze_word_embeddings: bool = _field(
-        False, "Keep the word embeddings as pretrained: half of the weights of a small encoder, moved little."
+        False,
+        "Keep the word embeddings as pretrained: half of the weights of a small encoder, moved little.",
+        raise_lower="On: faster, and less can be over-fitted. Off: every weight learns.",
     )
     freeze_layers: int = _field(
         0,
@@ -111,11 +192,15 @@ class TrainConfig(BaseModel):
         "layers",
         ge=0,
         le=48,
+        raise_lower="Higher: faster and less memory, but less of the encoder adapts. Lower: more adapts; 0 "
+        "trains all layers.",
     )
     pooler_start: Literal["checkpoint", "identity"] = _field(
         "checkpoint",
         "How a BERT's pooler begins: as in the checkpoint, or as the identity, which hands [CLS] on as it "
         "is. A checkpoint that was trained with mean pooling never used its pooler.",
+        raise_lower="Identity helps a checkpoint that was trained with mean pooling. For BERT itself keep "
+        "its own pooler.",
     )
     shared_words_weight: float = _field(
         0.0,
@@ -124,18 +209,26 @@ class TrainConfig(BaseModel):
         "",
         ge=0,
         le=10,
+        raise_lower="Higher: the second task counts more, and can crowd out the first. Lower: it counts "
+        "less; 0 switches it off.",
     )
     attention_dropout: bool = _field(
-        True, "Drop attention weights in training as the checkpoint was pretrained; cheaper without."
+        True,
+        "Drop attention weights in training as the checkpoint was pretrained; cheaper without.",
+        raise_lower="On: more regularisation, slower. Off: faster, and over-fits a little sooner.",
     )
     mixed_precision: Literal["auto", "no", "bf16"] = _field(
         "no",
         "auto computes the steps in bfloat16 on a CPU with AMX and on a GPU that has it, else in float32; "
         "bf16 also on a CPU that has it in its vector units alone, and is refused elsewhere; no is float32, "
         "or what a config of accelerate asks for. Evaluation is in float32, and so is the pytorch loop.",
+        raise_lower="bfloat16 is faster on hardware that has it, with fewer digits. no keeps all digits.",
     )
     keep_epochs: Literal["best_last", "all"] = _field(
-        "best_last", "Which epochs keep their weights: the best by F1 and the last, or all."
+        "best_last",
+        "Which epochs keep their weights: the best by F1 and the last, or all.",
+        raise_lower="All keeps every epoch for Compare, and needs disk for each. Best and last is enough "
+        "for most.",
     )
     checkpoint_every_s: float = _field(
         60.0,
@@ -143,6 +236,8 @@ class TrainConfig(BaseModel):
         "s",
         ge=0.1,
         le=86_400,
+        raise_lower="Higher: less is written, more steps are repeated after a cut. Lower: less is lost, "
+        "more is written.",
     )
 
     def num_used_pairs(self, num_pairs: int) -> int:
@@ -260,8 +355,8 @@ PRESET_HELP: dict[PresetName, str] = {
         "known to train BERT-base well."
     ),
     "quick": (
-        "A preview: up to 3,600 pairs, each seen once, in about a minute on two cores. Its scores are those "
-        "of a training that has only begun."
+        "A preview: up to 3,600 pairs, each seen once. Its scores are those of a training that has only "
+        "begun."
     ),
 }
 
@@ -292,12 +387,14 @@ def build_config(values: Mapping[str, Any], default_preset: PresetName = "recomm
     try:
         config = TrainConfig.model_validate({**settings, **values, "preset": preset})
     except ValidationError as error:
-        problems = [_explain(problem) for problem in error.errors()]
-        raise ConfigError(" ".join(dict.fromkeys(problems))) from None
+        problems = {str(problem["loc"][0]): _explain(problem) for problem in error.errors()}
+        raise ConfigError(" ".join(problems.values()), problems) from None
     if config.loop == "pytorch" and config.mixed_precision == "bf16":
         raise ConfigError(
-            f"mixed_precision is {config.mixed_precision}, but the loop pytorch trains in float32. "
-            "Choose another loop, or mixed_precision no."
+            problem
+            := f"mixed_precision is {config.mixed_precision}, but the loop pytorch trains in float32. "
+            "Choose another loop, or mixed_precision no.",
+            {"mixed_precision": problem},
         )
     return config
 

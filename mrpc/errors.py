@@ -29,7 +29,15 @@ class InputError(MrpcError, ValueError):
 
 
 class ConfigError(InputError):
-    """A hyperparameter is out of range, of the wrong type, or unknown."""
+    """A hyperparameter is out of range, of the wrong type, or unknown.
+
+    Attributes:
+        problems: what is wrong, by the name of the hyperparameter, where it is known which one it is.
+    """
+
+    def __init__(self, message: str, problems: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.problems = problems or {}
 
 
 class PairError(InputError):

@@ -1,87 +1,122 @@
-"""What pages show of a run, rendered once for all pages that look at it."""
+"""What pages show of a run, put together once for all pages that look at it."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mrpc.app.train.render_curves import run_figures, take_series
-from mrpc.app.train.render_progress import num_steps_at_risk, render_run, run_caption
-from mrpc.app.train.render_runs import render_log, render_snippet, usage_snippet
+from mrpc.app.templates import render
+from mrpc.app.train.curves import run_figures, take_series
+from mrpc.app.train.pinned import describe_pinned, pinned_figure
+from mrpc.app.train.reading import read_curves
+from mrpc.app.train.run_facts import describe_run, is_discarded, num_steps_at_risk, run_caption
 from mrpc.config import RESUMABLE_LOOPS
-from mrpc.errors import UnknownRunError
+from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.runs.store import ALIVE_STATES, RESUMABLE_STATES, RunState
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.train.monitoring import RunSummary, RunView
+    from mrpc.runs.store import Run
 
-MAX_RENDERED_RUNS = 16
+MAX_KEPT_RUNS = 16
 SUMMARIES_AGE_S = 1.0
+EXAMPLE_PAIR = (
+    "The council approved the new bridge on Monday.",
+    "On Monday the new bridge was approved by the council.",
+)
+
+
+class Part(StrEnum):
+    """The parts of the page that follow what happens.
+
+    The templates name their places with these (``data-part``), the script fills whatever it finds there, and
+    style sheets know nothing of them: this is the only list.
+    """
+
+    STATUS = "status"
+    ACTIONS = "actions"
+    READING = "reading"
+    PLOTS = "plots"
+    PINNED = "pinned"
+    PINNED_PLOT = "pinned-plot"
+    USAGE = "usage"
+    LOG = "log"
+    QUEUE = "queue"
+    RUNS = "runs"
+    MANAGE = "manage"
+    OVERLAY = "overlay"
+    OVERLAY_PLOTS = "overlay-plots"
+    SEEDS = "seeds"
+    SEEDS_PLOT = "seeds-plot"
+    FOREIGN = "foreign"
+
+
+RUN_PARTS = frozenset(
+    {
+        *(Part.STATUS, Part.ACTIONS, Part.READING, Part.PLOTS),
+        *(Part.PINNED, Part.PINNED_PLOT, Part.USAGE, Part.LOG),
+    }
+)
+"""The parts that show one run."""
 
 
 @dataclass(frozen=True)
-class RunParts:
-    """What a page shows of one run.
+class Actions:
+    """What can be done with a run now.
 
     Attributes:
         run_id: which run.
-        state: what it is doing.
-        has_weights: whether there is a fine-tuned model to use or download.
-        status: HTML of the head: state, progress, figures, notices.
-        plots: figures by place, for the browser to draw.
-        log: HTML of the end of the log.
-        usage: HTML of the lines that use the model, or nothing.
-        can_resume: whether the run can go on where it was cut.
-        num_at_risk: steps that are lost if its process is ended at once, None when that is no choice.
+        can_stop: it trains, and nobody has asked it to stop.
+        num_at_risk: steps that are lost if its process is ended at once; None when that is no choice.
+        can_resume: it can go on where it was cut.
+        has_weights: there is a fine-tuned model to predict with, or to download.
+        is_compared: it ended with a model to compare.
     """
 
     run_id: str
-    state: RunState
-    has_weights: bool
-    status: str
-    plots: dict[str, Any]
-    log: str
-    usage: str
-    can_resume: bool = False
+    can_stop: bool = False
     num_at_risk: int | None = None
+    can_resume: bool = False
+    has_weights: bool = False
+    is_compared: bool = False
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether more is to come without anybody's doing."""
-        return self.state in ALIVE_STATES
 
-    @property
-    def buttons_mark(self) -> str:
-        """A mark that changes when what can be done with the run changes."""
-        return f"{self.state} {self.has_weights} {self.can_resume} {self.num_at_risk}"
+@dataclass(frozen=True)
+class ShownRun:
+    """What a page shows of one run.
 
-    def contents(self) -> dict[str, Any]:
-        """Return what is drawn, by the id of its element."""
-        return {
-            "run-status": self.status,
-            "run-plots": self.plots,
-            "run-log": self.log,
-            "run-usage": self.usage,
-        }
+    Attributes:
+        run_id: which run; "" where there is none.
+        is_alive: whether more is to come without anybody's doing.
+        parts: HTML, or figures by place, by the name of the part.
+        actions: what can be done with it.
+    """
+
+    run_id: str = ""
+    is_alive: bool = False
+    parts: dict[Part, Any] = field(default_factory=dict)
+    actions: Actions = Actions("")
 
 
 class RunBoard:
-    """Renders runs for pages, each change once. May be used from many threads."""
+    """Puts together what is shown of runs, each change once. May be used from many threads."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._rendered: OrderedDict[str, tuple[str, RunParts]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[str, ShownRun]] = OrderedDict()
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._summaries: list[RunSummary] = []
         self._summaries_at = float("-inf")
         self._summaries_lock = threading.Lock()
 
-    def parts(self, run_id: str) -> RunParts:
+    def show(self, run_id: str) -> ShownRun:
         """Return what to show of a run now.
 
         Raises:
@@ -91,47 +126,25 @@ class RunBoard:
         with self._lock:
             lock = self._locks.setdefault(view.run.run_id, threading.Lock())
         with lock:
-            version = f"{view.version}:{_log_size(view)}:{view.run.read_label()}:{view.run.has_weights()}"
-            known = self._rendered.get(run_id)
+            version = f"{view.version}:{_log_size(view)}:{_written_at(view.run)}:{view.run.has_weights()}"
+            known = self._kept.get(run_id)
             if known is not None and known[0] == version:
                 return known[1]
-            parts = self._render(view)
+            shown = self._put_together(view)
             with self._lock:
-                self._rendered[run_id] = (version, parts)
-                self._rendered.move_to_end(run_id)
-                while len(self._rendered) > MAX_RENDERED_RUNS:
-                    forgotten, _ = self._rendered.popitem(last=False)
+                self._kept[run_id] = (version, shown)
+                self._kept.move_to_end(run_id)
+                while len(self._kept) > MAX_KEPT_RUNS:
+                    forgotten, _ = self._kept.popitem(last=False)
                     self._locks.pop(forgotten, None)
-            return parts
+            return shown
 
-    def known_parts(self, run_id: Any) -> RunParts | None:
-        """Return what to show of a run now; None when there is no such run, whatever a browser sent."""
+    def show_known(self, run_id: object) -> ShownRun:
+        """Return what to show of a run now; of none where there is no such run, whatever a browser sent."""
         try:
-            return self.parts(run_id) if run_id else None
+            return self.show(run_id) if isinstance(run_id, str) and run_id else no_run()
         except UnknownRunError:
-            return None
-
-    def run_to_show(self, run_id: Any) -> str:
-        """Return which run a page should show that shows this one.
-
-        The same, if there is such a run. A page without one takes up the run under way; one whose run was
-        deleted takes that as well, or else the newest. "" when there is none.
-        """
-        if not run_id:
-            return self.alive_run_id()
-        parts = self.known_parts(run_id)
-        if parts is not None:
-            return parts.run_id
-        self.forget_summaries()
-        return self.alive_run_id() or self.newest_run_id()
-
-    def alive_run_id(self) -> str:
-        """Return the run that is under way, or "" when there is none."""
-        return next((summary.run_id for summary in self.summaries() if summary.state in ALIVE_STATES), "")
-
-    def newest_run_id(self) -> str:
-        """Return the newest run, or "" when there is none."""
-        return next((summary.run_id for summary in self.summaries()), "")
+            return no_run()
 
     def summaries(self) -> list[RunSummary]:
         """Return all runs, the newest first, as they were at most a second ago."""
@@ -146,28 +159,92 @@ class RunBoard:
         with self._summaries_lock:
             self._summaries_at = float("-inf")
 
-    def _render(self, view: RunView) -> RunParts:
-        run = view.run
+    def _put_together(self, view: RunView) -> ShownRun:
+        run, is_alive = view.run, view.state in ALIVE_STATES
+        num_split_pairs = self._num_split_pairs(run)
+        pinned_pairs = self._services.catalog.read_pinned(run.run_id)
         with view.lock:
-            series = take_series(view.history)
-            status = render_run(run, view.state, view.status, view.history)
-            caption = run_caption(run, view.history)
-            request = run.read_stop_request(view.history.attempt)
-            is_saving = view.state is RunState.STOPPING and (request is None or request.save)
-            num_at_risk = num_steps_at_risk(view.history) if is_saving else None
-        has_weights = run.has_weights() and view.state not in ALIVE_STATES
-        usage = render_snippet(usage_snippet(str(run.paths.best_model))) if has_weights else ""
-        return RunParts(
+            history = view.history
+            series = take_series(history)
+            facts = describe_run(run, view.state, view.status, history, num_split_pairs)
+            caption = run_caption(run, history)
+            pinned = describe_pinned(pinned_pairs, history.pinned_pairs)
+            pinned_plot = pinned_figure(pinned_pairs, history.pinned_pairs, run.run_id)
+            actions = _actions(view, facts.is_compared)
+        return ShownRun(
             run_id=run.run_id,
-            state=view.state,
-            has_weights=has_weights,
-            status=status,
-            plots={**run_figures(series, run.run_id), "caption": caption},
-            log=render_log(self._services.monitoring.read_log_tail(run.run_id)),
-            usage=usage,
-            can_resume=view.state in RESUMABLE_STATES and run.config.hyperparameters.loop in RESUMABLE_LOOPS,
-            num_at_risk=num_at_risk,
+            is_alive=is_alive,
+            actions=actions,
+            parts={
+                Part.STATUS: render("train/status.html", run=facts),
+                Part.ACTIONS: render("train/actions.html", run=actions),
+                Part.READING: render("train/reading.html", reading=read_curves(series, is_over=not is_alive)),
+                Part.PLOTS: {**run_figures(series, run.run_id), "caption": caption},
+                Part.PINNED: render(
+                    "train/pinned.html", pairs=pinned, is_over=view.state is RunState.FINISHED
+                ),
+                Part.PINNED_PLOT: {"pinned": pinned_plot, "caption": caption} if pinned else None,
+                Part.USAGE: render(
+                    "train/usage.html", code=usage_code(f"{run.run_id}-best") if actions.has_weights else ""
+                ),
+                Part.LOG: render("train/log.html", log=self._services.monitoring.read_log_tail(run.run_id)),
+            },
         )
+
+    def _num_split_pairs(self, run: Run) -> int | None:
+        """Return how many pairs the training split of a run has, if its data are those in use."""
+        try:
+            data = self._services.data
+        except MrpcError:
+            return None
+        is_same = data.fingerprint == run.config.data.fingerprint
+        return data.dataset["train"].num_rows if is_same else None
+
+
+def no_run() -> ShownRun:
+    """Return what a page shows that has no run."""
+    parts: dict[Part, Any] = dict.fromkeys(RUN_PARTS, "")
+    parts |= {Part.STATUS: render("train/no_run.html"), Part.PLOTS: None, Part.PINNED_PLOT: None}
+    return ShownRun(parts=parts)
+
+
+def usage_code(model_dir: str) -> str:
+    """Return the lines of Python that ask the model in a downloaded folder about a pair."""
+    text, text_pair = EXAMPLE_PAIR
+    return (
+        "from transformers import pipeline\n\n"
+        f'classify = pipeline("text-classification", model={model_dir!r})\n'
+        f'classify({{"text": {text!r}, "text_pair": {text_pair!r}}})'
+    )
+
+
+def _actions(view: RunView, is_compared: bool) -> Actions:
+    run, state, history = view.run, view.state, view.history
+    is_alive = state in ALIVE_STATES
+    request = run.read_stop_request(history.attempt)
+    is_saving = state is RunState.STOPPING and (request is None or request.save)
+    return Actions(
+        run_id=run.run_id,
+        can_stop=is_alive and state is not RunState.STOPPING,
+        num_at_risk=num_steps_at_risk(history) if is_saving else None,
+        can_resume=state in RESUMABLE_STATES
+        and run.config.hyperparameters.loop in RESUMABLE_LOOPS
+        and not is_discarded(run, history),
+        has_weights=run.has_weights() and not is_alive,
+        is_compared=is_compared,
+    )
+
+
+def _written_at(run: Run) -> str:
+    """Return a mark of what people wrote beside a run: its label, and the pairs that are pinned to it."""
+    return ":".join(str(_mtime(path)) for path in (run.paths.label, run.paths.pinned_pairs, run.paths.stop))
+
+
+def _mtime(path: Path) -> int:
+    try:
+        return int(path.stat().st_mtime_ns)
+    except OSError:
+        return 0
 
 
 def _log_size(view: RunView) -> int:

@@ -72,7 +72,7 @@ class Catalog:
         self._store.move_to_trash(self._store.open(run_id))
 
     @disk_trouble_in_words()
-    def pin_probes(self, run_id: str, pairs: list[tuple[str, str]]) -> None:
+    def pin_pairs(self, run_id: str, pairs: list[tuple[str, str]]) -> None:
         """Set the pairs whose probability is recorded after every evaluation.
 
         Raises:
@@ -83,14 +83,14 @@ class Catalog:
             raise InputError(f"At most {MAX_PINNED_PAIRS} pairs can be pinned; these are {len(pairs)}.")
         try:
             probes = [
-                PinnedPair(pair_id=_probe_id(*pair), sentence1=pair[0], sentence2=pair[1])
+                PinnedPair(pair_id=_pair_id(*pair), sentence1=pair[0], sentence2=pair[1])
                 for pair in dict.fromkeys(pairs)
             ]
         except ValidationError:
             raise InputError(f"A pinned sentence must have 1 to {MAX_PINNED_CHARS:,} characters.") from None
         write_model(run.paths.pinned_pairs, PinnedPairsFile(pairs=probes))
 
-    def read_probes(self, run_id: str) -> list[PinnedPair]:
+    def read_pinned(self, run_id: str) -> list[PinnedPair]:
         """Return the pinned pairs of a run."""
         file = read_model(self._store.open(run_id).paths.pinned_pairs, PinnedPairsFile)
         return file.pairs if file is not None else []
@@ -173,7 +173,7 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if is_formula else value
 
 
-def _probe_id(sentence1: Any, sentence2: Any) -> str:
+def _pair_id(sentence1: Any, sentence2: Any) -> str:
     """Name a pair by its words, so that its record goes on when others are pinned or let go."""
     return "p" + hashlib.sha256(f"{sentence1}\0{sentence2}".encode()).hexdigest()[:12]
 

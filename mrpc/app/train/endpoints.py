@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import gradio as gr
-
 from mrpc.app.alerts import shown_errors
+from mrpc.app.view import api
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,8 +39,14 @@ def register_endpoints(services: Services) -> None:
         """Continue a run that was cut, stopped or failed, from its newest checkpoint."""
         return on_resume_run(services, run_id)
 
-    for endpoint in (start_run, queue_run, list_runs, run_status, stop_run, resume_run):
-        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=None)
+    def export_code(run_id: str, form: str) -> dict[str, Any]:
+        """Return the code of a run; form is accelerate, pytorch, trainer (train.py) or notebook (.ipynb)."""
+        return on_export_code(services, run_id, form)
+
+    for endpoint in (start_run, queue_run, stop_run, resume_run):
+        api(endpoint, changes=True)
+    for endpoint in (list_runs, run_status, export_code):
+        api(endpoint)
 
 
 def on_start_run(services: Services, config: Any) -> dict[str, Any]:
@@ -81,6 +86,12 @@ def on_resume_run(services: Services, run_id: Any) -> dict[str, Any]:
     """Continue a run."""
     with shown_errors():
         return {"run_id": services.launcher.resume(run_id)}
+
+
+def on_export_code(services: Services, run_id: Any, form: Any) -> dict[str, Any]:
+    """Return the code of a run."""
+    with shown_errors():
+        return {"code": services.code_export.export_code(run_id, form)}
 
 
 def _settings(config: Any) -> dict[str, Any]:

@@ -1,13 +1,19 @@
 """What a training will need, before it starts: minutes, disk, memory.
 
 Minutes come from what earlier runs measured here, memory too where one of the same checkpoint has ended.
-The rest follows from the size of the checkpoint.
+Where the earlier runs computed their steps in another way, their speed is scaled by what such steps were
+measured to cost (``benchmarks/README.md``); where there are none, the speed of this machine's matrix products
+is measured. The rest follows from the size of the checkpoint.
 """
 
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Literal
 
 import psutil
 
@@ -43,19 +49,57 @@ COST_OF_A_STEP = (
 """The settings that decide how long a token takes to learn, and what is kept in memory for it."""
 
 
+STEP_COSTS: Mapping[tuple[str, object], float] = {
+    ("fast", True): 0.63,
+    ("batch_order", "length"): 0.92,
+    ("freeze_word_embeddings", True): 0.93,
+    ("attention_dropout", False): 0.93,
+}
+"""What a token costs with a setting, against a plain step; together, and with two of six layers frozen, they
+give the x2.43 that ``benchmarks/README.md`` reports. Rough, and said to be so."""
+
+FROZEN_LAYER_SHARE = 0.5
+"""Share of a layer's cost that is spared where it is frozen: its forward pass stays."""
+
+TOKENS_A_PAIR = 53
+"""Real tokens of a pair of MRPC on average."""
+
+EVALUATION_PAIRS = 408
+EFFICIENCY = 0.35
+"""Share of the speed of matrix products that plain training steps reach."""
+
+Earlier = tuple[Run, RunStatus]
+
+Source = Literal["measured", "scaled", "machine", "unknown"]
+"""Where minutes come from: a run with such steps, one with others, the machine's speed alone, or nowhere."""
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """How long a training takes.
+
+    Attributes:
+        minutes: None where it is not known.
+        source: where that comes from.
+    """
+
+    minutes: float | None
+    source: Source
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What a training will need, before it starts.
 
     Attributes:
-        minutes: from earlier runs with this checkpoint on this machine; None when there are none.
+        time: how long it takes on this machine.
         disk_bytes, free_disk_bytes: needed and there; None where the checkpoint does not tell its size.
         memory_bytes, free_memory_bytes: needed and there; None likewise.
         is_memory_measured: whether an earlier run tells how much memory is needed.
         warnings: what may go wrong, in words.
     """
 
-    minutes: float | None
+    time: Minutes
     disk_bytes: int | None
     free_disk_bytes: int
     memory_bytes: int | None
@@ -71,6 +115,27 @@ class Estimates:
         self._store = store
         self._checkpoints = checkpoints
 
+    def minutes(self, configs: Sequence[TrainConfig], num_train_pairs: int) -> list[Minutes]:
+        """Return how long trainings with one checkpoint take, each; reads the runs once."""
+        earlier = self._earlier(configs[0].checkpoint) if configs else []
+        return [
+            _minutes(
+                config,
+                config.num_used_pairs(num_train_pairs),
+                earlier,
+                self._checkpoints.size(config.checkpoint),
+            )
+            for config in configs
+        ]
+
+    def _earlier(self, checkpoint: str) -> list[Earlier]:
+        """Return the runs with a checkpoint and what they measured, the newest first."""
+        return [
+            (run, run.read_status())
+            for run in self._store.list()
+            if run.config.hyperparameters.checkpoint == checkpoint
+        ]
+
     @disk_trouble_in_words()
     def estimate(self, config: TrainConfig, num_train_pairs: int) -> Estimate:
         """Estimate what a training needs.
@@ -83,12 +148,7 @@ class Estimates:
             UnavailableError: when the runs folder cannot be used.
         """
         num_pairs = config.num_used_pairs(num_train_pairs)
-        earlier = [
-            (run, run.read_status())
-            for run in self._store.list()
-            if run.config.hyperparameters.checkpoint == config.checkpoint
-        ]
-        earlier.sort(key=lambda one: _likeness(one[0].config.hyperparameters, config), reverse=True)
+        earlier = self._earlier(config.checkpoint)
         finished = [(run, status) for run, status in earlier if run.state() is RunState.FINISHED]
         size = self._checkpoints.size(config.checkpoint)
         measured = _measured_memory_bytes(config, size, finished)
@@ -107,7 +167,7 @@ class Estimates:
                 f"{free_memory / 1e9:.1f} GB of memory are free; this needs about {memory / 1e9:.1f} GB."
             )
         return Estimate(
-            minutes=_minutes(config, num_pairs, [status for _, status in earlier]),
+            time=_minutes(config, num_pairs, earlier, size),
             disk_bytes=disk,
             free_disk_bytes=free_disk,
             memory_bytes=memory,
@@ -117,20 +177,71 @@ class Estimates:
         )
 
 
-def _likeness(one: TrainConfig, other: TrainConfig) -> int:
-    """Count the settings that decide what a step costs and are the same."""
-    return sum(getattr(one, name) == getattr(other, name) for name in COST_OF_A_STEP)
+@cache
+def matrix_flops_per_s() -> float:
+    """Measure how many operations of float32 matrix products this machine does in a second, once."""
+    import numpy as np  # a tenth of a second that opening the page need not wait for
+
+    size = 1024
+    one = np.ones((size, size), dtype=np.float32)
+    durations = []
+    for _ in range(4):
+        started_at = time.perf_counter()
+        np.matmul(one, one)
+        durations.append(time.perf_counter() - started_at)
+    return 2 * size**3 / min(durations)
 
 
-def _minutes(config: TrainConfig, num_pairs: int, earlier: list[RunStatus]) -> float | None:
-    """Scale the tokens and evaluations of the first run that has both to this training's."""
-    for status in earlier:
-        if status.tokens_per_s and status.tokens_per_epoch and status.num_train_pairs:
-            tokens = status.tokens_per_epoch / status.num_train_pairs * num_pairs * config.num_epochs
-            train_s = tokens * _share_of_steps(config, num_pairs) / status.tokens_per_s
-            num_evaluations = 1 + config.num_epochs
-            return (train_s + num_evaluations * (status.evaluation_s or 0.0)) / 60
-    return None
+def _has_such_steps(one: TrainConfig, other: TrainConfig) -> bool:
+    """Tell whether the steps of two trainings cost the same."""
+    return all(getattr(one, name) == getattr(other, name) for name in COST_OF_A_STEP)
+
+
+def _step_cost(config: TrainConfig, num_layers: int) -> float:
+    """Return what a token costs against that of a plain step."""
+    cost = 1.0
+    for (name, value), factor in STEP_COSTS.items():
+        if getattr(config, name) == value:
+            cost *= factor
+    spared = min(config.freeze_layers, num_layers) / max(1, num_layers)
+    return cost * (1 - FROZEN_LAYER_SHARE * spared)
+
+
+def _minutes(
+    config: TrainConfig, num_pairs: int, earlier: Sequence[Earlier], size: PretrainedSize | None
+) -> Minutes:
+    """Scale the tokens and evaluations of the most similar run that has both to this training's."""
+    num_layers = size.num_layers if size else 6
+    measured = [
+        (run, status)
+        for run, status in earlier
+        if status.tokens_per_s and status.tokens_per_epoch and status.num_train_pairs
+    ]
+    like = [one for one in measured if _has_such_steps(one[0].config.hyperparameters, config)]
+    for run, status in like or measured:
+        assert status.tokens_per_s is not None
+        assert status.tokens_per_epoch is not None
+        ratio = _step_cost(config, num_layers) / _step_cost(run.config.hyperparameters, num_layers)
+        seconds_a_token = (1.0 if like else ratio) / status.tokens_per_s
+        tokens_a_pair = status.tokens_per_epoch / (status.num_train_pairs or 1)
+        seconds = _seconds(config, num_pairs, tokens_a_pair, seconds_a_token, status.evaluation_s or 0.0)
+        return Minutes(seconds / 60, "measured" if like else "scaled")
+    if size is None or not size.width:
+        return Minutes(None, "unknown")
+    # Of one layer: four matrices for attention, and two of four times the width.
+    forward = 2 * 12 * size.num_layers * size.width**2
+    rate = EFFICIENCY * matrix_flops_per_s()
+    seconds_a_token = 3 * forward * _step_cost(config, size.num_layers) / rate
+    evaluation_s = EVALUATION_PAIRS * TOKENS_A_PAIR * forward / rate
+    seconds = _seconds(config, num_pairs, TOKENS_A_PAIR, seconds_a_token, evaluation_s)
+    return Minutes(seconds / 60, "machine")
+
+
+def _seconds(
+    config: TrainConfig, num_pairs: int, tokens_a_pair: float, seconds_a_token: float, evaluation_s: float
+) -> float:
+    tokens = tokens_a_pair * num_pairs * config.num_epochs * _share_of_steps(config, num_pairs)
+    return tokens * seconds_a_token + (1 + config.num_epochs) * evaluation_s
 
 
 def _share_of_steps(config: TrainConfig, num_pairs: int) -> float:

@@ -1,9 +1,9 @@
-"""How open pages follow what happens: each asks once a second, and gets the parts that it does not have yet.
+"""How open pages follow what happens: each asks once a second, and gets the parts that it shows and lacks.
 
-A question is one small request to a server function of the page's courier (``assets/live_run.js``), not an
-event of Gradio's: an event handles each of its outputs at every answer, also those that are skipped, which
-took ten times as long, and fifty open pages then took the training's processor. Parts are rendered once for
-all pages.
+A question is one small request to a server function of the page's courier (``assets/live.js``), not an event
+of Gradio's: an event handles each of its outputs at every answer, also those that are skipped, which took ten
+times as long, and fifty open pages then took the training's processor. A part is put together once for all
+pages, and only while a page has it in sight.
 """
 
 from __future__ import annotations
@@ -14,19 +14,16 @@ import threading
 import time
 import zlib
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import gradio as gr
-from starlette.responses import Response
-
-from mrpc.app.train.board import RunBoard, RunParts
-from mrpc.app.train.compare_runs import overlay_parts, seeds_parts
-from mrpc.app.train.probes_view import probes_parts
-from mrpc.app.train.queue_view import queue_html
-from mrpc.app.train.render_disk import render_foreign
-from mrpc.app.train.render_progress import NO_RUN
-from mrpc.app.train.render_runs import render_runs
+from mrpc.app.templates import render
+from mrpc.app.train.board import Part, RunBoard, ShownRun
+from mrpc.app.train.overlay import overlay_parts
+from mrpc.app.train.runs import manage_html, runs_table
+from mrpc.app.train.seeds import seeds_parts
+from mrpc.app.train.waiting import queue_html
 from mrpc.errors import UnknownRunError
 
 if TYPE_CHECKING:
@@ -45,31 +42,30 @@ PAGE_AGE_S = 15.0
 
 MAX_PAGES = 1_000
 MAX_WAIT_S = 10.0
-MAX_CHOSEN = 600
-MAX_KEPT = 64
+MAX_CHOSEN_CHARS = 600
+MAX_KEPT = 256
 LOOK_AGE_S = 0.8
 BESIDE_AGE_S = 1.0
 FOREIGN_AGE_S = 5.0
-EMPTY_RUN = {"run-status": NO_RUN, "run-plots": None, "run-log": "", "run-usage": ""}
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of the page, by the id of its element.
+class Content:
+    """What a part holds.
 
     Attributes:
         mark: changes when the content does, whichever run it is of.
-        content: HTML, or figures by place, as JSON.
+        encoded: HTML, figures by place, or a table, as JSON.
     """
 
     mark: str
-    content: str
+    encoded: str
 
 
-def encode_part(content: Any) -> Part:
-    """Encode HTML or figures once for all pages."""
+def encode(content: Any) -> Content:
+    """Encode the content of a part once for all pages."""
     encoded = json.dumps(content)
-    return Part(f"{zlib.crc32(encoded.encode()):08x}", encoded)
+    return Content(f"{zlib.crc32(encoded.encode()):08x}", encoded)
 
 
 class Live:
@@ -80,98 +76,110 @@ class Live:
         self._board = board
         self._lock = threading.Lock()
         self._pages: OrderedDict[str, float] = OrderedDict()
-        self._looks: OrderedDict[str, tuple[float, RunParts | None, dict[str, Part]]] = OrderedDict()
-        self._beside: OrderedDict[tuple[str, str], tuple[float, dict[str, Part]]] = OrderedDict()
+        self._looks: OrderedDict[str, tuple[float, ShownRun, dict[Part, Content]]] = OrderedDict()
+        self._beside: OrderedDict[tuple[Part, str], tuple[float, Content]] = OrderedDict()
         self._foreign = ""
         self._foreign_at = float("-inf")
 
-    def answer(self, asked: Any) -> Response:
+    def answer(self, asked: Any) -> str:
         """Answer a page.
 
         Args:
             asked: untrusted. ``page`` is a name that the page gave itself, ``run_id`` the run that it shows,
-                ``chosen`` the runs that it compares, by place, and ``has`` the marks of the parts that it
-                has.
+                ``chosen`` the runs that it lays over each other, by place, ``seen`` the parts in sight, and
+                ``has`` the marks of what it has.
 
         Returns:
-            JSON: ``run_id``, which run the page should show, ``buttons``, a mark of what can be done with it,
-            ``wait_s`` until the next question, and ``parts`` by name, each [mark, content].
+            JSON: ``run_id``, the run that it shows if there is one of this id, ``runs``, a mark of the list
+            of runs, ``is_alive``, ``wait_s`` until the next question, and ``parts`` by name, each [mark,
+            content].
         """
         asked = asked if isinstance(asked, dict) else {}
-        has = asked.get("has")
-        has = has if isinstance(has, dict) else {}
+        has = asked.get("has") if isinstance(asked.get("has"), dict) else {}
         asked_id = asked.get("run_id")
-        shown, parts = self._look(asked_id if isinstance(asked_id, str) else "")
-        run_id = shown.run_id if shown else ""
-        parts = parts | self._parts_beside(run_id, str(asked.get("chosen") or "")[:MAX_CHOSEN])
+        shown, contents = self._look(asked_id if isinstance(asked_id, str) else "")
+        seen = asked.get("seen")
+        wanted = [part for part in Part if part in seen] if isinstance(seen, list) else list(Part)
+        chosen = str(asked.get("chosen") or "")[:MAX_CHOSEN_CHARS]
+        contents = {
+            part: contents[part] if part in contents else self._look_beside(part, shown.run_id, chosen)
+            for part in wanted
+        }
         news = ",".join(
-            f'"{name}":["{part.mark}",{part.content}]'
-            for name, part in parts.items()
-            if has.get(name) != part.mark
+            f'"{part}":["{content.mark}",{content.encoded}]'
+            for part, content in contents.items()
+            if has.get(part) != content.mark
         )
         head = {
-            "run_id": run_id,
-            "buttons": shown.buttons_mark if shown else "",
+            "run_id": shown.run_id,
+            "runs": self._runs_mark(),
+            "is_alive": shown.is_alive,
             "wait_s": self._wait_s(str(asked.get("page"))[:40], shown),
         }
-        return Response(f'{json.dumps(head)[:-1]},"parts":{{{news}}}}}', media_type="application/json")
+        return f'{json.dumps(head)[:-1]},"parts":{{{news}}}}}'
 
     def forget(self) -> None:
         """Look anew at the next question: something was done."""
+        self._board.forget_summaries()
         with self._lock:
             self._beside.clear()
             self._looks.clear()
             self._foreign_at = float("-inf")
 
-    def foreign_html(self) -> str:
+    def _look(self, asked_id: str) -> tuple[ShownRun, dict[Part, Content]]:
+        """Return the run that a page asks for, as of a moment ago at most."""
+        with self._lock:
+            looked_at, shown, contents = self._looks.get(asked_id, (float("-inf"), ShownRun(), {}))
+        now = time.monotonic()
+        if now - looked_at > LOOK_AGE_S:
+            before, shown = shown, self._board.show_known(asked_id)
+            if shown is not before or not contents:
+                contents = {part: encode(content) for part, content in shown.parts.items()}
+            with self._lock:
+                _keep(self._looks, asked_id, (now, shown, contents))
+        return shown, contents
+
+    def _look_beside(self, part: Part, run_id: str, chosen: str) -> Content:
+        """Return a part that is not of the shown run alone, as of a second ago at most."""
+        of = chosen if part in _OF_CHOSEN else run_id if part in _OF_RUN else ""
+        with self._lock:
+            made_at, content = self._beside.get((part, of), (float("-inf"), None))
+        if content is None or time.monotonic() - made_at > BESIDE_AGE_S:
+            try:
+                content = encode(self._beside_parts()[part](run_id, chosen))
+            except UnknownRunError:  # deleted this moment: the page will be told
+                content = encode("")
+            with self._lock:
+                _keep(self._beside, (part, of), (time.monotonic(), content))
+        return content
+
+    def _beside_parts(self) -> dict[Part, Callable[[str, str], Any]]:
+        services, board = self._services, self._board
+        return {
+            Part.QUEUE: lambda run_id, chosen: queue_html(services, board.summaries()),
+            Part.RUNS: lambda run_id, chosen: runs_table(board.summaries()),
+            Part.MANAGE: lambda run_id, chosen: manage_html(services, run_id),
+            Part.OVERLAY: lambda run_id, chosen: overlay_parts(services, chosen)[0],
+            Part.OVERLAY_PLOTS: lambda run_id, chosen: overlay_parts(services, chosen)[1],
+            Part.SEEDS: lambda run_id, chosen: seeds_parts(services, board.summaries(), run_id)[0],
+            Part.SEEDS_PLOT: lambda run_id, chosen: seeds_parts(services, board.summaries(), run_id)[1],
+            Part.FOREIGN: lambda run_id, chosen: self._foreign_html(),
+        }
+
+    def _foreign_html(self) -> str:
         """Return what else lies in the runs folder, as it was some seconds ago."""
         with self._lock:
             if time.monotonic() - self._foreign_at > FOREIGN_AGE_S:
-                self._foreign = render_foreign(self._services.store.foreign())
+                self._foreign = render("train/foreign.html", foreign=self._services.store.foreign())
                 self._foreign_at = time.monotonic()
             return self._foreign
 
-    def _look(self, asked_id: str) -> tuple[RunParts | None, dict[str, Part]]:
-        """Return the run that a page should show that shows this one, as of a moment ago at most."""
-        with self._lock:
-            looked_at, shown, parts = self._looks.get(asked_id, (float("-inf"), None, {}))
-        now = time.monotonic()
-        if now - looked_at > LOOK_AGE_S:
-            before = shown
-            shown = self._board.known_parts(self._board.run_to_show(asked_id))
-            if shown is not before or not parts:
-                contents = shown.contents() if shown else EMPTY_RUN
-                parts = {name: encode_part(content) for name, content in contents.items()}
-            with self._lock:
-                _keep(self._looks, asked_id, (now, shown, parts))
-        return shown, parts
+    def _runs_mark(self) -> str:
+        """Return a mark of the list of runs that the bar shows: ids and names."""
+        names = [(one.run_id, one.title) for one in self._board.summaries()]
+        return f"{zlib.crc32(json.dumps(names).encode()):08x}"
 
-    def _parts_beside(self, run_id: str, chosen: str) -> dict[str, Part]:
-        """Return the list, the queue, chosen runs, repeats and pinned pairs, as of a second ago at most."""
-        key = (run_id, chosen)
-        with self._lock:
-            made_at, parts = self._beside.get(key, (float("-inf"), {}))
-        if time.monotonic() - made_at > BESIDE_AGE_S:
-            parts = {name: encode_part(content) for name, content in self._render_beside(*key).items()}
-            with self._lock:
-                _keep(self._beside, key, (time.monotonic(), parts))
-        return parts
-
-    def _render_beside(self, run_id: str, chosen: str) -> dict[str, Any]:
-        services, board = self._services, self._board
-        try:
-            of_run = seeds_parts(services, board, run_id) | probes_parts(services, run_id)
-        except UnknownRunError:  # deleted this moment: the page will be told
-            of_run = {}
-        return {
-            "runs": render_runs(board.summaries(), run_id),
-            "queue": queue_html(services, board),
-            "foreign": self.foreign_html(),
-            **overlay_parts(services, chosen),
-            **of_run,
-        }
-
-    def _wait_s(self, page: str, shown: RunParts | None) -> float:
+    def _wait_s(self, page: str, shown: ShownRun) -> float:
         now = time.monotonic()
         with self._lock:
             self._pages[page] = now
@@ -179,8 +187,11 @@ class Live:
             while now - next(iter(self._pages.values())) > PAGE_AGE_S or len(self._pages) > MAX_PAGES:
                 self._pages.popitem(last=False)
             least = len(self._pages) / MAX_QUESTIONS_PER_S
-        wanted = ASK_S if shown is not None and shown.is_alive else IDLE_ASK_S
-        return min(MAX_WAIT_S, max(least, wanted))
+        return min(MAX_WAIT_S, max(least, ASK_S if shown.is_alive else IDLE_ASK_S))
+
+
+_OF_CHOSEN = frozenset({Part.OVERLAY, Part.OVERLAY_PLOTS})
+_OF_RUN = frozenset({Part.MANAGE, Part.SEEDS, Part.SEEDS_PLOT})
 
 
 def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
@@ -188,32 +199,3 @@ def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
     kept.move_to_end(key)
     if len(kept) > MAX_KEPT:
         kept.popitem(last=False)
-
-
-def build_courier(live: Live) -> gr.HTML:
-    """Build what asks: an element that shows nothing. Its value is what :func:`courier_value` gives."""
-
-    def ask(asked: Any) -> Response:  # a method cannot be marked as a server function
-        return live.answer(asked)
-
-    return gr.HTML(
-        html_template="<span hidden></span>",
-        js_on_load="mrpcFollowRun(props, server, watch, (told) => trigger('refresh', told));",
-        server_functions=[ask],
-        elem_id="courier",
-        apply_default_css=False,
-    )
-
-
-def courier_value(parts: RunParts | None, asked: str | None = None) -> dict[str, Any]:
-    """Tell the courier which run the page shows, and which buttons.
-
-    Args:
-        parts: the run; None when there is none.
-        asked: which run the page showed when it asked for this; None when somebody picked the run.
-    """
-    return {
-        "run_id": parts.run_id if parts else "",
-        "buttons": parts.buttons_mark if parts else "",
-        "asked": asked,
-    }

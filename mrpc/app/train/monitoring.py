@@ -6,8 +6,10 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from mrpc.app.run_names import compose_title
+from mrpc.config import TrainConfig
 from mrpc.files import read_tail
 from mrpc.runs.layout import RunStatus
 from mrpc.runs.record import RunRecord, has_collapsed
@@ -18,7 +20,7 @@ LOG_TAIL_LINES = 60
 
 
 class RunSummary(BaseModel):
-    """One line of the run list.
+    """One line of the run list. Scripts get it as JSON, without the last two.
 
     Attributes:
         run_id: the folder's name.
@@ -30,6 +32,8 @@ class RunSummary(BaseModel):
         train_s: training time so far, in seconds.
         created_at: unix time, in seconds.
         error: the cause of a failure in words.
+        title: what people call it.
+        hyperparameters: its settings.
     """
 
     run_id: str
@@ -54,6 +58,8 @@ class RunSummary(BaseModel):
     phase: str
     has_weights: bool
     error: str | None
+    title: str = Field(exclude=True)
+    hyperparameters: TrainConfig = Field(exclude=True)
 
 
 @dataclass(frozen=True)
@@ -160,4 +166,6 @@ class Monitoring:
             phase=status.phase,
             has_weights=run.has_weights(),
             error=run.error() if state is RunState.FAILED else None,
+            title=compose_title(label.name, train, status.num_train_pairs),
+            hyperparameters=train,
         )

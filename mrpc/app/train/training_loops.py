@@ -6,6 +6,7 @@ The sources are read from the very files that run, not imported: a page shows wh
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -16,11 +17,15 @@ from mrpc.config import LOOP_HELP, LoopName, TrainConfig, build_config
 from mrpc.files import read_model
 from mrpc.runs.layout import TrainerReport
 from mrpc.runs.store import RunStore
+from mrpc.settings import accelerate_config_file
 
 if TYPE_CHECKING:
     from mrpc.core.model.trainer_arguments import ArgumentRow
 
 LOOPS_DIR = Path(mrpc.__file__).resolve().parent / "training" / "loops"
+SHORT_LOOPS_DIR = Path(__file__).resolve().parent / "short_loops"
+NOTE_MARK = "  #: "
+"""Behind it, in a short loop, stands what is new in the line."""
 
 TITLES: dict[LoopName, str] = {
     "pytorch": "Plain PyTorch",
@@ -38,12 +43,14 @@ class SourceLine:
 
     Attributes:
         text: the line, without its end.
+        note: what is to be known about it, or "".
         mark: "gone" in the plain loop where Accelerate has it no more, "new" where another loop has what the
             plain one has not, "same" elsewhere; "blank" stands in for a line that the neighbour has.
     """
 
     text: str
     mark: Mark = "same"
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,32 @@ class TrainingLoops:
             for name, title in TITLES.items()
         ]
 
+    def short_loops(self) -> list[LoopSource]:
+        """Return the loops as the course has them, in some 25 lines each, with what changes marked."""
+        texts, notes = {}, {}
+        for name in TITLES:
+            lines = (SHORT_LOOPS_DIR / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+            parted = [line.partition(NOTE_MARK) for line in lines]
+            texts[name] = [code for code, _, _ in parted]
+            notes[name] = [note for _, _, note in parted]
+        plain, accelerate = _side_by_side(texts["pytorch"], texts["accelerate"])
+        marked = {
+            "pytorch": plain,
+            "accelerate": accelerate,
+            "trainer": [SourceLine(text) for text in texts["trainer"]],
+        }
+        shown = {name: [line for line in lines if line.mark != "blank"] for name, lines in marked.items()}
+        return [
+            LoopSource(
+                name,
+                title,
+                LOOP_HELP[name],
+                f"mrpc/training/loops/{name}.py",
+                [replace(line, note=note) for line, note in zip(shown[name], notes[name], strict=True)],
+            )
+            for name, title in TITLES.items()
+        ]
+
     def trainer_arguments(self, run_id: str = "") -> list[ArgumentRow]:
         """Return every field of ``TrainingArguments`` with the settings of a run, or of the course.
 
@@ -109,6 +142,32 @@ class TrainingLoops:
             UnknownRunError: there is no such run.
         """
         return read_model(self._store.open(run_id).paths.trainer_report, TrainerReport)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What accelerate would find on this machine.
+
+    Attributes:
+        num_cores: of the processor.
+        num_gpus: NVIDIA GPUs.
+        has_config: whether ``accelerate config`` has written its file.
+    """
+
+    num_cores: int
+    num_gpus: int
+    has_config: bool
+
+    @property
+    def num_processes(self) -> int:
+        """How many processes ``accelerate launch`` starts by itself."""
+        return max(1, self.num_gpus)
+
+
+def find_machine() -> Machine:
+    """Look at this machine, without torch."""
+    num_gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return Machine(os.cpu_count() or 1, num_gpus, accelerate_config_file() is not None)
 
 
 def _course() -> TrainConfig:

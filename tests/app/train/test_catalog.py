@@ -60,10 +60,10 @@ def test_a_run_under_way_is_not_deleted(catalog, store):
 class TestProbes:
     def test_a_pair_keeps_its_id_when_others_come_and_go(self, catalog, store):
         run = write_running(store.runs_dir)
-        catalog.pin_probes(run.run_id, [("a", "b"), ("c", "d")])
-        first, second = (probe.pair_id for probe in catalog.read_probes(run.run_id))
-        catalog.pin_probes(run.run_id, [("c", "d")])
-        (left,) = catalog.read_probes(run.run_id)
+        catalog.pin_pairs(run.run_id, [("a", "b"), ("c", "d")])
+        first, second = (probe.pair_id for probe in catalog.read_pinned(run.run_id))
+        catalog.pin_pairs(run.run_id, [("c", "d")])
+        (left,) = catalog.read_pinned(run.run_id)
         assert first != second
         assert left.pair_id == second
 
@@ -71,8 +71,8 @@ class TestProbes:
     def test_pairs_that_cannot_be_pinned(self, catalog, store, pairs):
         run = write_running(store.runs_dir)
         with pytest.raises(InputError):
-            catalog.pin_probes(run.run_id, pairs)
-        assert catalog.read_probes(run.run_id) == []
+            catalog.pin_pairs(run.run_id, pairs)
+        assert catalog.read_pinned(run.run_id) == []
 
 
 class TestRetention:

@@ -41,11 +41,12 @@ def test_the_size_of_a_folder_is_that_of_its_weights(tmp_path):
         assert pretrained_size(local_pretrained(folder)) is None
 
 
-def test_without_earlier_runs_time_is_unknown_and_the_rest_follows_the_checkpoint(estimates):
+def test_without_earlier_runs_time_follows_the_machine_and_the_rest_the_checkpoint(estimates):
     small = estimates.estimate(build_config({"preset": "course"}), 3_668)
     large = estimates.estimate(build_config({"preset": "course", "checkpoint": BERT}), 3_668)
     tiny = estimates.estimate(build_config({"preset": "course", "checkpoint": "local:stub"}), 3_668)
-    assert small.minutes is None
+    assert small.time.source == large.time.source == "machine"
+    assert 0 < small.time.minutes < large.time.minutes
     assert not small.is_memory_measured
     assert small.disk_bytes == 22_713_216 * 4 * (
         2 + 9
@@ -75,11 +76,13 @@ def test_time_is_that_of_an_earlier_run_with_its_evaluations(estimates, store):
     finish(store, tokens_per_s=1_000.0, tokens_per_epoch=30_000, num_train_pairs=600, evaluation_s=20.0)
 
     def minutes(**values: Any) -> float | None:
-        return estimates.estimate(build_config({"preset": "course", "num_epochs": 2, **values}), 600).minutes
+        return estimates.estimate(
+            build_config({"preset": "course", "num_epochs": 2, **values}), 600
+        ).time.minutes
 
     assert minutes() == pytest.approx(1.0 + 3 * 20 / 60)
     assert minutes(max_steps=75) == pytest.approx(0.5 + 3 * 20 / 60)
-    assert minutes(checkpoint=BERT) is None
+    assert estimates.estimate(build_config({"checkpoint": BERT}), 600).time.source == "machine"
 
 
 def test_time_is_that_of_the_run_whose_steps_cost_most_alike(estimates, store):
@@ -91,10 +94,28 @@ def test_time_is_that_of_the_run_whose_steps_cost_most_alike(estimates, store):
         write_status(run, 20, 90, tokens_per_s=rate, tokens_per_epoch=60_000, num_train_pairs=600)
 
     def minutes(**values: Any) -> float | None:
-        return estimates.estimate(build_config({"preset": "course", "num_epochs": 1, **values}), 600).minutes
+        return estimates.estimate(
+            build_config({"preset": "course", "num_epochs": 1, **values}), 600
+        ).time.minutes
 
     assert minutes() == pytest.approx(1.0)
     assert minutes(fast=True, batch_order="length") == pytest.approx(0.25)
+
+
+def test_the_time_of_other_steps_is_scaled_and_said_to_be(estimates, store):
+    finish(store, tokens_per_s=1_000.0, tokens_per_epoch=30_000, num_train_pairs=600, evaluation_s=0.0)
+    presets = [
+        build_config({"preset": preset, "num_epochs": 1}) for preset in ("course", "recommended", "quick")
+    ]
+    course, recommended, quick = estimates.minutes(presets, 600)
+    assert (course.source, recommended.source) == ("measured", "scaled")
+    assert course.minutes == pytest.approx(0.5)
+    assert recommended.minutes == quick.minutes == pytest.approx(0.5 / 2.43, rel=0.05)
+
+
+def test_the_checkpoint_of_a_folder_that_does_not_tell_its_size_has_no_time(estimates, monkeypatch):
+    monkeypatch.setattr(CheckpointShelf, "size", lambda shelf, name: None)
+    assert estimates.estimate(build_config({}), 600).time.source == "unknown"
 
 
 def test_memory_is_that_of_the_earlier_run_most_like_it(estimates, store):

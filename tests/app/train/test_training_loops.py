@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from transformers import TrainingArguments
+import torch
+from accelerate import Accelerator
+from transformers import BertForSequenceClassification, TrainingArguments, get_scheduler
 
 import mrpc
+from mrpc.app.templates import render
+from mrpc.app.train.loops_view import arguments_html
 from mrpc.app.train.processes import training_command
-from mrpc.app.train.render_loops import render_arguments, render_loops, render_trainer_report
-from mrpc.app.train.training_loops import SourceLine, TrainingLoops
+from mrpc.app.train.training_loops import LoopSource, Machine, SourceLine, TrainingLoops
 from mrpc.config import LOOP_HELP
+from mrpc.core.model.metrics import new_metric
 from mrpc.core.model.trainer_arguments import argument_rows, trainer_arguments
 from mrpc.errors import UnknownRunError
 from mrpc.files import write_model
 from mrpc.runs.layout import TrainerReport
 from mrpc.runs.store import RunStore
 from mrpc.training.session import select_loop
+from tests.html import parse
 from tests.written_run import create_run
 
 LOOPS_DIR = Path(mrpc.__file__).parent / "training" / "loops"
@@ -78,11 +87,86 @@ def test_what_makes_the_loops_differ_is_marked(loops: TrainingLoops) -> None:
     assert {line.text: line.mark for line in trainer.lines}["class SessionTrainer(Trainer):"] == "new"
 
 
-def test_the_sources_are_escaped_and_marked_without_colour(loops: TrainingLoops) -> None:
-    page = render_loops(loops.sources())
-    assert "-&gt; None" in page
-    assert "-> None" not in page
-    assert '<span class="loop-mark" aria-hidden="true">+</span><span class="sr-only">new: </span>' in page
+def test_the_sources_are_text_and_marked_without_colour(loops: TrainingLoops) -> None:
+    page = parse(render("train/loop_files.html", loops=loops.sources()))
+    assert [section.attributes["data-loop"] for section in page.all("section")] == [
+        "pytorch",
+        "accelerate",
+        "trainer",
+    ]
+    assert "-> None" in page.text
+    new = page.all("span", cls="loop-new")[0]
+    assert new.one(cls="loop-mark").text == "+"
+    assert new.one(cls="unseen").text == "new:"
+
+
+class TestShortLoops:
+    """The loops as the course writes them."""
+
+    def test_they_are_short_and_python(self, loops: TrainingLoops) -> None:
+        for source in loops.short_loops():
+            assert 18 <= len(source.lines) <= 27, source.name
+            ast.parse(code_of(source))
+
+    def test_what_changes_is_marked_and_explained(self, loops: TrainingLoops) -> None:
+        plain, accelerate, _ = loops.short_loops()
+        gone = [line.text.strip() for line in plain.lines if line.mark == "gone"]
+        new = {line.text.strip(): line.note for line in accelerate.lines if line.mark == "new"}
+        assert "loss.backward()" in gone
+        assert "model.to(device)" in gone
+        assert "averages gradients" in new["accelerator.backward(loss)"]
+        assert new["accelerator = Accelerator()"]
+
+    def test_they_are_what_the_files_that_run_do(self, loops: TrainingLoops) -> None:
+        files = {source.name: "".join(line.text for line in source.lines) for source in loops.sources()}
+        for call in ("loss.backward()", "optimizer.step()", "scheduler.step()", "optimizer.zero_grad()"):
+            assert call in files["pytorch"]
+            assert call in code_of(loops.short_loops()[0])
+        for call in ("accelerator.backward(loss)", "accelerator.gather_for_metrics"):
+            assert call in files["accelerate"]
+            assert call in code_of(loops.short_loops()[1])
+
+    @pytest.mark.parametrize("name", ["pytorch", "accelerate"])
+    def test_they_run(self, loops: TrainingLoops, tiny_checkpoint_dir: Path, name: str, capsys: Any) -> None:
+        source = next(one for one in loops.short_loops() if one.name == name)
+        model = BertForSequenceClassification.from_pretrained(tiny_checkpoint_dir, num_labels=2)
+        rows = [
+            {"input_ids": torch.randint(5, 50, (6,)), "labels": torch.tensor(row % 2)} for row in range(8)
+        ]
+        loader = torch.utils.data.DataLoader(rows, batch_size=4)
+        metric = SimpleNamespace(load=lambda *names: new_metric())
+        names: dict[str, Any] = {
+            **{"AdamW": torch.optim.AdamW, "get_scheduler": get_scheduler, "torch": torch},
+            **{"evaluate": metric, "Accelerator": partial(Accelerator, cpu=True)},
+            **{"model": model, "num_epochs": 1, "train_dataloader": loader, "eval_dataloader": loader},
+        }
+        before = model.classifier.weight.detach().clone()
+        exec(compile(code_of(source), name, "exec"), names)
+        assert "accuracy" in capsys.readouterr().out
+        assert not torch.equal(before, model.classifier.weight)
+
+
+def code_of(source: LoopSource) -> str:
+    return "\n".join(line.text for line in source.lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"),
+    [
+        (Machine(2, 0, False), ("no NVIDIA GPU", "CPU only", "starts one process here", "torchrun")),
+        (Machine(8, 1, True), ("1 NVIDIA GPU", "no distributed training, no dynamo, bf16", "starts runs of")),
+        (
+            Machine(8, 4, False),
+            ("multi-GPU with 4 processes", "starts 4 processes here", "forks 4 processes"),
+        ),
+    ],
+)
+def test_what_accelerate_would_do_follows_the_machine(
+    loops: TrainingLoops, machine: Machine, words: tuple[str, ...]
+) -> None:
+    shown = parse(render("train/loops.html", loops=loops.short_loops(), machine=machine)).text
+    for each in words:
+        assert each in shown
 
 
 def test_the_table_lists_every_argument_and_marks_those_that_differ(tmp_path: Path) -> None:
@@ -121,26 +205,32 @@ def test_without_a_run_the_table_is_the_courses(loops: TrainingLoops) -> None:
 
 
 def test_the_table_is_drawn_with_the_differences_first(loops: TrainingLoops) -> None:
-    page = render_arguments(loops.trainer_arguments(), "<the preset>")
-    assert "TrainingArguments of &lt;the preset&gt;" in page
-    first, rest = page.split("<details>")
-    assert "≠ <code>eval_strategy</code>" in first
-    assert "<code>adam_beta1</code>" in rest
-    assert "≠" not in rest
+    page = parse(arguments_html(SimpleNamespace(training_loops=loops), None))
+    assert "TrainingArguments of the preset course" in page.text
+    first, rest = page.all("table")
+    assert "≠ eval_strategy" in [row[0] for row in first.rows()]
+    assert "adam_beta1" in [row[0] for row in rest.rows()]
+    assert "≠" not in rest.text
+
+
+@pytest.mark.parametrize("run_id", [None, "", 3, ["x"], "gone", "<b>"])
+def test_a_run_that_is_not_there_shows_the_course(loops: TrainingLoops, run_id: object) -> None:
+    assert "the preset course" in arguments_html(SimpleNamespace(training_loops=loops), run_id)
 
 
 def test_the_reports_of_trainer_stand_side_by_side(tmp_path: Path) -> None:
     run = create_run(tmp_path, loop="trainer")
     loops = TrainingLoops(RunStore(tmp_path))
+    services = SimpleNamespace(training_loops=loops)
     assert loops.trainer_report(run.run_id) is None
-    assert "no accuracy and no F1" in render_trainer_report(None)
+    assert "no accuracy and no F1" in parse(arguments_html(services, run.run_id)).text
     report = TrainerReport(
         without_compute_metrics={"eval_loss": 0.69}, with_compute_metrics={"eval_loss": 0.7, "eval_f1": 0.8}
     )
     write_model(run.paths.trainer_report, report)
     assert loops.trainer_report(run.run_id) == report
-    page = render_trainer_report(report)
-    assert "<code>eval_f1</code></th><td>not reported</td><td>0.8</td>" in page
+    table = parse(arguments_html(services, run.run_id)).all("table")[-1]
+    assert table.rows() == [["eval_loss", "0.69", "0.7"], ["eval_f1", "not reported", "0.8"]]
 
 
 class TestLauncher:

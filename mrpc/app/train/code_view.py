@@ -1,0 +1,83 @@
+"""The code of the run that is looked at: a fold that is filled while it is open."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.app.spine import Spine
+from mrpc.app.templates import render, render_part
+from mrpc.app.view import View, place, stage
+
+if TYPE_CHECKING:
+    from mrpc.app.services import Services
+
+FORMS = [
+    ("Accelerate", "accelerate"),
+    ("Plain PyTorch", "pytorch"),
+    ("Trainer", "trainer"),
+    ("Notebook", "notebook"),
+]
+INTRO = (
+    "What this run did, with plain libraries (torch, transformers, datasets, evaluate, accelerate) and "
+    "nothing of this app: run it here, on another machine or in a notebook. With the course preset it gives "
+    "the run's own losses and scores, the Trainer form those of a run of the loop trainer."
+)
+MIME_TYPES = {".py": "text/x-python", ".ipynb": "application/x-ipynb+json"}
+HUB = "With the Hub"
+NO_HUB = "Where there is no Hub, DIR being folders of yours"
+SEVERAL = "On several GPUs, each with batches of its own, after accelerate config has asked about them"
+SCRIPT = {"python train.py": HUB, "python train.py --checkpoint DIR --data-dir DIR": NO_HUB}
+COMMANDS = {
+    "accelerate": {**SCRIPT, "accelerate launch train.py": SEVERAL},
+    "pytorch": SCRIPT,
+    "trainer": {**SCRIPT, "accelerate launch train.py": SEVERAL},
+    "notebook": {
+        "jupyter lab train.ipynb": HUB,
+        "CHECKPOINT=DIR DATA_DIR=DIR jupyter lab train.ipynb": NO_HUB,
+    },
+}
+"""How each form is started, and when so."""
+
+
+def build_code_fold(services: Services, spine: Spine) -> None:
+    """Build the fold."""
+    with gr.Accordion("Get the code of this run", open=False, elem_id="export-fold"):
+        place(render_part("quiet", INTRO))
+        form = gr.Radio(FORMS, value="accelerate", label="Form", elem_id="export-form")
+        shown = stage("code", elem_id="export-code")
+
+    def draw(run: Any, form: Any) -> str:
+        return code_html(services, run, form)
+
+    View("code", {"run": spine.run, "form": form}, {"code": shown}, draw).bind()
+
+
+def code_html(services: Services, run_id: Any, form: Any) -> str:
+    """Show the code of a run in one of its forms.
+
+    Raises:
+        InputError: there is no such run or form.
+    """
+    if not run_id:
+        return render_part("quiet", "Start or pick a run: its code will stand here.")
+    code = services.code_export.export_code(run_id, form)
+    file_name = services.code_export.file_name(form)
+    suffix = "." + file_name.rpartition(".")[2]
+    return render(
+        "train/code.html",
+        code=_cells_as_text(code) if suffix == ".ipynb" else code,
+        content=base64.b64encode(code.encode()).decode(),
+        commands=COMMANDS[form],
+        file_name=file_name,
+        mime_type=MIME_TYPES[suffix],
+    )
+
+
+def _cells_as_text(notebook: str) -> str:
+    """Return the code cells of a notebook, one below the other."""
+    cells = json.loads(notebook)["cells"]
+    return "\n\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")

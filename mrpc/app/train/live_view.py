@@ -1,0 +1,104 @@
+"""The page's courier and the places that it fills: it asks how things go, and sends what is pressed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from starlette.responses import Response
+
+from mrpc.app.spine import Spine, run_update
+from mrpc.app.templates import render, render_part
+from mrpc.app.theme import PLOTLY_URL
+from mrpc.app.train.acts import Act, act_on
+from mrpc.app.train.board import Part
+from mrpc.app.train.downloads import zip_model
+from mrpc.app.train.form import fill_form
+from mrpc.app.train.live import Live
+from mrpc.app.train.overlay import NUM_SLOTS
+from mrpc.app.view import SKIP, bind
+from mrpc.errors import InputError
+
+if TYPE_CHECKING:
+    from mrpc.app.services import Services
+
+TAKEN = ("model", "record")
+"""What can be taken away of a run."""
+
+COURIER_JS = (
+    f"mrpcLive.courier(props, server, watch, trigger, {PLOTLY_URL!r}); /* 'act' 'fill' 'take' 'runs' */"
+)
+
+
+def build_live_place(template: str, elem_id: str) -> gr.HTML:
+    """Build a place whose parts the courier fills."""
+    return gr.HTML(
+        render(template, Part=Part, num_slots=NUM_SLOTS),
+        js_on_load="mrpcLive.place(element);",
+        elem_id=elem_id,
+        apply_default_css=False,
+    )
+
+
+def build_courier(services: Services, live: Live, spine: Spine, fields: Mapping[str, Any]) -> None:
+    """Build what asks and takes along; ``fields`` are those of the form of a new training."""
+
+    def ask(asked: Any) -> Response:  # a method cannot be marked as a server function
+        return Response(live.answer(asked), media_type="application/json")
+
+    courier = gr.HTML(
+        "",
+        html_template="<span hidden></span>",
+        js_on_load=COURIER_JS,
+        server_functions=[ask],
+        elem_id="train-courier",
+        apply_default_css=False,
+    )
+    download = gr.DownloadButton("Download", visible="hidden", elem_id="train-download")
+    folder = Path(download.GRADIO_CACHE)
+
+    def on_act(
+        run: Any, sentence1: Any, sentence2: Any, act: Any, run_id: Any, fields: Any
+    ) -> dict[str, Any]:
+        sent = {"sentence1": sentence1, "sentence2": sentence2} | (fields if isinstance(fields, dict) else {})
+        said = act_on(services, Act(str(act or ""), run_id or run, sent))
+        live.forget()
+        return {"message": render_part("note", said, "good") if said else ""}
+
+    def on_runs(run: Any, run_id: Any) -> Any:
+        live.forget()
+        return run_update(services, run_id or run)
+
+    def on_fill(run: Any) -> dict[str, Any]:
+        config = services.store.open(run).config.hyperparameters
+        said = render_part("note", "Its settings are in the form under Train.", "good")
+        return {"message": said, **fill_form(config)}
+
+    def on_take(run: Any, what: Any) -> dict[str, Any]:
+        if what not in TAKEN:
+            raise InputError(f"{str(what)[:40]!r} cannot be downloaded.")
+        opened = services.store.open(run)
+        path = zip_model(opened, folder) if what == "model" else services.catalog.bundle(run, folder)
+        return {"download": str(path), "message": SKIP}
+
+    one = {"run": spine.run}
+    said = {"message": courier}
+    bind(
+        courier.act,
+        on_act,
+        {**one, **spine.pair},
+        said,
+        data=("act", "run_id", "fields"),
+        changes=True,
+        trigger_mode="multiple",
+    ).then(None, js="() => mrpcLive.done()", api_visibility="private")
+    bind(courier.runs, on_runs, one, one, data=("run_id",))
+    bind(courier.fill, on_fill, one, {**said, **fields})
+    bind(courier.take, on_take, one, {**said, "download": download}, data=("what",), queue=True).success(
+        None,
+        js="() => document.querySelector('#train-download')?.click()",
+        api_visibility="private",
+    )
+    spine.run.change(None, inputs=spine.run, js="(run) => mrpcLive.show(run)", api_visibility="private")

@@ -1,0 +1,180 @@
+"""Several runs in one picture: their curves, and the settings in which they differ.
+
+A run keeps its place, and with it its colour, its dash and its marker, in all plots and in the table. The
+colours are near Okabe and Ito's, which people with any colour vision tell apart, chosen to read on light and
+on dark paper; number, dash and marker say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mrpc.app.format import render_percent
+from mrpc.app.run_names import run_title
+from mrpc.app.templates import render
+from mrpc.app.train.curves import (
+    Figure,
+    RunSeries,
+    keep_every,
+    line_trace,
+    plot_layout,
+    smooth,
+    smoothing_span,
+    take_series,
+)
+from mrpc.app.train.form import LABELS, said_value
+from mrpc.app.train.run_facts import run_caption
+from mrpc.errors import UnknownRunError
+from mrpc.runs.layout import RunConfig
+from mrpc.runs.record import best_of
+
+if TYPE_CHECKING:
+    from mrpc.app.services import Services
+
+RUN_COLORS = ("#2a84c2", "#d07f00", "#12946f", "#cf5a1f", "#8a6fc9", "#c4629c", "#8f8a1a", "#7d8894")
+RUN_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "2px,2px,8px,2px", "12px,3px")
+RUN_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
+NUM_SLOTS = len(RUN_COLORS)
+MAX_STEPS_POINTS = 100
+MAX_NAME = 44
+
+
+@dataclass(frozen=True)
+class OverlaidRun:
+    """One run of an overlay.
+
+    Attributes:
+        slot: its place from 0, which decides its colour.
+        name: what people call it.
+        config: its settings.
+        series: its curves.
+        caption: where it comes from, as plain text.
+    """
+
+    slot: int
+    name: str
+    config: RunConfig
+    series: RunSeries
+    caption: str
+
+    @property
+    def label(self) -> str:
+        """Its number and its name, shortened."""
+        name = self.name if len(self.name) <= MAX_NAME else self.name[: MAX_NAME - 1] + "…"
+        return f"{self.slot + 1} · {name}"
+
+
+def overlay_figures(runs: Sequence[OverlaidRun]) -> dict[str, Any]:
+    """Draw training loss, validation loss, accuracy and F1 of all runs, with a caption."""
+    key = "overlay:" + ",".join(run.config.run_id for run in runs)
+    loss = plot_layout(key, "optimizer step", "training loss, smoothed (nats)")
+    data = [trace for run in runs if (trace := _loss_trace(run)) is not None]
+    figures: dict[str, Any] = {"loss": {"data": data, "layout": loss}}
+    for place, title, scale in (
+        ("validation", "validation loss (nats)", 1.0),
+        ("accuracy", "accuracy (%)", 100.0),
+        ("f1", "F1 (%)", 100.0),
+    ):
+        layout = plot_layout(key, "epoch", title)
+        layout["showlegend"] = False
+        traces = [_evaluation_trace(run, "loss" if place == "validation" else place, scale) for run in runs]
+        figures[place] = {"data": traces, "layout": layout}
+    figures["caption"] = "\n".join(f"{run.slot + 1}: {run.caption}" for run in runs)
+    return figures
+
+
+def differing_settings(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
+    """Return the settings in which runs differ, each with its value in every run."""
+    rows = [
+        {
+            **config.hyperparameters.model_dump(),
+            "data": f"{config.data.kind} {config.data.fingerprint[:8]}",
+        }
+        for config in configs
+    ]
+    names = rows[0] if rows else {}
+    columns = {name: [row[name] for row in rows] for name in names}
+    return {name: values for name, values in columns.items() if any(value != values[0] for value in values)}
+
+
+def swatch(slot: int) -> dict[str, str]:
+    """Return the colour and the dashes of a place, for a short line beside a name."""
+    return {"color": RUN_COLORS[slot], "dash": _svg_dash(RUN_DASHES[slot])}
+
+
+def read_slots(value: object) -> list[tuple[int, str]]:
+    """Return the chosen runs with their places, as far as what a browser sent makes sense."""
+    parts = str(value or "").split(",")[:NUM_SLOTS]
+    chosen = {run_id: slot for slot, run_id in reversed(list(enumerate(parts))) if run_id}
+    return sorted((slot, run_id) for run_id, slot in chosen.items())
+
+
+def overlay_parts(services: Services, chosen: object) -> tuple[str, dict[str, Any] | None]:
+    """Return a table of the chosen runs and their curves; with none nothing."""
+    runs = []
+    for slot, run_id in read_slots(chosen):
+        try:
+            view = services.monitoring.watch(run_id)
+        except UnknownRunError:
+            continue
+        with view.lock:
+            series, caption = take_series(view.history), run_caption(view.run, view.history)
+        runs.append(OverlaidRun(slot, run_title(view.run), view.run.config, series, caption))
+    return (overlay_html(runs), overlay_figures(runs)) if runs else ("", None)
+
+
+def overlay_html(runs: Sequence[OverlaidRun]) -> str:
+    """Show the chosen runs with their signs, their best scores, and the settings in which they differ."""
+    rows = [
+        {"swatch": swatch(run.slot), "label": run.label, "best_f1": render_percent(_best_f1(run))}
+        for run in runs
+    ]
+    differing = {
+        LABELS.get(name, name): [said_value(name, value) for value in values]
+        for name, values in differing_settings([run.config for run in runs]).items()
+    }
+    return render("train/overlay.html", rows=rows, differing=differing)
+
+
+def _best_f1(run: OverlaidRun) -> float | None:
+    best = best_of(run.series.evaluations)
+    return best.f1 if best is not None else None
+
+
+def _loss_trace(run: OverlaidRun) -> Figure | None:
+    series = run.series
+    if not len(series.steps):
+        return None
+    smoothed = smooth(series.losses, smoothing_span(series.started))
+    steps, values = keep_every(series.steps, smoothed, MAX_STEPS_POINTS)
+    return line_trace(steps, values, name=run.label, line=_line(run, 2))
+
+
+def _evaluation_trace(run: OverlaidRun, what: str, scale: float) -> Figure:
+    evaluations = run.series.evaluations
+    return line_trace(
+        [evaluation.epoch for evaluation in evaluations],
+        [scale * getattr(evaluation, what) for evaluation in evaluations],
+        name=run.label,
+        mode="lines+markers",
+        line=_line(run, 1.8),
+        marker={"symbol": RUN_SYMBOLS[run.slot], "size": 8},
+    )
+
+
+def _line(run: OverlaidRun, width: float) -> dict[str, Any]:
+    return {"color": RUN_COLORS[run.slot], "dash": RUN_DASHES[run.slot], "width": width}
+
+
+def _svg_dash(dash: str) -> str:
+    named = {
+        "solid": "none",
+        "dash": "7 4",
+        "dot": "2 3",
+        "dashdot": "7 3 2 3",
+        "longdash": "11 4",
+        "longdashdot": "11 3 2 3",
+    }
+    return named.get(dash, dash.replace("px", "").replace(",", " "))

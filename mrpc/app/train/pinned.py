@@ -1,0 +1,97 @@
+"""The pairs that a person follows through a run: how sure the model is of them after every evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mrpc.app.train.curves import NEUTRAL_COLOR, Figure, line_trace, plot_layout
+from mrpc.app.train.overlay import RUN_COLORS, RUN_DASHES, RUN_SYMBOLS, swatch
+from mrpc.runs.events import PinnedPairEvent
+from mrpc.runs.layout import PinnedPair
+
+MAX_SHOWN_CHARS = 300
+
+
+@dataclass(frozen=True)
+class ShownPair:
+    """A pinned pair as a page lists it.
+
+    Attributes:
+        pair_id: which one.
+        number: from 1.
+        swatch: its sign in the plot.
+        sentence1: the first sentence, shortened.
+        sentence2: the second one.
+        probability: of "equivalent" after the newest evaluation; None before the first.
+    """
+
+    pair_id: str
+    number: int
+    swatch: Mapping[str, str]
+    sentence1: str
+    sentence2: str
+    probability: float | None
+
+
+def describe_pinned(pairs: Sequence[PinnedPair], events: Mapping[int, PinnedPairEvent]) -> list[ShownPair]:
+    """List the pinned pairs with their newest probability; ``events`` are by epoch."""
+    shown = []
+    for slot, pair in enumerate(pairs):
+        answers = [
+            events[epoch].probabilities[pair.pair_id]
+            for epoch in sorted(events)
+            if pair.pair_id in events[epoch].probabilities
+        ]
+        shown.append(
+            ShownPair(
+                pair.pair_id,
+                slot + 1,
+                swatch(slot),
+                _shorten(pair.sentence1),
+                _shorten(pair.sentence2),
+                answers[-1] if answers else None,
+            )
+        )
+    return shown
+
+
+def pinned_figure(pairs: Sequence[PinnedPair], events: Mapping[int, PinnedPairEvent], run_id: str) -> Figure:
+    """Draw the probability of "equivalent" of each pinned pair after every evaluation, over the steps.
+
+    Args:
+        pairs: the pinned pairs, at most five.
+        events: by epoch.
+        run_id: whose they are.
+    """
+    ordered = [events[epoch] for epoch in sorted(events)]
+    data = []
+    for slot, pair in enumerate(pairs):
+        answered = [event for event in ordered if pair.pair_id in event.probabilities]
+        data.append(
+            line_trace(
+                [event.step for event in answered],
+                [event.probabilities[pair.pair_id] for event in answered],
+                name=f"pair {slot + 1}",
+                mode="lines+markers",
+                line={"color": RUN_COLORS[slot], "dash": RUN_DASHES[slot], "width": 2},
+                marker={"symbol": RUN_SYMBOLS[slot], "size": 8},
+                cliponaxis=False,
+            )
+        )
+    layout = plot_layout(f"pinned:{run_id}", "optimizer step", "probability of “equivalent”")
+    layout["showlegend"] = True
+    layout["yaxis"] |= {"range": [0, 1], "fixedrange": True}
+    if not any(trace["x"] for trace in data):
+        layout["xaxis"] |= {"range": [0, 1], "showticklabels": False}
+    layout["shapes"].append(
+        {
+            **{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0.5, "y1": 0.5},
+            "line": {"color": NEUTRAL_COLOR, "width": 1, "dash": "dot"},
+        }
+    )
+    return {"data": data, "layout": layout}
+
+
+def _shorten(sentence: str) -> str:
+    return sentence if len(sentence) <= MAX_SHOWN_CHARS else sentence[:MAX_SHOWN_CHARS] + " …"

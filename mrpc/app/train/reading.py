@@ -1,0 +1,288 @@
+"""Read the curves of a run as a teacher would: what is seen, in one sentence, and what one would try.
+
+Pure rules over the numbers of a run; the first one that holds speaks. The thresholds are rough on purpose:
+408 validation pairs move by a point or two by chance alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mrpc.app.format import render_percent
+
+if TYPE_CHECKING:
+    from mrpc.app.train.curves import RunSeries
+    from mrpc.runs.events import EvaluationEvent
+
+Kind = Literal[
+    "start", "diverged", "collapsed", "one answer", "too few pairs", "over-fitting", "under-fitting",
+    "plateau", "noise only", "learning",
+]  # fmt: skip
+Tone = Literal["note", "good", "warn", "bad"]
+
+LN_2 = math.log(2)
+RISE = 0.03
+"""Nats by which a validation loss must have risen above its lowest, to be called a rise."""
+
+FALL = 0.02
+"""Nats by which a loss must fall over an epoch, to be called falling."""
+
+HIGH = 0.45
+"""A validation loss in nats that a good training leaves behind."""
+
+FLAT = 0.01
+"""Nats within which a loss counts as unchanged."""
+
+DIVERGED = 1.5
+"""A training loss so many times above ln 2, and above its own lowest, has left the track."""
+
+FEW_PAIRS = 400
+SMOOTH_STEPS = 10
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the curves show.
+
+    Attributes:
+        kind: which rule spoke.
+        tone: how it is shown.
+        seen: one sentence.
+        advice: what one would try; "" where there is nothing to do.
+    """
+
+    kind: Kind
+    tone: Tone
+    seen: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What the rules look at.
+
+    Attributes:
+        losses: of the training steps, smoothed over the newest, nats.
+        train: mean training loss of each epoch that is over, nats.
+        validation: the evaluations by epoch, the untrained model first.
+        not_finite_at: the first step with a number that is not finite, or None.
+        num_pairs: pairs that are trained on.
+        majority: accuracy of always answering the majority, in [0, 1].
+        is_over: whether no more is to come.
+    """
+
+    losses: Sequence[float]
+    train: Sequence[float]
+    validation: Sequence[EvaluationEvent]
+    not_finite_at: int | None
+    num_pairs: int
+    majority: float
+    is_over: bool
+
+    @property
+    def trained(self) -> Sequence[EvaluationEvent]:
+        """The evaluations of the trained model."""
+        return [one for one in self.validation if one.epoch > 0]
+
+    @property
+    def lowest(self) -> EvaluationEvent:
+        """The trained evaluation with the lowest loss; only where there is one."""
+        return min(self.trained, key=lambda one: one.loss)
+
+    @property
+    def best(self) -> EvaluationEvent:
+        """The trained evaluation with the highest F1, the earliest of equals; only where there is one."""
+        return max(self.trained, key=lambda one: (one.f1, -one.epoch))
+
+    @property
+    def chance(self) -> float:
+        """How far an accuracy of this validation set moves by chance: one standard error, in [0, 1]."""
+        last = self.trained[-1]
+        share = min(max(last.accuracy, 0.01), 0.99)
+        return math.sqrt(share * (1 - share) / max(1, last.num_pairs))
+
+    @property
+    def is_at_majority(self) -> bool:
+        """Whether the best trained model is no better than the majority, but for chance."""
+        return max(one.accuracy for one in self.trained) < self.majority + self.chance
+
+
+def read_curves(series: RunSeries, is_over: bool) -> Reading | None:
+    """Say what the curves of a run show; None before its first step."""
+    if series.started is None or not len(series.steps):
+        return None
+    ends = [one.step for one in series.evaluations]
+    epochs = [
+        float(np.nanmean(series.losses[inside]))
+        for start, end in pairwise(ends)
+        if (inside := (series.steps > start) & (series.steps <= end)).any()
+    ]
+    span = SMOOTH_STEPS
+    parts = [float(np.nanmean(series.losses[at : at + span])) for at in range(0, len(series.losses), span)]
+    return read(
+        Curves(
+            losses=parts,
+            train=epochs,
+            validation=series.evaluations,
+            not_finite_at=series.non_finite[0].step if series.non_finite else None,
+            num_pairs=series.started.num_train_pairs,
+            majority=series.started.majority_accuracy,
+            is_over=is_over,
+        )
+    )
+
+
+def read(curves: Curves) -> Reading:
+    """Say what curves show: the first rule that holds."""
+    for rule in _RULES:
+        reading = rule(curves)
+        if reading is not None:
+            return reading
+    return _learning(curves)
+
+
+def _diverged(curves: Curves) -> Reading | None:
+    advice = "Lower the learning rate, or give it a warmup; keep gradient clipping on."
+    if curves.not_finite_at is not None:
+        seen = f"A number was not finite at step {curves.not_finite_at:,}: the training diverged."
+        return Reading("diverged", "bad", seen, advice)
+    if len(curves.losses) < 2:
+        return None
+    last, lowest = curves.losses[-1], min(curves.losses)
+    if last > DIVERGED * LN_2 and last > DIVERGED * lowest:
+        seen = f"Training loss has risen from {lowest:.2f} to {last:.2f}: the training diverges."
+        return Reading("diverged", "bad", seen, advice)
+    return None
+
+
+def _start(curves: Curves) -> Reading | None:
+    if curves.trained:
+        return None
+    text = "It is too early to read the curves: the first epoch is not over."
+    if curves.validation:
+        loss = curves.validation[0].loss
+        text += f" The untrained model has a loss of {loss:.2f}"
+        near = abs(loss - LN_2) < 0.1
+        text += ", near ln 2 = 0.69: with two classes that is guessing." if near else "."
+    return Reading("start", "note", text)
+
+
+def _one_answer(curves: Curves) -> Reading | None:
+    if not _answers_one_thing(curves.trained[-1]):
+        return None
+    last = curves.trained[-1]
+    answer = "equivalent" if last.num_predicted_equivalent else "not equivalent"
+    before = [one for one in curves.trained[:-1] if not _answers_one_thing(one)]
+    few = " Use more pairs, too." if curves.num_pairs < FEW_PAIRS else ""
+    seen = f"The model answers “{answer}” to every validation pair: its scores are those of one answer"
+    if before:
+        return Reading(
+            "collapsed", "warn", f"{seen}. After epoch {before[-1].epoch} it still gave both: it collapsed.",
+            f"Lower the learning rate, or stop earlier; another seed may do as well.{few}",
+        )  # fmt: skip
+    return Reading(
+        "one answer", "warn", f"{seen}, and it has learned nothing that can be seen.",
+        f"Train for more steps, or change the learning rate.{few}",
+    )  # fmt: skip
+
+
+def _too_few_pairs(curves: Curves) -> Reading | None:
+    if curves.num_pairs >= FEW_PAIRS or not curves.is_at_majority:
+        return None
+    seen = (
+        f"{curves.num_pairs:,} pairs are too few: accuracy {render_percent(curves.best.accuracy)} is no "
+        f"better than always answering the majority, {render_percent(curves.majority)}."
+    )
+    return Reading("too few pairs", "warn", seen, "Train on some thousand pairs.")
+
+
+def _over_fitting(curves: Curves) -> Reading | None:
+    lowest, last = curves.lowest, curves.trained[-1]
+    if last.epoch == lowest.epoch or last.loss < lowest.loss + RISE or len(curves.train) < 2:
+        return None
+    at = min(max(lowest.epoch - 1, 0), len(curves.train) - 2)
+    if curves.train[-1] >= curves.train[at]:
+        return None
+    seen = (
+        f"Validation loss has risen since epoch {lowest.epoch} ({lowest.loss:.2f} to {last.loss:.2f}) while "
+        f"training loss falls: over-fitting. The best epoch by F1 was {curves.best.epoch}."
+    )
+    return Reading(
+        "over-fitting", "warn", seen, "Use fewer epochs, more pairs, weight decay, or a lower learning rate."
+    )
+
+
+def _under_fitting(curves: Curves) -> Reading | None:
+    if not curves.is_over or curves.trained[-1].epoch != curves.lowest.epoch:
+        return None
+    losses = [one.loss for one in curves.validation]
+    still_falls = len(losses) > 1 and losses[-2] - losses[-1] > FALL
+    if curves.is_at_majority or (
+        losses[-1] > HIGH and still_falls and curves.train and curves.train[-1] > losses[-1] + FALL
+    ):
+        seen = "Both losses are still high and falling at the end" if still_falls else (
+            "Training loss is still high at the end, and accuracy is no better than the majority"
+        )  # fmt: skip
+        return Reading(
+            "under-fitting",
+            "warn",
+            f"{seen}: under-fitting.",
+            "Train for more epochs, or raise the learning rate.",
+        )
+    return None
+
+
+def _plateau(curves: Curves) -> Reading | None:
+    if len(curves.trained) < 3 or len(curves.train) < 3:
+        return None
+    validation = [one.loss for one in curves.trained[-3:]]
+    train = curves.train[-3:]
+    if max(validation) - min(validation) < FLAT and max(train) - min(train) < FLAT:
+        seen = "Neither loss has moved for three epochs: a plateau."
+        return Reading("plateau", "note", seen, "More epochs will not help; another learning rate may.")
+    return None
+
+
+def _noise_only(curves: Curves) -> Reading | None:
+    if len(curves.trained) < 2:
+        return None
+    before, last = curves.trained[-2:]
+    if abs(last.accuracy - before.accuracy) > curves.chance or before.loss - last.loss > FALL:
+        return None
+    seen = (
+        f"Epochs {before.epoch} and {last.epoch} differ by {100 * abs(last.accuracy - before.accuracy):.1f} "
+        f"points of accuracy, and {last.num_pairs:,} pairs move by {100 * curves.chance:.1f} by chance: "
+        "noise only."
+    )
+    return Reading("noise only", "note", seen, "Repeat with other seeds before you believe a difference.")
+
+
+def _learning(curves: Curves) -> Reading:
+    last = curves.trained[-1]
+    if len(curves.trained) < 2:
+        seen = f"Validation loss went from {curves.validation[0].loss:.2f} to {last.loss:.2f}: it learns."
+        return Reading("learning", "good", seen)
+    seen = "Training and validation loss fall together: it learns what holds for other pairs, too."
+    return Reading("learning", "good", seen, "" if curves.is_over else "Let it go on.")
+
+
+def _answers_one_thing(one: EvaluationEvent) -> bool:
+    return one.num_predicted_equivalent in (0, one.num_pairs)
+
+
+_RULES: Sequence[Callable[[Curves], Reading | None]] = (
+    _diverged,
+    _start,
+    _one_answer,
+    _too_few_pairs,
+    _over_fitting,
+    _under_fitting,
+    _plateau,
+    _noise_only,
+)

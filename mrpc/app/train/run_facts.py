@@ -1,0 +1,332 @@
+"""What a page says about one run beside its plots: state, progress, speed, outcome, and what went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mrpc.app.format import render_bytes, render_count, render_duration, render_percent, render_time
+from mrpc.app.run_names import run_title
+from mrpc.config import RESUMABLE_LOOPS, changed_settings
+from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
+from mrpc.runs.layout import RunStatus
+from mrpc.runs.record import RunRecord, best_of, has_collapsed
+from mrpc.runs.store import ALIVE_STATES, Run, RunState
+
+SPEED_STEPS = 50
+"""Speed is that of so many newest steps."""
+
+STATE_SIGNS: dict[RunState, str] = {
+    RunState.QUEUED: "◷",
+    RunState.STARTING: "◌",
+    RunState.RUNNING: "●",
+    RunState.STALLED: "!",
+    RunState.STOPPING: "◌",
+    RunState.FINISHED: "✓",
+    RunState.STOPPED: "■",
+    RunState.FAILED: "✕",
+    RunState.INTERRUPTED: "!",
+}
+"""A sign beside the name of each state, so that colour never stands alone."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a run: its name, the number in words, and what it is of."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the head of a run says.
+
+    Attributes:
+        run_id: which run.
+        title: what people call it.
+        facts: its settings, one by one.
+        state: what it is doing.
+        step, num_steps: how far it is; None where the steps are not known yet.
+        progress: the same in words.
+        is_waiting: whether it works, and has not reported a step yet.
+        notices: (kind, text) of what a person should know; kind is good, note, warn or bad.
+        traceback: the last lines of an error, or "".
+        figures: time, speed, scores.
+        is_compared: whether it ended with a model that can be compared.
+    """
+
+    run_id: str
+    title: str
+    facts: list[str]
+    state: RunState
+    sign: str
+    step: int
+    num_steps: int | None
+    progress: str
+    is_waiting: bool
+    notices: list[tuple[str, str]]
+    traceback: str
+    figures: list[Figure]
+    is_compared: bool
+
+    @property
+    def share(self) -> float:
+        """How much of the training is done, in [0, 1]."""
+        return min(1.0, self.step / self.num_steps) if self.num_steps else 0.0
+
+
+def describe_run(
+    run: Run, state: RunState, status: RunStatus, history: RunRecord, num_split_pairs: int | None = None
+) -> RunFacts:
+    """Put together what the head of a run says.
+
+    Args:
+        run: the run.
+        state: what it is doing.
+        status: its newest summary.
+        history: its curves so far.
+        num_split_pairs: pairs of the training split that it draws from; None where that is not known.
+    """
+    last, started, terminal = history.last_step, history.started, history.terminal
+    step = int(last.step) if last else 0
+    num_steps = started.num_steps if started else status.num_steps
+    return RunFacts(
+        run_id=run.run_id,
+        title=run_title(run),
+        facts=_describe_settings(run, history, num_split_pairs),
+        state=state,
+        sign=STATE_SIGNS[state],
+        step=step,
+        num_steps=num_steps,
+        progress=_describe_progress(state, status, history),
+        is_waiting=state in ALIVE_STATES and not step,
+        notices=describe_outcome(run, state, status, history),
+        traceback=terminal.traceback if isinstance(terminal, FailedEvent) else "",
+        figures=_list_figures(state, status, history),
+        is_compared=state is RunState.FINISHED and run.has_weights(),
+    )
+
+
+def describe_outcome(
+    run: Run, state: RunState, status: RunStatus, history: RunRecord
+) -> list[tuple[str, str]]:
+    """Say in words what a person should know, as (kind, plain text); kind is good, note, warn or bad."""
+    notices: list[tuple[str, str]] = []
+    terminal = history.terminal
+    checkpoint = (
+        f"The last checkpoint is of step {history.checkpoint_step:,}."
+        if history.checkpoint_step is not None
+        else "There is no checkpoint yet."
+    )
+    match state:
+        case RunState.FINISHED:
+            tone = "warn" if has_collapsed(history.validation()) else "good"
+            notices.append((tone, _describe_finish(status, terminal)))
+        case RunState.STOPPED if isinstance(terminal, StoppedEvent) and not terminal.saved:
+            notices.append(
+                ("note", "Stopped and discarded: its weights are deleted, log and curves are kept.")
+            )
+        case RunState.STOPPED if terminal is None:
+            notices.append(("warn", _describe_cut_short(run, status, history)))
+        case RunState.STOPPED:
+            kept = "Its weights and a checkpoint are kept."
+            if run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
+                kept = "Its weights are kept; this loop cannot go on from them."
+            weights = kept if run.has_weights() else "No weights were kept."
+            when = f"after step {status.step:,}" if status.step else "before the first step"
+            notices.append(("note", f"Stopped {when}. {weights}"))
+        case RunState.STOPPING:
+            notices.append(("note", _describe_stopping(run, history, checkpoint)))
+        case RunState.FAILED:
+            cause = run.error() or "The training process ended with an error and gave no cause."
+            notices.append(("bad", cause))
+            if isinstance(terminal, FailedEvent) and terminal.suggestion:
+                notices.append(("note", f"What you can do: {terminal.suggestion}"))
+        case RunState.INTERRUPTED:
+            text = (
+                f"The process ended after step {status.step:,} and did not report why: it was killed, memory "
+                f"ran out, or the machine was restarted. {checkpoint}"
+            )
+            notices.append(("warn", text))
+        case RunState.STALLED:
+            process = run.read_process()
+            number = f" (process {process.pid})" if process else ""
+            text = (
+                f"It runs{number} but has reported nothing since {render_time(status.updated_at)}. The "
+                f"machine may be busy or asleep. Wait, or stop it. {checkpoint}"
+            )
+            notices.append(("warn", text))
+    if history.non_finite:
+        first = history.non_finite[0]
+        more = f" and {len(history.non_finite) - 1:,} more times" if len(history.non_finite) > 1 else ""
+        text = f"Not a number: {first.what} was {first.value} at step {first.step:,}{more}."
+        notices.append(("bad", text))
+    for cut, resumed in history.cuts:
+        origin = f"checkpoint {resumed:,}" if resumed else "the start"
+        repeated = f"{render_count(cut - resumed, 'step')} repeated"
+        notices.append(("note", f"Cut at step {cut:,}, resumed from {origin}, {repeated}."))
+    notices += [("warn", message) for message in history.warnings[-3:]]
+    if history.num_unreadable:
+        notices.append(("warn", f"{history.num_unreadable:,} lines of this run's record cannot be read."))
+    return notices
+
+
+def is_discarded(run: Run, history: RunRecord) -> bool:
+    """Tell whether a person had the weights and checkpoints of a run deleted."""
+    if isinstance(history.terminal, StoppedEvent):
+        return not history.terminal.saved
+    request = run.read_stop_request(history.attempt)
+    return history.terminal is None and request is not None and not request.save
+
+
+def num_steps_at_risk(history: RunRecord) -> int:
+    """Return how many steps would have to be repeated if the process ended this moment."""
+    last = history.last_step.step if history.last_step else 0
+    return max(0, last - (history.checkpoint_step or 0))
+
+
+def run_caption(run: Run, history: RunRecord) -> str:
+    """Say in a line, as plain text, what a plot of this run shows: run, seed, data, versions, device."""
+    config, started, process = run.config, history.started, run.read_process()
+    name = run.read_label().name
+    facts = [f"Run {run.run_id}" + (f" ({name})" if name else ""), f"seed {config.hyperparameters.seed}"]
+    facts.append(f"data {config.data.kind} {config.data.fingerprint[:12]}")
+    versions = (started.versions if started else {}) or (process.versions if process else {})
+    if versions:
+        facts.append(", ".join(f"{package} {version}" for package, version in versions.items()))
+    if started is not None:
+        threads = f"{started.num_threads} thread" + "s" * (started.num_threads != 1)
+        processes = f", {started.num_processes} processes" if started.num_processes > 1 else ""
+        facts.append(f"{started.device}, {threads}{processes}")
+    return " · ".join(facts)
+
+
+def recent_speed(history: RunRecord) -> tuple[float, float, float] | None:
+    """Return pairs, real tokens and positions with padding per second, newest steps; None before any."""
+    steps = history.steps.newest(SPEED_STEPS)
+    seconds = sum(step.duration_s for step in steps)
+    if seconds <= 0:
+        return None
+    return (
+        sum(step.num_pairs for step in steps) / seconds,
+        sum(step.num_tokens for step in steps) / seconds,
+        sum(step.num_padded_tokens for step in steps) / seconds,
+    )
+
+
+def _describe_settings(run: Run, history: RunRecord, num_split_pairs: int | None) -> list[str]:
+    train = run.config.hyperparameters
+    facts = [train.checkpoint, _describe_pairs(run, history, num_split_pairs), f"seed {train.seed}"]
+    facts.append(f"{run.config.data.kind} data")
+    shown = {"preset", "checkpoint", "num_train_pairs", "seed", "loop"}
+    facts += [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in changed_settings(train).items()
+        if name not in shown
+    ]
+    return [*facts, f"started {render_time(run.config.created_at)}", run.run_id]
+
+
+def _describe_pairs(run: Run, history: RunRecord, num_split_pairs: int | None) -> str:
+    """Say how many pairs it is really trained on, which may be fewer than were asked for."""
+    used = history.started.num_train_pairs if history.started else None
+    asked = run.config.hyperparameters.num_train_pairs
+    if used is None:
+        return f"up to {asked:,} pairs" if asked else "all pairs"
+    if num_split_pairs is None:
+        return render_count(used, "pair")
+    return f"all {used:,} pairs" if used == num_split_pairs else f"{used:,} of {num_split_pairs:,} pairs"
+
+
+def _describe_progress(state: RunState, status: RunStatus, history: RunRecord) -> str:
+    last, started = history.last_step, history.started
+    num_steps = started.num_steps if started else status.num_steps
+    of_steps = f" of {num_steps:,}" if num_steps else ""
+    of_epochs = f" of {started.num_epochs}" if started else ""
+    words = [
+        f"step {int(last.step) if last else 0:,}{of_steps}",
+        f"epoch {last.epoch if last else 0.0:.2f}{of_epochs}",
+    ]
+    if state in ALIVE_STATES and status.phase not in {"training", ""}:
+        words.append(status.phase)
+    return " · ".join(words)
+
+
+def _list_figures(state: RunState, status: RunStatus, history: RunRecord) -> list[Figure]:
+    """List time left, speed, and scores on validation and test."""
+    figures: list[Figure] = []
+    last = history.last_step
+    if state in ALIVE_STATES:
+        eta = history.eta_s()
+        left = "–" if eta is None else render_duration(eta)
+        figures.append(Figure("time left", left, "after the first steps" * (eta is None)))
+    elapsed = last.train_s if last else status.train_s
+    trained = render_duration(max(elapsed, status.train_s))
+    figures.append(Figure("trained for", trained, "validation included"))
+    speed = recent_speed(history)
+    if speed is not None:
+        pairs, tokens, padded = speed
+        padding = f"real per second, +{100 * (padded / tokens - 1):.0f} % padding"
+        figures += [
+            Figure("speed", f"{pairs:.1f}", "pairs per second"),
+            Figure("tokens", f"{tokens:,.0f}", padding),
+        ]
+    validations = history.validation()
+    if validations:
+        newest = validations[-1]
+        best = best_of(validations) or newest
+        for name, value, top in (
+            ("accuracy", newest.accuracy, best.accuracy),
+            ("F1", newest.f1, best.f1),
+        ):
+            epoch = f"epoch {newest.epoch}" if newest.epoch else "untrained"
+            note = epoch if best is newest else f"{epoch}; {render_percent(top)} at best, epoch {best.epoch}"
+            figures.append(Figure(f"{name}, validation", render_percent(value), note))
+    tests = {event.is_best: event for (split, _), event in history.evaluations.items() if split == "test"}
+    if len(tests) == 2:
+        for name, value, before in (
+            ("accuracy", tests[True].accuracy, tests[False].accuracy),
+            ("F1", tests[True].f1, tests[False].f1),
+        ):
+            note = f"untrained {render_percent(before)}"
+            figures.append(Figure(f"{name}, test", render_percent(value), note))
+    return figures
+
+
+def _describe_finish(status: RunStatus, terminal: object) -> str:
+    best = ""
+    if status.best_epoch is not None:
+        best = (
+            f" Best epoch {status.best_epoch}: accuracy {render_percent(status.best_accuracy)}, "
+            f"F1 {render_percent(status.best_f1)} on validation."
+        )
+    if isinstance(terminal, FinishedEvent):
+        peak = f" The process needed {render_bytes(terminal.peak_memory_bytes)} of memory."
+        return f"Finished in {render_duration(terminal.train_s)}.{best}{peak}"
+    return f"Finished.{best}"
+
+
+def _describe_stopping(run: Run, history: RunRecord, checkpoint: str) -> str:
+    request = run.read_stop_request(history.attempt)
+    if request is not None and not request.save:
+        return "Discarding: the process ends within seconds, then its weights and checkpoints are deleted."
+    if run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
+        return "Finishing the step, writing the weights."
+    return f"Finishing the step, writing the checkpoint. {checkpoint}"
+
+
+def _describe_cut_short(run: Run, status: RunStatus, history: RunRecord) -> str:
+    """Say what is left of a run whose process ended before it could report that it stopped."""
+    request = run.read_stop_request(history.attempt)
+    if request is not None and not request.save:
+        return "Stopped and discarded: its weights are deleted, log and curves are kept."
+    repeated = render_count(num_steps_at_risk(history), "step")
+    last = history.last_step
+    step = max(status.step, int(last.step) if last is not None else 0)  # the log is ahead of the status
+    if history.checkpoint_step is None or run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
+        return f"Ended after step {step:,} before it could save: there is no checkpoint to go on from."
+    return (
+        f"Ended after step {step:,} before it could save. The checkpoint of step "
+        f"{history.checkpoint_step:,} is kept; Resume goes on from there and repeats {repeated}."
+    )

@@ -1,0 +1,200 @@
+"""The form of a new training: preset cards, Start, and the settings in four groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+import gradio as gr
+
+from mrpc.app.spine import Spine, run_update
+from mrpc.app.templates import render, render_part
+from mrpc.app.train.form import (
+    DEFAULT_PRESET,
+    FILLED,
+    GROUPS,
+    LABELS,
+    checkpoint_changes,
+    field_id,
+    help_text,
+    is_preset,
+    label_text,
+    preset_values,
+    read_form,
+)
+from mrpc.app.train.start import (
+    checkpoint_note,
+    make_plan,
+    plain_cards,
+    preset_cards,
+)
+from mrpc.app.view import SKIP, View, bind, place, stage
+from mrpc.config import DEFAULT_CHECKPOINT, PRESET_HELP, TrainConfig
+from mrpc.errors import InputError, MrpcError
+
+if TYPE_CHECKING:
+    from mrpc.app.services import Services
+
+Field = gr.Radio | gr.Dropdown | gr.Number | gr.Textbox | gr.Checkbox
+
+START_LABEL = "Start training"
+TIMES_NOTE = "Times are for this machine and the checkpoint below, with nothing else to do."
+
+
+@dataclass(frozen=True)
+class StartForm:
+    """The widgets of the form.
+
+    Attributes:
+        fields: by the name of the setting.
+        message: what is said of a start.
+    """
+
+    fields: dict[str, Field]
+    message: gr.HTML
+
+
+@dataclass(frozen=True)
+class Started:
+    """What Start and "Add to queue" change."""
+
+    start: Any = SKIP
+    message: Any = SKIP
+    run: Any = SKIP
+
+
+def build_start_form(services: Services, spine: Spine) -> StartForm:
+    """Build the form and attach its handlers."""
+    fields: dict[str, Field] = {}
+    fields["preset"] = gr.Radio(
+        choices=plain_cards(),
+        value=DEFAULT_PRESET,
+        label=LABELS["preset"],
+        elem_id="train-preset",
+        elem_classes="preset-cards",
+    )
+    with gr.Row(elem_id="train-buttons"):
+        start = gr.Button(START_LABEL, variant="primary", elem_id="train-start", min_width=120)
+        queue = gr.Button("Add to queue", elem_id="train-queue", min_width=120)
+    follow = gr.Checkbox(
+        value=True, label="Follow the current pair during training", elem_id="train-follow", container=False
+    )
+    message = place(elem_id="train-message")
+    presets = stage("presets", elem_id="train-presets")
+    plan = stage("plan", elem_id="train-plan")
+    fields["checkpoint"] = gr.Dropdown(
+        choices=[DEFAULT_CHECKPOINT],
+        value=DEFAULT_CHECKPOINT,
+        label=LABELS["checkpoint"],
+        filterable=False,
+        elem_id="train-checkpoint",
+    )
+    note = stage("checkpoint", elem_id="train-checkpoint-note")
+    shown = preset_values(DEFAULT_PRESET)
+    for group, names in GROUPS.items():
+        with gr.Accordion(group, open=False, elem_id=f"train-{group.lower()}", elem_classes="settings"):
+            for name in names:
+                fields[name] = _widget(name, shown[name])
+    form = StartForm(fields, message)
+    _bind_presets(services, form, note, presets)
+    ids = {name: field_id(name) for name in fields}
+
+    def draw_plan(**values: Any) -> str:
+        preset = values["preset"]
+        preset_help = PRESET_HELP[preset] if is_preset(preset) else ""
+        return render("train/plan.html", plan=make_plan(services, values), ids=ids, preset_help=preset_help)
+
+    View("plan", fields, {"plan": plan}, draw_plan).bind()
+
+    def start_run(follow: Any, sentence1: Any, sentence2: Any, **values: Any) -> Iterator[Started]:
+        yield Started(gr.update(value="Starting …", interactive=False), "")
+        button = gr.update(value=START_LABEL, interactive=True)
+        try:
+            run_id = services.launcher.start(read_form(values))
+        except MrpcError as error:
+            yield Started(button, render_part("alert", str(error)))
+            return
+        said = _follow(services, run_id, sentence1, sentence2) if follow is True else ""
+        yield Started(button, said, run_update(services, run_id))
+
+    def queue_run(follow: Any, sentence1: Any, sentence2: Any, **values: Any) -> Started:
+        run_id = services.launcher.add_to_queue(read_form(values))
+        said = _follow(services, run_id, sentence1, sentence2) if follow is True else ""
+        num = len(services.launcher.queue.read())
+        when = (
+            "It starts as soon as nothing trains." if num == 1 else f"It is number {num} of those that wait."
+        )
+        return Started(message=render_part("note", f"Added to the queue. {when}", "good") + said)
+
+    inputs = {**fields, "follow": follow, **spine.pair}
+    outputs = {"start": start, "message": message, "run": spine.run}
+    for button, run in ((start, start_run), (queue, queue_run)):
+        bind(button.click, run, inputs, outputs, changes=True).then(
+            None, js="() => mrpcLive.ask()", api_visibility="private"
+        )
+    return form
+
+
+def _bind_presets(services: Services, form: StartForm, note: gr.HTML, presets: gr.HTML) -> None:
+    """Fill in what a preset and a checkpoint hold, and say what they cost."""
+    fields = form.fields
+    filled = {name: fields[name] for name in FILLED}
+
+    def on_preset(preset: Any, checkpoint: Any) -> dict[str, Any]:
+        if not is_preset(preset) or not isinstance(checkpoint, str) or not checkpoint:
+            return {}
+        return preset_values(preset, checkpoint)
+
+    def on_checkpoint(preset: Any, checkpoint: Any, **values: Any) -> dict[str, Any]:
+        if not is_preset(preset) or not isinstance(checkpoint, str) or not checkpoint:
+            return {}
+        return checkpoint_changes(preset, checkpoint, values)
+
+    chosen = {"preset": fields["preset"], "checkpoint": fields["checkpoint"]}
+    bind(fields["preset"].input, on_preset, chosen, filled)
+    bind(fields["checkpoint"].input, on_checkpoint, {**chosen, **filled}, filled)
+
+    def draw_checkpoint(checkpoint: Any) -> dict[str, Any]:
+        seen = checkpoint_note(services, checkpoint)
+        html = render("train/checkpoint.html", note=seen)
+        return {"note": html, "checkpoint": gr.update(choices=seen.choices)}
+
+    def draw_presets(checkpoint: Any) -> dict[str, Any]:
+        cards = preset_cards(services, checkpoint)
+        return {"presets": render_part("quiet", TIMES_NOTE), "preset": gr.update(choices=cards)}
+
+    one = {"checkpoint": fields["checkpoint"]}
+    View("checkpoint", one, {"note": note, **one}, draw_checkpoint).bind()
+    View("presets", one, {"presets": presets, "preset": fields["preset"]}, draw_presets).bind()
+
+
+def _follow(services: Services, run_id: str, sentence1: Any, sentence2: Any) -> str:
+    """Pin the current pair to a run; return what there is to say of it."""
+    if not isinstance(sentence1, str) or not isinstance(sentence2, str):
+        raise InputError("A pair has two sentences.")
+    try:
+        services.catalog.pin_pairs(run_id, [(sentence1.strip(), sentence2.strip())])
+    except MrpcError as error:
+        return render_part("note", f"The current pair is not followed: {error}", "warn")
+    return ""
+
+
+def _widget(name: str, value: Any) -> Field:
+    field = TrainConfig.model_fields[name]
+    common: dict[str, Any] = {
+        "value": value,
+        "label": label_text(name),
+        "info": help_text(name),
+        "elem_id": field_id(name),
+        "min_width": 120,
+    }
+    choices = get_args(field.annotation)
+    if choices:
+        named = [(str(choice).replace("_", " and "), choice) for choice in choices]
+        return gr.Dropdown(choices=named, filterable=False, **common)
+    if field.annotation is bool:
+        return gr.Checkbox(**common)
+    if field.annotation is float:  # as text, so that 5e-5 reads as people write it
+        return gr.Textbox(max_lines=1, **common)
+    return gr.Number(**common)
