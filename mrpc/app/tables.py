@@ -18,8 +18,8 @@ def column(key: str, title: str, kind: str = "text", **options: Any) -> Column:
     Args:
         key: where its cells are in a row.
         title: what people read above it.
-        kind: text, diff (a sentence with marks), number, percent (a share, shown in percent), p (a p-value),
-            opens (text that opens the row), state (of a run), or flag (a warning).
+        kind: text, diff (a sentence with marks), number, percent (a share, shown in percent), p (a
+            p-value), opens (text that opens the row), state (of a run), or flag (a warning).
         options: ``digits`` behind the point, ``signed`` for a plus sign, ``help`` for a longer title,
             ``sort`` for the key whose values order the rows.
     """

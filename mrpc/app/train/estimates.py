@@ -121,7 +121,7 @@ class Estimates:
         return [
             _minutes(
                 config,
-                min(config.num_train_pairs or num_train_pairs, num_train_pairs),
+                config.num_used_pairs(num_train_pairs),
                 earlier,
                 self._checkpoints.size(config.checkpoint),
             )

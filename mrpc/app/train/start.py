@@ -64,13 +64,13 @@ def make_plan(services: Services, values: Mapping[str, Any]) -> Plan:
         estimate = services.estimates.estimate(config, num_pairs)
     except MrpcError as error:
         return Plan(message=str(error))
-    used = min(num_pairs, config.num_train_pairs or num_pairs)
     batch = f"in batches of {config.train_batch_size}"
     if config.gradient_accumulation_steps > 1:
         batch += f" × {config.gradient_accumulation_steps}"
+    used, epochs = config.num_used_pairs(num_pairs), render_count(config.num_epochs, "epoch")
     return Plan(
         num_steps=config.num_steps(num_pairs),
-        words=f"{used:,} pairs {batch}, {render_count(config.num_epochs, 'epoch')}",
+        words=f"{used:,} pairs {batch}, {epochs}",
         needs=describe_needs(estimate),
         warnings=estimate.warnings,
     )

@@ -8,7 +8,8 @@ import pytest
 
 from mrpc.app.train.acts import Act, act_on
 from mrpc.errors import InputError, MrpcError, RunStateError
-from mrpc.runs.layout import RunLabel, write_model
+from mrpc.files import write_model
+from mrpc.runs.layout import RunLabel
 from tests.app.train.services import FakeServices
 from tests.written_run import write_ended, write_running
 

@@ -15,8 +15,9 @@ from mrpc.app.theme import ASSETS_DIR
 from mrpc.app.train.board import RUN_PARTS, Part, RunBoard, usage_code
 from mrpc.app.train.live import BESIDE_AGE_S, LOOK_AGE_S, MAX_QUESTIONS_PER_S, MAX_WAIT_S, Live
 from mrpc.app.train.overlay import NUM_SLOTS
+from mrpc.files import write_model
 from mrpc.runs.events import CheckpointEvent
-from mrpc.runs.layout import RunLabel, RunStatus, write_model
+from mrpc.runs.layout import RunLabel, RunStatus
 from tests.html import Element, parse
 from tests.written_run import step_event, write_ended, write_events, write_running, write_status
 

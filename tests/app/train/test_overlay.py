@@ -23,7 +23,7 @@ from mrpc.runs.layout import PinnedPair
 from mrpc.runs.record import RunRecord
 from mrpc.runs.store import Run, RunStore
 from tests.html import parse
-from tests.written_run import evaluation_event, step_event, write_ended, write_events, write_status
+from tests.written_run import evaluation_event, write_ended, write_events, write_status
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -106,22 +106,6 @@ class TestSeeds:
         members = Monitoring(RunStore(tmp_path)).list_runs()
         assert "No run of this group has a score yet." in seeds_html(members)
         assert seeds_figure(members, "g")["data"] == []
-
-
-class TestScores:
-    def test_only_what_is_new_is_read_and_a_replaced_log_anew(self, tmp_path):
-        run, scores = write_ended(tmp_path), Monitoring(RunStore(tmp_path)).scores
-        assert [one.epoch for one in scores.validation(run)] == [0, 1, 2, 3]
-        write_events(
-            run, [step_event(91, 90), evaluation_event(4, 90), evaluation_event(4, 90, split="test")]
-        )
-        with run.paths.events.open("ab") as log:
-            log.write(b'{"type":"evaluation", torn')
-        assert [one.epoch for one in scores.validation(run)] == [0, 1, 2, 3, 4]
-        run.paths.events.write_bytes(b"")
-        assert scores.validation(run) == []
-        run.paths.events.unlink()
-        assert scores.validation(run) == []
 
 
 class TestPinned:

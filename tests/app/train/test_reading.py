@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,7 +135,7 @@ def test_before_the_first_epoch_the_loss_of_guessing_is_explained():
 
 class TestFromARun:
     def history(self, **losses: float) -> RunRecord:
-        history = RunRecord()
+        history = RunRecord(Path("nowhere"))
         history.fold([started_event(90), evaluation_event(0, 90)])
         history.fold([step_event(step, 90) for step in range(1, 91)])
         history.fold([evaluation_event(epoch, 90) for epoch in (1, 2, 3)])
@@ -144,7 +145,7 @@ class TestFromARun:
         return read_curves(take_series(history), is_over=True)
 
     def test_nothing_before_the_first_step(self):
-        assert self.reading(RunRecord()) is None
+        assert self.reading(RunRecord(Path("nowhere"))) is None
 
     def test_a_run_that_learns(self):
         reading = self.reading(self.history())

@@ -10,7 +10,8 @@ from mrpc.app.train.runs import manage_html, runs_table
 from mrpc.app.train.runs_view import disk_html
 from mrpc.app.train.waiting import queue_html
 from mrpc.errors import InputError
-from mrpc.runs.layout import RunLabel, write_model
+from mrpc.files import write_model
+from mrpc.runs.layout import RunLabel
 from mrpc.runs.store import RunState, RunStore
 from tests.app.train.services import FakeServices
 from tests.html import parse
