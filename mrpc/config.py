@@ -23,7 +23,7 @@ DEFAULT_CHECKPOINT = "all-MiniLM-L6-v2"
 
 def _field(default: Any, description: str, unit: str = "", raise_lower: str = "", **limits: Any) -> Any:
     """Describe a setting: what it is, its unit, and what happens if one raises or lowers it."""
-    extra = {"unit": unit, "raise_lower": raise_lower}
+    extra: dict[str, Any] = {"unit": unit, "raise_lower": raise_lower}
     return Field(default, description=description, json_schema_extra=extra, **limits)
 
 
@@ -222,7 +222,7 @@ class TrainConfig(BaseModel):
         "auto computes the steps in bfloat16 on a CPU with AMX and on a GPU that has it, else in float32; "
         "bf16 also on a CPU that has it in its vector units alone, and is refused elsewhere; no is float32, "
         "or what a config of accelerate asks for. Evaluation is in float32, and so is the pytorch loop.",
-        raise_lower="bfloat16 is faster on hardware that has it, with fewer digits. no keeps all digits.",
+        raise_lower="auto and bf16 are faster on hardware that has it, with fewer digits. no keeps all.",
     )
     keep_epochs: Literal["best_last", "all"] = _field(
         "best_last",
@@ -355,8 +355,7 @@ PRESET_HELP: dict[PresetName, str] = {
         "known to train BERT-base well."
     ),
     "quick": (
-        "A preview: up to 3,600 pairs, each seen once. Its scores are those of a training that has only "
-        "begun."
+        "A preview: up to 3,600 pairs, each seen once. Its scores are those of a training that only began."
     ),
 }
 
@@ -388,7 +387,7 @@ def build_config(values: Mapping[str, Any], default_preset: PresetName = "recomm
         config = TrainConfig.model_validate({**settings, **values, "preset": preset})
     except ValidationError as error:
         problems = {str(problem["loc"][0]): _explain(problem) for problem in error.errors()}
-        raise ConfigError(" ".join(problems.values()), problems) from None
+        raise ConfigError(" ".join(dict.fromkeys(problems.values())), problems) from None
     if config.loop == "pytorch" and config.mixed_precision == "bf16":
         raise ConfigError(
             problem

@@ -45,8 +45,8 @@ def register_endpoints(services: Services) -> None:
 
     for endpoint in (start_run, queue_run, stop_run, resume_run):
         api(endpoint, changes=True)
-    for endpoint in (list_runs, run_status, export_code):
-        api(endpoint)
+    for question in (list_runs, run_status, export_code):
+        api(question)
 
 
 def on_start_run(services: Services, config: Any) -> dict[str, Any]:
