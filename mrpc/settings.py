@@ -133,6 +133,6 @@ def training_environment() -> dict[str, str]:
     ``SPACES_ZERO_GPU`` is left out: a detached process on a ZeroGPU Space has no GPU to wait for.
     """
     environment = {name: value for name, value in os.environ.items() if name != "SPACES_ZERO_GPU"}
-    environment["TOKENIZERS_PARALLELISM"] = "false"
+    environment["TOKENIZERS_PARALLELISM"] = "true"
     environment["PYTHONUNBUFFERED"] = "1"
     return environment

@@ -1,27 +1,35 @@
-"""The training pairs as a loop reads them: encoded once, in the order f(seed, epoch)."""
+"""The training pairs as a loop reads them: in the order f(seed, epoch), encoded when their batch comes.
+
+A training of 200 steps on 366,800 pairs starts as soon as one on 3,668: nobody waits for pairs that no step
+sees. Encoding a batch costs less than a hundredth of its step.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 import torch
-from datasets import Dataset, concatenate_datasets
-from transformers import PreTrainedTokenizerBase
+from datasets import Dataset
+from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from mrpc.config import TrainConfig
-from mrpc.core.text.batching import epoch_batches, swapped_rows
-from mrpc.core.text.tokenization import encode_dataset
+from mrpc.core.text.batching import Batches, epoch_batches, swapped_rows
+from mrpc.core.text.tokenization import encode_pairs, encoded_lengths
+
+WINDOW_PAIRS = 1000
+"""Pairs that are encoded at a time where many are."""
 
 
 class TrainPairs:
-    """What a training sees, and when.
+    """What a training sees, and when: a map-style data set for torch's ``DataLoader``.
+
+    Row ``n`` below N is pair ``n``; row ``N + n`` is the same pair with its sentences swapped.
 
     Attributes:
-        encoded: N rows as the model takes them; where some are shown swapped, N more in the other order.
         idx: int64 [N], the numbers of the pairs in the corpus.
-        lengths: tokens of each pair, [N].
+        lengths: tokens of each pair, sentences not swapped.
     """
 
     def __init__(
@@ -31,31 +39,73 @@ class TrainPairs:
         config: TrainConfig,
         on_progress: Callable[[], None],
     ) -> None:
-        """Encode the pairs, calling ``on_progress`` now and then."""
-        self._config = config
-        self.encoded = encode_dataset(tokenizer, dataset, config.max_length, on_progress)
-        self.lengths = pc.list_value_length(self.encoded.data.column("input_ids")).to_numpy()
+        """Take in the pairs; ``on_progress`` is called now and then while many are encoded."""
+        self._tokenizer, self._dataset, self._config = tokenizer, dataset, config
+        self._on_progress = on_progress
         self.idx = np.asarray(dataset["idx"][:], dtype=np.int64)
-        if config.swap_probability > 0:
-            names = {"sentence1": "sentence2", "sentence2": "sentence1"}
-            other = dataset.rename_columns(names)
-            swapped = encode_dataset(tokenizer, other, config.max_length, on_progress)
-            self.encoded = concatenate_datasets([self.encoded, swapped])
+        self.lengths = PairLengths(len(dataset), self._encode_windows)
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self._dataset)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return self.__getitems__([row])[0]
+
+    def __getitems__(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Encode the rows of a batch: input_ids, attention_mask, token_type_ids if there are any, label."""
+        num_pairs = len(self)
+        pairs = self._dataset[[row % num_pairs for row in rows]]
+        both = zip(rows, pairs["sentence1"], pairs["sentence2"], strict=True)
+        ordered = [(first, second) if row < num_pairs else (second, first) for row, first, second in both]
+        encoded = self._encode(*zip(*ordered, strict=True))
+        return [
+            {"label": label, **{name: encoded[name][number] for name in encoded}}
+            for number, label in enumerate(pairs["label"])
+        ]
 
     def token_ids(self) -> torch.Tensor:
-        """Return the ids that occur in the pairs, each once, ascending: int64 [R]."""
-        used = pc.unique(pc.list_flatten(self.encoded.data.column("input_ids")))
-        return torch.from_numpy(np.sort(used.to_numpy().astype(np.int64)))
+        """Return the ids that occur in any of the pairs, each once, ascending: int64 [R]."""
+        used: np.ndarray = np.empty(0, dtype=np.int64)
+        for encoded in self._encode_windows(np.arange(len(self))):
+            used = np.union1d(used, np.concatenate(encoded["input_ids"]))
+        return torch.from_numpy(used.astype(np.int64))
 
-    def batches(self, epoch: int) -> list[list[int]]:
+    def batches(self, epoch: int) -> Batches:
         """Return the pairs of every batch of an epoch, from 0: numbers in [0, N), each once."""
         config = self._config
         return epoch_batches(self.lengths, config.train_batch_size, config.batch_order, config.seed, epoch)
 
-    def shown(self, batches: Sequence[Sequence[int]], epoch: int) -> list[list[int]]:
-        """Return the rows of ``encoded`` that stand for the pairs of these batches in an epoch, from 0."""
+    def shown(self, batches: Sequence[Sequence[int]], epoch: int) -> Batches:
+        """Return the rows that stand for the pairs of these batches in an epoch, from 0."""
         swapped = swapped_rows(len(self), self._config.swap_probability, self._config.seed, epoch)
-        return [[pair + len(self) * int(swapped[pair]) for pair in batch] for batch in batches]
+        return Batches(
+            len(batches),
+            lambda number: [pair + len(self) * int(swapped[pair]) for pair in batches[number]],
+        )
+
+    def _encode_windows(self, rows: np.ndarray) -> Iterator[BatchEncoding]:
+        for start in range(0, len(rows), WINDOW_PAIRS):
+            pairs = self._dataset[rows[start : start + WINDOW_PAIRS]]
+            yield self._encode(pairs["sentence1"], pairs["sentence2"])
+            self._on_progress()
+
+    def _encode(self, sentence1: Sequence[str], sentence2: Sequence[str]) -> BatchEncoding:
+        return encode_pairs(self._tokenizer, sentence1, sentence2, self._config.max_length)
+
+
+class PairLengths:
+    """Tokens of each pair, counted when they are first asked for: ``len(lengths)``, ``lengths[rows]``."""
+
+    def __init__(self, num_pairs: int, encode: Callable[[np.ndarray], Iterable[BatchEncoding]]) -> None:
+        self._encode = encode
+        self._counted = np.zeros(num_pairs, dtype=np.int32)  # 0 where nobody has asked yet
+
+    def __len__(self) -> int:
+        return len(self._counted)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Return the tokens of these pairs, int32 [len(rows)]."""
+        new = rows[self._counted[rows] == 0]
+        if len(new):
+            self._counted[new] = [n for encoded in self._encode(new) for n in encoded_lengths(encoded)]
+        return self._counted[rows]

@@ -54,7 +54,7 @@ class Reporter:
         self.listeners: list[Callable[[BaseEvent], None]] = []
         self._status_written_at = 0.0
         self._bar: tqdm[None] | None = None
-        self._num_tokens, self._steps_s = 0, 0.0
+        self._num_pairs, self._num_tokens, self._steps_s = 0, 0, 0.0
 
     def emit(self, event: BaseEvent) -> None:
         """Append an event and bring the status up to date with it."""
@@ -66,11 +66,16 @@ class Reporter:
                 if self._bar is not None:
                     self._bar.set_postfix(loss=f"{event.loss:.3f}", epoch=f"{event.epoch:.2f}", refresh=False)
                     self._bar.update(event.step - self._bar.n)
+                self._num_pairs += event.num_pairs
                 self._num_tokens += event.num_tokens
                 self._steps_s += event.duration_s
-                rate = self._num_tokens / max(self._steps_s, 1e-9)
+                tokens_per_pair = self._num_tokens / self._num_pairs
                 self._update(
-                    step=event.step, epoch=event.epoch, train_s=event.train_s, tokens_per_s=round(rate, 1)
+                    step=event.step,
+                    epoch=event.epoch,
+                    train_s=event.train_s,
+                    tokens_per_s=round(self._num_tokens / max(self._steps_s, 1e-9), 1),
+                    tokens_per_epoch=round(tokens_per_pair * (self.status.num_train_pairs or 0)),
                 )
             case EvaluationEvent(split="validation"):
                 self._update(evaluation_s=event.duration_s)
@@ -93,15 +98,9 @@ class Reporter:
         """Show that the process is alive."""
         self._update()
 
-    def set_shape(self, num_steps: int, num_epochs: int, num_train_pairs: int, tokens_per_epoch: int) -> None:
+    def set_shape(self, num_steps: int, num_epochs: int, num_train_pairs: int) -> None:
         """Say how long the training is, and draw a progress bar on a terminal."""
-        self._update(
-            write=True,
-            num_steps=num_steps,
-            num_epochs=num_epochs,
-            num_train_pairs=num_train_pairs,
-            tokens_per_epoch=tokens_per_epoch,
-        )
+        self._update(write=True, num_steps=num_steps, num_epochs=num_epochs, num_train_pairs=num_train_pairs)
         if sys.stderr.isatty():
             self._bar = tqdm(total=num_steps, initial=self.status.step, unit="step", dynamic_ncols=True)
 
@@ -154,7 +153,7 @@ class SilentReporter(Reporter):
     def show_life(self) -> None:
         """Do nothing; the main process does it."""
 
-    def set_shape(self, num_steps: int, num_epochs: int, num_train_pairs: int, tokens_per_epoch: int) -> None:
+    def set_shape(self, num_steps: int, num_epochs: int, num_train_pairs: int) -> None:
         """Do nothing; the main process does it."""
 
     def requested_stop(self) -> bool | None:

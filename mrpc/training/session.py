@@ -18,6 +18,7 @@ import importlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
@@ -27,7 +28,7 @@ from transformers import get_scheduler
 
 from mrpc.config import RESUMABLE_LOOPS, LoopName
 from mrpc.core.data.load import LoadedData, load_data, select_train_pairs
-from mrpc.core.model.classifier import load_classifier, save_base_tensors, save_model_folder
+from mrpc.core.model.classifier import load_base, load_classifier, save_base_tensors, save_model_folder
 from mrpc.core.model.dropout import DropoutStream
 from mrpc.core.model.fast_bert import use_fast_forward, why_not_fast
 from mrpc.core.model.metrics import majority_metrics
@@ -37,7 +38,7 @@ from mrpc.core.model.recipe import freeze, start_pooler_as_identity
 from mrpc.core.model.shared_words import add_shared_words, learn_shared_words
 from mrpc.core.model.stored_predictions import write_predictions
 from mrpc.core.model.weights import weights_sha256
-from mrpc.core.text.batching import PairCollator
+from mrpc.core.text.batching import Batches, PairCollator
 from mrpc.errors import DataError, TrainingError
 from mrpc.files import read_model
 from mrpc.runs import events as ev
@@ -57,6 +58,9 @@ from mrpc.training.validation import Validation
 
 Batch = dict[str, torch.Tensor]
 
+BASE_EVALUATION_STEP = 10
+"""The untrained model is evaluated after this many steps, so that nobody waits for it before the first."""
+
 
 class TrainingSession:
     """One attempt at one run.
@@ -65,7 +69,7 @@ class TrainingSession:
         config: the hyperparameters.
         model: the classifier, plain, on ``device``.
         optimizer, scheduler: AdamW and its learning rate; the scheduler steps once an optimizer step.
-        train, validation: the encoded pairs to train on, and those to evaluate on.
+        train, validation: the pairs to train on, and those to evaluate on.
         collate: pads encoded pairs to a batch.
         ranks: the processes of this training.
         device: where the model lives.
@@ -134,13 +138,14 @@ class TrainingSession:
         self._train_s_before = 0.0
         self._resume_random_state: dict[str, Any] | None = None
         self._evaluation_began_at = 0.0
-        self._rows: list[list[int]] = []
+        self._rows = Batches(0, lambda number: [])
+        self._base_is_evaluated = self._shows_base = False
         self._totals = StepTotals()
 
     # ---------------------------------------------------------------- the course of a training
 
     def begin(self) -> None:
-        """Restore the newest checkpoint, or record the untrained model as epoch 0."""
+        """Restore the newest checkpoint, or keep what makes the untrained model again."""
         checkpoint = checkpoints.load_newest(self.run.paths.checkpoints)
         cut_step = self.report.status.step
         if checkpoint is not None:
@@ -149,9 +154,7 @@ class TrainingSession:
         elif self.ranks.is_main:
             save_base_tensors(self.model, self.new_parameters, self.run.paths.base, self.checkpoint.sha256)
         majority = majority_metrics(self.validation.dataset["label"])
-        self.report.set_shape(
-            self.num_steps, self.config.num_epochs, len(self.train), int(self.train.lengths.sum())
-        )
+        self.report.set_shape(self.num_steps, self.config.num_epochs, len(self.train))
         self.report.emit(
             ev.StartedEvent(
                 step=self.step,
@@ -192,7 +195,8 @@ class TrainingSession:
         token_type_ids of shape [B, T], and labels [B].
         """
         self._rows = self.train.batches(self.epoch - 1)
-        left = [self.ranks.share(rows) for rows in self._rows[self._position :]]
+        rows = self._rows[self._position :]
+        left = Batches(len(rows), lambda number: self.ranks.share(rows[number]))
         generator = torch.Generator().manual_seed(
             self.config.seed
         )  # or iter() would draw from the global one
@@ -200,7 +204,7 @@ class TrainingSession:
             restore_random_state(self._resume_random_state, self.dropout)
             self._resume_random_state = None
         return DataLoader(
-            self.train.encoded,
+            self.train,
             batch_sampler=self.train.shown(left, self.epoch - 1),
             collate_fn=self.collate,
             generator=generator,
@@ -273,8 +277,30 @@ class TrainingSession:
         if self.mixed_precision != "fp16":
             self._require_finite("gradient norm", grad_norm.item())
 
+    @property
+    def base_is_due(self) -> bool:
+        """Whether the untrained model is to be evaluated now: after some steps, within :meth:`base_weights`.
+
+        Before the first step where a tracker is told, as not every one takes a number for an earlier step.
+        """
+        first = 0 if self.run.config.log_with else BASE_EVALUATION_STEP
+        return not self._base_is_evaluated and (self.step >= first or self._epoch_is_done)
+
+    @contextmanager
+    def base_weights(self) -> Iterator[None]:
+        """Give the model the weights of before the first step, and the trained ones back afterwards."""
+        trained = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        base = load_base(self.checkpoint, self.run.paths.base)
+        self.model.load_state_dict(base.state_dict(), strict=False)  # a second task is not in it
+        self._shows_base = True
+        try:
+            yield
+        finally:
+            self._shows_base = False
+            self.model.load_state_dict(trained)
+
     def begin_evaluation(self) -> None:
-        """Say that the model is evaluated on validation now; on epoch 0 before the first step."""
+        """Say that the model is evaluated on validation now."""
         self.report.phase("evaluating")
         self._evaluation_began_at = time.monotonic()
         self.validation.begin()
@@ -301,7 +327,8 @@ class TrainingSession:
             metrics: accuracy and f1, as the loop's metric computed them.
             logits: the answers in the order of the data set; None takes those of :meth:`on_evaluation_batch`.
         """
-        epoch = self.epoch
+        epoch, step = (0, 0) if self._shows_base else (self.epoch, self.step)
+        self._base_is_evaluated |= epoch == 0
         predictions = self.validation.predictions(self.validation.logits() if logits is None else logits)
         self._require_finite("validation loss", predictions.loss)
         if not self.ranks.is_main:
@@ -311,7 +338,7 @@ class TrainingSession:
         write_predictions(
             self.run.paths.validation_predictions(epoch),
             predictions,
-            {"step": str(self.step), "epoch": str(epoch), "weights_sha256": weights_hash},
+            {"step": str(step), "epoch": str(epoch), "weights_sha256": weights_hash},
         )
         is_best = is_new_best(epoch, scores["f1"], self._best.get("f1"))
         if is_best:
@@ -321,7 +348,7 @@ class TrainingSession:
             save_model_folder(self.model, self.tokenizer, self.run.paths.epoch_model(epoch))
         self.report.emit(
             ev.EvaluationEvent(
-                step=self.step,
+                step=step,
                 epoch=epoch,
                 loss=predictions.loss,
                 accuracy=scores["accuracy"],
@@ -333,7 +360,7 @@ class TrainingSession:
                 weights_sha256=weights_hash,
             )
         )
-        self._answer_pinned_pairs(epoch)
+        self._answer_pinned_pairs(epoch, step)
         self.report.phase("training")
         self._last_step_at = time.monotonic()
 
@@ -407,6 +434,7 @@ class TrainingSession:
             "scheduler": self.scheduler.state_dict(),
             "random": random_states,  # one a process
             "best": self._best,
+            "base_is_evaluated": self._base_is_evaluated,
             "records": self._records.state_dict(),
             "train_s": self.train_s,
             "num_threads": torch.get_num_threads(),
@@ -416,7 +444,7 @@ class TrainingSession:
         duration_s = self._last_checkpoint_at - started_at
         self.report.emit(ev.CheckpointEvent(step=self.step, num_bytes=num_bytes, duration_s=duration_s))
 
-    def _answer_pinned_pairs(self, epoch: int) -> None:
+    def _answer_pinned_pairs(self, epoch: int, step: int) -> None:
         """Predict the pairs that the user pinned; draws no random number."""
         file = read_model(self.run.paths.pinned_pairs, PinnedPairsFile)
         if file is None or not file.pairs:
@@ -431,7 +459,7 @@ class TrainingSession:
         margins = logits[:, 1].astype(float) - logits[:, 0].astype(float)
         probabilities = 1.0 / (1.0 + np.exp(-margins))
         answers = {pair.pair_id: float(p) for pair, p in zip(file.pairs, probabilities, strict=True)}
-        self.report.emit(ev.PinnedPairEvent(step=self.step, epoch=epoch, probabilities=answers))
+        self.report.emit(ev.PinnedPairEvent(step=step, epoch=epoch, probabilities=answers))
 
     def _restore(self, checkpoint: checkpoints.TrainingCheckpoint) -> None:
         state = checkpoint.state
@@ -440,6 +468,7 @@ class TrainingSession:
         self.scheduler.load_state_dict(state["scheduler"])
         self.step, self.epoch, self._position = checkpoint.step, state["epoch"], state["position"]
         self._best = state["best"]
+        self._base_is_evaluated = state.get("base_is_evaluated", True)  # 0.4.1 did it before the first step
         self._records.load_state_dict(state["records"])
         self._train_s_before = state["train_s"]
         if len(state["random"]) == self.ranks.world_size:

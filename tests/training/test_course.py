@@ -66,9 +66,7 @@ def assert_schedule(session: TrainingSession, num_warmup_steps: int, kind: str =
 def test_a_batch_has_the_columns_and_shapes_of_the_course(
     course_session: TrainingSession, mrpc_data_dir: Path
 ) -> None:
-    assert set(course_session.train.encoded.column_names) == {
-        *("input_ids", "token_type_ids", "attention_mask", "label")
-    }
+    assert set(course_session.train[0]) == {*("input_ids", "token_type_ids", "attention_mask", "label")}
     next(course_session.epochs())
     batches = course_session.batches()
     assert len(batches) == 459
@@ -137,7 +135,7 @@ def test_batches_go_to_the_device_of_the_model(
 ) -> None:
     """Every machine has the device "meta": it computes nothing, and tells what was put on it."""
     session = open_session(make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, loop=loop))
-    session.step = step  # the untrained model is evaluated before the first step alone
+    monkeypatch.setattr("mrpc.training.session.BASE_EVALUATION_STEP", step)  # 0: before the first step
     session.device = torch.device("meta")
     monkeypatch.setitem(PartialState._shared_state, "device", session.device)
     torch.nn.Module.to(session.model, session.device)

@@ -134,8 +134,13 @@ def test_accumulated_gradients_agree(tmp_path: Path, tiny_data_dir: Path, tiny_c
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_every_loop_stops_when_asked(
-    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, loop: str
+    tmp_path: Path,
+    tiny_data_dir: Path,
+    tiny_checkpoint_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    loop: str,
 ) -> None:
+    monkeypatch.setattr("mrpc.training.session.BASE_EVALUATION_STEP", 0)
     run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, loop=loop)
     session = open_session(run)
     write_model(run.paths.stop, StopRequest(attempt=1, save=True, requested_at=0.0))

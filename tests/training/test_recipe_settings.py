@@ -113,10 +113,10 @@ def test_swapped_pairs_are_those_that_the_epoch_says(
         seen[epoch] = swapped
     assert 0 < seen[0].sum() < 64
     assert not np.array_equal(seen[0], seen[1])
-    first, second = pairs.encoded[5]["input_ids"], pairs.encoded[5 + 64]["input_ids"]
+    first, second = pairs[5]["input_ids"], pairs[5 + 64]["input_ids"]
     middle = first.index(tokenizer.sep_token_id)
     assert second[1:-1] == [*first[middle + 1 : -1], tokenizer.sep_token_id, *first[1:middle]]
-    assert pairs.encoded[5]["label"] == pairs.encoded[5 + 64]["label"]
+    assert pairs[5]["label"] == pairs[5 + 64]["label"]
 
 
 def test_frozen_word_embeddings_stay_as_they_were(

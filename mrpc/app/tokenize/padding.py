@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
@@ -193,7 +193,7 @@ class Padding:
 
         def count(
             name: str,
-            batches: list[list[int]],
+            batches: Sequence[list[int]],
             pad_to: Literal["longest"] | int = "longest",
             multiple: int = 1,
         ) -> Strategy:

@@ -7,9 +7,10 @@ random state, encodes text or loads data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cache
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
 import torch
@@ -25,9 +26,40 @@ CHUNK_BATCHES = 50
 16 pairs a batch, where sorting everything would pad x1.002 but put the same pairs together in every epoch."""
 
 
+class Batches(Sequence[list[int]]):
+    """Lists of row numbers, each made when it is asked for."""
+
+    def __init__(self, num_batches: int, make: Callable[[int], list[int]]) -> None:
+        self._num_batches = num_batches
+        self._make = make
+
+    def __len__(self) -> int:
+        return self._num_batches
+
+    @overload
+    def __getitem__(self, number: int) -> list[int]: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Batches: ...
+
+    def __getitem__(self, number: int | slice) -> list[int] | Batches:
+        numbers = range(self._num_batches)[number]  # raises the IndexError that ends an iteration
+        if isinstance(numbers, int):
+            return self._make(numbers)
+        return Batches(len(numbers), lambda position: self._make(numbers[position]))
+
+
+class Lengths(Protocol):
+    """Tokens of each row: an int array [N], or what computes them when it is asked."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
+
+
 def epoch_batches(
-    lengths: Sequence[int] | np.ndarray, batch_size: int, order: BatchOrder, seed: int, epoch: int
-) -> list[list[int]]:
+    lengths: Sequence[int] | Lengths, batch_size: int, order: BatchOrder, seed: int, epoch: int
+) -> Batches:
     """Return the batches of one epoch, each a list of row numbers; every row comes once.
 
     ``random`` is what three lines of a plain script give, cut into batches, the short tail last::
@@ -38,6 +70,7 @@ def epoch_batches(
 
     ``length`` takes the same permutation, sorts it by length within chunks of :data:`CHUNK_BATCHES`
     batches (ties keep the permutation's order), cuts it, and shuffles the batches with the same generator.
+    The lengths of a chunk are asked for when the first of its batches is.
 
     Args:
         lengths: tokens of each row; only their number matters for ``random``.
@@ -48,18 +81,25 @@ def epoch_batches(
     """
     assert batch_size >= 1, batch_size
     num_rows = len(lengths)
+    num_batches = -(-num_rows // batch_size)
     generator = torch.Generator().manual_seed(seed + epoch)
-    permutation = torch.randperm(num_rows, generator=generator)
+    permutation = torch.randperm(num_rows, generator=generator).numpy()
     if order == "random":
-        rows = permutation.tolist()
-        return [rows[start : start + batch_size] for start in range(0, num_rows, batch_size)]
+        return Batches(num_batches, lambda number: permutation[number * batch_size :][:batch_size].tolist())
     assert order == "length", order
-    shuffled = permutation.numpy()
-    lengths_shuffled = np.asarray(lengths, dtype=np.int64)[shuffled]
-    chunk_of = np.arange(num_rows) // (CHUNK_BATCHES * batch_size)
-    rows = shuffled[np.lexsort((lengths_shuffled, chunk_of))].tolist()
-    batches = [rows[start : start + batch_size] for start in range(0, num_rows, batch_size)]
-    return [batches[number] for number in torch.randperm(len(batches), generator=generator).tolist()]
+    shuffled = torch.randperm(num_batches, generator=generator).tolist()
+    lengths_of = np.asarray(lengths) if isinstance(lengths, Sequence) else lengths
+
+    @cache
+    def sorted_chunk(number: int) -> np.ndarray:
+        rows = permutation[number * CHUNK_BATCHES * batch_size :][: CHUNK_BATCHES * batch_size]
+        return rows[np.argsort(lengths_of[rows], kind="stable")]
+
+    def make(number: int) -> list[int]:
+        chunk, place = divmod(shuffled[number], CHUNK_BATCHES)
+        return sorted_chunk(chunk)[place * batch_size :][:batch_size].tolist()
+
+    return Batches(num_batches, make)
 
 
 def swapped_rows(num_rows: int, probability: float, seed: int, epoch: int) -> np.ndarray:

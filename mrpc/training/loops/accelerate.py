@@ -23,7 +23,7 @@ def train(session: TrainingSession) -> None:
         session.model, session.optimizer, session.validation.loader()
     )
     scheduler = session.scheduler
-    if session.step == 0:
+    if session.base_is_due:
         evaluate(session, accelerator, model, validation)
 
     for _epoch in session.epochs():
@@ -43,6 +43,10 @@ def train(session: TrainingSession) -> None:
                 scheduler.step()
                 optimizer.zero_grad()
             session.on_step(learning_rate, grad_norm)
+            if session.base_is_due:
+                with session.base_weights():
+                    evaluate(session, accelerator, model, validation)
+                model.train()
             if session.step == session.num_steps:
                 break
         evaluate(session, accelerator, model, validation)

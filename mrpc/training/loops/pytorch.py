@@ -16,7 +16,7 @@ def train(session: TrainingSession) -> None:
     max_grad_norm = config.max_grad_norm or float("inf")
     model, optimizer, validation = session.model, session.optimizer, session.validation.loader()
     scheduler = session.scheduler
-    if session.step == 0:
+    if session.base_is_due:
         evaluate(session, model, validation)
 
     for _epoch in session.epochs():
@@ -37,6 +37,10 @@ def train(session: TrainingSession) -> None:
             scheduler.step()
             optimizer.zero_grad()
             session.on_step(learning_rate, grad_norm)
+            if session.base_is_due:
+                with session.base_weights():
+                    evaluate(session, model, validation)
+                model.train()
             if session.step == session.num_steps:
                 break
         evaluate(session, model, validation)

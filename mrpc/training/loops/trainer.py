@@ -33,7 +33,7 @@ def train(session: TrainingSession) -> None:
             session.model,
             args,
             data_collator=session.collate,
-            train_dataset=session.train.encoded,
+            train_dataset=session.train,
             eval_dataset=validation,
             processing_class=session.tokenizer,
             compute_metrics=compute_metrics,
@@ -67,7 +67,7 @@ class SessionTrainer(Trainer):
         batches = EpochBatches(self.session)
         generator = torch.Generator()  # or iter() would draw from the global one
         return DataLoader(
-            self.session.train.encoded,
+            self.session.train,
             batch_sampler=batches,
             collate_fn=self.data_collator,
             generator=generator,

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerFast
 
-from mrpc.core.text.batching import PairCollator, batch_cost, epoch_batches, padded_length, padding_report
+from mrpc.core.text.batching import (
+    CHUNK_BATCHES,
+    PairCollator,
+    batch_cost,
+    epoch_batches,
+    padded_length,
+    padding_report,
+)
 from mrpc.errors import InputError
 
 
@@ -27,7 +34,7 @@ def test_random_order_is_three_lines_of_a_plain_script():
     generator = torch.Generator().manual_seed(42 + 1)
     permutation = torch.randperm(10, generator=generator).tolist()
     batches = [permutation[i : i + 4] for i in range(0, 10, 4)]
-    assert epoch_batches([5] * 10, 4, "random", seed=42, epoch=1) == batches
+    assert list(epoch_batches([5] * 10, 4, "random", seed=42, epoch=1)) == batches
 
 
 @given(
@@ -39,21 +46,52 @@ def test_random_order_is_three_lines_of_a_plain_script():
 )
 @settings(max_examples=60, deadline=None)
 def test_every_row_comes_once_and_one_batch_at_most_is_short(lengths, batch_size, order, seed, epoch):
-    batches = epoch_batches(lengths, batch_size, order, seed, epoch)
+    batches = list(epoch_batches(lengths, batch_size, order, seed, epoch))
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     sizes = sorted(len(batch) for batch in batches)
     assert sizes[1:] == [batch_size] * (len(sizes) - 1)
-    assert epoch_batches(lengths, batch_size, order, seed, epoch) == batches
+    assert list(epoch_batches(lengths, batch_size, order, seed, epoch)) == batches
 
 
 @pytest.mark.parametrize("order", ["random", "length"])
 def test_order_differs_by_seed_and_epoch_and_leaves_the_global_state_alone(order):
     lengths = list(range(3, 103)) * 3
     state = torch.get_rng_state()
-    first = epoch_batches(lengths, 8, order, seed=1, epoch=0)
-    assert first != epoch_batches(lengths, 8, order, seed=1, epoch=1)
-    assert first != epoch_batches(lengths, 8, order, seed=2, epoch=0)
+    first = list(epoch_batches(lengths, 8, order, seed=1, epoch=0))
+    assert first != list(epoch_batches(lengths, 8, order, seed=1, epoch=1))
+    assert first != list(epoch_batches(lengths, 8, order, seed=2, epoch=0))
     assert torch.equal(state, torch.get_rng_state())
+
+
+def sort_all_at_once(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """The order by length as one sort over all rows: what runs of 0.4.1 trained on."""
+    generator = torch.Generator().manual_seed(seed + epoch)
+    shuffled = torch.randperm(len(lengths), generator=generator).numpy()
+    chunk_of = np.arange(len(lengths)) // (CHUNK_BATCHES * batch_size)
+    rows = shuffled[np.lexsort((lengths[shuffled], chunk_of))].tolist()
+    batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    return [batches[number] for number in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+@pytest.mark.parametrize("num_rows", [1, 7, 400, 1999, 3668])
+def test_length_order_is_that_of_one_sort_and_asks_for_few_lengths(num_rows):
+    lengths = np.random.default_rng(1).integers(10, 40, num_rows)
+    asked: list[int] = []
+
+    class Counted:
+        def __len__(self) -> int:
+            return num_rows
+
+        def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+            asked.extend(rows.tolist())
+            return lengths[rows]
+
+    batches = epoch_batches(Counted(), 8, "length", seed=3, epoch=2)
+    assert asked == []
+    assert batches[0] == sort_all_at_once(lengths, 8, 3, 2)[0]
+    assert len(asked) <= CHUNK_BATCHES * 8
+    assert list(batches[1:]) == sort_all_at_once(lengths, 8, 3, 2)[1:]
+    assert sorted(asked) == list(range(num_rows))  # each once
 
 
 def test_length_order_pads_little_and_still_shuffles():
