@@ -128,10 +128,11 @@ class TrainConfig(BaseModel):
     attention_dropout: bool = _field(
         True, "Drop attention weights in training as the checkpoint was pretrained; cheaper without."
     )
-    mixed_precision: Literal["no", "bf16"] = _field(
+    mixed_precision: Literal["auto", "no", "bf16"] = _field(
         "no",
-        "bf16 computes the forward pass in bfloat16 where the GPU or CPU has it in hardware, and is refused "
-        "elsewhere; no is float32, or what a config of accelerate asks for. Not for the pytorch loop.",
+        "auto computes the steps in bfloat16 on a CPU with AMX and on a GPU that has it, else in float32; "
+        "bf16 also on a CPU that has it in its vector units alone, and is refused elsewhere; no is float32, "
+        "or what a config of accelerate asks for. Evaluation is in float32, and so is the pytorch loop.",
     )
     keep_epochs: Literal["best_last", "all"] = _field(
         "best_last", "Which epochs keep their weights: the best by F1 and the last, or all."
@@ -190,6 +191,7 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
         "swap_probability": 0.5,
         "pooler_start": "identity",
         "shared_words_weight": 2.0,
+        "mixed_precision": "auto",
         **CHEAP_STEPS,
     },
     "quick": {
@@ -200,6 +202,7 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
         "num_train_pairs": 3600,
         "pooler_start": "identity",
         "shared_words_weight": 2.0,
+        "mixed_precision": "auto",
         **CHEAP_STEPS,
     },
 }
@@ -214,6 +217,7 @@ OTHER_ENCODERS: dict[PresetName, dict[str, Any]] = {
         "warmup_ratio": 0.1,
         "batch_order": "length",
         "fast": True,
+        "mixed_precision": "auto",
     },
     "quick": {
         "learning_rate": 5e-5,
@@ -223,6 +227,7 @@ OTHER_ENCODERS: dict[PresetName, dict[str, Any]] = {
         "num_train_pairs": 800,
         "batch_order": "length",
         "fast": True,
+        "mixed_precision": "auto",
     },
 }
 """The same for any other checkpoint: what is known to train BERT-base well, and most encoders of its size.
@@ -289,7 +294,7 @@ def build_config(values: Mapping[str, Any], default_preset: PresetName = "recomm
     except ValidationError as error:
         problems = [_explain(problem) for problem in error.errors()]
         raise ConfigError(" ".join(dict.fromkeys(problems))) from None
-    if config.loop == "pytorch" and config.mixed_precision != "no":
+    if config.loop == "pytorch" and config.mixed_precision == "bf16":
         raise ConfigError(
             f"mixed_precision is {config.mixed_precision}, but the loop pytorch trains in float32. "
             "Choose another loop, or mixed_precision no."

@@ -38,6 +38,7 @@ class StartedEvent(BaseEvent):
     device: str
     num_threads: int
     num_processes: int = 1
+    mixed_precision: Literal["no", "bf16", "fp16"] = Field("no", description="What the steps compute in.")
     versions: dict[str, str] = {}
     base_weights_sha256: str
     checkpoint_sha256: str

@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mrpc.files import write_model
-from mrpc.runs.events import BaseEvent, EvaluationEvent, PhaseEvent, StepEvent, WarningEvent
+from mrpc.runs.events import BaseEvent, EvaluationEvent, PhaseEvent, StartedEvent, StepEvent, WarningEvent
 from mrpc.runs.log import EventLog, read_last_step
 from mrpc.runs.store import Run
 
@@ -84,6 +84,8 @@ class Reporter:
                 if event.is_best:
                     best = {"best_epoch": event.epoch, "best_f1": event.f1, "best_accuracy": event.accuracy}
                     self._update(write=True, **best)
+            case StartedEvent():
+                logger.info("%s, %d threads, %s", event.device, event.num_threads, event.mixed_precision)
             case PhaseEvent():
                 logger.info("%s", event.phase)
                 self._update(write=True, phase=event.phase)

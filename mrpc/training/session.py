@@ -32,6 +32,7 @@ from mrpc.core.model.classifier import load_base, load_classifier, save_base_ten
 from mrpc.core.model.dropout import DropoutStream
 from mrpc.core.model.fast_bert import use_fast_forward, why_not_fast
 from mrpc.core.model.metrics import majority_metrics
+from mrpc.core.model.precision import WORDS, select_precision, train_in_bfloat16
 from mrpc.core.model.prediction import predict_pairs
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.model.recipe import freeze, start_pooler_as_identity
@@ -49,7 +50,6 @@ from mrpc.runs.store import Run
 from mrpc.settings import requested_mixed_precision
 from mrpc.training import checkpoints
 from mrpc.training.pairs import TrainPairs
-from mrpc.training.precision import select_precision
 from mrpc.training.random_state import read_random_state, restore_random_state
 from mrpc.training.ranks import Ranks
 from mrpc.training.records import EpochRecords, StepTotals, pair_records
@@ -73,7 +73,7 @@ class TrainingSession:
         collate: pads encoded pairs to a batch.
         ranks: the processes of this training.
         device: where the model lives.
-        mixed_precision: "no", "bf16" or "fp16", as the hardware allows.
+        mixed_precision: what the steps compute in, "no", "bf16" or "fp16", as the hardware allows.
         step: optimizer steps done.
         epoch: the epoch under way, 1-based; 0 before the first.
         num_steps: optimizer steps of the whole training.
@@ -83,9 +83,7 @@ class TrainingSession:
         self.run, self.report, self.ranks = run, report, ranks
         self.config = config = run.config.hyperparameters
         self.device = ranks.device
-        self.mixed_precision, warning = select_precision(
-            config.mixed_precision, requested_mixed_precision(), ranks.device
-        )
+        self.mixed_precision, warning = select_precision(config, requested_mixed_precision(), ranks.device)
         if warning:
             report.emit(ev.WarningEvent(message=warning))
 
@@ -117,6 +115,8 @@ class TrainingSession:
         is_fast = config.fast and self._compute_fast()
         if self.second_task and not is_fast:
             learn_shared_words(self.model, self.second_task)
+        if self.mixed_precision == "bf16" and not is_fast:
+            train_in_bfloat16(self.model)
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(self.model, config.weight_decay), lr=config.learning_rate, fused=True
         )
@@ -167,6 +167,7 @@ class TrainingSession:
                 device=str(self.device),
                 num_threads=torch.get_num_threads(),
                 num_processes=self.ranks.world_size,
+                mixed_precision=self.mixed_precision,
                 versions=installed_versions(),
                 base_weights_sha256=self.base_sha256,
                 checkpoint_sha256=self.checkpoint.sha256,
@@ -438,6 +439,7 @@ class TrainingSession:
             "records": self._records.state_dict(),
             "train_s": self.train_s,
             "num_threads": torch.get_num_threads(),
+            "mixed_precision": self.mixed_precision,
         }
         num_bytes = checkpoints.write(self.run.paths.checkpoints, self.step, self.model, state)
         self._last_checkpoint_at = time.monotonic()
@@ -479,6 +481,13 @@ class TrainingSession:
                 f"{len(state['random'])}: dropout drops other activations than it would have."
             )
             self.report.emit(ev.WarningEvent(step=self.step, message=message))
+        before = state.get("mixed_precision", self.mixed_precision)  # 0.4.1 did not keep it
+        if before != self.mixed_precision:
+            message = (
+                f"This attempt computes its steps in {WORDS[self.mixed_precision]}, the one before in "
+                f"{WORDS[before]}: the results differ from those of a run that was not cut."
+            )
+            self.report.emit(ev.WarningEvent(step=self.step, message=message))
         if state["num_threads"] != torch.get_num_threads():
             message = (
                 f"This attempt computes with {torch.get_num_threads()} threads, the one before with "
@@ -499,7 +508,8 @@ class TrainingSession:
         trains_words = self.model.get_input_embeddings().weight.requires_grad
         is_exact = self.config.weight_decay == 0.0  # decay would move the other rows, too
         token_ids = self.train.token_ids() if trains_words and is_exact else None
-        use_fast_forward(self.model, self.dropout, token_ids, self.second_task)
+        dtype = torch.bfloat16 if self.mixed_precision == "bf16" else torch.float32
+        use_fast_forward(self.model, self.dropout, token_ids, self.second_task, dtype)
         return True
 
     def _require_finite(self, what: str, value: float) -> None:

@@ -18,7 +18,6 @@ from mrpc.runs.events import FinishedEvent, NonFiniteEvent, WarningEvent
 from mrpc.runs.layout import StopRequest, TrainerReport
 from mrpc.runs.log import read_events, read_terminal_event
 from mrpc.runs.store import Run
-from mrpc.training.precision import select_precision
 from mrpc.training.random_state import read_random_state
 from mrpc.training.report import StopTraining
 from mrpc.training.session import select_loop
@@ -198,31 +197,6 @@ def test_bfloat16_where_the_processor_has_it(
         mixed = train_here(make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, **values))
         assert losses(mixed) != losses(exact)
         assert losses(mixed) == pytest.approx(losses(exact), abs=0.02)
-
-
-class TestPrecision:
-    def test_float32_unless_asked(self) -> None:
-        assert select_precision("no", "no", torch.device("cpu")).mixed == "no"
-
-    def test_a_run_that_wants_what_the_processor_lacks_is_refused(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-        with pytest.raises(TrainingError, match="cpu does not compute in it"):
-            select_precision("bf16", "no", torch.device("cpu"))
-
-    @pytest.mark.parametrize("requested", ["fp16", "fp8"])
-    def test_a_config_of_accelerate_that_does_not_fit_is_set_aside_with_a_warning(
-        self, requested: str
-    ) -> None:
-        precision = select_precision("no", requested, torch.device("cpu"))
-        assert precision.mixed == "no"
-        assert "runs in float32" in precision.warning
-
-    def test_a_config_of_accelerate_that_fits_holds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-        assert select_precision("no", "bf16", torch.device("cpu")) == ("bf16", "")
 
 
 def test_the_form_says_what_a_loop_cannot_do() -> None:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from mrpc.core.model.classifier import load_base
+from mrpc.core.data.load import load_data
+from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.fast_bert import FastForward
+from mrpc.core.model.prediction import predict_dataset
 from mrpc.core.model.recipe import freeze
+from mrpc.core.model.stored_predictions import read_predictions
 from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import swapped_rows
+from mrpc.core.text.tokenization import encode_pairs
 from mrpc.errors import ConfigError
-from mrpc.runs.events import WarningEvent
+from mrpc.runs.events import StartedEvent, WarningEvent
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run
 from mrpc.training.report import StopTraining
 from mrpc.training.session import select_loop
 from tests.training.in_process import evaluations, make_run, open_session, steps, train_here, train_records
 
+TIMES = {"seq": 0, "time": 0.0, "duration_s": 0.0}
 RECIPE = {
     "fast": True,
     "swap_probability": 0.5,
@@ -72,23 +80,45 @@ def test_fast_steps_have_the_losses_of_plain_ones_without_dropout(
     )
 
 
+needs_bfloat16 = pytest.mark.skipif(
+    not torch.cpu._is_avx512_bf16_supported(), reason="this processor computes no bfloat16"
+)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({}, id="recipe"),
+        pytest.param({"freeze_word_embeddings": False}, id="words trained"),
+        pytest.param({"mixed_precision": "bf16"}, id="bfloat16", marks=needs_bfloat16),
+        pytest.param({"mixed_precision": "bf16", "fast": False}, id="autocast", marks=needs_bfloat16),
+    ],
+)
+@pytest.mark.parametrize("last_step", [3, 11], ids=["before epoch 0 was evaluated", "in the second epoch"])
 def test_a_cut_run_goes_on_to_the_very_same_weights(
-    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+    tmp_path: Path,
+    tiny_data_dir: Path,
+    tiny_checkpoint_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    last_step: int,
+    values: dict[str, Any],
 ) -> None:
+    monkeypatch.setattr("mrpc.training.session.BASE_EVALUATION_STEP", 5)
+
     def make(name: str) -> Run:
-        return make_run(tmp_path / name, tiny_data_dir, tiny_checkpoint_dir, num_epochs=2, **RECIPE)
+        return make_run(tmp_path / name, tiny_data_dir, tiny_checkpoint_dir, num_epochs=2, **RECIPE | values)
 
     whole, cut = train_here(make("whole")), make("cut")
     session = open_session(cut)
     on_step = session.on_step
 
-    def stop_in_the_second_epoch(*args: float) -> None:
+    def stop_there(*args: float) -> None:
         on_step(*args)
-        if session.step == 11:
+        if session.step == last_step:
             session.save_checkpoint()
             raise StopTraining(save=True)
 
-    session.on_step = stop_in_the_second_epoch  # type: ignore[method-assign, assignment]
+    session.on_step = stop_there  # type: ignore[method-assign, assignment]
     with pytest.raises(StopTraining):
         select_loop("accelerate")(session)
     torch.manual_seed(999)  # a new process begins with other random states
@@ -96,6 +126,99 @@ def test_a_cut_run_goes_on_to_the_very_same_weights(
     assert weights_sha256(cut.paths.last_model) == weights_sha256(whole.paths.last_model)
     losses = {step.step: step.loss for step in steps(cut)}
     assert list(losses.values()) == [step.loss for step in steps(whole)]
+    same = [
+        [(each.epoch, each.step, each.loss, each.weights_sha256) for each in evaluations(run)]
+        for run in (cut, whole)
+    ]
+    assert same[0] == same[1]
+    assert [(epoch, step) for epoch, step, *_ in same[0]] == [(0, 0), (1, 8), (2, 16)]
+
+
+@pytest.mark.parametrize("loop", ["accelerate", "pytorch"])
+def test_the_untrained_model_is_evaluated_in_passing_and_changes_nothing(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch, loop: str
+) -> None:
+    runs = []
+    for number in (0, 3, 500):  # before the first step, after the third, at the end of the epoch
+        monkeypatch.setattr("mrpc.training.session.BASE_EVALUATION_STEP", number)
+        values = {"loop": loop, "num_epochs": 2, "fast": True, "learning_rate": 1e-3}
+        runs.append(
+            train_here(make_run(tmp_path / str(number), tiny_data_dir, tiny_checkpoint_dir, **values))
+        )
+    first, *others = runs
+    for run in others:
+        assert weights_sha256(run.paths.last_model) == weights_sha256(first.paths.last_model)
+        assert [step.loss for step in steps(run)] == [step.loss for step in steps(first)]
+        assert [e.model_copy(update=TIMES) for e in evaluations(run)] == [
+            e.model_copy(update=TIMES) for e in evaluations(first)
+        ]
+        for epoch in (0, 1, 2):
+            ours, theirs = (pq.read_table(r.paths.validation_predictions(epoch)) for r in (run, first))
+            assert ours.equals(theirs)
+            assert ours.schema.metadata == theirs.schema.metadata
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("fast", [True, False])
+def test_bfloat16_trains_alike_and_predicts_in_float32(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, fast: bool
+) -> None:
+    values = {**RECIPE, "fast": fast, "num_epochs": 2}
+    exact, mixed = (
+        train_here(
+            make_run(tmp_path / name, tiny_data_dir, tiny_checkpoint_dir, mixed_precision=name, **values)
+        )
+        for name in ("no", "bf16")
+    )
+    assert [s.loss for s in steps(mixed)] != [s.loss for s in steps(exact)]
+    assert [s.loss for s in steps(mixed)] == pytest.approx([s.loss for s in steps(exact)], abs=0.03)
+    stored = read_predictions(mixed.paths.validation_predictions(evaluations(mixed)[-1].epoch))
+    model, tokenizer = load_finetuned(mixed.paths.last_model)
+    validation = load_data("folder", tiny_data_dir).dataset["validation"]
+    again = predict_dataset(model, tokenizer, validation)
+    np.testing.assert_allclose(stored.logits, again.logits, atol=1e-5)
+
+
+def test_auto_takes_bfloat16_where_it_pays_and_the_run_says_so(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for has_units, expected in ((False, "no"), (True, "bf16")):
+        monkeypatch.setattr("mrpc.core.model.precision.has_bfloat16_units", lambda device, has=has_units: has)
+        values = {"mixed_precision": "auto", "fast": True}
+        run = make_run(tmp_path / expected, tiny_data_dir, tiny_checkpoint_dir, **values)
+        assert open_session(run).mixed_precision == expected
+        (started,) = (e for e in read_events(run.paths.events).events if isinstance(e, StartedEvent))
+        assert started.mixed_precision == expected
+
+
+def test_going_on_in_another_precision_is_said(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, mixed_precision="auto")
+    session = open_session(run)
+    session.step = session.epoch = 1
+    session.save_checkpoint()
+    monkeypatch.setattr("mrpc.core.model.precision.has_bfloat16_units", lambda device: True)
+    open_session(run)
+    warnings = [e.message for e in read_events(run.paths.events).events if isinstance(e, WarningEvent)]
+    assert any("its steps in bfloat16, the one before in float32" in message for message in warnings)
+
+
+def test_only_pairs_of_steps_are_encoded(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+
+    def encode(tokenizer: Any, sentence1: Sequence[str], *rest: Any) -> Any:
+        encoded.extend(sentence1)
+        return encode_pairs(tokenizer, sentence1, *rest)
+
+    monkeypatch.setattr("mrpc.training.pairs.encode_pairs", encode)
+    run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, max_steps=2)
+    session = open_session(run)
+    assert encoded == []
+    select_loop("accelerate")(session)
+    assert 2 * 8 <= len(encoded) <= 3 * 8  # accelerate asks for one batch more, to know the last
 
 
 def test_swapped_pairs_are_those_that_the_epoch_says(

@@ -207,7 +207,7 @@ def _notes(config: RunConfig, form: str) -> list[str]:
     left_out = []
     if train.batch_order == "length":
         left_out.append("the app's own batches of similar length: those of transformers are formed otherwise")
-    if train.mixed_precision != "no" and form == "pytorch":
+    if train.mixed_precision == "bf16" and form == "pytorch":
         left_out.append(f"mixed precision ({train.mixed_precision})")
     for name, field in type(train).model_fields.items():
         value = getattr(train, name)

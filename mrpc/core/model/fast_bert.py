@@ -10,6 +10,9 @@ writes a plain folder. The result is exact: the same sums in another order. What
 * dropout masks come from a :class:`mrpc.core.model.dropout.DropoutStream`;
 * of the word embeddings only the rows that the data uses are trained, see :mod:`mrpc.core.model.used_rows`.
 
+In bfloat16 the products of the encoder take and give it in training: each weight is converted once a forward
+pass. Sums over layers, norms, softmax, dropout, head and loss stay in float32, and so does all of evaluation.
+
 Shapes: B pairs, T padded length, N real tokens, N <= B T, H heads, D width of a head, W = H D, C classes.
 """
 
@@ -50,6 +53,7 @@ def use_fast_forward(
     dropout: DropoutStream,
     token_ids: torch.Tensor | None = None,
     task: SharedWords | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> None:
     """Make ``model(...)`` compute the same by :class:`FastForward`.
 
@@ -58,10 +62,11 @@ def use_fast_forward(
         dropout: draws the masks.
         token_ids: the ids in the training data, each once, where only their embeddings are to be trained.
         task: a second one that the model learns.
+        dtype: of the encoder's matrix products in training, float32 or bfloat16.
     """
     table: Any = model.get_input_embeddings()
     words = None if token_ids is None else UsedRows(table, token_ids)
-    model.forward = FastForward(model, dropout, words, task)
+    model.forward = FastForward(model, dropout, words, task, dtype)
 
 
 class FastForward:
@@ -79,12 +84,14 @@ class FastForward:
         dropout: DropoutStream,
         words: UsedRows | None = None,
         task: SharedWords | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         assert not why_not_fast(model), why_not_fast(model)
         self._model: Any = model
         self.dropout = dropout
         self.words = words
         self.task = task
+        self._dtype = dtype
 
     def __call__(
         self,
@@ -128,6 +135,11 @@ class FastForward:
     def _drop(self, x: torch.Tensor, p: float) -> torch.Tensor:
         return self.dropout.apply(x, p) if self._model.training else x
 
+    def _linear(self, layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        if self._dtype is torch.float32 or not self._model.training:
+            return layer(x)
+        return F.linear(x.to(self._dtype), layer.weight.to(self._dtype), layer.bias.to(self._dtype))
+
     def _rows(self, attention_mask: torch.Tensor) -> torch.Tensor:
         """Return the places of the N real tokens in B T, ascending."""
         return attention_mask.reshape(-1).nonzero().squeeze(1)
@@ -161,10 +173,11 @@ class FastForward:
         attention, output = layer.attention, layer.output
         source = hidden if first is None else hidden[first]
         context = self._attend(attention.self, source, hidden, rows, shape, padding)
-        context = self._drop(attention.output.dense(context), attention.output.dropout.p)
-        source = attention.output.LayerNorm(source + context)
-        inner = F.gelu(layer.intermediate.dense(source))
-        return output.LayerNorm(source + self._drop(output.dense(inner), output.dropout.p))
+        context = self._linear(attention.output.dense, context).to(source.dtype)
+        source = attention.output.LayerNorm(source + self._drop(context, attention.output.dropout.p))
+        inner = F.gelu(self._linear(layer.intermediate.dense, source))
+        inner = self._linear(output.dense, inner).to(source.dtype)
+        return output.LayerNorm(source + self._drop(inner, output.dropout.p))
 
     def _attend(
         self,
@@ -184,10 +197,10 @@ class FastForward:
                 x = x.new_zeros(num_pairs * length, heads * width).index_copy(0, rows, x)
             return x.view(num_pairs, -1, heads, width).transpose(1, 2)
 
-        query = split(attention.query(source) * (1.0 / math.sqrt(width)))
-        scores = query @ split(attention.key(hidden)).transpose(2, 3)
+        query = split(self._linear(attention.query, source) * (1.0 / math.sqrt(width)))
+        scores = (query @ split(self._linear(attention.key, hidden)).transpose(2, 3)).to(source.dtype)
         scores = scores if padding is None else scores + padding
         weights = self._drop(scores.softmax(-1), attention.dropout.p)  # [B, H, T or 1, T]
-        context = weights @ split(attention.value(hidden))
+        context = weights.to(query.dtype) @ split(self._linear(attention.value, hidden))
         context = context.transpose(1, 2).reshape(-1, heads * width)  # [B T or B, W]
         return context if len(context) == len(source) else context.index_select(0, rows)

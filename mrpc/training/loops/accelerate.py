@@ -17,7 +17,7 @@ def train(session: TrainingSession) -> None:
     max_grad_norm = config.max_grad_norm or float("inf")
     accelerator = Accelerator(
         gradient_accumulation_steps=config.gradient_accumulation_steps,
-        mixed_precision=session.mixed_precision,
+        mixed_precision="fp16" if session.mixed_precision == "fp16" else "no",  # bf16 is the model's own
     )
     model, optimizer, validation = accelerator.prepare(
         session.model, session.optimizer, session.validation.loader()

@@ -23,7 +23,7 @@ def train(session: TrainingSession) -> None:
         output_dir=str(session.run.paths.derived),
         use_cpu=session.device.type == "cpu",
         dataloader_pin_memory=session.device.type != "cpu",
-        **trainer_arguments(session.config, session.num_steps),
+        **{**trainer_arguments(session.config, session.num_steps), "bf16": False},  # the model does it itself
     )
     args._n_gpu = 1  # one process, one device: no DataParallel
     validation = session.validation.encoded

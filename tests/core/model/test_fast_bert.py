@@ -65,6 +65,24 @@ def test_loss_logits_and_gradients_are_those_of_transformers(checkpoint, model, 
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=2e-5, msg=name)
 
 
+def test_bfloat16_is_close_in_training_and_not_there_in_evaluation(checkpoint, model):
+    exact, mixed = without_dropout(model), without_dropout(copy.deepcopy(model))
+    use_fast_forward(exact, DropoutStream(0))
+    use_fast_forward(mixed, DropoutStream(0), dtype=torch.bfloat16)
+    batch = batch_of(checkpoint, (SHORT, LONG), (LONG, LONG), (SHORT, SHORT))
+    expected, got = exact(**batch), mixed(**batch)
+    assert got.logits.dtype == got.loss.dtype == torch.float32
+    assert not torch.equal(got.logits, expected.logits)
+    assert got.loss.item() == pytest.approx(expected.loss.item(), abs=0.01)
+    expected.loss.backward()
+    got.loss.backward()
+    ours = torch.cat([p.grad.flatten() for p in mixed.parameters()])
+    theirs = torch.cat([p.grad.flatten() for p in exact.parameters()])
+    assert {p.grad.dtype for p in mixed.parameters()} == {torch.float32}
+    assert torch.nn.functional.cosine_similarity(ours, theirs, dim=0) > 0.99
+    assert torch.equal(mixed.eval()(**batch).logits, exact.eval()(**batch).logits)
+
+
 def test_losses_of_a_training_stay_with_the_plain_ones(checkpoint, model):
     plain, fast = without_dropout(model), without_dropout(copy.deepcopy(model))
     use_fast_forward(fast, DropoutStream(0))
