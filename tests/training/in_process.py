@@ -11,7 +11,7 @@ from accelerate.state import AcceleratorState, GradientState
 from mrpc.config import build_config
 from mrpc.core.data.load import load_data
 from mrpc.runs import events as ev
-from mrpc.runs.layout import DataRef
+from mrpc.runs.layout import DataRef, TrackerName
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run, RunStore
 from mrpc.settings import LaunchedProcesses
@@ -20,13 +20,19 @@ from mrpc.training.report import Reporter
 from mrpc.training.session import TrainingSession, load_run_data, select_loop
 
 
-def make_run(runs_dir: Path, data_dir: Path, checkpoint_dir: Path | None, **values: Any) -> Run:
+def make_run(
+    runs_dir: Path,
+    data_dir: Path,
+    checkpoint_dir: Path | None,
+    log_with: TrackerName | None = None,
+    **values: Any,
+) -> Run:
     """Make a run; without a checkpoint folder it starts from the bundled checkpoint."""
     if checkpoint_dir is not None:
         values = {"checkpoint": f"local:{checkpoint_dir.name}", **values}
     config = build_config({"preset": "course", **values})
     data = DataRef.model_validate(load_data("folder", data_dir))
-    return RunStore(runs_dir).create(config, data, checkpoint_dir)
+    return RunStore(runs_dir).create(config, data, checkpoint_dir, log_with=log_with)
 
 
 def open_session(run: Run) -> TrainingSession:

@@ -113,7 +113,7 @@ def test_other_trackers_get_the_same_calls(
             calls.append(("finish", None))
 
     monkeypatch.setitem(tracking.LOGGER_TYPE_TO_CLASS, name, FakeTracker)
-    run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, max_steps=1)
+    run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, log_with=name, max_steps=1)  # type: ignore[arg-type]
     session = open_session(run)
     tracker = Tracking(name, run)  # type: ignore[arg-type]
     session.report.listeners.append(tracker)

@@ -139,10 +139,9 @@ class SideCatalog:
     def _side_of(self, run: Run, model: str, record: RunRecord) -> Side:
         name = f"{run.run_id}:{model}"
         if model == "base":
-            first = record.by_epoch.get(0)
-            if first is None:
+            if record.started is None:
                 raise InputError(f"Run {run.run_id} did not record its model before training.")
-            return Side(name, "base", "base", run, 0, 0, first.weights_sha256)
+            return Side(name, "base", "base", run, 0, 0, record.started.base_weights_sha256)
         epoch = record.best_epoch if model == "best" else _last_epoch(record)
         if model.startswith("epoch-"):
             epoch = int(model.removeprefix("epoch-"))
