@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -155,6 +157,89 @@ def test_where_everybody_may_everything_there_is_no_key(settings: Settings, serv
     assert access.owner_path() is None
     client = served(access)
     assert run(client, "change").json()["data"] == ["changed x"]
+
+
+OWNERS = {
+    *("start_run", "queue_run", "stop_run", "resume_run"),
+    *("click train-start", "click train-queue", "act train-courier"),
+    "select stage-compare-sides",  # trains a preview where there is nothing to compare yet
+}
+"""What changes something: endpoints by name, others by event and element."""
+
+VISITORS = {
+    *("inspect_pair", "list_runs", "run_status", "export_code", "compare_pair", "compare_split", "flips"),
+    *("load page", "then page"),
+    *("select stage-data", "draw stage-data", "draw stage-pair", "draw stage-one-or-two"),
+    *("draw stage-checkpoints", "draw stage-speed", "draw stage-speed-code", "draw stage-failing-map"),
+    *("draw stage-batch", "click batch-draw", "draw stage-model-input", "draw stage-training-step"),
+    *("input train-preset", "input train-checkpoint", "draw train-checkpoint-note", "draw train-presets"),
+    *("draw train-plan", "draw export-code", "draw disk-held", "draw loops", "draw loop-files"),
+    *("draw trainer-arguments", "runs train-courier", "fill train-courier", "take train-courier"),
+    *(f"draw stage-compare-{name}" for name in ("sides", "answers", "proposals", "words", "what-if")),
+    *(f"draw stage-compare-{name}" for name in ("attention", "nearest", "scores", "baselines", "own")),
+    *(f"draw stage-compare-{name}" for name in ("calibration", "threshold", "report", "tests", "pairs")),
+    *("draw stage-compare-kinds", "draw stage-compare-map"),
+    *("select stage-compare-proposals", "select cmp-first-heads", "select stage-compare-scores"),
+    *("select stage-compare-pairs", "select cmp-tests", "select cmp-kinds", "select cmp-pairs"),
+    "select cmp-map",
+}
+"""What looks, or works on what a visitor typed."""
+
+REQUEST_OF = {
+    "nobody's": SimpleNamespace(headers={}, request=None),
+    "with a wrong cookie": SimpleNamespace(headers={"cookie": f"{COOKIE}=guess"}, request=None),
+    "with the key": SimpleNamespace(headers={"Authorization": f"Bearer {KEY}"}, request=None),
+}
+
+
+def name_of(demo: Page, handler: Any) -> str:
+    """Return a name of a handler that stays: that of an endpoint, or of its event and element."""
+    if handler.api_visibility != "private":
+        return str(handler.api_name)
+    element, event = handler.targets[0] if handler.targets else (None, "load")
+    block = demo.blocks.get(element)
+    return f"{event} {block.elem_id}" if block is not None and block.elem_id else f"{event} page"
+
+
+@pytest.mark.parametrize(
+    ("settings", "allowed"),
+    [
+        (Settings(), set(REQUEST_OF)),
+        (Settings(host="0.0.0.0", auth=("a", "b")), set(REQUEST_OF)),
+        (Settings(share=True, open_to_all=True), set(REQUEST_OF)),
+        (Settings(share=True, owner_key=KEY), {"with the key"}),
+        (Settings(host="0.0.0.0", owner_key=KEY), {"with the key"}),
+        (Settings(host="0.0.0.0", space_id="ann/lab", owner_key=KEY), {"with the key"}),
+        (Settings(host="0.0.0.0", space_id="ann/lab"), set()),
+    ],
+)
+def test_every_handler_of_the_page_in_every_mode(
+    settings: Settings, allowed: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mrpc.app.page import build_app
+    from mrpc.app.services import Services
+
+    async def run_nothing(*_: Any, **__: Any) -> dict[str, Any]:
+        return {}
+
+    async def ask_all() -> None:
+        demo = build_app(Services(replace(settings, runs_dir=tmp_path)))
+        assert isinstance(demo, Page)
+        handlers = {number: handler for number, handler in demo.fns.items() if handler.fn is not None}
+        names = {name_of(demo, handler) for handler in handlers.values()}
+        assert names == OWNERS | VISITORS, "say in this test for whom a new handler is"
+        for number, handler in handlers.items():
+            for who, request in REQUEST_OF.items():
+                is_refused = False
+                try:
+                    await demo.process_api(number, [], None, request)
+                except gr.Error as error:
+                    is_refused = "Only the owner" in str(error)
+                name = name_of(demo, handler)
+                assert is_refused == (name in OWNERS and who not in allowed), f"{name}, {who}"
+
+    monkeypatch.setattr(gr.Blocks, "process_api", run_nothing)
+    asyncio.run(ask_all())
 
 
 class SignedIn(gr.Request):
