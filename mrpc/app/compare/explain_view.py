@@ -282,8 +282,8 @@ def draw_attention(services: Services, layer: Any, head: Any, direction: Any, **
         )
         text = f"Shown: layer {said[-1].layer + 1} of {num_layers}, {which}."
         sliders = {
-            "layer": gr.update(maximum=num_layers, value=min(layer, num_layers)),
-            "head": gr.update(maximum=num_heads, value=min(head, num_heads)),
+            "layer": _limited(layer, num_layers),
+            "head": _limited(head, num_heads),
         }
     return AttentionDrawn(
         render_part("quiet", text),
@@ -294,6 +294,11 @@ def draw_attention(services: Services, layer: Any, head: Any, direction: Any, **
         layers_figure(names, attentions) if said else None,
         **sliders,
     )
+
+
+def _limited(value: int, most: int) -> Any:
+    """Limit a slider; its value stays as it is if it can, for it may have been moved since."""
+    return gr.update(maximum=most) if value <= most else gr.update(maximum=most, value=most)
 
 
 def choose_head(id: Any) -> ChosenHead:
