@@ -217,6 +217,14 @@ def test_overview_draws_what_was_counted():
     assert ["label", "ClassLabel"] in view.rows()
 
 
+def test_rows_without_labels_say_so():
+    row = Row(0, "One.", "Two.", -1, 0)
+    assert rows_view(Page([row], 0, 1, 1), "").one("span", cls="tk-label").text == "no label"
+    overview = SplitOverview("test", 1, (0, 0), 20, ([0], [0]))
+    view = parse(render("tokenize/split.html", overview=overview, num_rows={"test": 1}, features={}, code=""))
+    assert "No row of this split has a label." in view.text
+
+
 def test_the_explorer_offers_what_the_view_asks_for(tiny_data_dir):
     from mrpc.core.data.load import load_data
 
