@@ -61,7 +61,7 @@ window.mrpc = (() => {
 
   function draw(name) {
     const view = stages[name];
-    if (!view) return;
+    if (!view || (!view.follows && view.element.hasAttribute("aria-busy"))) return; // it is under way already
     view.isOutdated = true;
     view.element.classList.add("stale");
     ask(view);

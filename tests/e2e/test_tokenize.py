@@ -47,10 +47,6 @@ def chips(page: Page, place: str = "#stage-pair"):
     return page.locator(f"{place} .tk-chips").first.get_by_role("option")
 
 
-def go(page: Page, view: str) -> None:
-    page.get_by_role("tab", name=view, exact=True).click()
-
-
 def unfold(page: Page, title: str) -> None:
     """Open a section of the view of the pair."""
     page.get_by_role("button", name=title).click()
@@ -175,11 +171,11 @@ def test_padding_unknown_and_raw_dictionary(open_view):
     page = open_view(f"{TINY}&s1=zzz%E2%98%83&length=24&pad=true")
     expect(page.locator("#stage-pair [role=listbox] .tk-chip.pad").first).to_be_visible()
     expect(page.locator("#stage-pair [role=listbox] .tk-chip.unk").first).to_be_visible()
-    page.get_by_role("button", name="What the tokenizer returns").click()
-    raw = page.locator("#tk-raw code")
+    page.locator("#pair-details summary", has_text="What the tokenizer returns").click()
+    raw = page.locator("#pair-details .tk-raw code")
     expect(raw.nth(0)).to_be_visible()
     assert raw.nth(0).inner_text().startswith("{'input_ids': [")
-    expect(page.locator("#tk-raw")).to_contain_text("convert_ids_to_tokens")
+    expect(page.locator("#pair-details")).to_contain_text("convert_ids_to_tokens")
 
 
 @pytest.mark.parametrize(
@@ -441,7 +437,7 @@ def test_a_link_and_code_are_copied(open_view):
     link.click()
     expect(link).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == page.url
-    page.locator("#stage-pair summary", has_text="Code: the same").click()
+    page.locator("#pair-details summary", has_text="Code: the same").click()
     page.get_by_role("button", name="Copy: code").click()
     code = page.evaluate("navigator.clipboard.readText()")
     assert code.startswith("from transformers import AutoTokenizer\n")
@@ -451,13 +447,13 @@ def test_a_link_and_code_are_copied(open_view):
 
 def test_an_open_fold_stays_open_while_one_types(open_view):
     page = open_view()
-    page.locator("#stage-pair summary", has_text="Code: the same").click()
+    page.locator("#pair-details summary", has_text="Code: the same").click()
     page.locator("#sentence2 textarea").fill("Typed.")
-    expect(page.locator("#stage-pair pre", has_text="Typed.").last).to_be_visible()
-    page.locator("#stage-pair summary", has_text="Code: the same").click()
+    expect(page.locator("#pair-details pre", has_text="Typed.").last).to_be_visible()
+    page.locator("#pair-details summary", has_text="Code: the same").click()
     page.locator("#sentence2 textarea").fill("Once more.")
     expect(page.locator("#stage-pair table")).to_contain_text("once")
-    expect(page.locator("#stage-pair pre", has_text="Once more.").last).to_be_hidden()
+    expect(page.locator("#pair-details pre", has_text="Once more.").last).to_be_hidden()
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -53,7 +53,7 @@ class Row:
     @property
     def label_words(self) -> str:
         """The name of the label as people write it."""
-        return self.label_name.replace("_", " ")
+        return self.label_name.replace("_", " ") or "no label"
 
     @property
     def label_name(self) -> str:
@@ -117,8 +117,8 @@ class SplitOverview:
 
     @property
     def share_equivalent(self) -> float:
-        """Share of the rows that are equivalent: how often always saying so is right."""
-        return self.label_counts[1] / max(1, self.num_rows)
+        """Share of the labelled rows that are equivalent: how often always saying so is right."""
+        return self.label_counts[1] / max(1, sum(self.label_counts))
 
     @property
     def bins(self) -> list[LengthBin]:

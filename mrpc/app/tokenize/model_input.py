@@ -17,6 +17,7 @@ from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.pretrained import resolve_pretrained
 from mrpc.core.text.batching import PairCollator, epoch_batches
 from mrpc.core.text.tokenization import encode_pairs
+from mrpc.errors import InputError
 
 if TYPE_CHECKING:
     from mrpc.app.tokenize.tokenizers import Tokenizers
@@ -115,6 +116,10 @@ class ModelInputs:
         whole_seed = check_whole(seed, "seed", 0, 2**31 - 1)
         dataset = find_split(self._read_data(), split)
         rows = epoch_batches(range(len(dataset)), size, "random", whole_seed, epoch=0)[0]
+        if min(dataset[rows]["label"]) < 0:
+            raise InputError(
+                f"Not every pair of {split} has a label, so there is no loss. Take another split."
+            )
         loaded = self._tokenizers.get(checkpoint)
         tokenizer = loaded.tokenizer
         datasets.disable_progress_bars()

@@ -34,6 +34,14 @@ MAX_CUT_CHIPS = 200
 
 
 @dataclass(frozen=True)
+class Shown:
+    """The tokens of a pair; what the tokenizer returned and the code."""
+
+    tokens: str
+    details: str
+
+
+@dataclass(frozen=True)
 class Choices:
     """The lists of checkpoints, with what can be had now."""
 
@@ -80,6 +88,7 @@ def build_pair_view(services: Services, spine: Spine, origin: gr.HTML) -> gr.Dro
             TRUNCATION_CHOICES, value="longest_first", label="Cut first", elem_id="truncation"
         )
         padding = gr.Checkbox(False, label="Pad to max length", elem_id="pad")
+    details = place(elem_id="pair-details")
     with gr.Accordion(
         "One sentence or two: why two lists cannot just be joined", open=False, elem_id="single"
     ):
@@ -102,7 +111,9 @@ def build_pair_view(services: Services, spine: Spine, origin: gr.HTML) -> gr.Dro
         "truncation": truncation,
         "padding": padding,
     }
-    View("pair", spine.pair | encoded, {"shown": shown}, partial(show_pair, services)).bind()
+    View(
+        "pair", spine.pair | encoded, {"tokens": shown, "details": details}, partial(show_pair, services)
+    ).bind()
     View(
         "one-or-two",
         spine.pair | {"checkpoint": checkpoint},
@@ -151,7 +162,7 @@ def show_pair(
     max_length: object,
     truncation: object,
     padding: object,
-) -> str:
+) -> Shown:
     """Draw one pair: the linked view, what the tokenizer returned, and the code."""
     pair = services.inspection.inspect_pair(
         sentence1, sentence2, checkpoint, max_length, truncation, padding is True
@@ -162,23 +173,25 @@ def show_pair(
         pieces(sentence, [row for row in pair.rows if row.sequence_id == number], cut[number])
         for number, sentence in enumerate((pair.sentence1, pair.sentence2))
     ]
-    return render(
-        "tokenize/pair.html",
-        pair=pair,
-        chips=chips(pair.rows),
-        cut_chips=[chips(rows) for rows in cut],
-        max_cut=MAX_CUT_CHIPS,
-        sentences=sentences,
-        legend=LEGEND,
-        raw=raw,
-        code=snippets.inspect_pair(
-            services.inspection.tokenizers.hub_name(checkpoint),
-            pair.sentence1,
-            pair.sentence2,
-            pair.max_length,
-            str(truncation),
-            padding is True,
+    code = snippets.inspect_pair(
+        services.inspection.tokenizers.hub_name(checkpoint),
+        pair.sentence1,
+        pair.sentence2,
+        pair.max_length,
+        str(truncation),
+        padding is True,
+    )
+    return Shown(
+        tokens=render(
+            "tokenize/pair.html",
+            pair=pair,
+            chips=chips(pair.rows),
+            cut_chips=[chips(rows) for rows in cut],
+            max_cut=MAX_CUT_CHIPS,
+            sentences=sentences,
+            legend=LEGEND,
         ),
+        details=render("tokenize/pair_details.html", pair=pair, raw=raw, code=code),
     )
 
 

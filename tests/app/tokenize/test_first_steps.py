@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -79,6 +80,15 @@ def test_every_answer_is_the_argmax_and_its_loss_follows_from_the_softmax(model_
     assert ready.num_equivalent == sum(one.label for one in ready.answers)
     alike = {one.predicted for one in ready.answers}
     assert ready.only_answer == (alike.pop() if len(alike) == 1 else None)
+
+
+def test_a_split_without_labels_has_no_loss(tiny_data_dir, tokenizers):
+    data = load_data("folder", tiny_data_dir)
+    test = data.dataset["test"]
+    bare = test.remove_columns("label").add_column("label", [-1] * len(test))  # type: ignore[call-arg]
+    unlabelled = SimpleNamespace(split=lambda name: bare)
+    with pytest.raises(InputError, match="Not every pair of test has a label"):
+        ModelInputs(lambda: unlabelled, tokenizers).first_batch("test", "local:tiny-bert")  # type: ignore[arg-type]
 
 
 def test_one_answer_for_all_pairs_is_noticed(model_inputs):

@@ -116,6 +116,11 @@ def drawn(services: Services, **changed: Any) -> dict[str, Callable[[], list[str
 
     pair = given(sentence1=FIRST, sentence2=SECOND, checkpoint=TINY)
 
+    def draw_pair() -> list[str]:
+        inputs = given(max_length=128, truncation="longest_first", padding=False)
+        shown = show_pair(services, **pair, **inputs)
+        return [shown.tokens, shown.details]
+
     def data() -> list[str]:
         shown = show_data(services, **given(split="train", label="both", query="", start=0))
         return [shown.rows, shown.about]
@@ -126,9 +131,7 @@ def drawn(services: Services, **changed: Any) -> dict[str, Callable[[], list[str
         return [shown.batch, shown.report]
 
     return {
-        "pair": lambda: [
-            show_pair(services, **pair, **given(max_length=128, truncation="longest_first", padding=False))
-        ],
+        "pair": draw_pair,
         "one-or-two": lambda: [show_one_or_two(services, **pair)],
         "checkpoints": lambda: [
             show_checkpoints(services, **given(sentence1=FIRST, sentence2=SECOND, compared=["", TINY]))

@@ -52,7 +52,8 @@ def services(tmp_path_factory) -> Any:
 
 
 def pair(services: Any, sentence1: str, sentence2: str, checkpoint: str = "", length: int = 128) -> Element:
-    return parse(show_pair(services, sentence1, sentence2, checkpoint, length, "longest_first", False))
+    shown = show_pair(services, sentence1, sentence2, checkpoint, length, "longest_first", False)
+    return parse(shown.tokens + shown.details)
 
 
 def marked_text(view: Element, sentence: int) -> list[tuple[str, str]]:
@@ -215,6 +216,14 @@ def test_overview_draws_what_was_counted():
     assert ["0 to 19", "1", "0"] in view.rows()
     assert ["20 or more", "5", "4"] in view.rows()
     assert ["label", "ClassLabel"] in view.rows()
+
+
+def test_rows_without_labels_say_so():
+    row = Row(0, "One.", "Two.", -1, 0)
+    assert rows_view(Page([row], 0, 1, 1), "").one("span", cls="tk-label").text == "no label"
+    overview = SplitOverview("test", 1, (0, 0), 20, ([0], [0]))
+    view = parse(render("tokenize/split.html", overview=overview, num_rows={"test": 1}, features={}, code=""))
+    assert "No row of this split has a label." in view.text
 
 
 def test_the_explorer_offers_what_the_view_asks_for(tiny_data_dir):
