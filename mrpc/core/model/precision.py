@@ -34,7 +34,7 @@ class Precision(NamedTuple):
 def select_precision(config: TrainConfig, requested: str, device: torch.device) -> Precision:
     """Decide on mixed precision: never a format that the hardware would have to emulate.
 
-    ``auto`` takes bfloat16 where it pays, see :func:`has_bfloat16_units`.
+    ``auto`` takes bfloat16 where there are matrix units for it, see :func:`has_bfloat16_units`.
 
     Args:
         config: the run's own settings.
@@ -66,9 +66,9 @@ def select_precision(config: TrainConfig, requested: str, device: torch.device) 
 
 
 def has_bfloat16_units(device: torch.device) -> bool:
-    """Tell whether bfloat16 is faster than float32 by much: on a CPU with AMX, on GPUs from Ampere on.
+    """Tell whether there are matrix units for bfloat16: in a CPU with AMX, in GPUs from Ampere on.
 
-    A CPU that has bfloat16 in its vector units alone (``avx512_bf16``) gains little or nothing.
+    A CPU that has it in its vector units alone (``avx512_bf16``) has to be asked for it with bf16.
     """
     import torch
 
