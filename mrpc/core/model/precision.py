@@ -6,7 +6,7 @@ Whatever it is, weights, optimizer, evaluation and predictions stay in float32.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from mrpc.errors import TrainingError
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from mrpc.config import TrainConfig
+
+Mixed = Literal["no", "bf16", "fp16"]
 
 WORDS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -27,7 +29,7 @@ class Precision(NamedTuple):
         warning: what the user should know, or "".
     """
 
-    mixed: str
+    mixed: Mixed
     warning: str = ""
 
 
@@ -57,7 +59,7 @@ def select_precision(config: TrainConfig, requested: str, device: torch.device) 
             )
         return Precision(wanted)
     if requested == "no" or _computes_in(requested, device):
-        return Precision(requested)
+        return Precision(cast("Mixed", requested))
     return Precision(
         "no",
         f"The config of accelerate asks for {requested}, but this {device.type} does not compute in it: "
