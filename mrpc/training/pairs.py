@@ -22,7 +22,7 @@ WINDOW_PAIRS = 1000
 """Pairs that are encoded at a time where many are."""
 
 
-class TrainPairs:
+class TrainPairs(torch.utils.data.Dataset[Any]):
     """What a training sees, and when: a map-style data set for torch's ``DataLoader``.
 
     Row ``n`` below N is pair ``n``; row ``N + n`` is the same pair with its sentences swapped.

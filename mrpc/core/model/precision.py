@@ -6,7 +6,7 @@ Whatever it is, weights, optimizer, evaluation and predictions stay in float32.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from mrpc.errors import TrainingError
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from mrpc.config import TrainConfig
+
+Mixed = Literal["no", "bf16", "fp16"]
 
 WORDS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -27,14 +29,14 @@ class Precision(NamedTuple):
         warning: what the user should know, or "".
     """
 
-    mixed: str
+    mixed: Mixed
     warning: str = ""
 
 
 def select_precision(config: TrainConfig, requested: str, device: torch.device) -> Precision:
     """Decide on mixed precision: never a format that the hardware would have to emulate.
 
-    ``auto`` takes bfloat16 where it pays, see :func:`has_bfloat16_units`.
+    ``auto`` takes bfloat16 where there are matrix units for it, see :func:`has_bfloat16_units`.
 
     Args:
         config: the run's own settings.
@@ -57,7 +59,7 @@ def select_precision(config: TrainConfig, requested: str, device: torch.device) 
             )
         return Precision(wanted)
     if requested == "no" or _computes_in(requested, device):
-        return Precision(requested)
+        return Precision(cast("Mixed", requested))
     return Precision(
         "no",
         f"The config of accelerate asks for {requested}, but this {device.type} does not compute in it: "
@@ -66,9 +68,9 @@ def select_precision(config: TrainConfig, requested: str, device: torch.device) 
 
 
 def has_bfloat16_units(device: torch.device) -> bool:
-    """Tell whether bfloat16 is faster than float32 by much: on a CPU with AMX, on GPUs from Ampere on.
+    """Tell whether there are matrix units for bfloat16: in a CPU with AMX, in GPUs from Ampere on.
 
-    A CPU that has bfloat16 in its vector units alone (``avx512_bf16``) gains little or nothing.
+    A CPU that has it in its vector units alone (``avx512_bf16``) has to be asked for it with bf16.
     """
     import torch
 
