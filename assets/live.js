@@ -272,12 +272,11 @@ window.mrpcLive = (() => {
   }
 
   function goToField(event) {
-    const { field } = event.target.closest?.("[data-field]")?.dataset ?? {};
-    const block = field && document.getElementById(field);
-    if (!block) return;
-    const fold = block.closest(".settings");
-    if (fold && !isSeen(block)) fold.querySelector("button")?.click();
-    setTimeout(() => block.querySelector("input, textarea")?.focus(), 50);
+    const { field, group } = event.target.closest?.("[data-field]")?.dataset ?? {};
+    if (!field) return;
+    const block = () => document.getElementById(field);
+    if (!block() || !isSeen(block())) document.querySelector(`#${group} > button`)?.click();
+    setTimeout(() => block()?.querySelector("input, textarea")?.focus(), 100);
   }
 
   function watchPlan() {
@@ -286,6 +285,7 @@ window.mrpcLive = (() => {
     plan.isWatched = true;
     new MutationObserver(() => markFields(plan)).observe(plan, { childList: true, subtree: true });
     plan.addEventListener("click", goToField);
+    document.querySelector("#train-form")?.addEventListener("click", () => setTimeout(() => markFields(plan), 150));
     markFields(plan);
   }
 
