@@ -17,6 +17,7 @@ window.mrpcLive = (() => {
   const places = new Set();
   let runId = "";
   let runsMark = null;
+  let wasAlive = false;
   let courierOf = null;
   let timer = null;
   let isAsking = false;
@@ -59,7 +60,9 @@ window.mrpcLive = (() => {
   function take(answer) {
     const isGone = answer.run_id !== runId;
     const isNew = runsMark !== null && answer.runs !== runsMark;
+    if (isNew || (wasAlive && !answer.is_alive)) mrpc.changed("presets"); // their times are measured now
     runsMark = answer.runs;
+    wasAlive = answer.is_alive;
     if (isGone || isNew) courierOf.trigger("runs", {});
     for (const [name, news] of Object.entries(answer.parts)) contents[name] = news;
     for (const element of places) partsIn(element).forEach(fill);
@@ -102,7 +105,10 @@ window.mrpcLive = (() => {
     const open = [...part.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent);
     const focused = part.contains(document.activeElement) ? keyOf(document.activeElement) : null;
     const wasAt = part.dataset.run;
-    part.innerHTML = html;
+    const fresh = document.createElement("template");
+    fresh.innerHTML = html;
+    if (wasAt === runId) renew(part, fresh.content);
+    else part.replaceChildren(fresh.content);
     part.dataset.run = runId;
     if (wasAt === runId) {
       for (const summary of part.querySelectorAll("details > summary")) {
@@ -115,15 +121,35 @@ window.mrpcLive = (() => {
     if ("followEnd" in part.dataset) followEnd(part);
   }
 
+  // Only what differs is drawn anew: that costs less, and a screen reader does not say the rest again.
+  function renew(old, fresh) {
+    const [before, after] = [[...old.childNodes], [...fresh.childNodes]];
+    const isAlike = before.length === after.length && before.every((node, at) => node.nodeName === after[at].nodeName);
+    if (!isAlike) {
+      old.replaceChildren(...after);
+      return;
+    }
+    before.forEach((node, at) => {
+      if (node.isEqualNode(after[at])) return;
+      if (node.nodeType !== Node.ELEMENT_NODE) node.nodeValue = after[at].nodeValue;
+      else {
+        for (const { name } of [...node.attributes]) {
+          if (name !== "open" && !after[at].hasAttribute(name)) node.removeAttribute(name);
+        }
+        for (const { name, value } of after[at].attributes) node.setAttribute(name, value);
+        renew(node, after[at]);
+      }
+    });
+  }
+
   function followEnd(part) {
     const log = part.querySelector("pre");
     if (!log) return;
     const toEnd = () => { if (!part.isReadingBack) log.scrollTop = log.scrollHeight; };
-    log.addEventListener("scroll", () => {
+    log.onscroll = () => {
       part.isReadingBack = log.scrollHeight - log.scrollTop - log.clientHeight > 40;
-    });
+    };
     toEnd();
-    part.closest("details")?.addEventListener("toggle", toEnd);
   }
 
   function drawPlots(part, figures) {
@@ -246,12 +272,11 @@ window.mrpcLive = (() => {
   }
 
   function goToField(event) {
-    const { field } = event.target.closest?.("[data-field]")?.dataset ?? {};
-    const block = field && document.getElementById(field);
-    if (!block) return;
-    const fold = block.closest(".settings");
-    if (fold && !isSeen(block)) fold.querySelector("button")?.click();
-    setTimeout(() => block.querySelector("input, textarea")?.focus(), 50);
+    const { field, group } = event.target.closest?.("[data-field]")?.dataset ?? {};
+    if (!field) return;
+    const block = () => document.getElementById(field);
+    if (!block() || !isSeen(block())) document.querySelector(`#${group} > button`)?.click();
+    setTimeout(() => block()?.querySelector("input, textarea")?.focus(), 100);
   }
 
   function watchPlan() {
@@ -260,6 +285,7 @@ window.mrpcLive = (() => {
     plan.isWatched = true;
     new MutationObserver(() => markFields(plan)).observe(plan, { childList: true, subtree: true });
     plan.addEventListener("click", goToField);
+    document.querySelector("#train-form")?.addEventListener("click", () => setTimeout(() => markFields(plan), 150));
     markFields(plan);
   }
 

@@ -69,9 +69,8 @@ def tokenize(page: Page) -> list[Locator]:
 
 def train(page: Page) -> list[Locator]:
     """A finished run."""
-    show(page, "Train")
-    page.locator("[data-run]").first.click()
-    page.wait_for_function("document.querySelectorAll('#run-plots .js-plotly-plot').length > 0")
+    show(page, "2 Fine-tune")
+    page.wait_for_function("document.querySelectorAll('#run-live .js-plotly-plot').length > 0")
     return []
 
 

@@ -148,7 +148,7 @@ def _cpu_s(pid: int) -> float:
 NOTE_STEPS = """
 () => {
   window.shownSteps = [];
-  const status = document.querySelector('#run-status');
+  const status = document.querySelector('#run-live');
   const look = () => {
     const found = /step ([\\d,]+)/.exec(status.querySelector('.bar-words')?.textContent ?? '');
     const step = found ? Number(found[1].replaceAll(',', '')) : 0;
@@ -265,7 +265,7 @@ def _time_opening(page: Page, app: LiveApp, last_step: int) -> float:
     page.goto("about:blank")
     began_at = time.perf_counter()
     page.goto(app.url, wait_until="commit")
-    page.get_by_role("tab", name="Train", exact=True).click()
+    page.get_by_role("tab", name="2 Fine-tune", exact=True).click()
     page.wait_for_function(
         f"document.querySelector('[data-plot=loss]')?.data?.[0]?.x.at(-1) == {last_step}", polling="raf"
     )
@@ -275,7 +275,7 @@ def _time_opening(page: Page, app: LiveApp, last_step: int) -> float:
 def _open_train_tab(page: Page, app: LiveApp) -> None:
     page.goto(app.url)
     expect(page.locator("#masthead")).not_to_contain_text("looking for it", timeout=300_000)
-    page.get_by_role("tab", name="Train", exact=True).click()
+    page.get_by_role("tab", name="2 Fine-tune", exact=True).click()
 
 
 @contextmanager

@@ -174,7 +174,7 @@ def use_page(app: LiveApp, num_pairs: int) -> dict[str, float]:
         )
         timed(
             "number of pairs in the form",
-            lambda: page.get_by_role("tab", name="Train", exact=True).click(),
+            lambda: page.get_by_role("tab", name="2 Fine-tune", exact=True).click(),
             shows(page, "#train-plan", f"{num_pairs:,} pairs"),
         )
         browser.close()

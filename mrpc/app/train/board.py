@@ -178,7 +178,11 @@ class RunBoard:
             parts={
                 Part.STATUS: render("train/status.html", run=facts),
                 Part.ACTIONS: render("train/actions.html", run=actions),
-                Part.READING: render("train/reading.html", reading=read_curves(series, is_over=not is_alive)),
+                Part.READING: render(
+                    "train/reading.html",
+                    reading=read_curves(series, is_over=not is_alive),
+                    evaluations=series.evaluations,
+                ),
                 Part.PLOTS: {**run_figures(series, run.run_id), "caption": caption},
                 Part.PINNED: render(
                     "train/pinned.html", pairs=pinned, is_over=view.state is RunState.FINISHED

@@ -72,6 +72,11 @@ def field_id(name: str) -> str:
     return f"train-{name.replace('_', '-')}"
 
 
+def group_id(group: str) -> str:
+    """Return the id of the element of a group of settings."""
+    return f"train-{group.lower()}"
+
+
 def help_text(name: str) -> str:
     """Return what a setting is, and what happens if one raises or lowers it."""
     field = TrainConfig.model_fields[name]

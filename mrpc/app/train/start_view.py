@@ -17,6 +17,7 @@ from mrpc.app.train.form import (
     LABELS,
     checkpoint_changes,
     field_id,
+    group_id,
     help_text,
     is_preset,
     label_text,
@@ -93,17 +94,19 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
     note = stage("checkpoint", elem_id="train-checkpoint-note")
     shown = preset_values(DEFAULT_PRESET)
     for group, names in GROUPS.items():
-        with gr.Accordion(group, open=False, elem_id=f"train-{group.lower()}", elem_classes="settings"):
+        with gr.Accordion(group, open=False, elem_id=group_id(group), elem_classes="settings"):
             for name in names:
                 fields[name] = _widget(name, shown[name])
     form = StartForm(fields, message)
     _bind_presets(services, form, note, presets)
     ids = {name: field_id(name) for name in fields}
+    groups = {name: group_id(group) for group, names in GROUPS.items() for name in names}
 
     def draw_plan(**values: Any) -> str:
         preset = values["preset"]
         preset_help = PRESET_HELP[preset] if is_preset(preset) else ""
-        return render("train/plan.html", plan=make_plan(services, values), ids=ids, preset_help=preset_help)
+        plan = make_plan(services, values)
+        return render("train/plan.html", plan=plan, ids=ids, groups=groups, preset_help=preset_help)
 
     View("plan", fields, {"plan": plan}, draw_plan).bind()
 

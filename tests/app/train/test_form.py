@@ -129,7 +129,7 @@ def test_the_plan_in_words(services: Any) -> None:
     values = form_values(num_train_pairs=640, num_epochs=1, gradient_accumulation_steps=2)
     plan = make_plan(services, values)
     assert (plan.num_steps, plan.words) == (20, "640 pairs in batches of 16 × 2, 1 epoch")
-    shown = parse(render("train/plan.html", plan=plan, ids={}, preset_help="What it is for."))
+    shown = parse(render("train/plan.html", plan=plan, ids={}, groups={}, preset_help="What it is for."))
     assert "20 optimizer steps" in shown.one("p", cls="plan").text
     assert shown.one(role="status").text == "No <b>room</b>."
 
@@ -141,7 +141,7 @@ def test_what_cannot_be_used_is_named_at_its_field(services: Any, value: str) ->
     assert plan.problems["learning_rate"].startswith("Learning rate is")
     assert "more than 0 and at most 0.01" in plan.problems["learning_rate"]
     ids = {name: field_id(name) for name in FIELDS}
-    shown = parse(render("train/plan.html", plan=plan, ids=ids, preset_help=""))
+    shown = parse(render("train/plan.html", plan=plan, ids=ids, groups={}, preset_help=""))
     (problem,) = shown.one(role="alert").all("button")
     assert problem.attributes["data-field"] == "train-learning-rate"
     assert value in problem.text or value in ("nan", "1e400")

@@ -243,6 +243,13 @@ class TestActions:
                 assert ("owners" in button.classes) == ("data-act" in button.attributes)
 
 
+def test_the_numbers_behind_the_plots_are_a_table(board: RunBoard, tmp_path: Path) -> None:
+    run = write_ended(tmp_path)
+    rows = parse(str(board.show(run.run_id).parts[Part.READING])).rows()
+    assert [row[0] for row in rows] == ["untrained", "1", "2", "3"]
+    assert rows[-1] == ["3", "0.390", "84.0", "85.0", "25 of 40"]
+
+
 def test_code_that_uses_a_model_names_no_folder_of_the_server(board: RunBoard, tmp_path: Path) -> None:
     run = write_ended(tmp_path)
     shown = parse(str(board.show(run.run_id).parts[Part.USAGE])).one("code")

@@ -1,0 +1,230 @@
+"""The handlers of the tab as Gradio calls them: Start, the queue, the acts, downloads, endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from mrpc.app.spine import Spine, build_spine
+from mrpc.app.train import endpoints
+from mrpc.app.train.board import RunBoard
+from mrpc.app.train.downloads import zip_model
+from mrpc.app.train.form import fill_form
+from mrpc.app.train.live import Live
+from mrpc.app.train.live_view import build_courier
+from mrpc.app.train.start_view import StartForm, build_start_form
+from mrpc.config import build_config
+from mrpc.errors import BusyError, RunStateError
+from mrpc.files import write_model
+from mrpc.runs.layout import RunLabel
+from tests.app.train.services import FakeServices
+from tests.html import parse
+from tests.written_run import write_ended, write_running
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+class Tab:
+    """The form and the courier in Blocks of their own."""
+
+    def __init__(self, services: FakeServices) -> None:
+        self.services: Any = services
+        asyncio.run(self._build())
+        self.by_id = {block.elem_id: block for block in self.blocks.blocks.values() if block.elem_id}
+
+    async def _build(self) -> None:  # Gradio makes an event loop where none runs, and never closes it
+        with gr.Blocks() as self.blocks:
+            self.spine: Spine = build_spine(self.services)
+            self.form: StartForm = build_start_form(self.services, self.spine)
+            live = Live(self.services, RunBoard(self.services))
+            build_courier(self.services, live, self.spine, self.form.fields)
+
+    def call(self, elem_id: str, event: str, data: Any = None, **values: Any) -> list[dict[str, Any]]:
+        """Run the handler of an event, and return what it changes, by the id of the element."""
+        block = self.by_id[elem_id]
+        (handler,) = [
+            fn for fn in self.blocks.fns.values() if fn.fn is not None and (block._id, event) in fn.targets
+        ]
+        given = [values.get(one.elem_id, getattr(one, "value", None)) for one in handler.inputs]
+        answer = handler.fn(gr.EventData(None, data), *given)
+        steps = [answer] if isinstance(answer, dict) else list(answer)
+        return [{output.elem_id: value for output, value in step.items()} for step in steps]
+
+    def act(self, name: str, run_id: str = "", **fields: Any) -> str:
+        """Press a button of a run; return what is said."""
+        (step,) = self.call("train-courier", "act", {"act": name, "run_id": run_id, "fields": fields})
+        return step["train-courier"]
+
+
+@pytest.fixture
+def tab(services: FakeServices) -> Tab:
+    return Tab(services)
+
+
+class TestStart:
+    def test_starts_shows_the_run_and_follows_the_current_pair(self, tab, services):
+        first, last = tab.call("train-start", "click", sentence1=" One. ", sentence2="Two.")
+        assert first["train-start"]["interactive"] is False
+        assert last["train-start"]["interactive"] is True
+        (run,) = services.store.list()
+        assert last["run"]["value"] == run.run_id
+        (pair,) = services.catalog.read_pinned(run.run_id)
+        assert (pair.sentence1, pair.sentence2) == ("One.", "Two.")
+        ((_, values),) = services.launcher.calls
+        assert values["preset"] == "recommended"
+        assert not {"follow", "sentence1"} & values.keys()
+
+    def test_a_person_may_not_want_that(self, tab, services):
+        tab.call("train-start", "click", **{"train-follow": False})
+        (run,) = services.store.list()
+        assert services.catalog.read_pinned(run.run_id) == []
+
+    def test_a_pair_that_cannot_be_followed_does_not_stop_the_start(self, tab, services):
+        _, last = tab.call("train-start", "click", sentence1=" ", sentence2="Two.")
+        assert "The current pair is not followed" in last["train-message"]
+        assert services.store.list()
+
+    def test_says_who_is_busy_and_keeps_the_page(self, tab, services):
+        services.launcher.error = BusyError("Run <b>x</b> is under way.", "x")
+        _, last = tab.call("train-start", "click")
+        assert parse(last["train-message"]).one(role="alert").text == "Run <b>x</b> is under way."
+        assert last["train-start"]["interactive"] is True
+        assert "run" not in last
+
+    def test_adds_what_the_form_holds_to_the_queue(self, tab, services):
+        for words in ("as soon as nothing trains", "number 2 of those that wait"):
+            (step,) = tab.call("train-queue", "click", **{"train-seed": 3})
+            assert words in step["train-message"]
+        assert len(services.launcher.queue.read()) == 2
+        (step,) = tab.call("train-queue", "click", **{"train-seed": EVIL})
+        assert "seed is" in parse(step["train-message"]).one(role="alert").text
+
+    def test_only_the_owner_may(self, tab):
+        for elem_id, event in (("train-start", "click"), ("train-queue", "click"), ("train-courier", "act")):
+            block = tab.by_id[elem_id]
+            for fn in tab.blocks.fns.values():
+                if fn.fn is not None and (block._id, event) in fn.targets:
+                    assert not getattr(fn.fn, "for_visitors", False), elem_id
+
+
+class TestPresets:
+    def test_a_preset_fills_the_form(self, tab):
+        (step,) = tab.call("train-preset", "input", **{"train-preset": "course"})
+        assert step["train-learning-rate"] == "5e-5"
+        assert step["train-num-epochs"] == 3
+
+    @pytest.mark.parametrize("preset", ["<b>", None, 3])
+    def test_an_unknown_preset_changes_nothing(self, tab, preset):
+        assert tab.call("train-preset", "input", **{"train-preset": preset}) == [{}]
+
+    def test_another_checkpoint_changes_what_nobody_changed(self, tab):
+        values = {"train-checkpoint": "google-bert/bert-base-uncased", "train-num-epochs": 7}
+        (step,) = tab.call("train-checkpoint", "input", **values)
+        assert step["train-learning-rate"] == "2e-5"
+        assert "train-num-epochs" not in step
+
+
+class TestCourier:
+    def test_an_act_says_what_it_did_and_a_refusal_why(self, tab, services, tmp_path):
+        run = write_running(tmp_path)
+        assert tab.act("keep", run.run_id) == ""
+        services.launcher.error = RunStateError("It is <i>over</i>.")
+        assert parse(tab.act("resume", run.run_id)).one(role="alert").text == "It is <i>over</i>."
+        services.launcher.error = None
+        assert "in the background" in tab.act("predict-test", run.run_id)
+
+    @pytest.mark.parametrize("data", [None, "x", {}, {"act": ["x"], "run_id": {}, "fields": "no"}])
+    def test_whatever_a_browser_sends(self, tab, data):
+        (step,) = tab.call("train-courier", "act", data)
+        assert "nothing that can be done" in step["train-courier"]
+
+    def test_the_list_of_runs_follows_and_a_picked_run_is_shown(self, tab, tmp_path):
+        first, second = write_ended(tmp_path, seed=1), write_ended(tmp_path, seed=2)
+        (step,) = tab.call("train-courier", "runs", {}, run=first.run_id)
+        assert step["run"]["value"] == first.run_id
+        (step,) = tab.call("train-courier", "runs", {"run_id": second.run_id}, run=first.run_id)
+        assert step["run"]["value"] == second.run_id
+        (step,) = tab.call("train-courier", "runs", {}, run="gone")
+        assert step["run"]["value"] == second.run_id
+
+    def test_the_settings_of_a_run_come_into_the_form(self, tab, tmp_path):
+        run = write_ended(tmp_path, seed=11, learning_rate=3e-4, warmup_ratio=0.25)
+        (step,) = tab.call("train-courier", "fill", {}, run=run.run_id)
+        assert step["train-learning-rate"] == fill_form(run.config.hyperparameters)["learning_rate"]
+        assert step["train-seed"] == 11
+
+    def test_the_record_is_packed(self, tab, tmp_path):
+        run = write_ended(tmp_path)
+        (step,) = tab.call("train-courier", "take", {"what": "record"}, run=run.run_id)
+        assert step["train-download"].endswith(f"{run.run_id}.zip")
+
+    @pytest.mark.parametrize("what", [None, "weights", "../x", 3])
+    def test_nothing_else_can_be_taken(self, tab, tmp_path, what):
+        run = write_ended(tmp_path)
+        (step,) = tab.call("train-courier", "take", {"what": what}, run=run.run_id)
+        assert "cannot be downloaded" in step["train-courier"]
+
+    @pytest.mark.parametrize("run_id", ["../../etc", "", None, 3])
+    def test_a_run_that_is_not_there(self, tab, run_id):
+        for event, data in (("take", {"what": "model"}), ("fill", {})):
+            (step,) = tab.call("train-courier", event, data, run=run_id)
+            assert "There is no run" in step["train-courier"]
+
+
+def test_a_packed_model_holds_no_links(tmp_path: Path) -> None:
+    run = write_ended(tmp_path)
+    (run.paths.best_model / "link").symlink_to("/etc/hostname")
+    with zipfile.ZipFile(zip_model(run, tmp_path / "cache")) as archive:
+        names = archive.namelist()
+        assert archive.read(f"{run.run_id}-best/model.safetensors") == b"weights"
+    assert names == [f"{run.run_id}-best/config.json", f"{run.run_id}-best/model.safetensors"]
+
+
+class TestEndpoints:
+    @pytest.mark.parametrize("config", [None, [], "x", 3])
+    def test_config_must_be_an_object(self, services, config):
+        for endpoint in (endpoints.on_start_run, endpoints.on_queue_run):
+            with pytest.raises(gr.Error, match="must be an object"):
+                endpoint(services, config)
+
+    def test_a_queued_run_is_given_back(self, services):
+        run_id = endpoints.on_queue_run(services, {})["run_id"]
+        assert services.launcher.queue.read() == [run_id]
+        services.launcher.error = RunStateError("It is <b>full</b>.")
+        with pytest.raises(gr.Error, match="&lt;b&gt;full"):
+            endpoints.on_queue_run(services, {})
+
+    @pytest.mark.parametrize("save", [None, 1, "yes"])
+    def test_save_must_be_true_or_false(self, services, save):
+        with pytest.raises(gr.Error, match="must be true or false"):
+            endpoints.on_stop_run(services, "run", save)
+
+    @pytest.mark.parametrize("run_id", ["nope", None, 5, "<b>"])
+    def test_an_unknown_run_is_named(self, services, run_id):
+        with pytest.raises(gr.Error, match="There is no run") as caught:
+            endpoints.on_run_status(services, run_id)
+        assert "<b>" not in caught.value.message
+
+    def test_runs_are_plain_json(self, services, tmp_path):
+        run = write_ended(tmp_path)
+        write_model(run.paths.label, RunLabel(name="first try"))
+        (listed,) = endpoints.on_list_runs(services)["runs"]
+        assert listed["run_id"] == run.run_id
+        assert listed["state"] == "finished"
+        assert listed["name"] == "first try"
+        assert not {"title", "hyperparameters"} & listed.keys()
+        status = endpoints.on_run_status(services, run.run_id)
+        assert status["state"] == "finished"
+        assert status["step"] == 90
+        assert len(status["losses"]) == 90
+        assert [evaluation["epoch"] for evaluation in status["evaluations"]] == [0, 1, 2, 3]
+
+
+def test_the_defaults_of_the_form_are_a_preset(tab: Tab) -> None:
+    values = {name: widget.value for name, widget in tab.form.fields.items()}
+    assert build_config(values) == build_config({"preset": "recommended"})
