@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -16,10 +17,12 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 import app
+from mrpc.app.access import Access
 from mrpc.app.hosts import answered_hosts, host_guards
 from mrpc.app.server import describe_address, describe_end
 from mrpc.app.services import Services, built_once
-from mrpc.app.theme import collect_css, render_header
+from mrpc.app.templates import render
+from mrpc.app.theme import collect_css
 from mrpc.settings import Settings
 from tests.written_run import write_running
 
@@ -157,24 +160,35 @@ def ask(settings: Settings, method: str = "GET", headers: dict[str, str] | None 
         return client.request(method, "/", headers=headers)
 
 
+def address_of(settings: Settings, share_url: str | None) -> str:
+    return describe_address(settings, Access(settings), share_url)
+
+
 class TestTerminal:
     def test_address(self):
-        assert "http://127.0.0.1:7860" in describe_address(Settings(host="0.0.0.0"), None)
-        assert "http://[2001:db8::7]:7860" in describe_address(Settings(host="2001:db8::7"), None)
+        assert "http://127.0.0.1:7860" in address_of(Settings(host="0.0.0.0"), None)
+        assert "http://[2001:db8::7]:7860" in address_of(Settings(host="2001:db8::7"), None)
 
     def test_no_share_link(self):
-        assert "No public link" in describe_address(Settings(share=True), None)
-        assert "https://x.gradio.live" in describe_address(Settings(share=True), "https://x.gradio.live")
-        assert "public" not in describe_address(Settings(), None).lower()
+        assert "No public link" in address_of(Settings(share=True), None)
+        assert "https://x.gradio.live" in address_of(Settings(share=True), "https://x.gradio.live")
+        assert "public" not in address_of(Settings(), None).lower()
 
     def test_a_space_forgets(self):
-        said = describe_address(Settings(host="0.0.0.0", space_id="a/b"), None)
+        said = address_of(Settings(host="0.0.0.0", space_id="a/b"), None)
         assert "runs vanish when it restarts" in said
 
-    def test_an_open_address_without_a_login(self):
-        assert "--auth" in describe_address(Settings(host="0.0.0.0"), None)
-        assert "--auth" not in describe_address(Settings(host="0.0.0.0", auth=("a", "b")), None)
-        assert "--auth" not in describe_address(Settings(), None)
+    def test_an_address_that_others_reach(self):
+        said = address_of(Settings(host="0.0.0.0"), None)
+        assert re.search(
+            r"You are the owner, once you have opened: http://127.0.0.1:7860/\?owner=\S{20,}", said
+        )
+        assert "Everybody else may look" in said
+        for settings in (Settings(host="0.0.0.0", auth=("a", "b")), Settings()):
+            assert "owner" not in address_of(settings, None)
+        opened = address_of(Settings(host="0.0.0.0", open_to_all=True), None)
+        assert "Everybody who reaches this app can start, stop and delete trainings" in opened
+        assert "owner=" not in opened
 
     def test_the_end_names_the_training_that_goes_on(self, tmp_path):
         services = Services(Settings(runs_dir=tmp_path))
@@ -187,7 +201,8 @@ class TestTerminal:
 
 class TestHeader:
     def test_data_is_escaped(self):
-        assert "<img" not in render_header("Data: folder /tmp/<img src=x>")
+        line = "Data: folder /tmp/<img src=x>"
+        assert "<img" not in render("templates/head.html", data_line=line, way="")
 
     def test_app_css_comes_first(self):
         assert collect_css().startswith((PROJECT_DIR / "assets" / "app.css").read_text()[:80])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +23,17 @@ class Shown:
 
 @pytest.fixture
 def blocks() -> Any:
-    with gr.Blocks() as demo:
+
+    async def enter() -> gr.Blocks:  # Gradio makes an event loop, and leaves it open, where none runs
+        return gr.Blocks().__enter__()
+
+    async def leave(demo: gr.Blocks) -> None:
+        demo.__exit__()
+
+    with asyncio.Runner() as runner:
+        demo = runner.run(enter())
         yield demo
+        runner.run(leave(demo))
 
 
 def call(demo: Any, number: int, *values: Any, data: Any = None) -> Any:
@@ -90,7 +100,7 @@ def test_a_view_stamps_its_stage_and_empties_the_rest_on_an_error(blocks: Any) -
     assert call(blocks, drawing, "hi", data={"asked": 7}) == {main: "<p>hi</p><!--7-->", aside: "aside"}
     answer = call(blocks, drawing, "", data={"asked": "<script>"})
     assert "Type something." in answer[main]
-    assert answer[main].endswith("<!--0-->")
+    assert "<!--" not in answer[main]  # the page told no number
     assert answer[aside] == ""
 
 

@@ -52,17 +52,17 @@ def test_it_trains_keeps_its_names_and_predicts_test(
 def test_compare_refuses_to_score_it_in_a_sentence(
     tmp_path: Path, questions_dir: Path, tiny_checkpoint_dir: Path
 ) -> None:
-    from mrpc.app.compare.comparison import Comparison
+    from mrpc.app.compare.comparisons import Comparisons
     from mrpc.settings import Settings
 
     run = train_here(make_run(tmp_path / "runs", questions_dir, tiny_checkpoint_dir, num_epochs=1))
     data = load_data("folder", questions_dir)
-    comparison = Comparison(RunStore(tmp_path / "runs"), lambda: data, Settings(runs_dir=tmp_path / "runs"))
+    comparisons = Comparisons(RunStore(tmp_path / "runs"), lambda: data, Settings(runs_dir=tmp_path / "runs"))
     sides = f"{run.run_id}:base", f"{run.run_id}:best"
     with pytest.raises(
         DataError, match="None of the pairs of test has a label, so nobody can say what is right"
     ):
-        comparison.compare_split(*sides, "test")
+        comparisons.compare(*sides, "test").scores.as_dict()
     (questions_dir / "test.csv").unlink()
     data = load_data("folder", questions_dir)
     with pytest.raises(DataError, match=r"questions has no test split; it has train, validation\."):
