@@ -35,17 +35,15 @@ class Selected:
 
     sentence1: Any = SKIP
     sentence2: Any = SKIP
-    message: Any = SKIP
     start: Any = SKIP
 
 
-def build_data_view(services: Services, spine: Spine, origin: gr.HTML) -> None:
+def build_data_view(services: Services, spine: Spine) -> None:
     """Build the view.
 
     Args:
         services: of the app.
         spine: gets the pair that is chosen here.
-        origin: says which row that pair is; it stands in the view of the pair.
     """
     place(render("tokenize/about.html", view="data"))
     with gr.Row(elem_classes="tk-controls"):
@@ -69,7 +67,7 @@ def build_data_view(services: Services, spine: Spine, origin: gr.HTML) -> None:
         rows.select,
         partial(select_row, services),
         {"split": split},
-        spine.pair | {"message": origin, "start": start},
+        spine.pair | {"start": start},
         data=("row", "start"),
     )
     gr.on(
@@ -123,8 +121,7 @@ def select_row(services: Services, split: object, row: object, start: object) ->
         return Selected(start=int(start)) if isinstance(start, str) and _is_number(start) else Selected()
     number = int(row) if isinstance(row, str) and _is_number(row) else row
     pair = services.explorer.row(split, number)
-    said = f"Row {pair.number:,} of {split} is idx {pair.idx}: {pair.label_words}."
-    return Selected(pair.sentence1, pair.sentence2, render_part("note", said))
+    return Selected(pair.sentence1, pair.sentence2)
 
 
 def _is_number(value: str) -> bool:

@@ -66,19 +66,18 @@ class CheckpointColumn:
     chips: list[Chip]
 
 
-def build_pair_view(services: Services, spine: Spine, origin: gr.HTML) -> gr.Dropdown:
+def build_pair_view(services: Services, spine: Spine) -> gr.Dropdown:
     """Build the view and return the checkpoint that all views of the tab use.
 
     Args:
         services: of the app.
         spine: has the current pair.
-        origin: says where in the data the pair comes from; placed here.
     """
     known = list_pretrained(services.settings.checkpoint_dirs)
     options = [(spec.label, name) for name, spec in known.items()]
     place(render("tokenize/about.html", view="pair"))
-    origin.render()  # type: ignore[no-untyped-call]
     shown = stage("pair")
+    origin = stage("pair-origin")
     with gr.Row(elem_classes="tk-controls", elem_id="pair-controls"):
         checkpoint = gr.Dropdown(
             options, value=DEFAULT_CHECKPOINT, label="Checkpoint", elem_id="checkpoint", filterable=False
@@ -126,6 +125,7 @@ def build_pair_view(services: Services, spine: Spine, origin: gr.HTML) -> gr.Dro
         {"shown": checkpoints},
         partial(show_checkpoints, services),
     ).bind()
+    View("pair-origin", spine.pair, {"shown": origin}, partial(show_origin, services)).bind()
     bind(None, partial(load_choices, services), {}, {"checkpoint": checkpoint, "compared": compared})
     spine.links.extend(
         [
@@ -193,6 +193,15 @@ def show_pair(
         ),
         details=render("tokenize/pair_details.html", pair=pair, raw=raw, code=code),
     )
+
+
+def show_origin(services: Services, sentence1: object, sentence2: object) -> str:
+    """Say which row of the data the pair is, and its label; nothing for a typed pair."""
+    found = services.explorer.find(sentence1, sentence2)
+    if found is None:
+        return ""
+    split, row = found
+    return render_part("note", f"Row {row.number:,} of {split}, idx {row.idx}: {row.label_words}.")
 
 
 def show_one_or_two(services: Services, sentence1: object, sentence2: object, checkpoint: str) -> str:

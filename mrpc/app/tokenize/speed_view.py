@@ -90,7 +90,7 @@ def measure_ways(
     """Tokenize the split in each way, and draw how far each is until all are done."""
 
     def on_progress(ways: Sequence[WayProgress]) -> None:
-        now = next((way for way in ways if way.state in {"starting", "running"}), ways[-1])
+        now = next((way for way in ways if way.state in {"waiting", "starting", "running"}), ways[-1])
         task.progress(WAY_NAMES[now.way][0], now.rows_done, now.num_rows, render_ways(ways))
 
     return render_ways(services.tokenization_speed.measure(split, num_rows, ways, checkpoint, on_progress))

@@ -11,7 +11,7 @@ from mrpc.app.tokenize.batch_view import build_batch_view
 from mrpc.app.tokenize.data_view import build_data_view
 from mrpc.app.tokenize.pair_view import build_pair_view
 from mrpc.app.tokenize.step_view import build_step_view
-from mrpc.app.view import api, place, view_tab
+from mrpc.app.view import api, view_tab
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -20,24 +20,15 @@ if TYPE_CHECKING:
 
 def build_inspect_tab(services: Services, spine: Spine) -> None:
     """Build the tab inside the page that is being built."""
-    origin = place(elem_id="pair-origin", render=False)
     with gr.Tabs(selected="inspect/pair", elem_id="inspect-views"):
         with view_tab("Data", "inspect/data"):
-            build_data_view(services, spine, origin)
+            build_data_view(services, spine)
         with view_tab("Pair", "inspect/pair"):
-            checkpoint = build_pair_view(services, spine, origin)
+            checkpoint = build_pair_view(services, spine)
         with view_tab("Batch", "inspect/batch"):
             build_batch_view(services, spine, checkpoint)
         with view_tab("Step", "inspect/step"):
             build_step_view(services, spine, checkpoint)
-    # The note says which row the pair is: no longer so once somebody types.
-    gr.on(
-        [spine.sentence1.input, spine.sentence2.input],
-        None,
-        outputs=origin,
-        js="() => ''",
-        api_visibility="private",
-    )
 
     def inspect_pair(sentence1: str, sentence2: str, checkpoint: str = "") -> dict[str, Any]:
         """Encode a pair and return its tokens, ids and masks; checkpoint "" is the default."""

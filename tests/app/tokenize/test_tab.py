@@ -16,7 +16,7 @@ from mrpc.app.services import Services
 from mrpc.app.task import Task
 from mrpc.app.tokenize.batch_view import draw_rows, show_batch
 from mrpc.app.tokenize.data_view import select_row, show_data
-from mrpc.app.tokenize.pair_view import parse_names, show_checkpoints, show_one_or_two, show_pair
+from mrpc.app.tokenize.pair_view import parse_names, show_checkpoints, show_one_or_two, show_origin, show_pair
 from mrpc.app.tokenize.speed_view import measure_ways, run_failing_map, show_code
 from mrpc.app.tokenize.step_view import show_model_input, take_step
 from mrpc.app.tokenize.tab import answer_inspect_pair
@@ -90,7 +90,7 @@ def test_building_the_tab_loads_nothing_and_only_the_endpoint_is_public():
 DRAW_PAIR = """
 import sys
 from mrpc.app.services import Services
-from mrpc.app.tokenize.pair_view import show_checkpoints, show_one_or_two, show_pair
+from mrpc.app.tokenize.pair_view import show_checkpoints, show_one_or_two, show_origin, show_pair
 from mrpc.settings import Settings
 services = Services(Settings())
 show_pair(services, "One.", "Two.", "", 128, "longest_first", True)
@@ -207,13 +207,22 @@ def test_a_row_becomes_the_current_pair(services):
     selected = select_row(services, "validation", "2", None)
     assert selected.sentence1 == services.explorer.row("validation", 2).sentence1
     assert selected.sentence2 == services.explorer.row("validation", 2).sentence2
-    assert parse(selected.message).text == "Row 2 of validation is idx 66: not equivalent."
+    said = parse(show_origin(services, selected.sentence1, selected.sentence2)).text
+    assert said == "Row 2 of validation, idx 66: not equivalent."
     assert selected.start is SKIP
 
 
 def test_a_page_is_turned(services):
     selected = select_row(services, "train", None, "20")
-    assert (selected.start, selected.sentence1, selected.message) == (20, SKIP, SKIP)
+    assert (selected.start, selected.sentence1) == (20, SKIP)
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE, ids=lambda value: repr(value)[:20])
+def test_a_pair_that_is_not_in_the_data_is_no_row(services, nonsense):
+    assert show_origin(services, FIRST, nonsense) == ""
+    assert show_origin(services, nonsense, SECOND) == ""
+    row = services.explorer.row("train", 3)
+    assert show_origin(services, row.sentence1, nonsense) == ""
 
 
 @pytest.mark.parametrize(
