@@ -72,24 +72,26 @@ def settled(page: Page, stage: str, text: str | re.Pattern[str]) -> None:
 
 def prepare_inspect(page: Page) -> None:
     """The tokens of the course's pair."""
-    expect(page.locator("#stage-pair [role=option]")).to_have_count(15)
+    expect(page.locator("#stage-pair .tk-chips").first.get_by_role("option")).to_have_count(15)
 
 
 def prepare_data(page: Page) -> None:
     """Rows of the sample."""
     expect(page.locator("#stage-data tbody tr").first).to_be_visible()
-    expect(page.locator("#data-about")).to_contain_text("equivalent")
+    expect(page.locator("#data-about")).to_contain_text("Class balance")
 
 
 def prepare_batch(page: Page) -> None:
     """A batch as a grid, and what padding costs."""
-    settled(page, "batch", "Padding")
-    expect(page.locator("#split-padding")).to_contain_text("padding")
+    settled(page, "batch", "Shapes of the batch")
+    expect(page.locator("#split-padding")).to_contain_text("The whole split")
 
 
 def prepare_step(page: Page) -> None:
-    """A batch through the model."""
-    settled(page, "model-input", "A batch through the model")
+    """A batch through the model, and one step of AdamW."""
+    settled(page, "model-input", "softmax")
+    page.locator("#step-run").click()
+    settled(page, "training-step", "How far the weights moved")
 
 
 def prepare_train(page: Page) -> None:
@@ -113,7 +115,7 @@ def prepare_what_if(page: Page) -> None:
 def prepare_words(page: Page) -> None:
     """What each word adds, and what leaving it out does."""
     unfold(page, "words")
-    expect(page.locator("#stage-compare-words").get_by_text("They add up.")).to_have_count(2)
+    settled(page, "compare-words", "Gauss-Legendre points")
     drawn(page, "#cmp-effects")
 
 
@@ -199,8 +201,9 @@ def take(page: Page, url: str, picture: Picture, path: Path, shown_paths: dict[s
         scrolled = page.evaluate("window.scrollY")
         top = max(min(box["y"] for box in boxes if box) + scrolled - MARGIN, 0.0)
         bottom = max(box["y"] + box["height"] for box in boxes if box) + scrolled + MARGIN
-    area = {"x": 0.0, "y": top, "width": float(WIDTH), "height": bottom - top}
-    page.screenshot(path=path, clip=area, full_page=True)
+    page.screenshot(
+        path=path, clip={"x": 0.0, "y": top, "width": float(WIDTH), "height": bottom - top}, full_page=True
+    )
 
 
 HIDE_PATHS = """(names) => {
