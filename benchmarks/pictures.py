@@ -1,11 +1,11 @@
 """Takes the pictures of README and of assets/readme/: the real app, in a real browser.
 
     python -m benchmarks.pictures --runs-dir runs --data-dir ../mrpc              # all of them
-    python -m benchmarks.pictures --runs-dir runs --data-dir ../mrpc --only scores tests
+    python -m benchmarks.pictures --runs-dir runs --data-dir ../mrpc --only inspect train
 
-The runs folder needs a finished run; the newest is taken, and test is not looked at. Inspect is shown on
-the bundled sample, and the other tabs show sentences made for this purpose: no row of the corpus. Writes
-PNG files to assets/readme/.
+The runs folder needs a finished run, of at least three epochs for the data map; the newest is taken, and test
+is not looked at. Inspect is shown on the bundled sample, and the other tabs show sentences made for this
+purpose: no row of the corpus. Writes PNG files to assets/readme/.
 """
 
 from __future__ import annotations
@@ -129,7 +129,6 @@ def prepare_attention(page: Page) -> None:
 def prepare_scores(page: Page) -> None:
     """The verdict and the scores."""
     settled(page, "compare-scores", "always the more frequent answer")
-    settled(page, "compare-baselines", "cosine of the untrained encoder")
     expect(page.locator("#cmp-scores .cmp-confusion")).to_have_count(2)
 
 
@@ -163,6 +162,12 @@ def prepare_kinds(page: Page) -> None:
     expect(page.locator("#cmp-kinds tbody tr").first).to_be_visible()
 
 
+def prepare_map(page: Page) -> None:
+    """The map of the training pairs."""
+    unfold(page, "map")
+    drawn(page, "#cmp-map")
+
+
 PICTURES = {
     "inspect": Picture("inspect/pair", (), prepare_inspect),
     "inspect-data": Picture("inspect/data", ("#inspect-views",), prepare_data),
@@ -171,6 +176,7 @@ PICTURES = {
     "train": Picture("train/start", (), prepare_train),
     # What is proposed below the answers are rows of the corpus.
     "compare": Picture("compare/pair", ("#masthead", "#stage-compare-answers"), prepare_compare, pair=True),
+    "compare-answers": Picture("compare/pair", ("#stage-compare-answers",), prepare_compare, pair=True),
     "compare-what-if": Picture("compare/pair", ("#cmp-what-if-section",), prepare_what_if, pair=True),
     "compare-words": Picture("compare/pair", ("#cmp-words-section",), prepare_words, pair=True),
     "compare-attention": Picture(
@@ -182,6 +188,7 @@ PICTURES = {
     "compare-tests": Picture("compare/where", ("#stage-compare-tests", "#cmp-tests-chart"), prepare_tests),
     "compare-changes": Picture("compare/where", ("#stage-compare-pairs .cmp-cells",), prepare_changes),
     "compare-kinds": Picture("compare/where", ("#cmp-kinds-section",), prepare_kinds),
+    "compare-map": Picture("compare/where", ("#cmp-map-section",), prepare_map),
 }
 
 
