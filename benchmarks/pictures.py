@@ -1,10 +1,11 @@
-"""Takes the pictures of README and of assets/readme/compare.md: the real app, in a real browser.
+"""Takes the pictures of README and of assets/readme/: the real app, in a real browser.
 
     python -m benchmarks.pictures --runs-dir runs --data-dir ../mrpc              # all of them
-    python -m benchmarks.pictures --runs-dir runs --data-dir ../mrpc --only map probes
+    python -m benchmarks.pictures --runs-dir runs --data-dir ../mrpc --only inspect train
 
-The runs folder needs a finished run of at least three epochs; the newest is taken, and test is not looked
-at. Shows sentences made for this purpose and no row of the corpus. Writes PNG files to assets/readme/.
+The runs folder needs a finished run, of at least three epochs for the data map; the newest is taken, and test
+is not looked at. Inspect is shown on the bundled sample, and the other tabs show sentences made for this
+purpose: no row of the corpus. Writes PNG files to assets/readme/.
 """
 
 from __future__ import annotations
@@ -12,20 +13,23 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
+from mrpc.core.data.load import SAMPLE_DIR
 from tests.browser import LAUNCH_ARGS, find_chromium
 from tests.live_app import running_app
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 
 PICTURES_DIR = PROJECT_DIR / "assets" / "readme"
-WIDTH, TAB_HEIGHT = 1280, 868
+WIDTH, HEIGHT = 1280, 900
 MARGIN = 16
-PATIENCE_MS = 600_000
-"""A minute for placing the training pairs on an idle machine; this one may be busy."""
+PATIENCE_MS = 300_000
+"""A minute for reading all training pairs with the encoder on an idle machine; this one may be busy."""
 
 PAIR = (
     "The council approved the new bridge on Monday, the mayor said.",
@@ -33,168 +37,180 @@ PAIR = (
 )
 
 
-def show(page: Page, tab: str, view: str = "") -> None:
-    """Go to a tab, and to a view of Compare."""
-    page.get_by_role("tab", name=tab, exact=True).click()
-    if view:
-        page.locator("#cmp-views").get_by_role("tab", name=view, exact=True).click()
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the page.
+
+    Attributes:
+        at: the tab and view, as they stand in the page's address.
+        parts: selectors of what is in the picture; the first screen of the page where there are none.
+        prepare: brings the parts into sight and waits for them.
+        pair: whether the pair of this file is the current one; else the pair of the course.
+    """
+
+    at: str
+    parts: tuple[str, ...]
+    prepare: Callable[[Page], None]
+    pair: bool = False
 
 
-def answered(page: Page) -> None:
-    """Show Compare with the pair answered by both sides."""
-    show(page, "Compare", "One pair")
-    expect(page.locator("#cmp-board .cmp-confusion")).to_have_count(2)
-    if page.locator("#cmp-sentence2 textarea").input_value() != PAIR[1]:
-        for number, sentence in enumerate(PAIR, start=1):
-            page.locator(f"#cmp-sentence{number} textarea").fill(sentence)
-        page.locator("#cmp-compare").click()
-    expect(page.locator("#cmp-answers .cmp-meter")).to_have_count(2)
-
-
-def explained(page: Page, part: str) -> None:
-    """Show a part of the explanation of the pair."""
-    answered(page)
-    if "About:" not in page.locator("#cmp-explain-status").inner_text():
-        page.locator("#cmp-explain-button").click()
-        expect(page.locator("#cmp-explain-status")).to_contain_text("About:")
-    page.locator("#cmp-explain-parts").get_by_role("tab", name=part, exact=True).click()
-
-
-def tokenize(page: Page) -> list[Locator]:
-    """The first step of Tokenize."""
-    show(page, "Tokenize")
-    expect(page.locator("#tk-pair")).to_contain_text("15 tokens")
-    return []
-
-
-def train(page: Page) -> list[Locator]:
-    """A finished run."""
-    show(page, "2 Fine-tune")
-    page.wait_for_function("document.querySelectorAll('#run-live .js-plotly-plot').length > 0")
-    return []
-
-
-def compare(page: Page) -> list[Locator]:
-    """One pair and the scores below it."""
-    answered(page)
-    return []
-
-
-def what_if(page: Page) -> list[Locator]:
-    """What swapping and other token types do."""
-    explained(page, "What if")
-    return [page.locator("#cmp-what-if")]
-
-
-def words(page: Page) -> list[Locator]:
-    """What each word adds, and what leaving it out does."""
-    explained(page, "Words")
-    drawn(page, "#cmp-effects")
-    return [page.locator("#cmp-left-words"), page.locator("#cmp-right-words"), page.locator("#cmp-effects")]
-
-
-def attention(page: Page) -> list[Locator]:
-    """Attention between the sentences in the last layer."""
-    explained(page, "Attention")
-    drawn(page, "#cmp-right-attention")
-    return [page.locator("#cmp-left-attention"), page.locator("#cmp-right-attention")]
-
-
-def split(page: Page) -> list[Locator]:
-    """All of validation."""
-    show(page, "Compare", "The split")
-    drawn(page, "#cmp-reliability")
-    return [
-        page.locator("#cmp-split-heading"),
-        page.locator("#cmp-confusions"),
-        page.locator("#cmp-reliability"),
-    ]
-
-
-def thresholds(page: Page) -> list[Locator]:
-    """Temperature and threshold."""
-    show(page, "Compare", "The split")
-    drawn(page, "#cmp-threshold-chart")
-    return [page.locator("#cmp-judgements"), page.locator("#cmp-threshold-chart")]
-
-
-def ladder(page: Page) -> list[Locator]:
-    """All baselines and both sides."""
-    show(page, "Compare", "The split")
-    page.locator("#cmp-climb").click()
-    page.wait_for_function("document.querySelector('#cmp-ladder .cmp-chart')?.data?.[0].y.length >= 7")
-    return [page.locator("#cmp-ladder")]
-
-
-def flips(page: Page) -> list[Locator]:
-    """What became of the pairs; without the pairs themselves."""
-    show(page, "Compare", "Flips")
-    expect(page.locator("#cmp-flip-cells .cmp-cell")).to_have_count(4)
-    return [page.locator("#cmp-flip-cells")]
-
-
-def kinds(page: Page) -> list[Locator]:
-    """Kinds of pairs, the worst first."""
-    show(page, "Compare", "Flips")
-    expect(page.locator("#cmp-slices tbody tr").first).to_be_visible()
-    return [page.locator("#cmp-slices")]
-
-
-def probes(page: Page) -> list[Locator]:
-    """The behavioural checks; without their cases."""
-    show(page, "Compare", "Probes")
-    page.locator("#cmp-probe").click()
-    expect(page.locator("#cmp-symmetry")).to_contain_text("flips")
-    drawn(page, "#cmp-probe-chart")
-    return [page.locator("#cmp-symmetry"), page.locator("#cmp-probe-chart")]
-
-
-def data_map(page: Page) -> list[Locator]:
-    """The map of the training pairs."""
-    show(page, "Compare", "Data map")
-    drawn(page, "#cmp-map")
-    return [page.locator("#cmp-map")]
+def unfold(page: Page, section: str) -> None:
+    """Open a folded section."""
+    page.locator(f"#cmp-{section}-section .label-wrap").click()
 
 
 def drawn(page: Page, chart: str) -> None:
     """Wait until a chart is drawn."""
-    page.wait_for_function(
-        "(chart) => document.querySelector(`${chart} .js-plotly-plot`)?.data?.length > 0", arg=chart
-    )
+    expect(page.locator(f"{chart} .js-plotly-plot .main-svg").first).to_be_visible()
 
 
-TABS: dict[str, Callable[[Page], list[Locator]]] = {"tokenize": tokenize, "train": train, "compare": compare}
-VIEWS: dict[str, Callable[[Page], list[Locator]]] = {
-    "what-if": what_if,
-    "words": words,
-    "attention": attention,
-    "split": split,
-    "thresholds": thresholds,
-    "ladder": ladder,
-    "flips": flips,
-    "kinds": kinds,
-    "probes": probes,
-    "map": data_map,
+def settled(page: Page, stage: str, text: str | re.Pattern[str]) -> None:
+    """Wait until a view shows what it has to."""
+    expect(page.locator(f"#stage-{stage}")).to_contain_text(text)
+    expect(page.locator(f"#stage-{stage}")).not_to_have_class(re.compile("stale"))
+
+
+def prepare_inspect(page: Page) -> None:
+    """The tokens of the course's pair."""
+    expect(page.locator("#stage-pair .tk-chips").first.get_by_role("option")).to_have_count(15)
+
+
+def prepare_data(page: Page) -> None:
+    """Rows of the sample."""
+    expect(page.locator("#stage-data tbody tr").first).to_be_visible()
+    expect(page.locator("#data-about")).to_contain_text("Class balance")
+
+
+def prepare_batch(page: Page) -> None:
+    """A batch as a grid, and what padding costs."""
+    settled(page, "batch", "Shapes of the batch")
+    expect(page.locator("#split-padding")).to_contain_text("The whole split")
+
+
+def prepare_step(page: Page) -> None:
+    """A batch through the model, and one step of AdamW."""
+    settled(page, "model-input", "softmax")
+    page.locator("#step-run").click()
+    settled(page, "training-step", "How far the weights moved")
+
+
+def prepare_train(page: Page) -> None:
+    """A finished run beside the form of the next one."""
+    drawn(page, "#run-live")
+    expect(page.locator("#train-plan")).to_contain_text("steps")
+
+
+def prepare_compare(page: Page) -> None:
+    """Both answers."""
+    expect(page.locator("#stage-compare-answers .cmp-meter")).to_have_count(2)
+    expect(page.locator("#stage-compare-proposals")).not_to_have_class(re.compile("stale"))
+
+
+def prepare_what_if(page: Page) -> None:
+    """What swapping and other token types do."""
+    unfold(page, "what-if")
+    settled(page, "compare-what-if", "One answer takes")
+
+
+def prepare_words(page: Page) -> None:
+    """What each word adds, and what leaving it out does."""
+    unfold(page, "words")
+    settled(page, "compare-words", "Gauss-Legendre points")
+    drawn(page, "#cmp-effects")
+
+
+def prepare_attention(page: Page) -> None:
+    """Attention between the sentences in the last layer."""
+    unfold(page, "attention")
+    drawn(page, "#cmp-first-attention")
+    drawn(page, "#cmp-second-attention")
+
+
+def prepare_scores(page: Page) -> None:
+    """The verdict and the scores."""
+    settled(page, "compare-scores", "always the more frequent answer")
+    expect(page.locator("#cmp-scores .cmp-confusion")).to_have_count(2)
+
+
+def prepare_baselines(page: Page) -> None:
+    """All baselines and both sides."""
+    unfold(page, "baselines")
+    drawn(page, "#cmp-baselines")
+
+
+def prepare_calibration(page: Page) -> None:
+    """Reliability, temperature and threshold."""
+    unfold(page, "calibration")
+    for name in ("roc", "precision-recall", "reliability", "threshold-chart"):
+        drawn(page, f"#cmp-{name}")
+
+
+def prepare_tests(page: Page) -> None:
+    """The behavioural tests; without their cases."""
+    settled(page, "compare-tests", "fails most on")
+    drawn(page, "#cmp-tests-chart")
+
+
+def prepare_changes(page: Page) -> None:
+    """What became of the pairs; without the pairs themselves."""
+    expect(page.locator("#stage-compare-pairs .cmp-cell")).to_have_count(4)
+
+
+def prepare_kinds(page: Page) -> None:
+    """Kinds of pairs, the worst first."""
+    unfold(page, "kinds")
+    expect(page.locator("#cmp-kinds tbody tr").first).to_be_visible()
+
+
+def prepare_map(page: Page) -> None:
+    """The map of the training pairs."""
+    unfold(page, "map")
+    drawn(page, "#cmp-map")
+
+
+PICTURES = {
+    "inspect": Picture("inspect/pair", (), prepare_inspect),
+    "inspect-data": Picture("inspect/data", ("#inspect-views",), prepare_data),
+    "inspect-batch": Picture("inspect/batch", ("#inspect-views",), prepare_batch),
+    "inspect-step": Picture("inspect/step", ("#inspect-views",), prepare_step),
+    "train": Picture("train/start", (), prepare_train),
+    # What is proposed below the answers are rows of the corpus.
+    "compare": Picture("compare/pair", ("#masthead", "#stage-compare-answers"), prepare_compare, pair=True),
+    "compare-answers": Picture("compare/pair", ("#stage-compare-answers",), prepare_compare, pair=True),
+    "compare-what-if": Picture("compare/pair", ("#cmp-what-if-section",), prepare_what_if, pair=True),
+    "compare-words": Picture("compare/pair", ("#cmp-words-section",), prepare_words, pair=True),
+    "compare-attention": Picture(
+        "compare/pair", ("#cmp-first-attention", "#cmp-second-attention"), prepare_attention, pair=True
+    ),
+    "compare-scores": Picture("compare/scores", ("#stage-compare-scores", "#cmp-scores"), prepare_scores),
+    "compare-baselines": Picture("compare/scores", ("#cmp-baselines-section",), prepare_baselines),
+    "compare-calibration": Picture("compare/scores", ("#cmp-calibration-section",), prepare_calibration),
+    "compare-tests": Picture("compare/where", ("#stage-compare-tests", "#cmp-tests-chart"), prepare_tests),
+    "compare-changes": Picture("compare/where", ("#stage-compare-pairs .cmp-cells",), prepare_changes),
+    "compare-kinds": Picture("compare/where", ("#cmp-kinds-section",), prepare_kinds),
+    "compare-map": Picture("compare/where", ("#cmp-map-section",), prepare_map),
 }
 
 
-def take(page: Page, path: Path, parts: list[Locator], shown_paths: dict[str, str]) -> None:
-    """Take a picture of some parts of the page, or of the whole tab where there are none."""
+def take(page: Page, url: str, picture: Picture, path: Path, shown_paths: dict[str, str]) -> None:
+    """Open the page where the picture is, and take it."""
+    pair = {"s1": PAIR[0], "s2": PAIR[1]} if picture.pair else {}
+    page.goto(f"{url}/?{urlencode({'at': picture.at} | pair)}")
+    expect(page.locator("#masthead")).not_to_contain_text(re.compile("looking for it"))
+    picture.prepare(page)
     page.evaluate(HIDE_PATHS, shown_paths)
-    page.wait_for_timeout(800)  # bars grow to their width
     page.mouse.move(0, 0)
-    if parts:
-        boxes = [part.bounding_box() for part in parts]
+    page.wait_for_timeout(1000)  # bars grow to their width
+    top, bottom = 0.0, float(HEIGHT)
+    if picture.parts:
+        boxes = [page.locator(part).first.bounding_box() for part in picture.parts]
         assert all(boxes), path
-        top = min(box["y"] for box in boxes if box) - MARGIN
-        bottom = max(box["y"] + box["height"] for box in boxes if box) + MARGIN
-    else:
-        box = page.locator("#tabs").bounding_box()
-        assert box is not None
-        top, bottom = box["y"], box["y"] + TAB_HEIGHT
-    scrolled = page.evaluate("window.scrollY")
-    area = {"x": 0.0, "y": max(top + scrolled, 0.0), "width": float(WIDTH), "height": bottom - top}
-    page.screenshot(path=path, clip=area, full_page=True)
+        scrolled = page.evaluate("window.scrollY")
+        top = max(min(box["y"] for box in boxes if box) + scrolled - MARGIN, 0.0)
+        bottom = max(box["y"] + box["height"] for box in boxes if box) + scrolled + MARGIN
+    page.screenshot(
+        path=path, clip={"x": 0.0, "y": top, "width": float(WIDTH), "height": bottom - top}, full_page=True
+    )
 
 
 HIDE_PATHS = """(names) => {
@@ -217,27 +233,36 @@ def main() -> None:
     )
     parser.add_argument("--runs-dir", type=Path, required=True, help="folder with a finished run")
     parser.add_argument("--data-dir", type=Path, help="folder of the corpus; left out, the bundled sample")
-    parser.add_argument("--only", nargs="+", choices=[*TABS, *VIEWS], help="these pictures only")
+    parser.add_argument("--only", nargs="+", choices=list(PICTURES), help="these pictures only")
     arguments = parser.parse_args()
-    runs_dir = arguments.runs_dir.resolve()
-    shown_paths = {str(runs_dir): "runs"}
-    flags = []
-    if arguments.data_dir:
-        flags = ["--data-dir", str(arguments.data_dir.resolve())]
-        shown_paths[str(arguments.data_dir.resolve())] = "../mrpc"
+    names = arguments.only or list(PICTURES)
     expect.set_options(timeout=PATIENCE_MS)
-    with running_app(runs_dir, *flags) as app, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(LAUNCH_ARGS))
-        page = browser.new_page(viewport={"width": WIDTH, "height": 1000}, color_scheme="light")
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         page.set_default_timeout(PATIENCE_MS)
-        page.goto(app.url)
-        expect(page.locator("#masthead")).not_to_contain_text(re.compile("looking for it"))
-        for name, prepare in (TABS | VIEWS).items():
-            if not arguments.only or name in arguments.only:
-                path = PICTURES_DIR / (f"{name}.png" if name in TABS else f"compare-{name}.png")
-                take(page, path, prepare(page), shown_paths)
-                print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB", flush=True)
+        for data_dir, group in (
+            (SAMPLE_DIR, [name for name in names if PICTURES[name].at.startswith("inspect/")]),
+            (arguments.data_dir, [name for name in names if not PICTURES[name].at.startswith("inspect/")]),
+        ):
+            take_group(page, group, arguments.runs_dir.resolve(), data_dir)
         browser.close()
+
+
+def take_group(page: Page, names: list[str], runs_dir: Path, data_dir: Path | None) -> None:
+    """Take some pictures of one app."""
+    if not names:
+        return
+    shown_paths = {str(runs_dir): "runs", f"{PROJECT_DIR}/": ""}
+    flags = []
+    if data_dir is not None:
+        flags = ["--data-dir", str(data_dir.resolve())]
+        shown_paths.setdefault(str(data_dir.resolve()), "../mrpc")
+    with running_app(runs_dir, *flags) as app:
+        for name in names:
+            path = PICTURES_DIR / f"{name}.png"
+            take(page, app.url, PICTURES[name], path, shown_paths)
+            print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB", flush=True)
 
 
 if __name__ == "__main__":

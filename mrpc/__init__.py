@@ -1,3 +1,3 @@
 """MRPC Lab: fine-tune an encoder to recognise paraphrases, and see every step of it."""
 
-__version__ = "0.4.1"
+__version__ = "0.5.0"
