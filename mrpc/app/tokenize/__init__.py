@@ -1,1 +1,1 @@
-"""The Tokenize tab: how sentences become batches, one view a step."""
+"""The Inspect tab: from a pair of sentences to batches, and to one step of training."""
