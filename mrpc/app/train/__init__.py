@@ -1,1 +1,1 @@
-"""The Train tab: settings, start and stop, the live view of a run, the list of runs."""
+"""The Fine-tune tab: settings, start and stop, the live view of a run, the list of runs."""
