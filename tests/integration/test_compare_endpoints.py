@@ -163,7 +163,7 @@ def test_test_is_predicted_when_it_is_asked_for(client: Client, run: Run):
         ("{run}:base", "{run}:base", "validation", "Both sides are"),
         ("{run}:base", "{run}:best", "train", "it must be validation or test"),
         ("{run}:base", "{run}:best", None, "it must be validation or test"),
-        ("{run}:base", "{run}:best", "<b>", "&lt;b&gt;"),
+        ("{run}:base", "{run}:best", "<b>", "The split is '<b>'"),
     ],
 )
 def test_sides_and_splits_that_are_not_there(client: Client, run: Run, left, right, split, words):

@@ -135,7 +135,7 @@ def test_of_many_starts_one_wins(client: Client, live_app: LiveApp):
         ({"num_epochs": True}, "num_epochs is True"),
         ({"train_batch_size": 0}, "train_batch_size is 0"),
         ({"checkpoint": "../../etc"}, "checkpoint is '../../etc'"),
-        ({"seed": "<script>alert(1)</script>"}, "seed is '&lt;script&gt;"),
+        ({"seed": "<script>alert(1)</script>"}, "seed is '<script>"),
         ({"data_dir": "/etc"}, "Unknown setting 'data_dir'"),
         ([1], "config is [1]; it must be an object"),
         (None, "config is None; it must be an object"),
