@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -171,6 +173,31 @@ def test_code_is_coloured_and_unchanged():
     assert shown.one("span", cls="hl-c1").text == '# "note"'
     for text in (code, "x = (\n", "\n a ?? `b`\n", "def f(:\n"):
         assert parse(coloured(text)).raw_text == text
+
+
+FIRST_COLOURS = """
+import threading
+from mrpc.app.code import coloured
+start, failed = threading.Barrier(8), []
+def colour():
+    start.wait()
+    try:
+        coloured("x = 1")
+    except ImportError as error:
+        failed.append(error)
+threads = [threading.Thread(target=colour) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(failed)
+"""
+
+
+def test_the_first_code_is_coloured_by_many_threads_at_once():
+    # In a process of its own, because Pygments is imported once.
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_COLOURS], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
 
 
 def rows_view(page: Page, query: str) -> Element:
