@@ -413,5 +413,5 @@ def test_the_report_opens_from_a_file_and_asks_for_nothing(open_page, run, brows
     report.locator("[data-table=kinds] th button", has_text="Kind of pair").click()
     assert names.all_inner_texts() == sorted(names.all_inner_texts(), key=str.casefold)
     context.close()
-    assert complaints == []
+    assert [text for text in complaints if not text.startswith("[.WebGL")] == []  # of a driver without a GPU
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]

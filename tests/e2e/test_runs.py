@@ -253,11 +253,12 @@ def test_nothing_sticks_out(open_page, live_app: LiveApp, width: int, scheme: st
     waiting = create_run(live_app.runs_dir)
     RunQueue(live_app.runs_dir).add(waiting.run_id)
     page = open_page("2 Fine-tune", width=width, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    open_runs(page)
     for run in runs:
-        page.locator(f"[data-compare='{run.run_id}']").check()
-    expect(page.locator("#overlay .main-svg").first).to_be_visible()
-    for fold in ("Pinned pairs", "Disk"):
-        page.get_by_role("button", name=fold).click()
-    expect(page.locator("#queue li")).to_have_count(1)
+        page.locator(f"[data-choose='{run.run_id}']").check()
+    expect(page.locator("#runs-live .main-svg").first).to_be_visible()
+    page.locator("#disk > button").click()
+    expect(page.locator("#runs-live .queue li")).to_have_count(1)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     live_app.store.remove(running)
