@@ -256,7 +256,9 @@ def _handler(
 
     def updates(result: Any) -> dict[Any, Any]:
         given = _as_dict(result, outputs)
-        return {outputs[name]: value for name, value in given.items() if value is not SKIP}
+        changed = {outputs[name]: value for name, value in given.items() if value is not SKIP}
+        # Gradio takes an empty dict for the value of one output.
+        return changed or dict.fromkeys(outputs.values(), gr.skip())
 
     def said(error: MrpcError, asked: object = None) -> dict[Any, Any]:
         place = "message" if "message" in outputs else first if tasks else None

@@ -55,6 +55,12 @@ def test_inputs_by_name_and_what_is_skipped_stays(blocks: Any) -> None:
     assert call(blocks, 0, "a", "b", data="no dict") == {main: "a-b-None"}
 
 
+def test_nothing_to_change_is_said_for_each_output(blocks: Any) -> None:
+    button, main, aside = gr.Button(), place(), place()
+    bind(button.click, lambda: {}, {}, {"main": main, "aside": aside})
+    assert call(blocks, 0) == {main: gr.skip(), aside: gr.skip()}
+
+
 def test_one_output_takes_a_plain_value_and_several_do_not(blocks: Any) -> None:
     button, main, aside = gr.Button(), place(), place()
     bind(button.click, lambda: "text", {}, {"main": main})
