@@ -178,7 +178,7 @@ VISITORS = {
     *(f"draw stage-compare-{name}" for name in ("sides", "answers", "proposals", "words", "what-if")),
     *(f"draw stage-compare-{name}" for name in ("attention", "nearest", "scores", "baselines", "own")),
     *(f"draw stage-compare-{name}" for name in ("calibration", "threshold", "report", "tests", "pairs")),
-    *("draw stage-compare-kinds", "draw stage-compare-map"),
+    *("draw stage-pair-origin", "draw stage-compare-kinds", "draw stage-compare-map"),
     *("select stage-compare-proposals", "select cmp-first-heads", "select stage-compare-scores"),
     *("select stage-compare-pairs", "select cmp-tests", "select cmp-kinds", "select cmp-pairs"),
     "select cmp-map",

@@ -10,7 +10,6 @@ from mrpc.app.compare.both import Both
 from mrpc.app.compare.scores import Scores, compare_answers
 from mrpc.app.compare.sides import Side
 from mrpc.app.task import OnProgress, silent
-from mrpc.core.data.pair_list import read_lines, read_pair_file, write_csv
 from mrpc.core.data.pairs import LABEL_NAMES, SentencePair
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import InputError
@@ -48,6 +47,8 @@ class OwnAnswers:
 
     def as_csv(self) -> str:
         """Return all answers as CSV with formula cells neutralised; the first side is left there."""
+        from mrpc.core.data.pair_list import write_csv
+
         header = ["sentence1", "sentence2", "label"]
         header += [f"{place}_{what}" for place in ("left", "right") for what in ("label", "prob_equivalent")]
         said = self.answers.map(
@@ -73,6 +74,8 @@ def read_own_pairs(text: object, path: object) -> list[SentencePair]:
         InputError: when there is neither.
         DataError: naming the line and what is wrong there.
     """
+    from mrpc.core.data.pair_list import read_lines, read_pair_file  # brings datasets along
+
     if isinstance(path, str) and path:
         return read_pair_file(Path(path))[0]
     if isinstance(text, str) and text.strip():
