@@ -154,6 +154,8 @@ class Services:
     @built_once
     def checkpoints(self) -> CheckpointShelf:
         """The checkpoints that may be chosen, and whether they can be had now."""
+        if self.settings.checkpoint_dirs:  # a folder is tried, with transformers
+            self._import_libraries()
         from mrpc.app.availability import CheckpointShelf
 
         return CheckpointShelf(self.settings.checkpoint_dirs)
