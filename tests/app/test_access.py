@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from mrpc.app.access import COOKIE, Access, Mode, Page, access_guards, mode_of
 from mrpc.app.view import api
@@ -73,30 +74,30 @@ def served() -> Iterator[Serve]:
         transport = httpx.ASGITransport(app=app)
         return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=30)
 
-    with asyncio.Runner() as runner:
+    with start_blocking_portal() as portal:  # in a thread: Playwright's loop may be running in this one
 
         def serve(access: Access) -> Browser:
-            clients.append(runner.run(build(access)))
-            return Browser(runner, clients[-1])
+            clients.append(portal.call(build, access))
+            return Browser(portal, clients[-1])
 
         yield serve
         for client in clients:
-            runner.run(client.aclose())
+            portal.call(client.aclose)
 
 
 class Browser:
     """Asks an app in this process; keeps its cookies."""
 
-    def __init__(self, runner: asyncio.Runner, client: httpx.AsyncClient) -> None:
-        self.runner = runner
+    def __init__(self, portal: BlockingPortal, client: httpx.AsyncClient) -> None:
+        self.portal = portal
         self.cookies = client.cookies
         self.client = client
 
     def get(self, path: str) -> httpx.Response:
-        return self.runner.run(self.client.get(path))
+        return self.portal.call(self.client.get, path)
 
     def post(self, path: str, **options: Any) -> httpx.Response:
-        return self.runner.run(self.client.post(path, **options))
+        return self.portal.call(partial(self.client.post, path, **options))
 
 
 def run(client: Browser, name: str, **headers: str) -> Any:
@@ -239,7 +240,8 @@ def test_every_handler_of_the_page_in_every_mode(
                 assert is_refused == (name in OWNERS and who not in allowed), f"{name}, {who}"
 
     monkeypatch.setattr(gr.Blocks, "process_api", run_nothing)
-    asyncio.run(ask_all())
+    with start_blocking_portal() as portal:
+        portal.call(ask_all)
 
 
 class SignedIn(gr.Request):

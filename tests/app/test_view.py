@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from mrpc.app.task import Task, Tasks
 from mrpc.app.view import SKIP, View, bind, place, stage
@@ -30,10 +30,10 @@ def blocks() -> Any:
     async def leave(demo: gr.Blocks) -> None:
         demo.__exit__()
 
-    with asyncio.Runner() as runner:
-        demo = runner.run(enter())
+    with start_blocking_portal() as portal:  # in a thread: Playwright's loop may be running in this one
+        demo = portal.call(enter)
         yield demo
-        runner.run(leave(demo))
+        portal.call(leave, demo)
 
 
 def call(demo: Any, number: int, *values: Any, data: Any = None) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from mrpc.app.spine import Spine, build_spine
 from mrpc.app.train import endpoints
@@ -34,7 +34,8 @@ class Tab:
 
     def __init__(self, services: FakeServices) -> None:
         self.services: Any = services
-        asyncio.run(self._build())
+        with start_blocking_portal() as portal:  # in a thread: Playwright's loop may be running in this one
+            portal.call(self._build)
         self.by_id = {block.elem_id: block for block in self.blocks.blocks.values() if block.elem_id}
 
     async def _build(self) -> None:  # Gradio makes an event loop where none runs, and never closes it
