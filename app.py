@@ -16,10 +16,14 @@ from mrpc.settings import (
     default_data_dir,
     default_runs_dir,
     full_path,
+    has_sign_in,
     owner_key,
     prepare_environment,
+    space_author,
     space_host,
     space_id,
+    visitors_train,
+    zero_gpu,
 )
 
 WANTED_FILES = 4096
@@ -41,6 +45,12 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         "--open",
         action="store_true",
         help="let everybody who reaches the app start, stop and delete trainings, not the owner alone",
+    )
+    parser.add_argument(
+        "--example",
+        action="store_true",
+        default=on_space,
+        help="train a preview at once if there is no run yet; always on a Space",
     )
     parser.add_argument(
         "--allowed-host",
@@ -92,6 +102,11 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         owner_key=owner_key(),
         space_id=space_id(),
         space_host=space_host(),
+        space_author=space_author(),
+        has_sign_in=has_sign_in(),
+        zero_gpu=zero_gpu(),
+        visitors_train=visitors_train(),
+        example=given.example,
     )
 
 

@@ -13,7 +13,8 @@ space     a Hugging Face Space: who holds the key ``MRPC_OWNER_KEY``, or signed 
 
 Every way to a handler (event, named endpoint, function index, MCP) ends in :meth:`Page.process_api`, and a
 handler that does not say that visitors may call it is the owner's: forgetting is safe. Server functions of
-elements and downloads only read.
+elements and downloads only read. With ``MRPC_VISITORS=train`` a visitor may also call what starts and stops
+previews; :mod:`mrpc.app.visitors` says which.
 
 The owner's link carries a key that works once. Opening it sets a cookie and leads to the bare address, so the
 key stays in no history, ``Referer`` or log. A script sends ``Authorization: Bearer KEY``, where the key is
@@ -23,21 +24,25 @@ the one of ``MRPC_OWNER_KEY``.
 from __future__ import annotations
 
 import hmac
+import math
 import secrets
 import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import gradio as gr
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mrpc.app.caller import Caller, called_by
+from mrpc.app.visitors import VisitorMiddleware, set_cookie, visitor_mark
 from mrpc.errors import AccessError, InputError
 from mrpc.settings import Settings
 
@@ -75,6 +80,31 @@ WAY = {
     Mode.LINK: "Open the owner's link, which the terminal printed when the app was started.",
     Mode.SPACE: "Duplicate this Space to train your own.",
 }
+SIGN_IN_PATH = "/login/huggingface?_target_url=/"
+SIGN_OUT_PATH = "/logout?_target_url=/"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the page tells whoever looks at it of what they may do.
+
+    Attributes:
+        is_owner: whether they may do everything.
+        trains: whether they may train previews, and stop their own.
+        way: how a visitor becomes the owner.
+        trouble: why a visitor who might train cannot, or "".
+        name: as whom they signed in, or "".
+        sign_in: where one signs in, or out; "" where one cannot.
+        duplicate: where one makes a copy of the Space, or "".
+    """
+
+    is_owner: bool = True
+    trains: bool = True
+    way: str = ""
+    trouble: str = ""
+    name: str = ""
+    sign_in: str = ""
+    duplicate: str = ""
 
 
 class Access:
@@ -83,7 +113,9 @@ class Access:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.mode = mode_of(settings)
-        self._author = (settings.space_id or "").partition("/")[0]
+        self.trains_visitors = settings.visitors_train and self.mode in WAY
+        self.has_sign_in = settings.has_sign_in and self.mode is Mode.SPACE
+        self._author = settings.space_author or (settings.space_id or "").partition("/")[0]
         if settings.owner_key is not None and len(settings.owner_key) < MIN_KEY_CHARS:
             raise InputError(f"MRPC_OWNER_KEY is too short to be safe: give it {MIN_KEY_CHARS} characters.")
         self._lasting_key = settings.owner_key
@@ -122,17 +154,38 @@ class Access:
         headers = {str(name).lower(): str(value) for name, value in dict(request.headers or {}).items()}
         return self._is_owner(headers) or self._is_author(request)
 
-    def way(self, request: gr.Request | None) -> str:
-        """Return how a visitor becomes the owner; "" for the owner."""
-        return "" if self.is_owner(request) else WAY[self.mode]
+    def recognise(self, request: gr.Request | None) -> Caller:
+        """Tell who sent a request."""
+        if self.is_owner(request):
+            return Caller(is_owner=True)
+        headers = {str(name).lower(): str(value) for name, value in dict(request.headers or {}).items()}
+        client = getattr(request, "client", None)
+        return Caller(False, visitor_mark(headers), str(getattr(client, "host", "")))
 
-    def check(self, request: gr.Request | None) -> None:
+    def standing(self, request: gr.Request | None) -> Standing:
+        """Tell what whoever looks at the page may do, and how they could do more."""
+        who = self.recognise(request)
+        name = str(_person(request).get("preferred_username") or "") if self.has_sign_in else ""
+        sign_in = (SIGN_OUT_PATH if name else SIGN_IN_PATH) if self.has_sign_in else ""
+        if who.is_owner:
+            return Standing(name=name, sign_in=sign_in)
+        space = self.settings.space_id
+        duplicate = f"https://huggingface.co/spaces/{quote(space)}?duplicate=true" if space else ""
+        trouble = ""
+        if self.trains_visitors and not who.visitor:
+            trouble = (
+                "Your browser keeps no cookie of this page. To train a preview, open it in a tab of its own."
+            )
+        trains = self.trains_visitors and not trouble
+        return Standing(False, trains, WAY[self.mode], trouble, name, sign_in, duplicate)
+
+    def check(self, who: Caller) -> None:
         """Refuse what only the owner may do.
 
         Raises:
-            AccessError: the request is a visitor's; says how one becomes the owner.
+            AccessError: who asks is a visitor; says how one becomes the owner.
         """
-        if not self.is_owner(request):
+        if not who.is_owner:
             raise AccessError(f"Only the owner of this app may do that. {WAY[self.mode]}")
 
     def _is_owner(self, headers: Mapping[str, str]) -> bool:
@@ -147,16 +200,23 @@ class Access:
 
     def _is_author(self, request: gr.Request) -> bool:
         """Tell whether who signed in with Hugging Face owns this Space, or may write to it."""
-        scope = getattr(request.request, "scope", None) or {}
-        signed_in = (scope.get("session") or {}).get("oauth_info") or {}
-        person = signed_in.get("userinfo") or {}
         if self.mode is not Mode.SPACE or not self._author:
             return False
+        person = _person(request)
         roles = {one.get("preferred_username"): one.get("roleInOrg") for one in person.get("orgs") or []}
         return person.get("preferred_username") == self._author or roles.get(self._author) in {
             "admin",
             "write",
         }
+
+
+def _person(request: gr.Request | None) -> Mapping[str, Any]:
+    """Return what Hugging Face told of who signed in, as long as that counts; else nothing."""
+    scope = getattr(getattr(request, "request", None), "scope", None) or {}
+    signed_in = (scope.get("session") or {}).get("oauth_info") or {}
+    if signed_in.get("expires_at", math.inf) < time.time():
+        return {}
+    return signed_in.get("userinfo") or {}
 
 
 def _same(given: str, wanted: str) -> bool:
@@ -167,25 +227,35 @@ class Page(gr.Blocks):
     """Blocks that ask :class:`Access` before they run a handler."""
 
     def __init__(self, access: Access, **options: Any) -> None:
+        self.access = access  # first: Gradio looks at expects_oauth while it begins
         super().__init__(**options)
-        self.access = access
 
     async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> Any:
         """Run a handler, if who asks may; every way to a handler ends here."""
         handler = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
-        if not getattr(handler.fn, "for_visitors", False):
-            request = options.get("request", args[1] if len(args) > 1 else None)
-            asks = request[0] if isinstance(request, list) else request
+        request = options.get("request", args[1] if len(args) > 1 else None)
+        who = self.access.recognise(request[0] if isinstance(request, list) else request)
+        is_preview = self.access.trains_visitors and getattr(handler.fn, "for_previews", False)
+        if not is_preview and not getattr(handler.fn, "for_visitors", False):
             try:
-                self.access.check(asks)
+                self.access.check(who)
             except AccessError as error:
                 raise gr.Error(str(error), print_exception=False) from None
-        return await super().process_api(block_fn, inputs, *args, **options)
+        with called_by(who):
+            return await super().process_api(block_fn, inputs, *args, **options)
+
+    @property
+    def expects_oauth(self) -> bool:
+        """Whether Gradio offers to sign in with Hugging Face."""
+        return self.access.has_sign_in
 
 
 def access_guards(access: Access) -> list[Middleware]:
-    """Return the middleware that answers the owner's link and limits logins."""
-    return [Middleware(OwnerLinkMiddleware, access=access), Middleware(LoginLimitMiddleware)]
+    """Return the middleware that answers the owner's link, knows visitors again and limits logins."""
+    guards = [Middleware(OwnerLinkMiddleware, access=access), Middleware(LoginLimitMiddleware)]
+    if access.is_guarded:
+        guards.append(Middleware(VisitorMiddleware, is_framed=access.mode is Mode.SPACE))
+    return guards
 
 
 class OwnerLinkMiddleware:
@@ -211,15 +281,14 @@ class OwnerLinkMiddleware:
         answer = RedirectResponse(
             scope.get("root_path") or "/", 303, headers={"Referrer-Policy": "no-referrer"}
         )
-        is_secure = scope.get("scheme") == "https" or self.access.mode is Mode.SPACE
-        answer.set_cookie(
+        cookie = set_cookie(
             COOKIE,
             token,
-            max_age=COOKIE_AGE_S,
-            httponly=True,
-            secure=is_secure,
-            samesite="none" if self.access.mode is Mode.SPACE else "lax",
+            COOKIE_AGE_S,
+            is_framed=self.access.mode is Mode.SPACE,
+            is_secure=scope.get("scheme") == "https",
         )
+        answer.raw_headers.append(cookie)
         await answer(scope, receive, send)
 
 

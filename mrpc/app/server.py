@@ -16,6 +16,7 @@ from mrpc.app.hosts import host_guards
 from mrpc.app.page import build_app
 from mrpc.app.services import Services
 from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
+from mrpc.errors import MrpcError
 from mrpc.runs.process import pid_namespace
 from mrpc.runs.store import RunState
 from mrpc.settings import Settings
@@ -23,6 +24,11 @@ from mrpc.settings import Settings
 MAX_UPLOAD = "20mb"
 FIRST_PAGE_TIMEOUT_S = 10.0
 """The heavy imports begin when the first page is drawn, and after this long without one, in seconds."""
+
+EXAMPLE_NOTE = (
+    "This app trained it by itself when it was started, so that there is something to look at: a preview "
+    "on a part of the pairs, whose scores mean little."
+)
 
 CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 HOST_PID_NAMESPACE = "pid:[4026531836]"
@@ -76,6 +82,8 @@ def serve(services: Services) -> int:
     gc.enable()
     print(describe_address(settings, services.access, demo.share_url), flush=True)
     threading.Thread(target=_warm_up, args=[services], daemon=True).start()
+    if settings.example:
+        threading.Thread(target=train_example, args=[services], daemon=True).start()
     ended.wait()
     print("\n" + (_end_training(services) if ends_all(received[0]) else describe_end(services)), flush=True)
     demo.close(verbose=False)
@@ -86,6 +94,19 @@ def _warm_up(services: Services) -> None:
     services.page_is_up.wait(FIRST_PAGE_TIMEOUT_S)
     services.launcher.watch_queue()
     services.warm_up()
+
+
+def train_example(services: Services) -> str | None:
+    """Train a preview where there is no run yet, so that every tab has something to show; return its id."""
+    if services.store.list():
+        return None
+    try:
+        run_id = services.launcher.start({"preset": "quick"})
+        services.catalog.rename(run_id, "Example", EXAMPLE_NOTE)
+    except MrpcError as error:
+        print(f"There is no example: {error}", flush=True)
+        return None
+    return run_id
 
 
 def describe_address(settings: Settings, access: Access, share_url: str | None) -> str:
@@ -101,6 +122,8 @@ def describe_address(settings: Settings, access: Access, share_url: str | None) 
         )
     if settings.space_id is not None:
         lines.append("This is a Space: runs vanish when it restarts. Download what you want to keep.")
+    if access.trains_visitors:
+        lines.append("Visitors may train short previews, one at a time (MRPC_VISITORS=train).")
     owner_path = access.owner_path()
     if owner_path is not None:
         lines.append(f"You are the owner, once you have opened: {local}{owner_path}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from mrpc.app.access import Access
 from mrpc.app.task import Tasks
+from mrpc.app.visitors import Visitors
 from mrpc.errors import MrpcError
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
@@ -83,6 +84,7 @@ class Services:
         settings: of this process.
         store: the runs.
         access: who may do what.
+        visitors: what visitors may train.
         tasks: the long work that pages wait for.
         page_is_up: set when the first page is drawn: from then on the heavy imports disturb nobody.
     """
@@ -91,6 +93,7 @@ class Services:
         self.settings = settings
         self.store = RunStore(settings.runs_dir)
         self.access = Access(settings)
+        self.visitors = Visitors(self.store, self.access.trains_visitors)
         self.tasks = Tasks()
         self.page_is_up = threading.Event()
         self._libraries_lock = threading.Lock()
@@ -165,7 +168,7 @@ class Services:
         """Starts and stops trainings."""
         from mrpc.app.train.launcher import Launcher
 
-        return Launcher(self.store, lambda: self.data, self.checkpoints)
+        return Launcher(self.store, lambda: self.data, self.checkpoints, self.visitors)
 
     @built_once
     def catalog(self) -> Catalog:

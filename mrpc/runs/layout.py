@@ -107,6 +107,9 @@ class RunConfig(BaseModel):
     )
     group: str | None = Field(None, description="Runs that differ in their seed alone share a group.")
     log_with: TrackerName | None = Field(None, description="A tracker that gets the run's numbers as well.")
+    visitor: str | None = Field(
+        None, description="Hash of the cookie of the visitor who started it; None for the owner."
+    )
 
 
 class ProcessInfo(BaseModel):

@@ -213,6 +213,7 @@ class RunStore:
         checkpoint_dir: Path | None = None,
         group: str | None = None,
         log_with: TrackerName | None = None,
+        visitor: str | None = None,
     ) -> Run:
         """Make a new run directory with its ``config.json``."""
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -225,6 +226,7 @@ class RunStore:
             checkpoint_dir=checkpoint_dir,
             group=group,
             log_with=log_with,
+            visitor=visitor,
         )
         paths = RunPaths(self.runs_dir / run_id)
         paths.run_dir.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -247,12 +248,13 @@ def test_every_handler_of_the_page_in_every_mode(
 class SignedIn(gr.Request):
     """A request of somebody who signed in with Hugging Face."""
 
-    def __init__(self, name: str, **roles: str) -> None:
+    def __init__(self, name: str, expires_at: float | None = None, **roles: str) -> None:
         super().__init__()
         orgs = [{"preferred_username": org, "roleInOrg": role} for org, role in roles.items()]
         userinfo = {"preferred_username": name, "orgs": orgs}
 
-        session = {"oauth_info": {"userinfo": userinfo}}
+        told = {"userinfo": userinfo} | ({"expires_at": expires_at} if expires_at else {})
+        session = {"oauth_info": told}
         self.request = SimpleNamespace(headers={}, scope={"session": session})  # type: ignore[assignment]
 
 
@@ -262,7 +264,8 @@ def test_the_author_of_a_space_is_its_owner() -> None:
     assert access.is_owner(SignedIn("ann", **{"lab-org": "write"}))
     for visitor in (SignedIn("ann", **{"lab-org": "read"}), SignedIn("ann", other="admin"), SignedIn("mrpc")):
         with pytest.raises(AccessError, match="Duplicate this Space"):
-            access.check(visitor)
+            access.check(access.recognise(visitor))
+    assert not access.is_owner(SignedIn("lab-org", expires_at=time.time() - 1))
 
 
 def test_a_login_cannot_be_guessed_quickly(served: Serve) -> None:

@@ -14,6 +14,7 @@ from mrpc.app.format import render_bytes
 from mrpc.app.limits import check_number, check_whole
 from mrpc.app.train.form import LABELS
 from mrpc.app.train.launcher import MAX_SEEDS
+from mrpc.app.visitors import require_owner
 from mrpc.config import TrainConfig, build_config
 from mrpc.errors import InputError
 
@@ -24,6 +25,9 @@ MAX_LIMIT_GB = 1e6
 MAX_VALUES_CHARS = 400
 GRID_SETTINGS = 2
 """Settings that a grid varies at once."""
+
+ENDINGS = frozenset({"keep", "discard", "end-now", "leave-queue"})
+"""What a visitor may do with a preview of their own; the launcher looks whose it is."""
 
 PLACES = {"up": -1, "down": 1}
 
@@ -63,6 +67,8 @@ def act_on(services: Services, act: Act) -> str:
     """
     if act.name not in _ACTS:
         raise InputError(f"{act.name[:60]!r} is nothing that can be done with a run.")
+    if act.name not in ENDINGS:
+        require_owner()
     return _ACTS[act.name](services, act)
 
 

@@ -25,6 +25,7 @@ from mrpc.app.train.processes import (
     spawn,
     spawn_attempt,
 )
+from mrpc.app.visitors import Visitors, is_too_long
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
 from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
 from mrpc.runs.layout import DataRef
@@ -49,7 +50,11 @@ class Launcher:
     """Starts and ends training processes in one runs folder."""
 
     def __init__(
-        self, store: RunStore, load_data: Callable[[], LoadedData], checkpoints: CheckpointShelf
+        self,
+        store: RunStore,
+        load_data: Callable[[], LoadedData],
+        checkpoints: CheckpointShelf,
+        visitors: Visitors | None = None,
     ) -> None:
         """Bind to a runs folder.
 
@@ -57,7 +62,9 @@ class Launcher:
             store: the runs.
             load_data: gives the data that a new run uses.
             checkpoints: those that may be chosen.
+            visitors: holds visitors to what they may do.
         """
+        self._visitors = visitors or Visitors(store)
         self.queue = RunQueue(store.runs_dir)
         self._store = store
         self._load_data = load_data
@@ -132,8 +139,10 @@ class Launcher:
         Raises:
             RunStateError: when it does not wait.
         """
+        run = self._store.open(run_id)
+        self._visitors.check_own(run)
         self.queue.remove(run_id)
-        self._store.remove(self._store.open(run_id))
+        self._store.remove(run)
 
     def start_next(self) -> str | None:
         """Start the head of the queue if nothing trains; return its id, or None."""
@@ -197,8 +206,10 @@ class Launcher:
 
         Raises:
             RunStateError: when the run is not under way.
+            AccessError: when it is not the visitor's own.
         """
         run = self._store.open(run_id)
+        self._visitors.check_own(run)
         state = run.state()
         if state not in ALIVE_STATES:
             raise RunStateError(f"Run {run_id} is {state}; there is nothing to stop.")
@@ -231,8 +242,10 @@ class Launcher:
 
         Raises:
             RunStateError: when the run is not under way.
+            AccessError: when it is not the visitor's own.
         """
         run = self._store.open(run_id)
+        self._visitors.check_own(run)
         info = run.read_process()
         process = run.living_process()
         if info is not None and process is None and run.is_trained():
@@ -264,9 +277,11 @@ class Launcher:
         """Make the directory of a run that could load its checkpoint now."""
         self._check_launcher(config)
         self._checkpoints.require(config.checkpoint)
-        data = DataRef.model_validate(self._load_data())
+        loaded = self._load_data()
+        data = DataRef.model_validate(loaded)
         folder = self._checkpoints.spec(config.checkpoint).folder
-        return self._store.create(config, data, folder, group)
+        with self._visitors.admit(config, loaded.dataset["train"].num_rows) as visitor:
+            return self._store.create(config, data, folder, group, visitor=visitor)
 
     def _check_launcher(self, config: TrainConfig) -> None:
         """Refuse what ``accelerate launch`` would fail or hang on, as far as its file tells."""
@@ -305,9 +320,16 @@ class Launcher:
             time.sleep(QUEUE_POLL_S)
             reap()
             try:
+                self._end_long_preview()
                 self.start_next()
             except OSError as error:  # a folder that is away for a moment
                 logger.warning("the queue cannot be read: %s", error)
+
+    def _end_long_preview(self) -> None:
+        """Stop what a visitor trains longer than visitors may."""
+        run = self._store.holder() if self._visitors.may_train else None
+        if run is not None and run.state() is RunState.RUNNING and is_too_long(run):
+            self.stop(run.run_id, save=True)
 
 
 def _see_to_the_end(run: Run, process: psutil.Process, save: bool) -> None:

@@ -45,8 +45,9 @@ def build_live_place(template: str, elem_id: str) -> gr.HTML:
 def build_courier(services: Services, live: Live, spine: Spine, fields: Mapping[str, Any]) -> None:
     """Build what asks and takes along; ``fields`` are those of the form of a new training."""
 
-    def ask(asked: Any) -> Response:  # a method cannot be marked as a server function
-        return Response(live.answer(asked), media_type="application/json")
+    def ask(asked: Any, request: gr.Request) -> Response:  # a method cannot be marked as a server function
+        visitor = services.access.recognise(request).visitor
+        return Response(live.answer(asked, visitor), media_type="application/json")
 
     courier = gr.HTML(
         "",
@@ -92,6 +93,7 @@ def build_courier(services: Services, live: Live, spine: Spine, fields: Mapping[
         said,
         data=("act", "run_id", "fields"),
         changes=True,
+        previews=True,
         trigger_mode="multiple",
     ).then(None, js="() => mrpcLive.done()", api_visibility="private")
     bind(courier.runs, on_runs, one, one, data=("run_id",))

@@ -46,6 +46,7 @@ class RunFacts:
         run_id: which run.
         title: what people call it.
         facts: its settings, one by one.
+        note: what somebody wrote of it, or "".
         state: what it is doing.
         step, num_steps: how far it is; None where the steps are not known yet.
         progress: the same in words.
@@ -59,6 +60,7 @@ class RunFacts:
     run_id: str
     title: str
     facts: list[str]
+    note: str
     state: RunState
     sign: str
     step: int
@@ -95,6 +97,7 @@ def describe_run(
         run_id=run.run_id,
         title=run_title(run),
         facts=_describe_settings(run, history, num_split_pairs),
+        note=run.read_label().note,
         state=state,
         sign=STATE_SIGNS[state],
         step=step,

@@ -133,7 +133,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
     inputs = {**fields, "follow": follow, **spine.pair}
     outputs = {"start": start, "message": message, "run": spine.run}
     for button, run in ((start, start_run), (queue, queue_run)):
-        bind(button.click, run, inputs, outputs, changes=True).then(
+        bind(button.click, run, inputs, outputs, changes=True, previews=True).then(
             None, js="() => mrpcLive.ask()", api_visibility="private"
         )
     return form

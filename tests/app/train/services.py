@@ -11,6 +11,7 @@ from mrpc.config import build_config
 from mrpc.errors import UnavailableError
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import RunStore
+from mrpc.settings import Settings
 from tests.written_run import create_run
 
 
@@ -63,6 +64,7 @@ class FakeServices:
     """What the tab calls, as far as it needs no model."""
 
     def __init__(self, runs_dir: Path) -> None:
+        self.settings = Settings(runs_dir=runs_dir)
         self.store = RunStore(runs_dir)
         self.monitoring = Monitoring(self.store)
         self.catalog = Catalog(self.store)
