@@ -16,6 +16,7 @@ from mrpc.settings import (
     default_data_dir,
     default_runs_dir,
     full_path,
+    gpu_loan_s,
     has_sign_in,
     owner_key,
     prepare_environment,
@@ -105,6 +106,7 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         space_author=space_author(),
         has_sign_in=has_sign_in(),
         zero_gpu=zero_gpu(),
+        gpu_loan_s=gpu_loan_s(),
         visitors_train=visitors_train(),
         example=given.example,
     )
@@ -203,10 +205,15 @@ def main(arguments: list[str] | None = None) -> int:
     # Gradio takes seconds to import: a mistake in the arguments is answered before. Collecting garbage
     # meanwhile would take half a second and find nothing; serve() switches it on again.
     gc.disable()
+    loans = None
+    if settings.zero_gpu:  # before torch and Gradio are imported, as ZeroGPU asks for
+        from mrpc.app.train.zero_gpu import register
+
+        loans = register(settings.gpu_loan_s)
     from mrpc.app.server import serve
     from mrpc.app.services import Services
 
-    return serve(Services(settings))
+    return serve(Services(settings, loans))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,9 @@ HUB_TIMEOUT_S = 3.0
 """How long the Hub may take to answer before it counts as away, in seconds."""
 
 
+GPU_LOAN_S = 60.0
+"""The longest training in one loan of a GPU, in seconds. People have 2 to 5 minutes a day on ZeroGPU."""
+
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 NEVER_BY_PROXY = ("localhost", "127.0.0.1", "::1")
@@ -45,6 +48,7 @@ class Settings:
         space_author: the user or organisation that the Space belongs to, or None.
         has_sign_in: whether the Space lets people sign in with Hugging Face (``hf_oauth: true``).
         zero_gpu: whether the Space lends a GPU for a short time at a call (ZeroGPU).
+        gpu_loan_s: the longest training in one such loan (``MRPC_GPU_SECONDS``), in seconds.
         visitors_train: let visitors train short previews (``MRPC_VISITORS=train``).
         example: train a preview at once where there is no run yet.
     """
@@ -65,6 +69,7 @@ class Settings:
     space_author: str | None = None
     has_sign_in: bool = False
     zero_gpu: bool = False
+    gpu_loan_s: float = GPU_LOAN_S
     visitors_train: bool = False
     example: bool = False
 
@@ -196,6 +201,14 @@ def has_sign_in() -> bool:
 def zero_gpu() -> bool:
     """Tell whether this Space lends a GPU for a short time at a call."""
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"}
+
+
+def gpu_loan_s() -> float:
+    """Return the longest training in one loan of a GPU (``MRPC_GPU_SECONDS``), from 10 to 600 seconds."""
+    try:
+        return min(600.0, max(10.0, float(os.environ["MRPC_GPU_SECONDS"])))
+    except (KeyError, ValueError):
+        return GPU_LOAN_S
 
 
 def visitors_train() -> bool:

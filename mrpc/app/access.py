@@ -44,15 +44,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mrpc.app.caller import Caller, called_by
 from mrpc.app.visitors import VisitorMiddleware, set_cookie, visitor_mark
 from mrpc.errors import AccessError, InputError
-from mrpc.settings import Settings
+from mrpc.settings import Settings, root_path
 
 COOKIE = "mrpc_owner"
 KEY_NAME = "owner"
 COOKIE_AGE_S = 30 * 24 * 3600
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIN_KEY_CHARS = 16
-LOGINS_A_MINUTE = 10
-"""Tries to log in that one address has."""
+LOGINS_A_MINUTE = {"/login": 10}
+UPLOADS_A_MINUTE = {"/upload": 20}
+"""Requests that one address has a minute, by how their path ends: tries to log in, and files of visitors."""
 
 
 class Mode(StrEnum):
@@ -252,7 +253,8 @@ class Page(gr.Blocks):
 
 def access_guards(access: Access) -> list[Middleware]:
     """Return the middleware that answers the owner's link, knows visitors again and limits logins."""
-    guards = [Middleware(OwnerLinkMiddleware, access=access), Middleware(LoginLimitMiddleware)]
+    limits = LOGINS_A_MINUTE | (UPLOADS_A_MINUTE if access.is_guarded else {})
+    guards = [Middleware(OwnerLinkMiddleware, access=access), Middleware(RateLimitMiddleware, limits=limits)]
     if access.is_guarded:
         guards.append(Middleware(VisitorMiddleware, is_framed=access.mode is Mode.SPACE))
     return guards
@@ -278,9 +280,7 @@ class OwnerLinkMiddleware:
             text = "This owner's link was opened before, or was never one. Start the app anew for another."
             await PlainTextResponse(text, 403)(scope, receive, send)
             return
-        answer = RedirectResponse(
-            scope.get("root_path") or "/", 303, headers={"Referrer-Policy": "no-referrer"}
-        )
+        answer = RedirectResponse(f"{root_path()}/", 303, headers={"Referrer-Policy": "no-referrer"})
         cookie = set_cookie(
             COOKIE,
             token,
@@ -292,26 +292,31 @@ class OwnerLinkMiddleware:
         await answer(scope, receive, send)
 
 
-class LoginLimitMiddleware:
-    """Let nobody guess passwords: an address has some tries to log in a minute."""
+class RateLimitMiddleware:
+    """Let nobody guess passwords or fill the disk: an address has some tries a minute."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, limits: Mapping[str, int]) -> None:
+        """Take how many requests a minute one address has, by how their path ends."""
         self.app = app
-        self._tries: dict[str, deque[float]] = defaultdict(deque)
+        self.limits = limits
+        self._tries: dict[tuple[str, str], deque[float]] = defaultdict(deque)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 429 for one try too many, else pass the request on."""
-        is_login = scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith("/login")
-        if is_login and self._is_too_many((scope.get("client") or ("",))[0], time.monotonic()):
-            await PlainTextResponse("Too many tries to log in. Wait a minute.", 429)(scope, receive, send)
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        path = next((end for end in self.limits if is_post and scope["path"].rstrip("/").endswith(end)), None)
+        address = (scope.get("client") or ("",))[0]
+        if path is not None and self._is_too_many(path, address, time.monotonic()):
+            what = path.removeprefix("/")
+            await PlainTextResponse(f"Too many tries to {what}. Wait a minute.", 429)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _is_too_many(self, address: str, now: float) -> bool:
+    def _is_too_many(self, path: str, address: str, now: float) -> bool:
         for other in [other for other, times in self._tries.items() if now - times[-1] > 60]:
             del self._tries[other]
-        tries = self._tries[address]
+        tries = self._tries[path, address]
         while tries and now - tries[0] > 60:
             tries.popleft()
         tries.append(now)
-        return len(tries) > LOGINS_A_MINUTE
+        return len(tries) > self.limits[path]

@@ -16,14 +16,16 @@ class Caller:
         is_owner: whether they may do everything.
         visitor: a mark of a visitor's browser; "" where it keeps no cookie.
         address: where the request comes from.
+        is_app: whether nobody asks: the app does it by itself.
     """
 
     is_owner: bool
     visitor: str = ""
     address: str = ""
+    is_app: bool = False
 
 
-THIS_PROCESS = Caller(is_owner=True)
+THIS_PROCESS = Caller(is_owner=True, is_app=True)
 """What is done without a request: by the app itself, or by a test."""
 
 _caller: ContextVar[Caller] = ContextVar("caller", default=THIS_PROCESS)

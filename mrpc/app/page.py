@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from mrpc.app.services import Services
 
 TITLE = "MRPC Lab"
+FILES_S = (3600, 24 * 3600)
+FILES_OF_VISITORS_S = (600, 3600)
+"""How often old uploads and downloads are looked for, and how old they become, in seconds."""
+
 OPENED_JS = """
 () => {
   mrpc.ready();
@@ -36,7 +40,11 @@ def build_app(services: Services) -> gr.Blocks:
         return on_load_head(services, services.access.standing(request))
 
     with Page(
-        services.access, title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 24 * 3600)
+        services.access,
+        title=TITLE,
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=FILES_OF_VISITORS_S if services.access.is_guarded else FILES_S,
     ) as demo:
         spine = build_spine(services)
         with gr.Tabs(elem_id="tabs"):

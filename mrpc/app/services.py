@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mrpc.app.train.launcher import Launcher
     from mrpc.app.train.monitoring import Monitoring
     from mrpc.app.train.training_loops import TrainingLoops
+    from mrpc.app.train.zero_gpu import Loans
     from mrpc.core.data.load import LoadedData
 
 PAUSE_BEFORE_TORCH_S = 1.0
@@ -89,7 +90,8 @@ class Services:
         page_is_up: set when the first page is drawn: from then on the heavy imports disturb nobody.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, loans: Loans | None = None) -> None:
+        self._loans = loans
         self.settings = settings
         self.store = RunStore(settings.runs_dir)
         self.access = Access(settings)
@@ -168,7 +170,7 @@ class Services:
         """Starts and stops trainings."""
         from mrpc.app.train.launcher import Launcher
 
-        return Launcher(self.store, lambda: self.data, self.checkpoints, self.visitors)
+        return Launcher(self.store, lambda: self.data, self.checkpoints, self.visitors, self._loans)
 
     @built_once
     def catalog(self) -> Catalog:

@@ -209,11 +209,16 @@ class PinnedPairsFile(BaseModel):
 
 
 class StopRequest(BaseModel):
-    """``control/stop.json``: the user wants this attempt to end."""
+    """``control/stop.json``: this attempt is to end.
+
+    Attributes:
+        reason: a person asked for it, or the time for which a GPU was lent is over.
+    """
 
     attempt: int
     save: bool
     requested_at: float
+    reason: Literal["asked", "gpu time"] = "asked"
 
 
 class RunPaths:

@@ -5,6 +5,7 @@ What is known about a training is in its run directory; an app that was restarte
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from mrpc.app.caller import caller
 from mrpc.app.train.accelerate_config import check_accelerate_config
 from mrpc.app.train.disk_errors import disk_trouble_in_words
 from mrpc.app.train.processes import (
@@ -25,6 +27,7 @@ from mrpc.app.train.processes import (
     spawn,
     spawn_attempt,
 )
+from mrpc.app.train.zero_gpu import Loans, borrow
 from mrpc.app.visitors import Visitors, is_too_long
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
 from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
@@ -42,6 +45,9 @@ logger = logging.getLogger(__name__)
 DISCARD_TIMEOUT_S = 4.0
 SAVE_TIMEOUT_S = 60.0
 EXIT_TIMEOUT_S = 10.0
+GPU_WAIT_S = 60.0
+"""So long a start waits for a GPU to be lent; the run begins all the same when one is."""
+
 QUEUE_POLL_S = 1.0
 MAX_SEEDS = 20
 
@@ -55,6 +61,7 @@ class Launcher:
         load_data: Callable[[], LoadedData],
         checkpoints: CheckpointShelf,
         visitors: Visitors | None = None,
+        loans: Loans | None = None,
     ) -> None:
         """Bind to a runs folder.
 
@@ -63,7 +70,9 @@ class Launcher:
             load_data: gives the data that a new run uses.
             checkpoints: those that may be chosen.
             visitors: holds visitors to what they may do.
+            loans: on a ZeroGPU Space, what borrows a GPU.
         """
+        self._loans = loans
         self._visitors = visitors or Visitors(store)
         self.queue = RunQueue(store.runs_dir)
         self._store = store
@@ -293,7 +302,10 @@ class Launcher:
         with self._launching:  # of many Starts at once, one makes a process; the others find its lock held
             self._refuse_if_busy()
             try:
-                spawn_attempt(run)
+                if self._loans is not None and not caller().is_app:
+                    self._launch_slice(run, self._loans)
+                else:
+                    spawn_attempt(run)
             except BusyError:  # lost the race to another app, or to a shell
                 deadline = time.monotonic() + 2.0
                 while time.monotonic() < deadline:  # the winner needs a moment to say who it is
@@ -303,6 +315,22 @@ class Launcher:
             except RunStateError as error:
                 run.record_failed_launch(str(error))
                 raise
+
+    def _launch_slice(self, run: Run, loans: Loans) -> None:
+        """Train a slice of a run on a GPU that is lent for it; wait until it has begun, within a limit."""
+        before = run.read_process()
+        attempt = before.attempt + 1 if before is not None else 1
+        ended = borrow(loans, run)
+        deadline = time.monotonic() + GPU_WAIT_S
+        while time.monotonic() < deadline:
+            run.wait_for_gpu()
+            with contextlib.suppress(TimeoutError):
+                error = ended.exception(timeout=0.5)
+                if error is not None:
+                    raise RunStateError(f"No GPU was lent: {error}")
+            info = run.read_process()
+            if ended.done() or (info is not None and info.attempt == attempt):
+                return
 
     def _refuse_if_busy(self) -> None:
         deadline = time.monotonic() + EXIT_TIMEOUT_S
