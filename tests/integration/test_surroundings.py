@@ -109,3 +109,17 @@ def test_errors_are_plain_for_scripts_and_safe_in_the_page(live_app: LiveApp) ->
     assert "'<img src=x>'" in ask(**{"X-Gradio-User": "api"})
     assert "<img" not in ask(**{"X-Gradio-User": "app"})
     assert "&lt;img src=x&gt;" in ask(**{"X-Gradio-User": "app"})
+
+
+def test_a_read_only_project_folder(tmp_path: Path) -> None:
+    mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && cd "$0" && exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-c", mount, str(PROJECT_DIR)]
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount")
+    probe = [*prefix, "touch", str(PROJECT_DIR / "probe")]
+    assert subprocess.run(probe, capture_output=True, check=False).returncode != 0
+    environment = {"HOME": None, "HF_HOME": None, "GRADIO_TEMP_DIR": None, "TMPDIR": str(tmp_path)}
+    with running_app(tmp_path / "runs", prefix=prefix, environment=environment) as app:
+        client = Client(app.url, verbose=False)
+        assert client.predict("One.", "Two.", "", api_name="/inspect_pair")["tokens"]
+        assert client.predict(api_name="/list_runs") == {"runs": []}

@@ -49,7 +49,7 @@ def make_run(
 
     def make() -> Run:
         runs_dir = tmp_path_factory.mktemp("runs")
-        return create_run(runs_dir, long_data_dir, tiny_checkpoint_dir, num_epochs=8, seed=5)
+        return create_run(runs_dir, long_data_dir, tiny_checkpoint_dir, num_epochs=1, seed=5)
 
     return make
 
