@@ -60,7 +60,7 @@ def test_a_foreign_page_changes_nothing(space: LiveApp) -> None:
             assert status == 403, (path, origin)
     for origin in ("https://a-b.hf.space", "https://lab.example"):
         body = {"data": ["One.", "Two.", ""]}
-        status, text = post(space, "/gradio_api/run/inspect_pair", body, Host="a-b.hf.space", Origin=origin)
+        status, text = post(space, "/gradio_api/call/inspect_pair", body, Host="a-b.hf.space", Origin=origin)
         assert status == 200, text
 
 
@@ -109,7 +109,7 @@ def test_the_example_then_previews_of_visitors(space: LiveApp) -> None:
         nobody.predict({"preset": "quick"}, api_name="/queue_run")
     for values in (
         {"preset": "course", "num_epochs": 5},
-        {"preset": "quick", "checkpoint": "bert-base-uncased"},
+        {"preset": "quick", "checkpoint": "google-bert/bert-base-uncased"},
         {"preset": "quick", "train_batch_size": 64},
         {"preset": "quick", "max_length": 256},
         {"preset": "quick", "keep_epochs": "all"},

@@ -68,6 +68,11 @@ def GPU(duration=60):  # the name of the real one
     return decorate
 
 
+def gradio_auto_wrap(task):
+    """Gradio asks this for every handler on a Space; it changes nothing unless somebody switched it on."""
+    return task
+
+
 def _noting(launch):
     @wraps(launch)
     def launch_and_note(self, *arguments, **options):
