@@ -219,6 +219,12 @@ window.mrpc = (() => {
     }
   }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["open"] });
 
+  // In a frame of another site the sign-in's cookie would be blocked: a tab of its own keeps it.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("[data-sign-in]");
+    if (link && window.top !== window) link.target = "_blank";
+  });
+
   function courier(server) {
     cancelTask = (id) => server.cancel_task(id);
   }
