@@ -68,9 +68,10 @@ class Started:
 def build_start_form(services: Services, spine: Spine) -> StartForm:
     """Build the form and attach its handlers."""
     fields: dict[str, Field] = {}
+    first = "quick" if services.access.trains_visitors else DEFAULT_PRESET
     fields["preset"] = gr.Radio(
         choices=plain_cards(),
-        value=DEFAULT_PRESET,
+        value=first,
         label=LABELS["preset"],
         elem_id="train-preset",
         elem_classes="preset-cards",
@@ -92,7 +93,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
         elem_id="train-checkpoint",
     )
     note = stage("checkpoint", elem_id="train-checkpoint-note")
-    shown = preset_values(DEFAULT_PRESET)
+    shown = preset_values(first)
     for group, names in GROUPS.items():
         with gr.Accordion(group, open=False, elem_id=group_id(group), elem_classes="settings"):
             for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mrpc.app.access import Access
 from mrpc.app.train.catalog import Catalog
 from mrpc.app.train.monitoring import Monitoring
 from mrpc.config import build_config
@@ -65,6 +66,7 @@ class FakeServices:
 
     def __init__(self, runs_dir: Path) -> None:
         self.settings = Settings(runs_dir=runs_dir)
+        self.access = Access(self.settings)
         self.store = RunStore(runs_dir)
         self.monitoring = Monitoring(self.store)
         self.catalog = Catalog(self.store)
