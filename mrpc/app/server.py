@@ -26,8 +26,8 @@ FIRST_PAGE_TIMEOUT_S = 10.0
 """The heavy imports begin when the first page is drawn, and after this long without one, in seconds."""
 
 EXAMPLE_NOTE = (
-    "This app trained it by itself when it was started, so that there is something to look at: a preview "
-    "on a part of the pairs, whose scores mean little."
+    "The app trains this by itself where there is no run yet, so that there is something to look at: a "
+    "preview on a part of the pairs, whose scores mean little."
 )
 
 CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")

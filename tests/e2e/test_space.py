@@ -61,14 +61,14 @@ def test_in_a_frame_a_visitor_trains_and_the_key_makes_the_owner(space: LiveApp,
     expect(frame.locator("#standing")).to_contain_text("train one short preview at a time")
     expect(frame.locator("#masthead")).not_to_contain_text("keeps no cookie")
     expect(frame.locator("#run-live .run-title h2")).to_contain_text("Example")
-    expect(frame.locator("#run-live")).to_contain_text("This app trained it by itself")
+    expect(frame.locator("#run-live")).to_contain_text("The app trains this by itself")
     expect(frame.get_by_role("link", name="Duplicate this Space")).to_be_visible()
     cookies = {one["name"]: one for one in page.context.cookies()}
     assert cookies["mrpc_visitor"]["partitionKey"] == FRAME.rstrip("/")
 
     frame.locator("#train-queue").click()
     expect(frame.locator("#train-message")).to_contain_text("Added to the queue")
-    (mine,) = [run for run in space.store.list() if run.config.visitor]
+    mine = next(run for run in space.store.list() if run.config.visitor)
     frame.locator("#at-train-runs-button").click()
     row = frame.locator(f'#runs-live tr[data-id="{mine.run_id}"]')
     expect(row).to_have_class("is-own")
