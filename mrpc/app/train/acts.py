@@ -14,6 +14,7 @@ from mrpc.app.format import render_bytes
 from mrpc.app.limits import check_number, check_whole
 from mrpc.app.train.form import LABELS
 from mrpc.app.train.launcher import MAX_SEEDS
+from mrpc.app.train.sizes import SEEDS_OFFERED, plan_one_more, plan_sizes
 from mrpc.config import TrainConfig, build_config
 from mrpc.errors import InputError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_LIMIT_GB = 1e6
 MAX_VALUES_CHARS = 400
+MAX_PAIRS = 10_000_000
 GRID_SETTINGS = 2
 """Settings that a grid varies at once."""
 
@@ -148,6 +150,23 @@ def _grid(services: Services, act: Act) -> str:
     return _say_queued(len(points) * num_seeds)
 
 
+def _sizes(services: Services, act: Act) -> str:
+    """Queue what is still missing so that each proposed size has so many seeds."""
+    num_seeds = check_whole(act.number("num_seeds"), "The number of seeds", 1, max(SEEDS_OFFERED))
+    configs = plan_sizes(services, services.monitoring.list_runs(), act.run_id, num_seeds)
+    for config in configs:
+        services.launcher.add_to_queue(config.model_dump())
+    return _say_queued(len(configs)) if configs else "All of these runs are there, or wait already."
+
+
+def _one_more(services: Services, act: Act) -> str:
+    """Queue one more seed of one size."""
+    num_pairs = check_whole(act.number("num_pairs"), "The number of pairs", 1, MAX_PAIRS)
+    config = plan_one_more(services, services.monitoring.list_runs(), act.run_id, num_pairs)
+    services.launcher.add_to_queue(config.model_dump())
+    return _say_queued(1)
+
+
 def _grid_values(name: str, text: str) -> list[str]:
     if name not in TrainConfig.model_fields:
         raise InputError(f"{name[:60]!r} is no setting.")
@@ -201,6 +220,8 @@ _ACTS: Mapping[str, Callable[[Services, Act], str]] = {
     "label": _label,
     "repeat": _repeat,
     "grid": _grid,
+    "sizes": _sizes,
+    "one-more": _one_more,
     "delete": _delete,
     "retain": _retain,
     "empty-trash": _empty_trash,

@@ -54,6 +54,8 @@ class Part(StrEnum):
     OVERLAY_PLOTS = "overlay-plots"
     SEEDS = "seeds"
     SEEDS_PLOT = "seeds-plot"
+    SIZES = "sizes"
+    SIZES_PLOT = "sizes-plot"
     FOREIGN = "foreign"
 
 

@@ -20,7 +20,7 @@ LOG_TAIL_LINES = 60
 
 
 class RunSummary(BaseModel):
-    """One line of the run list. Scripts get it as JSON, without the last two.
+    """One line of the run list. Scripts get it as JSON, without the last three.
 
     Attributes:
         run_id: the folder's name.
@@ -34,6 +34,7 @@ class RunSummary(BaseModel):
         error: the cause of a failure in words.
         title: what people call it.
         hyperparameters: its settings.
+        num_used_pairs: what it is really trained on; None before it is known.
     """
 
     run_id: str
@@ -60,6 +61,7 @@ class RunSummary(BaseModel):
     error: str | None
     title: str = Field(exclude=True)
     hyperparameters: TrainConfig = Field(exclude=True)
+    num_used_pairs: int | None = Field(None, exclude=True)
 
 
 @dataclass(frozen=True)
@@ -168,4 +170,5 @@ class Monitoring:
             error=run.error() if state is RunState.FAILED else None,
             title=compose_title(label.name, train, status.num_train_pairs),
             hyperparameters=train,
+            num_used_pairs=status.num_train_pairs,
         )

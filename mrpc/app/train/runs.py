@@ -10,6 +10,7 @@ from mrpc.app.run_names import distinct_titles
 from mrpc.app.tables import Column, Table, column, table
 from mrpc.app.templates import render
 from mrpc.app.train.form import LABELS, said_value, shown_value
+from mrpc.app.train.sizes import offer_sizes
 from mrpc.config import TrainConfig, allowed_range
 from mrpc.errors import UnknownRunError
 from mrpc.runs.store import ALIVE_STATES, RunState
@@ -57,18 +58,21 @@ def runs_table(summaries: Sequence[RunSummary]) -> Table:
     return shown | {"keep": True, "choose": "Lay over"}
 
 
-def manage_html(services: Services, run_id: str) -> str:
+def manage_html(services: Services, summaries: Sequence[RunSummary], run_id: str) -> str:
     """Show what can be done with a run; nothing where there is none."""
     try:
         run = services.store.open(run_id)
     except UnknownRunError:
         return ""
+    offers, no_offer = offer_sizes(services, summaries, run.run_id)
     settings = [(name, LABELS[name], allowed_range(name)) for name in LABELS if name not in NO_GRID]
     return render(
         "train/manage.html",
         run_id=run.run_id,
         label=run.read_label(),
         settings=settings,
+        offers=offers,
+        no_offer=no_offer,
         values={
             name: shown_value(name, getattr(run.config.hyperparameters, name)) for name, _, _ in settings
         },
