@@ -29,6 +29,17 @@ window.mrpc = (() => {
     }, WAIT_MS);
   }
 
+  // An answer that says data-again is not the last word: ask once more after so many milliseconds.
+  function askAgain(view) {
+    const waits = view.element.querySelector("[data-again]");
+    if (!waits || view.isOutdated) return;
+    setTimeout(() => {
+      if (!waits.isConnected || view.isOutdated) return;
+      view.isOutdated = true;
+      ask(view);
+    }, Number(waits.dataset.again));
+  }
+
   function stage(element, name, follows, trigger, watch) {
     const before = stages[name];
     const view = { element, trigger, follows, asked: before?.asked ?? 0, isOutdated: follows, timer: 0 };
@@ -42,6 +53,7 @@ window.mrpc = (() => {
       if (number !== view.asked) return;
       element.removeAttribute("aria-busy");
       if (!view.isOutdated) element.classList.remove("stale");
+      askAgain(view);
     });
     element.addEventListener("click", (event) => {
       const button = event.target.closest("[data-select]");

@@ -85,6 +85,7 @@ def serve(services: Services) -> int:
 def _warm_up(services: Services) -> None:
     services.page_is_up.wait(FIRST_PAGE_TIMEOUT_S)
     services.launcher.watch_queue()
+    services.background.watch()
     services.warm_up()
 
 

@@ -20,6 +20,7 @@ from mrpc.settings import Settings
 
 if TYPE_CHECKING:
     from mrpc.app.availability import CheckpointShelf
+    from mrpc.app.compare.background import Background
     from mrpc.app.compare.comparisons import Comparisons
     from mrpc.app.tokenize.batch import Padding
     from mrpc.app.tokenize.data import Explorer
@@ -211,6 +212,13 @@ class Services:
         from mrpc.app.compare.comparisons import Comparisons
 
         return Comparisons(self.store, lambda: self.data, self.settings)
+
+    @built_once
+    def background(self) -> Background:
+        """What is worked out before somebody asks for it."""
+        from mrpc.app.compare.background import Background
+
+        return Background(self.store, lambda: self.comparisons)
 
     def _import_libraries(self) -> None:
         """Import datasets and transformers in one thread before any other may use them.

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 TESTS_NOTE = (
     "A score says how often a model is right, not what it has learned. Here the sentences of validation "
-    "are changed in ways whose answer is known. About 20 seconds on two cores, once for each model."
+    "are changed in ways whose answer is known. Asked in the background after a run, while nothing trains; "
+    "opened earlier, it takes about 20 seconds on two cores."
 )
 MAP_NOTE = (
     "Each mark is a pair that the run of the second side trained on. The training wrote down every loss "
