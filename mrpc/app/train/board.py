@@ -54,6 +54,7 @@ class Part(StrEnum):
     OVERLAY_PLOTS = "overlay-plots"
     SEEDS = "seeds"
     SEEDS_PLOT = "seeds-plot"
+    EVALUATION = "evaluation"
     SIZES = "sizes"
     SIZES_PLOT = "sizes-plot"
     FOREIGN = "foreign"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from mrpc.app.templates import render
 from mrpc.app.train.board import Part, RunBoard, ShownRun
+from mrpc.app.train.evaluation import evaluation_html
 from mrpc.app.train.overlay import overlay_parts
 from mrpc.app.train.runs import manage_html, runs_table
 from mrpc.app.train.seeds import seeds_parts
@@ -164,6 +165,7 @@ class Live:
             Part.OVERLAY_PLOTS: lambda run_id, chosen: overlay_parts(services, chosen)[1],
             Part.SEEDS: lambda run_id, chosen: seeds_parts(services, board.summaries(), run_id)[0],
             Part.SEEDS_PLOT: lambda run_id, chosen: seeds_parts(services, board.summaries(), run_id)[1],
+            Part.EVALUATION: lambda run_id, chosen: evaluation_html(services, run_id),
             Part.SIZES: lambda run_id, chosen: sizes_parts(services, board.summaries(), run_id)[0],
             Part.SIZES_PLOT: lambda run_id, chosen: sizes_parts(services, board.summaries(), run_id)[1],
             Part.FOREIGN: lambda run_id, chosen: self._foreign_html(),
@@ -194,7 +196,7 @@ class Live:
 
 
 _OF_CHOSEN = frozenset({Part.OVERLAY, Part.OVERLAY_PLOTS})
-_OF_RUN = frozenset({Part.MANAGE, Part.SEEDS, Part.SEEDS_PLOT, Part.SIZES, Part.SIZES_PLOT})
+_OF_RUN = frozenset({Part.EVALUATION, Part.MANAGE, Part.SEEDS, Part.SEEDS_PLOT, Part.SIZES, Part.SIZES_PLOT})
 
 
 def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
