@@ -7,6 +7,7 @@
    that comes late, to an older question, does not take the dimming away.
 
    mrpc.go("compare/scores") opens a tab and a view in it. Any element with data-go does so when it is clicked.
+   mrpc.unfold("single,others") opens the folds with these ids.
 
    mrpc.remember(keys, usual, values) writes values into the address; what is as usual is left out. */
 
@@ -101,6 +102,24 @@ window.mrpc = (() => {
       else if ((tries -= 1) > 0) setTimeout(wait, 50);
     };
     wait();
+  }
+
+  // The folds that a link names by their ids, with commas between them.
+  function unfold(names) {
+    for (const name of (names ?? "").split(",").filter((id) => /^[\w-]+$/.test(id))) {
+      let tries = 100;
+      const wait = () => {
+        const fold = document.getElementById(name);
+        const head = fold?.querySelector(":scope > summary, :scope > button");
+        if (!head || !isSeen(head)) {
+          if ((tries -= 1) > 0) setTimeout(wait, 100);
+          return;
+        }
+        if (!fold.open && !head.classList.contains("open")) head.click();
+        fold.scrollIntoView({ block: "nearest" });
+      };
+      wait();
+    }
   }
 
   function where() {
@@ -227,5 +246,5 @@ window.mrpc = (() => {
     cancelTask = (id) => server.cancel_task(id);
   }
 
-  return { stage, changed, draw, ready, go, where, remember, copy, courier };
+  return { stage, changed, draw, ready, go, unfold, where, remember, copy, courier };
 })();

@@ -27,6 +27,7 @@ OPENED_JS = """
   mrpc.ready();
   const at = new URLSearchParams(location.search).get("at");
   if (at) mrpc.go(at);
+  mrpc.unfold(new URLSearchParams(location.search).get("open"));
 }"""
 
 

@@ -28,13 +28,13 @@ VARIATION_HELP = {
     "token_type_ids swapped": "0 for 1 and 1 for 0",
 }
 WORDS_NOTE = (
-    "Integrated gradients share out among the words how far the pair’s margin (logit of “equivalent” "
+    "Integrated gradients divide among the words how far the pair’s margin (logit of “equivalent” "
     "minus the other) lies from that of an empty pair. A bar above the line speaks for “equivalent”, a "
     "striped one below it against."
 )
 ATTENTION_NOTE = (
-    "Attention shows where a head of a layer looks. It proves no cause. The small maps show how much each "
-    "head of each layer looks at the other sentence: click one to see it."
+    "Attention shows where a head of a layer looks. That does not make it the cause of the answer. The "
+    "small maps show how much each head of each layer looks at the other sentence: click one to see it."
 )
 NEAREST_NOTE = (
     "Pairs of train whose vectors, as the head of the second side sees them, lie nearest. The vectors of "

@@ -190,7 +190,7 @@ def compare_answers(split: str, sides: Both[Side], answers: Both[PairPredictions
     if (one.label != other.label).any():
         raise DataError(f"The labels of {split} changed between {first} and {second}.")
     if not len(one):
-        raise DataError(f"None of the pairs of {split} has a label, so nobody can say what is right.")
+        raise DataError(f"None of the pairs of {split} has a label, so answers cannot be scored.")
     return Scores(split, Both(SideScores(sides.first, one), SideScores(sides.second, other)))
 
 

@@ -33,7 +33,7 @@ MAP_NOTE = (
     "its pair."
 )
 KINDS_NOTE = (
-    "The worst kind of the second side first. Whoever looks at many kinds finds a bad one by luck: the "
+    "The worst kind of the second side first. Of many kinds, one looks bad by chance alone, so the "
     "p-values are corrected for that (Benjamini and Hochberg)."
 )
 ANY_KIND = "any kind"
@@ -46,7 +46,7 @@ CELL_HELP = {
 REGION_WORDS = {
     "easy": "Easy: learned early and kept.",
     "ambiguous": "Ambiguous: the answer kept changing during training; it learns most from these.",
-    "hard": "Hard: the label was never believed. Difficult pairs, and doubtful labels.",
+    "hard": "Hard: the model never agreed with the label. Difficult pairs, and doubtful labels.",
 }
 DOUBT = "doubted labels"
 FILTERS = [
@@ -268,8 +268,9 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[s
         found = comparison.doubtful_labels()
         num = sum(pair.num_doubts > 0 for pair in found)
         text = (
-            f"The {len(found)} training pairs whose label the training believed least. A fine-tuned model "
-            f"that is compared contradicts the corpus for {num} of them: look at those twice."
+            f"The {len(found)} training pairs to whose label the model gave the lowest probability during "
+            f"training. A fine-tuned model that is compared contradicts the corpus for {num} of them: look "
+            "at those twice."
         )
         return text, pair_tables.training_table(names, found, DOUBT)
     if pairs in REGION_WORDS:

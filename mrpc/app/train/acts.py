@@ -64,7 +64,7 @@ def act_on(services: Services, act: Act) -> str:
         MrpcError: it cannot be done; says why.
     """
     if act.name not in _ACTS:
-        raise InputError(f"{act.name[:60]!r} is nothing that can be done with a run.")
+        raise InputError(f"{act.name[:60]!r} is not something that can be done with a run.")
     return _ACTS[act.name](services, act)
 
 
@@ -132,7 +132,7 @@ def _grid(services: Services, act: Act) -> str:
         if name:
             axes[name] = _grid_values(name, act.text(f"values{number}"))
     if not axes:
-        raise InputError("Choose a setting, and write its values with commas between them.")
+        raise InputError("Choose a setting, and write its values separated by commas.")
     num_seeds = check_whole(act.number("num_seeds"), "The number of seeds", 1, MAX_SEEDS)
     points = list(itertools.product(*axes.values()))
     if len(points) * num_seeds > MAX_SEEDS:
@@ -172,7 +172,7 @@ def _grid_values(name: str, text: str) -> list[str]:
         raise InputError(f"{name[:60]!r} is no setting.")
     values = [value.strip() for value in text[:MAX_VALUES_CHARS].split(",") if value.strip()]
     if not values:
-        raise InputError(f"Write the values of {LABELS[name]} with commas between them.")
+        raise InputError(f"Write the values of {LABELS[name]} separated by commas.")
     return list(dict.fromkeys(values))
 
 

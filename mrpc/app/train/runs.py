@@ -55,7 +55,7 @@ def runs_table(summaries: Sequence[RunSummary]) -> Table:
         _row(one, (*ALWAYS, *others)) | {"title": title} for one, title in zip(listed, titles, strict=True)
     ]
     shown = table(columns, rows, "Runs", "runs.csv", page_size=PAGE_SIZE)
-    return shown | {"keep": True, "choose": "Lay over"}
+    return shown | {"keep": True, "choose": "Overlay"}
 
 
 def manage_html(services: Services, summaries: Sequence[RunSummary], run_id: str) -> str:

@@ -141,7 +141,7 @@ def _describe_last_step(before: Size, last: Size) -> str:
         f"{'rises' if gain >= 0 else 'falls'} by {abs(gain):.1f} points."
     )
     if len(values) < 2 or len(earlier) < 2:
-        return f"{said} With a single seed nobody can tell how much of that is luck: add seeds."
+        return f"{said} A single seed does not show how much of that is chance: add seeds."
     error = math.sqrt(stdev(values) ** 2 / len(values) + stdev(earlier) ** 2 / len(earlier))
     if abs(gain) <= 2 * error:
         return (

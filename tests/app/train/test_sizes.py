@@ -189,7 +189,7 @@ class TestCurve:
         finished(tmp_path, 80, 1, 0.72)
         words = describe_curve(sizes_of(services, own), None)
         assert "rises by 2.0 points" in words[0]
-        assert "nobody can tell how much of that is luck" in words[0]
+        assert "does not show how much of that is chance" in words[0]
 
     @pytest.mark.parametrize(
         ("larger", "words"),
