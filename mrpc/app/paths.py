@@ -97,8 +97,13 @@ def read_paths(folder: Path = PATHS_DIR) -> list[CoursePath]:
 def _read_or_explain(file: Path) -> CoursePath:
     try:
         return read_path(file)
-    except (DataError, OSError, UnicodeDecodeError) as error:
-        return CoursePath(file.stem, file.name, "", [], f"{file.name} cannot be used as a path. {error}")
+    except DataError as error:
+        why = str(error)
+    except UnicodeDecodeError:
+        why = "It is no text in UTF-8."
+    except OSError as error:
+        why = f"{error.strerror}."
+    return CoursePath(file.stem, file.name, "", [], f"{file.name} cannot be used as a path. {why}")
 
 
 def _read_stop(file: Path, text: str) -> Stop:

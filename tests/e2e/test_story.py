@@ -1,4 +1,4 @@
-"""The page as one story: from an empty folder to a comparison, by mouse and by keyboard, and the course's path."""
+"""The page as one story: from an empty folder to a comparison, by mouse and keyboard; the course's path."""
 
 from __future__ import annotations
 

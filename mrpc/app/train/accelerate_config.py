@@ -48,8 +48,10 @@ def read_config(path: Path) -> dict[str, Any]:
         if path.stat().st_size > MAX_BYTES:
             raise UnavailableError(f"{path} is too large for a config of accelerate. {remedy(path)}")
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnavailableError(f"{path} cannot be read: {error}. {remedy(path)}") from None
+    except OSError as error:
+        raise UnavailableError(f"{path} cannot be read: {error.strerror}. {remedy(path)}") from None
+    except UnicodeDecodeError:
+        raise UnavailableError(f"{path} cannot be read: it is no text. {remedy(path)}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark is not None else ""
