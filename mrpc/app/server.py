@@ -7,6 +7,7 @@ import gc
 import io
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -16,6 +17,7 @@ from mrpc.app.hosts import host_guards
 from mrpc.app.page import build_app
 from mrpc.app.services import Services
 from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
+from mrpc.app.tools import INSTALL, PATH, can_serve_tools, tool_routes
 from mrpc.runs.process import pid_namespace
 from mrpc.runs.store import RunState
 from mrpc.settings import Settings
@@ -36,6 +38,9 @@ as long as the app is open, and a training needs them."""
 def serve(services: Services) -> int:
     """Start the server, warm up in the background, and wait for Ctrl-C or SIGTERM."""
     settings = services.settings
+    if settings.mcp and not can_serve_tools():
+        print(INSTALL, file=sys.stderr)
+        return 1
     ended = threading.Event()
     received: list[int] = []
 
@@ -63,13 +68,13 @@ def serve(services: Services) -> int:
             max_file_size=MAX_UPLOAD,
             footer_links=[],
             pwa=False,
-            mcp_server=False,
+            mcp_server=False,  # see mrpc.app.tools
             theme=build_theme(),
             css=collect_css(),
             head=collect_head(),
             app_kwargs={
                 "middleware": [*host_guards(settings), *access_guards(services.access)],
-                "routes": static_routes(),
+                "routes": [*static_routes(), *(tool_routes(demo, services.access) if settings.mcp else [])],
             },
         )
     gc.freeze()  # what is here now stays: no need to look at it again at every collection
@@ -107,6 +112,11 @@ def describe_address(settings: Settings, access: Access, share_url: str | None) 
         lines.append("Everybody else may look, type pairs and compare. --open lets everybody train.")
     if access.mode is Mode.OPEN:
         lines.append("Everybody who reaches this app can start, stop and delete trainings (--open).")
+    if settings.mcp:
+        lines.append(f"Agents find its tools at {share_url or local}{PATH}/")
+        if (access.is_guarded or access.mode is Mode.LOGIN) and settings.owner_key is None:
+            asks = "Every tool asks" if access.mode is Mode.LOGIN else "Start, stop and resume ask"
+            lines.append(f"{asks} for a key: start the app with one in MRPC_OWNER_KEY.")
     lines.append(f"Runs are kept in {settings.runs_dir}. Ctrl-C ends the app.")
     return "\n".join(lines)
 
