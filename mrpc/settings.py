@@ -108,6 +108,12 @@ def prepare_environment() -> str | None:
     return None
 
 
+def proxy_variable() -> str | None:
+    """Return the name of the variable that names a proxy for the web, or None."""
+    names = (spelling for proxy in PROXIES for spelling in (proxy, proxy.upper()))
+    return next((name for name in names if os.environ.get(name, "").strip()), None)
+
+
 def root_path() -> str:
     """Return the path under which a proxy serves the app (``GRADIO_ROOT_PATH``), or ""."""
     return os.environ.get("GRADIO_ROOT_PATH", "").rstrip("/")

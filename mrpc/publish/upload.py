@@ -41,8 +41,8 @@ WAYS_OUT = {
 
 
 NO_TOKEN = (
-    "There is no token of the Hub on the machine that this runs on. Run hf auth login in a terminal there, or "
-    "start with HF_TOKEN set to one that may write, and try again."
+    "There is no token of the Hub on the machine that this runs on. Run hf auth login in a terminal there, "
+    "or start with HF_TOKEN set to one that may write, and try again."
 )
 OFFLINE = "HF_HUB_OFFLINE is set, so the Hub is never asked. Start without it to publish."
 
