@@ -16,6 +16,7 @@ from mrpc.settings import (
     default_data_dir,
     default_runs_dir,
     full_path,
+    mcp_is_asked_for,
     owner_key,
     prepare_environment,
     space_host,
@@ -41,6 +42,12 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         "--open",
         action="store_true",
         help="let everybody who reaches the app start, stop and delete trainings, not the owner alone",
+    )
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        default=mcp_is_asked_for(),
+        help="serve tools for agents (Model Context Protocol); needs requirements/mcp.txt",
     )
     parser.add_argument(
         "--allowed-host",
@@ -89,6 +96,7 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         auth=given.auth,
         allowed_hosts=tuple(given.allowed_host),
         open_to_all=given.open,
+        mcp=given.mcp,
         owner_key=owner_key(),
         space_id=space_id(),
         space_host=space_host(),

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "mrpc"
 LAYERS = {
     "app": {"app", "publish", "core", "runs", "config", "errors", "files", "settings"},
     "training": {"training", "core", "runs", "config", "errors", "files", "settings"},
-    "publish": {"publish", "core", "runs", "config", "errors", "settings"},
+    "publish": {"publish", "core", "runs", "config", "errors", "files", "settings"},
     "core": {"core", "config", "errors", "files", "settings"},
     "runs": {"runs", "config", "errors", "files"},
     "config": {"errors"},

@@ -77,6 +77,12 @@ WAY = {
 }
 
 
+KEY_ADVICE = (
+    "This app asks for a login (--auth). An agent sends the owner's key instead, the one that MRPC_OWNER_KEY "
+    "held when the app was started: Authorization: Bearer KEY."
+)
+
+
 class Access:
     """Tells the owner from a visitor. One for a whole app; may be used from many threads."""
 
@@ -121,6 +127,14 @@ class Access:
             return True
         headers = {str(name).lower(): str(value) for name, value in dict(request.headers or {}).items()}
         return self._is_owner(headers) or self._is_author(request)
+
+    def lets_agent_in(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether an agent may look: where people log in, it shows the key of ``MRPC_OWNER_KEY``.
+
+        Args:
+            headers: of its request, with names in lower case.
+        """
+        return self.mode is not Mode.LOGIN or self._is_owner(headers)
 
     def way(self, request: gr.Request | None) -> str:
         """Return how a visitor becomes the owner; "" for the owner."""

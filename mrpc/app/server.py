@@ -7,6 +7,7 @@ import gc
 import io
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -15,7 +16,10 @@ from mrpc.app.access import Access, Mode, access_guards
 from mrpc.app.hosts import host_guards
 from mrpc.app.page import build_app
 from mrpc.app.services import Services
+from mrpc.app.share import close_link, open_link
 from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
+from mrpc.app.tools import INSTALL, PATH, can_serve_tools, tool_routes
+from mrpc.errors import UnavailableError
 from mrpc.runs.process import pid_namespace
 from mrpc.runs.store import RunState
 from mrpc.settings import Settings
@@ -36,6 +40,9 @@ as long as the app is open, and a training needs them."""
 def serve(services: Services) -> int:
     """Start the server, warm up in the background, and wait for Ctrl-C or SIGTERM."""
     settings = services.settings
+    if settings.mcp and not can_serve_tools():
+        print(INSTALL, file=sys.stderr)
+        return 1
     ended = threading.Event()
     received: list[int] = []
 
@@ -47,12 +54,12 @@ def serve(services: Services) -> int:
         signal.signal(number, end)
     demo = build_app(services)
     demo._queue.sleep_when_free = QUEUE_SLEEP_S
-    # Gradio prints its own long advice when a link cannot be had; ours is below.
+    # Gradio prints advice of its own; ours is below.
     with contextlib.redirect_stdout(io.StringIO()):
         demo.launch(
             server_name=settings.host,
             server_port=settings.port,
-            share=settings.share and settings.space_id is None,
+            share=False,  # see mrpc.app.share
             auth=settings.auth,
             prevent_thread_lock=True,
             quiet=True,
@@ -63,21 +70,29 @@ def serve(services: Services) -> int:
             max_file_size=MAX_UPLOAD,
             footer_links=[],
             pwa=False,
-            mcp_server=False,
+            mcp_server=False,  # see mrpc.app.tools
             theme=build_theme(),
             css=collect_css(),
             head=collect_head(),
             app_kwargs={
                 "middleware": [*host_guards(settings), *access_guards(services.access)],
-                "routes": static_routes(),
+                "routes": [*static_routes(), *(tool_routes(demo, services.access) if settings.mcp else [])],
             },
         )
     gc.freeze()  # what is here now stays: no need to look at it again at every collection
     gc.enable()
-    print(describe_address(settings, services.access, demo.share_url), flush=True)
+    link = ""
+    if settings.share and settings.space_id is None:
+        print("Asking for a public link ...", flush=True)
+        try:
+            link = f"Public link: {open_link(settings.host, settings.port, demo.share_token)}"
+        except UnavailableError as error:
+            link = str(error)
+    print(describe_address(settings, services.access, link), flush=True)
     threading.Thread(target=_warm_up, args=[services], daemon=True).start()
     ended.wait()
     print("\n" + (_end_training(services) if ends_all(received[0]) else describe_end(services)), flush=True)
+    close_link()
     demo.close(verbose=False)
     return 0
 
@@ -89,17 +104,19 @@ def _warm_up(services: Services) -> None:
     services.warm_up()
 
 
-def describe_address(settings: Settings, access: Access, share_url: str | None) -> str:
-    """Say where the app answers, and what is worth knowing about that."""
+def describe_address(settings: Settings, access: Access, link: str = "") -> str:
+    """Say where the app answers, and what is worth knowing about that.
+
+    Args:
+        settings: of this process.
+        access: who may do what.
+        link: the line about its public link; "" where none was asked for.
+    """
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host
     local = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
     lines = [f"MRPC Lab is at {local}"]
-    if settings.share and settings.space_id is None:
-        lines.append(
-            f"Public link: {share_url}"
-            if share_url
-            else "No public link: the share server cannot be reached from here. Serving locally."
-        )
+    if link:
+        lines.append(link)
     if settings.space_id is not None:
         lines.append("This is a Space: runs vanish when it restarts. Download what you want to keep.")
     owner_path = access.owner_path()
@@ -108,6 +125,11 @@ def describe_address(settings: Settings, access: Access, share_url: str | None) 
         lines.append("Everybody else may look, type pairs and compare. --open lets everybody train.")
     if access.mode is Mode.OPEN:
         lines.append("Everybody who reaches this app can start, stop and delete trainings (--open).")
+    if settings.mcp:
+        lines.append(f"Agents find its tools at {local}{PATH}/")
+        if (access.is_guarded or access.mode is Mode.LOGIN) and settings.owner_key is None:
+            asks = "Every tool asks" if access.mode is Mode.LOGIN else "Start, stop and resume ask"
+            lines.append(f"{asks} for a key: start the app with one in MRPC_OWNER_KEY.")
     lines.append(f"Runs are kept in {settings.runs_dir}. Ctrl-C ends the app.")
     return "\n".join(lines)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mrpc.app.train.export import CodeExport
     from mrpc.app.train.launcher import Launcher
     from mrpc.app.train.monitoring import Monitoring
+    from mrpc.app.train.publishing import Publishing
     from mrpc.app.train.training_loops import TrainingLoops
     from mrpc.core.data.load import LoadedData
 
@@ -196,6 +197,13 @@ class Services:
         from mrpc.app.train.training_loops import TrainingLoops
 
         return TrainingLoops(self.store)
+
+    @built_once
+    def publishing(self) -> Publishing:
+        """Cards of finished runs, and their way to the Hub."""
+        from mrpc.app.train.publishing import Publishing
+
+        return Publishing(self.store)
 
     @built_once
     def code_export(self) -> CodeExport:

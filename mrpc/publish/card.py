@@ -22,6 +22,7 @@ from mrpc.core.model.metrics import majority_metrics
 from mrpc.core.model.pretrained import PRETRAINED
 from mrpc.core.model.stored_predictions import PairPredictions, read_predictions
 from mrpc.errors import RunStateError
+from mrpc.publish.onnx import FILES, OnnxExport
 from mrpc.runs.store import Run
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ def build_card(
     weights_sha256: str,
     behavior: Sequence[TestedBehavior],
     versions: Mapping[str, str],
+    onnx: OnnxExport | None = None,
 ) -> ModelCard:
     """Write the card of a run.
 
@@ -172,6 +174,7 @@ def build_card(
         weights_sha256: of these weights.
         behavior: see :func:`run_behavioral_tests`.
         versions: of the packages that trained it.
+        onnx: what was exported of these weights, if anything.
 
     Raises:
         RunStateError: it has no scores on validation.
@@ -207,7 +210,7 @@ def build_card(
         metrics=list(METRICS),
         model_name=repo_id.rpartition("/")[2],
         pipeline_tag="text-classification",
-        tags=["paraphrase-identification", "mrpc-lab"],
+        tags=["paraphrase-identification", "mrpc-lab", *(["onnx", "transformers.js"] if onnx else [])],
     )
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE_DIR),
@@ -233,6 +236,8 @@ def build_card(
         metrics=METRICS,
         behavior=behavior,
         versions=versions,
+        onnx=onnx,
+        onnx_files=FILES,
     )
     return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}")
 

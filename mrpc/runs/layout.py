@@ -235,6 +235,7 @@ class RunPaths:
         self.last_model = self.models / "last"
         self.predictions = run_dir / "predictions"
         self.derived = run_dir / "derived"
+        self.onnx = self.derived / "onnx"
         self.log = run_dir / "training.log"
         self.trainer_report = run_dir / "trainer.json"
         self.trackers = run_dir / "trackers"

@@ -1,12 +1,14 @@
 """What can be compared, the sides of a comparison, and what is known of them.
 
-A side is named ``RUN_ID:base``, ``RUN_ID:best``, ``RUN_ID:last``, ``RUN_ID:epoch-2`` or
-``baseline:majority``. Everything here is read from run directories; no torch.
+A side is named ``RUN_ID:base``, ``RUN_ID:best``, ``RUN_ID:last``, ``RUN_ID:epoch-2``, ``RUN_ID:onnx`` or
+``RUN_ID:int8`` (the best model, exported), or ``baseline:majority``. Everything here is read from run
+directories; no torch.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,11 +16,12 @@ from typing import Literal
 from mrpc.app.compare.both import Both
 from mrpc.app.run_names import run_title
 from mrpc.errors import InputError, RunStateError
+from mrpc.publish.onnx import FILES, Form, read_export
 from mrpc.runs.layout import RUN_ID_PATTERN, DataRef
 from mrpc.runs.record import RunRecord
 from mrpc.runs.store import OVER_STATES, Run, RunStore
 
-MODEL_PATTERN = re.compile(r"base|best|last|epoch-(0|[1-9]\d{0,2})")
+MODEL_PATTERN = re.compile(r"base|best|last|onnx|int8|epoch-(0|[1-9]\d{0,2})")
 
 BASELINES = {
     "majority": "always the more frequent answer",
@@ -33,6 +36,9 @@ NOT_KEPT = (
     "The weights of epoch {epoch} were not kept (keep_epochs is {keep}), so it cannot answer new pairs; "
     "what it answered on validation was kept."
 )
+
+FORMS: Mapping[Form, str] = {"onnx": "ONNX float32", "int8": "ONNX int8"}
+"""The exported forms of a best model: what people call them."""
 
 Kind = Literal["base", "tuned", "baseline"]
 
@@ -53,6 +59,7 @@ class Side:
         missing: why it cannot answer new pairs; "" if it can.
         model: "best" or "last" where that is what its name says, else "".
         context: for a baseline, the run of the other side: it takes that run's data and encoder.
+        onnx_file: the exported file that answers; None where torch does.
     """
 
     name: str
@@ -66,6 +73,12 @@ class Side:
     missing: str = ""
     model: str = ""
     context: Run | None = None
+    onnx_file: Path | None = None
+
+    @property
+    def is_transparent(self) -> bool:
+        """Whether one can look into it: it has layers, vectors and gradients."""
+        return self.kind != "baseline" and self.onnx_file is None
 
     @property
     def checkpoint(self) -> str:
@@ -113,7 +126,7 @@ class SideCatalog:
         if not RUN_ID_PATTERN.fullmatch(run_id) or not MODEL_PATTERN.fullmatch(model):
             raise InputError(
                 f"{str(name)[:90]!r} names no side. Write RUN_ID:base, RUN_ID:best, RUN_ID:last, "
-                f"RUN_ID:epoch-2, or baseline: and one of {', '.join(BASELINES)}."
+                f"RUN_ID:epoch-2, RUN_ID:onnx, RUN_ID:int8, or baseline: and one of {', '.join(BASELINES)}."
             )
         run = self._store.open(run_id)
         return self._side_of(run, model, self.read_record(run))
@@ -134,9 +147,9 @@ class SideCatalog:
         )
 
     def sides_of(self, run: Run) -> list[Side]:
-        """Return all sides of a run: base, best, last, then every evaluated epoch."""
+        """Return all sides of a run: base, best, last, its exports, then every evaluated epoch."""
         record = self.read_record(run)
-        models = ["base", "best", "last", *(f"epoch-{epoch}" for epoch in record.by_epoch if epoch)]
+        models = ["base", "best", "last", *FORMS, *(f"epoch-{epoch}" for epoch in record.by_epoch if epoch)]
         sides = []
         for model in models:
             try:
@@ -151,6 +164,8 @@ class SideCatalog:
 
     def _side_of(self, run: Run, model: str, record: RunRecord) -> Side:
         name = f"{run.run_id}:{model}"
+        if model in FORMS:
+            return self._exported(run, model, record)
         if model == "base":
             if record.started is None:
                 raise InputError(f"Run {run.run_id} did not record its model before training.")
@@ -180,6 +195,25 @@ class SideCatalog:
         where = f"epoch {epoch}" if epoch is not None else f"step {step}"
         role = "" if model.startswith("epoch-") else model
         return Side(name, "tuned", f"Fine-tuned, {where}", run, epoch, step, sha256, model_dir, missing, role)
+
+    def _exported(self, run: Run, form: str, record: RunRecord) -> Side:
+        """Return the best model as the ONNX file that it was exported to."""
+        best, export = self._side_of(run, "best", record), read_export(run)
+        if export is None:
+            raise InputError(f"Run {run.run_id} was not exported to ONNX. Fine-tune has a button for it.")
+        if export.weights_sha256 != best.weights_sha256:
+            raise InputError(f"Run {run.run_id} has trained on since it was exported. Export it again.")
+        file = export.files[form]
+        where = best.title.partition(", ")[2]
+        return replace(
+            best,
+            name=f"{run.run_id}:{form}",
+            title=f"{FORMS[form]}, {where}",
+            weights_sha256=file.sha256,
+            model_dir=run.paths.best_model,
+            onnx_file=run.paths.onnx / FILES[form],
+            model="",
+        )
 
 
 def check_weights_differ(sides: Both[Side], hashes: Both[str]) -> None:

@@ -31,7 +31,13 @@ def build_inspect_tab(services: Services, spine: Spine) -> None:
             build_step_view(services, spine, checkpoint)
 
     def inspect_pair(sentence1: str, sentence2: str, checkpoint: str = "") -> dict[str, Any]:
-        """Encode a pair and return its tokens, ids and masks; checkpoint "" is the default."""
+        """Encode a pair as the model gets it: tokens, ids, masks, and where each token comes from.
+
+        Args:
+            sentence1: the first sentence.
+            sentence2: the second sentence.
+            checkpoint: whose tokenizer encodes it; "" is the default, all-MiniLM-L6-v2.
+        """
         return answer_inspect_pair(services, sentence1, sentence2, checkpoint)
 
     api(inspect_pair)

@@ -7,7 +7,32 @@ import zipfile
 from pathlib import Path
 
 from mrpc.errors import RunStateError
+from mrpc.publish.onnx import read_export, write_onnx_folder
 from mrpc.runs.store import Run
+
+
+def zip_onnx(run: Run, parent: Path) -> Path:
+    """Pack the exported model of a run with its config and tokenizer, as transformers.js reads it.
+
+    Args:
+        run: the run.
+        parent: where a new folder for the archive is made.
+
+    Raises:
+        RunStateError: when the run was not exported.
+    """
+    if read_export(run) is None:
+        raise RunStateError(f"Run {run.run_id} was not exported to ONNX yet.")
+    parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(dir=parent, prefix="onnx-"))
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        write_onnx_folder(run, Path(folder))
+        path = place / f"{run.run_id}-onnx.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            for file in sorted(Path(folder).rglob("*")):
+                if file.is_file():
+                    archive.write(file, f"{run.run_id}-onnx/{file.relative_to(folder).as_posix()}")
+    return path
 
 
 def zip_model(run: Run, parent: Path) -> Path:

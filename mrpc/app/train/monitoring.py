@@ -18,6 +18,12 @@ from mrpc.runs.store import OVER_STATES, Run, RunState, RunStore
 LOG_TAIL_BYTES = 8_000
 LOG_TAIL_LINES = 60
 
+MAX_LOSSES = 500
+"""Losses in one answer to a script that asks with a cursor."""
+
+NO_LOSSES = -1
+"""The cursor of who wants none of the losses so far."""
+
 
 class RunSummary(BaseModel):
     """One line of the run list. Scripts get it as JSON, without the last three.
@@ -114,12 +120,29 @@ class Monitoring:
         lines = tail.decode(errors="replace").replace("\r", "\n").splitlines()
         return "\n".join(lines[-LOG_TAIL_LINES:])
 
-    def run_status(self, run_id: str) -> dict[str, Any]:
-        """Return how a run is going as a plain object, for scripts."""
+    def run_status(self, run_id: str, cursor: int | None = None) -> dict[str, Any]:
+        """Return how a run is going as a plain object, for scripts.
+
+        Args:
+            run_id: the run.
+            cursor: the losses after this step come, at most :data:`MAX_LOSSES`; -1 for none. None for all.
+
+        Returns:
+            with ``cursor``: the step of the last loss, or the newest step where none was asked for.
+        """
         view = self.watch(run_id)
         with view.lock:
             history = view.history
             last = history.last_step
+            losses = [
+                [int(step), loss]
+                for step, loss in zip(history.steps.column("step"), history.steps.column("loss"), strict=True)
+            ]
+            newest = losses[-1][0] if losses else 0
+            if cursor is not None:
+                after = newest if cursor == NO_LOSSES else cursor
+                losses = [row for row in losses if row[0] > after][:MAX_LOSSES]
+                newest = losses[-1][0] if losses else after
             return {
                 "run_id": run_id,
                 "state": str(view.state),
@@ -132,12 +155,8 @@ class Monitoring:
                     {"epoch": e.epoch, "step": e.step, "loss": e.loss, "accuracy": e.accuracy, "f1": e.f1}
                     for e in history.validation()
                 ],
-                "losses": [
-                    [int(step), loss]
-                    for step, loss in zip(
-                        history.steps.column("step"), history.steps.column("loss"), strict=True
-                    )
-                ],
+                "losses": losses,
+                "cursor": newest,
                 "error": view.run.error() if view.state is RunState.FAILED else None,
             }
 
