@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,12 @@ Labels = Literal["required", "all or none", "optional"]
 
 _ODD_TEXT = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
 _ODD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_BYTES_LITERAL = re.compile(r"""b(['"]).*\1""", re.DOTALL)
+_BYTES_LITERAL = re.compile(r"""b(['"])(?:(?!\1)[ -\[\]-~]|\\(?:[\\'"nrt]|x[0-9a-fA-F]{2}))*\1""")
+"""What Python writes for bytes; ``b'Café'`` is none, and therefore text."""
+
+MAX_BROKEN_SHARE = 0.9
+"""More of a column begins like bytes without being any, and it was cut off."""
+
 _CHUNK_ROWS = 5_000
 
 
@@ -223,8 +229,10 @@ class _CarefulReading:
     num_rows: int = 0
     num_odd: int = 0
     num_bytes_texts: int = 0
+    num_broken_bytes: Counter[str] = field(default_factory=Counter)
     num_idx: int = 0
     first_empty: DataError | None = None
+    first_broken: DataError | None = None
     idx_problem: DataError | None = None
     no_label: DataError | None = None
 
@@ -235,7 +243,7 @@ class _CarefulReading:
             report.leave_out("without anything in it", place)
             return None
         try:
-            first, second = (self._text(cells[name], name) for name in NEEDED_COLUMNS[:2])
+            first, second = (self._text(place, cells[name], name) for name in NEEDED_COLUMNS[:2])
             label = self._label(place, cells.get("label"))
         except _EmptySentence as empty:
             self.first_empty = self.first_empty or table.refuse(place, f"{empty} is empty.")
@@ -256,6 +264,11 @@ class _CarefulReading:
         num_empty = sum(some.num_rows for some in report.left_out if some.reason == "with an empty sentence")
         if self.first_empty is not None and num_empty > MAX_EMPTY_SHARE * (self.num_rows + num_empty):
             raise self.first_empty
+        most_broken = max(self.num_broken_bytes.values(), default=0)
+        if self.first_broken is not None and (
+            self.num_bytes_texts or most_broken > MAX_BROKEN_SHARE * self.num_rows
+        ):
+            raise self.first_broken
         if self.labels == "all or none" and self.no_label is not None and report.labels:
             raise self.no_label
         self.checked.has_idx = self.num_idx > 0
@@ -268,7 +281,7 @@ class _CarefulReading:
             report.notes.append(f"{texts} stood there as bytes of Python, b'...', and became text again.")
         _note_odd_characters(report, self.num_odd)
 
-    def _text(self, value: object, name: str) -> str:
+    def _text(self, place: str, value: object, name: str) -> str:
         if value is None and self.checked.table.kind in ("Parquet", "Arrow"):
             raise _EmptySentence(name)
         if value is None:
@@ -279,13 +292,13 @@ class _CarefulReading:
         if not isinstance(value, str):
             raise _RowProblem(f"{name} is {shown_value(value)}; it must be text.")
         if _BYTES_LITERAL.fullmatch(value.strip()):
-            try:
-                value = _decoded(ast.literal_eval(value.strip()), name)
-            except (ValueError, SyntaxError, MemoryError, RecursionError):
-                raise _RowProblem(
-                    f"{name} is {shown_value(value)}: bytes of Python, not text, and broken."
-                ) from None
+            value = _decoded(ast.literal_eval(value.strip()), name)
             self.num_bytes_texts += 1
+        elif value.lstrip().startswith(("b'", 'b"')):
+            self.num_broken_bytes[name] += 1
+            self.first_broken = self.first_broken or self.checked.table.refuse(
+                place, f"{name} is {shown_value(value)}: bytes of Python, not text, and broken."
+            )
         if not value.strip():
             raise _EmptySentence(name)
         if len(value) > MAX_SENTENCE_CHARS:

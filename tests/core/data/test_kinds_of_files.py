@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,9 @@ HEADERS = [
     ),
 ]
 
+BYTES_OF_PYTHON = re.compile(r"b'[ -&(-~]*'")
+"""The word b' twice may be a whole text: it is also how Python writes " b" as bytes. No file can tell."""
+
 Rows = list[tuple[str, str, int]]
 
 
@@ -87,7 +91,7 @@ def sentences(wide: bool, line_ends: bool) -> st.SearchStrategy[str]:
     gaps = st.sampled_from([" ", "  ", *(["\n", "\r\n"] if line_ends else [])])
     parts = st.lists(st.tuples(words, gaps), min_size=1, max_size=6)
     return parts.map(lambda some: "".join(word + gap for word, gap in some)).filter(
-        lambda text: bool(text.strip())
+        lambda text: bool(text.strip()) and not BYTES_OF_PYTHON.fullmatch(text.strip())
     )
 
 
@@ -370,6 +374,19 @@ def test_bytes_of_python_become_text_again(texts: list[str]) -> None:
 def test_broken_bytes_of_python_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"line 2: sentence1 is .*bytes"):
         read_pairs(folder_of(tmp_path, HEADER + r"b'caf\xe9',b'a',1"))
+
+
+@pytest.mark.parametrize("text", ["b'Well", "b'x' and b'y'", "b'Café'", "b' Café b'", "b'\\d'"])
+def test_a_text_that_only_begins_like_bytes_stays(tmp_path, text):
+    lines = [f"{text},A road {at},{at % 2}" for at in range(2)] + plain_lines(8)
+    dataset, _ = read_pairs(folder_of(tmp_path, HEADER + "\n".join(lines)))
+    assert dataset["train"]["sentence1"][:2] == [text, text]
+
+
+def test_bytes_of_python_that_were_cut_off_are_refused(tmp_path):
+    lines = [f"b'The road {at} is op,b'A road,{at % 2}" for at in range(5)]
+    with pytest.raises(DataError, match=r"line 2: sentence1 is .*bytes of Python, not text, and broken"):
+        read_pairs(folder_of(tmp_path, HEADER + "\n".join(lines)))
 
 
 def test_a_file_without_names_is_told_so(tmp_path):
