@@ -161,7 +161,7 @@ def test_where_everybody_may_everything_there_is_no_key(settings: Settings, serv
 
 OWNERS = {
     *("start_run", "queue_run", "stop_run", "resume_run"),
-    *("click train-start", "click train-queue", "act train-courier"),
+    *("click train-start", "click train-queue", "act train-courier", "upload data-file"),
     "select stage-compare-sides",  # trains a preview where there is nothing to compare yet
 }
 """What changes something: endpoints by name, others by event and element."""
@@ -174,7 +174,8 @@ VISITORS = {
     *("draw stage-batch", "click batch-draw", "draw stage-model-input", "draw stage-training-step"),
     *("input train-preset", "input train-checkpoint", "draw train-checkpoint-note", "draw train-presets"),
     *("draw train-plan", "draw export-code", "draw disk-held", "draw loops", "draw loop-files"),
-    *("draw trainer-arguments", "runs train-courier", "fill train-courier", "take train-courier"),
+    *("draw trainer-arguments", "runs train-courier", "fill train-courier"),
+    *("take train-courier", "draw train-data-report"),
     *(f"draw stage-compare-{name}" for name in ("sides", "answers", "proposals", "words", "what-if")),
     *(f"draw stage-compare-{name}" for name in ("attention", "nearest", "scores", "baselines", "own")),
     *(f"draw stage-compare-{name}" for name in ("calibration", "threshold", "report", "tests", "pairs")),
