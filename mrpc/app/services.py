@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mrpc.app.availability import CheckpointShelf
     from mrpc.app.compare.background import Background
     from mrpc.app.compare.comparisons import Comparisons
+    from mrpc.app.own_data import OwnData
     from mrpc.app.tokenize.batch import Padding
     from mrpc.app.tokenize.data import Explorer
     from mrpc.app.tokenize.model_input import ModelInputs
@@ -161,6 +162,14 @@ class Services:
         from mrpc.app.availability import CheckpointShelf
 
         return CheckpointShelf(self.settings.checkpoint_dirs)
+
+    @built_once
+    def own_data(self) -> OwnData:
+        """The data that people bring, beside that of the app."""
+        self._import_libraries()
+        from mrpc.app.own_data import OwnData
+
+        return OwnData(self.store, lambda: self.data)
 
     @built_once
     def launcher(self) -> Launcher:

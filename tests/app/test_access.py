@@ -162,7 +162,7 @@ def test_where_everybody_may_everything_there_is_no_key(settings: Settings, serv
 
 OWNERS = {
     *("start_run", "queue_run", "stop_run", "resume_run"),
-    *("click train-start", "click train-queue", "act train-courier"),
+    *("click train-start", "click train-queue", "act train-courier", "upload data-file"),
     *("click onnx-export", "click publish-look", "click publish-go"),
     "select stage-compare-sides",  # trains a preview where there is nothing to compare yet
 }
@@ -177,7 +177,7 @@ VISITORS = {
     *("input train-preset", "input train-checkpoint", "draw train-checkpoint-note", "draw train-presets"),
     *("draw train-plan", "draw export-code", "draw disk-held", "draw loops", "draw loop-files"),
     *("draw trainer-arguments", "runs train-courier", "fill train-courier", "take train-courier"),
-    *("draw stage-onnx", "draw stage-publish", "click onnx-take"),
+    *("draw stage-onnx", "draw stage-publish", "click onnx-take", "draw train-data-report"),
     *(f"draw stage-compare-{name}" for name in ("sides", "answers", "proposals", "words", "what-if")),
     *(f"draw stage-compare-{name}" for name in ("attention", "nearest", "scores", "baselines", "own")),
     *(f"draw stage-compare-{name}" for name in ("calibration", "threshold", "report", "tests", "pairs")),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrpc.app.compare.recent import Recent
 from mrpc.app.compare.shelf import DataShelf
 from mrpc.app.compare.sides import Side
 from mrpc.app.compare.vectors import read_vectors, write_vectors
+from mrpc.app.recent import Recent
 from mrpc.app.task import OnProgress, silent
 from mrpc.core.model.stored_predictions import PairPredictions
 

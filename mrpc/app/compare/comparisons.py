@@ -14,10 +14,10 @@ from mrpc.app.compare.baselines import Baselines
 from mrpc.app.compare.both import Both
 from mrpc.app.compare.own_pairs import OwnAnswers, answer_own_pairs, read_own_pairs
 from mrpc.app.compare.pair import OnePair
-from mrpc.app.compare.recent import Recent
 from mrpc.app.compare.scores import Scores, SideScores, compare_answers
 from mrpc.app.compare.shelf import DataShelf, check_same_split, check_split
 from mrpc.app.compare.sides import BASELINES, Side, SideCatalog
+from mrpc.app.recent import Recent
 from mrpc.app.task import OnProgress, silent
 from mrpc.errors import UnavailableError
 from mrpc.runs.store import Run, RunStore

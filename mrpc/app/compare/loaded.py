@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from mrpc.app.compare.recent import Recent
 from mrpc.app.compare.sides import Side
+from mrpc.app.recent import Recent
 from mrpc.core.model.checkpoint_folder import file_sha256
 from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.prediction import Predictor

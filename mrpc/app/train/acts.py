@@ -125,7 +125,8 @@ def _repeat(services: Services, act: Act) -> str:
 
 def _grid(services: Services, act: Act) -> str:
     """Queue the settings of a run with each combination of some values, each with some seeds."""
-    config = services.store.open(act.run_id).config.hyperparameters
+    run = services.store.open(act.run_id)
+    config, data = run.config.hyperparameters, run.config.data
     axes = {}
     for number in range(1, GRID_SETTINGS + 1):
         name = act.text(f"setting{number}")
@@ -145,7 +146,7 @@ def _grid(services: Services, act: Act) -> str:
     for values in wanted:
         group = None
         for seed in range(config.seed, config.seed + num_seeds):
-            run_id = services.launcher.add_to_queue({**values, "seed": seed}, group)
+            run_id = services.launcher.add_to_queue({**values, "seed": seed}, data, group)
             group = group or run_id
     return _say_queued(len(points) * num_seeds)
 

@@ -199,9 +199,10 @@ class RunBoard:
         )
 
     def _num_split_pairs(self, run: Run) -> int | None:
-        """Return how many pairs the training split of a run has, if its data are those in use."""
+        """Return how many pairs the training split of a run has, if its data are at hand."""
         try:
-            data = self._services.data
+            own = self._services.own_data
+            data = own.get(own.name_of(run.config.data))
         except MrpcError:
             return None
         is_same = data.fingerprint == run.config.data.fingerprint

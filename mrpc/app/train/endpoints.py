@@ -11,6 +11,7 @@ from mrpc.errors import InputError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
+    from mrpc.runs.layout import DataRef
 
 MAX_CURSOR = 10**9
 
@@ -22,7 +23,8 @@ def register_endpoints(services: Services) -> None:
         """Start a training and return its id; it goes on whoever looks, and run_status tells how.
 
         Args:
-            config: hyperparameters by name, laid over those of their "preset"; {} is the default preset.
+            config: hyperparameters by name, laid over those of their "preset"; {} is the default preset. The key "data"
+                names uploaded pairs to train on, as data_dir of an earlier run ends.
         """
         return on_start_run(services, config)
 
@@ -85,13 +87,15 @@ def register_endpoints(services: Services) -> None:
 def on_start_run(services: Services, config: Any) -> dict[str, Any]:
     """Start a training."""
     with shown_errors():
-        return {"run_id": services.launcher.start(_settings(config))}
+        settings, data = _settings(services, config)
+        return {"run_id": services.launcher.start(settings, data)}
 
 
 def on_queue_run(services: Services, config: Any) -> dict[str, Any]:
     """Put a training behind those that wait."""
     with shown_errors():
-        return {"run_id": services.launcher.add_to_queue(_settings(config))}
+        settings, data = _settings(services, config)
+        return {"run_id": services.launcher.add_to_queue(settings, data)}
 
 
 def on_list_runs(services: Services) -> dict[str, Any]:
@@ -129,7 +133,8 @@ def on_export_code(services: Services, run_id: Any, form: Any) -> dict[str, Any]
         return {"code": services.code_export.export_code(run_id, form)}
 
 
-def _settings(config: Any) -> dict[str, Any]:
+def _settings(services: Services, config: Any) -> tuple[dict[str, Any], DataRef | None]:
     if not isinstance(config, dict):
         raise InputError(f"config is {str(config)[:60]}; it must be an object of settings, such as {{}}.")
-    return config
+    settings = dict(config)
+    return settings, services.own_data.ref(settings.pop("data", ""))

@@ -66,11 +66,12 @@ class Launcher:
         self._launching = threading.Lock()
 
     @disk_trouble_in_words()
-    def start(self, values: Mapping[str, Any]) -> str:
+    def start(self, values: Mapping[str, Any], data: DataRef | None = None) -> str:
         """Start a training and return its run id once its process holds the lock.
 
         Args:
             values: hyperparameters, laid over their preset.
+            data: to train on; None for that of the app.
 
         Raises:
             ConfigError: when a value is not allowed.
@@ -81,7 +82,7 @@ class Launcher:
         config = build_config(values)
         self._checkpoints.spec(config.checkpoint)
         self._refuse_if_busy()
-        run = self._create(config)
+        run = self._create(config, data)
         try:
             self._launch(run)
         except BusyError:
@@ -90,23 +91,26 @@ class Launcher:
         return run.run_id
 
     @disk_trouble_in_words()
-    def add_to_queue(self, values: Mapping[str, Any], group: str | None = None) -> str:
+    def add_to_queue(
+        self, values: Mapping[str, Any], data: DataRef | None = None, group: str | None = None
+    ) -> str:
         """Make a run that trains when those before it have ended, and return its id.
 
         Args:
             values: hyperparameters, laid over their preset.
+            data: to train on; None for that of the app.
             group: shared by runs that differ in their seed alone.
 
         Raises:
             ConfigError: when a value is not allowed.
             UnavailableError: when the data, the checkpoint or the disk is not to be had now.
         """
-        run = self._create(build_config(values), group)
+        run = self._create(build_config(values), data, group)
         self.queue.add(run.run_id)
         return run.run_id
 
     def repeat_with_seeds(self, run_id: str, num_seeds: int) -> list[str]:
-        """Queue a run's settings with other seeds, and return the new run ids.
+        """Queue a run's settings and data with other seeds, and return the new run ids.
 
         Raises:
             ConfigError: when the number is out of range.
@@ -121,7 +125,7 @@ class Launcher:
         highest = max(member.config.hyperparameters.seed for member in [run, *members])
         values = run.config.hyperparameters.model_dump()
         return [
-            self.add_to_queue({**values, "seed": highest + number}, group)
+            self.add_to_queue({**values, "seed": highest + number}, run.config.data, group)
             for number in range(1, num_seeds + 1)
         ]
 
@@ -260,11 +264,12 @@ class Launcher:
         self._refuse_if_busy()
         spawn(run, "--evaluate", "test")
 
-    def _create(self, config: TrainConfig, group: str | None = None) -> Run:
+    def _create(self, config: TrainConfig, data: DataRef | None, group: str | None = None) -> Run:
         """Make the directory of a run that could load its checkpoint now."""
         self._check_launcher(config)
         self._checkpoints.require(config.checkpoint)
-        data = DataRef.model_validate(self._load_data())
+        if data is None:
+            data = DataRef.model_validate(self._load_data())
         folder = self._checkpoints.spec(config.checkpoint).folder
         return self._store.create(config, data, folder, group)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from mrpc.errors import InputError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
+    from mrpc.app.train.start_view import StartForm
 
 TAKEN = ("model", "record")
 """What can be taken away of a run."""
@@ -42,8 +42,8 @@ def build_live_place(template: str, elem_id: str) -> gr.HTML:
     )
 
 
-def build_courier(services: Services, live: Live, spine: Spine, fields: Mapping[str, Any]) -> None:
-    """Build what asks and takes along; ``fields`` are those of the form of a new training."""
+def build_courier(services: Services, live: Live, spine: Spine, form: StartForm) -> None:
+    """Build what asks and takes along; ``form`` is that of a new training."""
 
     def ask(asked: Any) -> Response:  # a method cannot be marked as a server function
         return Response(live.answer(asked), media_type="application/json")
@@ -72,9 +72,10 @@ def build_courier(services: Services, live: Live, spine: Spine, fields: Mapping[
         return run_update(services, run_id or run)
 
     def on_fill(run: Any) -> dict[str, Any]:
-        config = services.store.open(run).config.hyperparameters
+        config = services.store.open(run).config
         said = render_part("note", "Its settings are in the form under Train.", "good")
-        return {"message": said, **fill_form(config)}
+        data = services.own_data.name_of(config.data)
+        return {"message": said, "data": data, **fill_form(config.hyperparameters)}
 
     def on_take(run: Any, what: Any) -> dict[str, Any]:
         if what not in TAKEN:
@@ -95,7 +96,7 @@ def build_courier(services: Services, live: Live, spine: Spine, fields: Mapping[
         trigger_mode="multiple",
     ).then(None, js="() => mrpcLive.done()", api_visibility="private")
     bind(courier.runs, on_runs, one, one, data=("run_id",))
-    bind(courier.fill, on_fill, one, {**said, **fields})
+    bind(courier.fill, on_fill, one, {**said, "data": form.data.choice, **form.fields})
     bind(courier.take, on_take, one, {**said, "download": download}, data=("what",), queue=True).success(
         None,
         js="() => document.querySelector('#train-download')?.click()",

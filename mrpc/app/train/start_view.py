@@ -24,6 +24,7 @@ from mrpc.app.train.form import (
     preset_values,
     read_form,
 )
+from mrpc.app.train.own_data_view import DataChoice, bind_data_report, build_data_choice, build_upload
 from mrpc.app.train.start import (
     checkpoint_note,
     make_plan,
@@ -49,10 +50,12 @@ class StartForm:
 
     Attributes:
         fields: by the name of the setting.
+        data: what is trained on.
         message: what is said of a start.
     """
 
     fields: dict[str, Field]
+    data: DataChoice
     message: gr.HTML
 
 
@@ -84,6 +87,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
     message = place(elem_id="train-message")
     presets = stage("presets", elem_id="train-presets")
     plan = stage("plan", elem_id="train-plan")
+    data = build_data_choice()
     fields["checkpoint"] = gr.Dropdown(
         choices=[DEFAULT_CHECKPOINT],
         value=DEFAULT_CHECKPOINT,
@@ -95,34 +99,37 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
     shown = preset_values(DEFAULT_PRESET)
     for group, names in GROUPS.items():
         with gr.Accordion(group, open=False, elem_id=group_id(group), elem_classes="settings"):
+            if group == "Data":
+                build_upload(services, data)
             for name in names:
                 fields[name] = _widget(name, shown[name])
-    form = StartForm(fields, message)
+    form = StartForm(fields, data, message)
+    bind_data_report(services, data)
     _bind_presets(services, form, note, presets)
     ids = {name: field_id(name) for name in fields}
     groups = {name: group_id(group) for group, names in GROUPS.items() for name in names}
 
-    def draw_plan(**values: Any) -> str:
+    def draw_plan(data: Any, **values: Any) -> str:
         preset = values["preset"]
         preset_help = PRESET_HELP[preset] if is_preset(preset) else ""
-        plan = make_plan(services, values)
+        plan = make_plan(services, values, data)
         return render("train/plan.html", plan=plan, ids=ids, groups=groups, preset_help=preset_help)
 
-    View("plan", fields, {"plan": plan}, draw_plan).bind()
+    View("plan", {**fields, "data": data.choice}, {"plan": plan}, draw_plan).bind()
 
-    def start_run(follow: Any, sentence1: Any, sentence2: Any, **values: Any) -> Iterator[Started]:
+    def start_run(follow: Any, sentence1: Any, sentence2: Any, data: Any, **values: Any) -> Iterator[Started]:
         yield Started(gr.update(value="Starting …", interactive=False), "")
         button = gr.update(value=START_LABEL, interactive=True)
         try:
-            run_id = services.launcher.start(read_form(values))
+            run_id = services.launcher.start(read_form(values), services.own_data.ref(data))
         except MrpcError as error:
             yield Started(button, render_part("alert", str(error)))
             return
         said = _follow(services, run_id, sentence1, sentence2) if follow is True else ""
         yield Started(button, said, run_update(services, run_id))
 
-    def queue_run(follow: Any, sentence1: Any, sentence2: Any, **values: Any) -> Started:
-        run_id = services.launcher.add_to_queue(read_form(values))
+    def queue_run(follow: Any, sentence1: Any, sentence2: Any, data: Any, **values: Any) -> Started:
+        run_id = services.launcher.add_to_queue(read_form(values), services.own_data.ref(data))
         said = _follow(services, run_id, sentence1, sentence2) if follow is True else ""
         num = len(services.launcher.queue.read())
         when = (
@@ -130,7 +137,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
         )
         return Started(message=render_part("note", f"Added to the queue. {when}", "good") + said)
 
-    inputs = {**fields, "follow": follow, **spine.pair}
+    inputs = {**fields, "data": data.choice, "follow": follow, **spine.pair}
     outputs = {"start": start, "message": message, "run": spine.run}
     for button, run in ((start, start_run), (queue, queue_run)):
         bind(button.click, run, inputs, outputs, changes=True).then(
@@ -163,13 +170,14 @@ def _bind_presets(services: Services, form: StartForm, note: gr.HTML, presets: g
         html = render("train/checkpoint.html", note=seen)
         return {"note": html, "checkpoint": gr.update(choices=seen.choices)}
 
-    def draw_presets(checkpoint: Any) -> dict[str, Any]:
-        cards = preset_cards(services, checkpoint)
+    def draw_presets(checkpoint: Any, data: Any) -> dict[str, Any]:
+        cards = preset_cards(services, checkpoint, data)
         return {"presets": render_part("quiet", TIMES_NOTE), "preset": gr.update(choices=cards)}
 
     one = {"checkpoint": fields["checkpoint"]}
     View("checkpoint", one, {"note": note, **one}, draw_checkpoint).bind()
-    View("presets", one, {"presets": presets, "preset": fields["preset"]}, draw_presets).bind()
+    both = {**one, "data": form.data.choice}
+    View("presets", both, {"presets": presets, "preset": fields["preset"]}, draw_presets).bind()
 
 
 def _follow(services: Services, run_id: str, sentence1: Any, sentence2: Any) -> str:

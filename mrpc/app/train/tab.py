@@ -44,5 +44,5 @@ def build_train_tab(services: Services, spine: Spine) -> None:
         with view_tab("Three loops", "train/loops"):
             build_loops_view(services, spine)
             place(render_part("next", "train/start", "train with one of them"))
-    build_courier(services, live, spine, form.fields)
+    build_courier(services, live, spine, form)
     register_endpoints(services)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from mrpc.files import read_small
+from mrpc.files import read_small, write_bytes
 
 
 @dataclass
@@ -89,7 +89,7 @@ class FileReport:
         taken = ", ".join(f"{role} from {name!r}" for role, name in self.columns.items() if role != name)
         said = [
             f"{self.name}: {', '.join(part for part in shape if part)}; "
-            f"{count(self.num_rows, 'pair')}{self._lines()}."
+            f"{count(self.num_rows, 'pair')}{self.of_lines()}."
         ]
         if taken:
             said.append(f"{self.name}: {taken}.")
@@ -101,8 +101,8 @@ class FileReport:
             )
         return said + [f"{self.name}: {note}" for note in self.notes]
 
-    def _lines(self) -> str:
-        """Set the rows against the lines of the file."""
+    def of_lines(self) -> str:
+        """Set the rows against the lines of the file, behind their number: " in 7 lines (1 of names)"."""
         if self.num_lines is None:
             return ""
         num_rows = self.num_rows + sum(some.num_rows for some in self.left_out)
@@ -163,6 +163,11 @@ class DataReport:
         said = [sentence for file in self.files for sentence in file.sentences()]
         if self.label_rule:
             said.append(self.label_rule)
+        return said + self.split_sentences()
+
+    def split_sentences(self) -> list[str]:
+        """Say what is in each split."""
+        said = []
         for split, found in self.splits.items():
             names = zip(self.label_names, found.num_labels or (), strict=False)
             labels = ", ".join(f"{num:,} {name}" for name, num in names) or "no labels"
@@ -212,7 +217,7 @@ _REPORT = TypeAdapter(DataReport)
 
 def write_report(path: Path, report: DataReport) -> None:
     """Write a report as JSON."""
-    path.write_bytes(_REPORT.dump_json(report, indent=1))
+    write_bytes(path, _REPORT.dump_json(report, indent=1))
 
 
 def read_report(path: Path) -> DataReport | None:

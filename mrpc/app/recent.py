@@ -47,6 +47,11 @@ class Recent:
         with self._lock:
             return self._use(key) if key in self._values else None
 
+    def forget(self, key: Hashable) -> None:
+        """Make the value of a key anew at its next use."""
+        with self._lock:
+            self._values.pop(key, None)
+
     def trim(self, num: int) -> None:
         """Let go of all but the ``num`` values that were used last."""
         with self._lock:
