@@ -23,8 +23,8 @@ def register_endpoints(services: Services) -> None:
         """Start a training and return its id; it goes on whoever looks, and run_status tells how.
 
         Args:
-            config: hyperparameters by name, laid over those of their "preset"; {} is the default preset. The key "data"
-                names uploaded pairs to train on, as data_dir of an earlier run ends.
+            config: hyperparameters by name, laid over those of their "preset"; {} is the default preset.
+                The key "data" names uploaded pairs to train on, as data_dir of an earlier run ends.
         """
         return on_start_run(services, config)
 
