@@ -15,6 +15,7 @@ from mrpc.app.train.curves import run_figures, take_series
 from mrpc.app.train.pinned import describe_pinned, pinned_figure
 from mrpc.app.train.reading import read_curves
 from mrpc.app.train.run_facts import describe_run, is_discarded, num_steps_at_risk, run_caption
+from mrpc.app.train.size_curve import ShownSizes, show_sizes
 from mrpc.config import RESUMABLE_LOOPS
 from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.runs.store import ALIVE_STATES, RESUMABLE_STATES, RunState
@@ -118,6 +119,8 @@ class RunBoard:
         self._summaries: list[RunSummary] = []
         self._summaries_at = float("-inf")
         self._summaries_lock = threading.Lock()
+        self._sizes: dict[str, tuple[list[Any], ShownSizes]] = {}
+        self._sizes_lock = threading.Lock()
 
     def show(self, run_id: str) -> ShownRun:
         """Return what to show of a run now.
@@ -156,6 +159,30 @@ class RunBoard:
                 self._summaries = self._services.monitoring.list_runs()
                 self._summaries_at = time.monotonic()
             return self._summaries
+
+    def sizes(self, run_id: str) -> ShownSizes:
+        """Return the curve of a run over training pairs, put together anew when a run has changed its state.
+
+        Raises:
+            UnknownRunError: when there is no such run.
+        """
+        summaries = self.summaries()
+        mark = [self._fingerprint(), *((one.run_id, one.state, one.best_f1) for one in summaries)]
+        with self._sizes_lock:
+            known = self._sizes.get(run_id)
+            if known is not None and known[0] == mark:
+                return known[1]
+            shown = show_sizes(self._services, summaries, run_id)
+            self._sizes[run_id] = (mark, shown)
+            if len(self._sizes) > MAX_KEPT_RUNS:
+                self._sizes.pop(next(iter(self._sizes)))
+            return shown
+
+    def _fingerprint(self) -> str:
+        try:
+            return str(self._services.data.fingerprint)
+        except MrpcError:
+            return ""
 
     def forget_summaries(self) -> None:
         """Read the list of runs anew at its next use."""

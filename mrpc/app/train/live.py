@@ -24,7 +24,6 @@ from mrpc.app.train.evaluation import evaluation_html
 from mrpc.app.train.overlay import overlay_parts
 from mrpc.app.train.runs import manage_html, runs_table
 from mrpc.app.train.seeds import seeds_parts
-from mrpc.app.train.size_curve import sizes_parts
 from mrpc.app.train.waiting import queue_html
 from mrpc.errors import UnknownRunError
 
@@ -160,14 +159,14 @@ class Live:
         return {
             Part.QUEUE: lambda run_id, chosen: queue_html(services, board.summaries()),
             Part.RUNS: lambda run_id, chosen: runs_table(board.summaries()),
-            Part.MANAGE: lambda run_id, chosen: manage_html(services, board.summaries(), run_id),
+            Part.MANAGE: lambda run_id, chosen: manage_html(services, board.sizes, run_id),
             Part.OVERLAY: lambda run_id, chosen: overlay_parts(services, chosen)[0],
             Part.OVERLAY_PLOTS: lambda run_id, chosen: overlay_parts(services, chosen)[1],
             Part.SEEDS: lambda run_id, chosen: seeds_parts(services, board.summaries(), run_id)[0],
             Part.SEEDS_PLOT: lambda run_id, chosen: seeds_parts(services, board.summaries(), run_id)[1],
             Part.EVALUATION: lambda run_id, chosen: evaluation_html(services, run_id),
-            Part.SIZES: lambda run_id, chosen: sizes_parts(services, board.summaries(), run_id)[0],
-            Part.SIZES_PLOT: lambda run_id, chosen: sizes_parts(services, board.summaries(), run_id)[1],
+            Part.SIZES: lambda run_id, chosen: board.sizes(run_id).page if run_id else "",
+            Part.SIZES_PLOT: lambda run_id, chosen: board.sizes(run_id).plots if run_id else None,
             Part.FOREIGN: lambda run_id, chosen: self._foreign_html(),
         }
 

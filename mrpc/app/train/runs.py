@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mrpc.app.format import render_duration, render_time
@@ -10,7 +10,6 @@ from mrpc.app.run_names import distinct_titles
 from mrpc.app.tables import Column, Table, column, table
 from mrpc.app.templates import render
 from mrpc.app.train.form import LABELS, said_value, shown_value
-from mrpc.app.train.sizes import offer_sizes
 from mrpc.config import TrainConfig, allowed_range
 from mrpc.errors import UnknownRunError
 from mrpc.runs.store import ALIVE_STATES, RunState
@@ -18,6 +17,7 @@ from mrpc.runs.store import ALIVE_STATES, RunState
 if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.train.monitoring import RunSummary
+    from mrpc.app.train.size_curve import ShownSizes
 
 MAX_LISTED = 500
 PAGE_SIZE = 25
@@ -58,21 +58,26 @@ def runs_table(summaries: Sequence[RunSummary]) -> Table:
     return shown | {"keep": True, "choose": "Overlay"}
 
 
-def manage_html(services: Services, summaries: Sequence[RunSummary], run_id: str) -> str:
-    """Show what can be done with a run; nothing where there is none."""
+def manage_html(services: Services, sizes_of: Callable[[str], ShownSizes], run_id: str) -> str:
+    """Show what can be done with a run; nothing where there is none.
+
+    Args:
+        services: of the app.
+        sizes_of: returns what can be queued for the curve over training pairs.
+        run_id: the run.
+    """
     try:
         run = services.store.open(run_id)
     except UnknownRunError:
         return ""
-    offers, no_offer = offer_sizes(services, summaries, run.run_id)
+    sizes = sizes_of(run.run_id)
     settings = [(name, LABELS[name], allowed_range(name)) for name in LABELS if name not in NO_GRID]
     return render(
         "train/manage.html",
         run_id=run.run_id,
         label=run.read_label(),
         settings=settings,
-        offers=offers,
-        no_offer=no_offer,
+        sizes=sizes,
         values={
             name: shown_value(name, getattr(run.config.hyperparameters, name)) for name, _, _ in settings
         },

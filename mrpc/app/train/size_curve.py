@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from mrpc.app.templates import render
 from mrpc.app.train.curves import NEUTRAL_COLOR, SECOND_COLOR, TRAINING_COLOR, Figure, plot_layout
 from mrpc.app.train.run_facts import run_caption
-from mrpc.app.train.sizes import Size, find_sizes, price_sizes, require_split_pairs
+from mrpc.app.train.sizes import Size, SizeOffer, find_sizes, price_sizes, require_split_pairs
 from mrpc.errors import MrpcError
 
 if TYPE_CHECKING:
@@ -21,36 +22,51 @@ if TYPE_CHECKING:
 MEASURES = (("best_accuracy", "accuracy", TRAINING_COLOR), ("best_f1", "F1", SECOND_COLOR))
 
 
-def sizes_parts(
-    services: Services, summaries: Sequence[RunSummary], run_id: str
-) -> tuple[str, dict[str, Any] | None]:
-    """Return the curve of a run's settings in words and as plots; nothing where there is one size alone."""
-    num_split_pairs, prices = None, {}
+@dataclass(frozen=True)
+class ShownSizes:
+    """The curve of a run's settings over training pairs.
+
+    Attributes:
+        page: what it says, and the numbers behind it, as HTML; "" where there is one size alone.
+        plots: figures by place; None likewise.
+        offers: what can be queued with one press each.
+        no_offer: why nothing can be queued, or "".
+    """
+
+    page: str
+    plots: dict[str, Any] | None
+    offers: Sequence[SizeOffer]
+    no_offer: str
+
+
+def show_sizes(services: Services, summaries: Sequence[RunSummary], run_id: str) -> ShownSizes:
+    """Put the curve of a run's settings together.
+
+    Raises:
+        UnknownRunError: there is no such run.
+    """
+    num_split_pairs, prices, offers, no_offer = None, {}, [], ""
+    first = services.store.open(run_id).config.hyperparameters
     try:
         num_split_pairs = require_split_pairs(services, run_id)
-        prices = price_sizes(
-            services, run_id, find_sizes(summaries, run_id, num_split_pairs), num_split_pairs
-        )
-    except MrpcError:  # the curve of what was trained is there all the same
-        pass
-    sizes = find_sizes(summaries, run_id, num_split_pairs)
+        sizes = find_sizes(summaries, run_id, num_split_pairs)
+        prices, offers = price_sizes(services, first, sizes, num_split_pairs)
+    except MrpcError as error:  # the curve of what was trained is there all the same
+        no_offer = str(error)
+        sizes = find_sizes(summaries, run_id, num_split_pairs)
     if sum(bool(size.runs) for size in sizes) < 2:
-        return "", None
+        return ShownSizes("", None, offers, no_offer)
     view = services.monitoring.watch(run_id)
     with view.lock:
         started, caption = view.history.started, run_caption(view.run, view.history)
-    page = render(
-        "train/sizes.html",
-        run_id=run_id,
-        sizes=sizes,
-        prices=prices,
-        words=describe_curve(sizes, started),
-    )
+    words = describe_curve(sizes, started)
+    page = render("train/sizes.html", run_id=run_id, sizes=sizes, prices=prices, words=words)
     figures = {
         f"sizes-{name.lower()}": size_figure(sizes, measure, name, color, _majority(started, measure), run_id)
         for measure, name, color in MEASURES
     }
-    return page, {**figures, "caption": f"Training pairs and seeds differ. As in: {caption}"}
+    caption = f"Training pairs and seeds differ. As in: {caption}"
+    return ShownSizes(page, {**figures, "caption": caption}, offers, no_offer)
 
 
 def describe_curve(sizes: Sequence[Size], started: StartedEvent | None) -> list[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mrpc.app.train.estimates import Minutes
 from mrpc.app.train.start import describe_time
 from mrpc.config import TrainConfig
-from mrpc.errors import InputError, MrpcError
+from mrpc.errors import InputError
 from mrpc.runs.store import RunState
 
 if TYPE_CHECKING:
@@ -129,15 +129,22 @@ def plan_sizes(
 ) -> list[TrainConfig]:
     """Return what is still to be trained so that each proposed size has so many seeds.
 
-    One seed on all sizes comes first, from the smallest to the largest: so the curve is soon there, and its
-    spread comes after.
-
     Raises:
-        MrpcError: the data are not to be had, or not those of the run.
+        MrpcError: the data are not there, or not those of the run.
     """
     num_split_pairs = require_split_pairs(services, run_id)
     first = services.store.open(run_id).config.hyperparameters
-    sizes = find_sizes(summaries, run_id, num_split_pairs)
+    return list_missing(first, find_sizes(summaries, run_id, num_split_pairs), num_split_pairs, num_seeds)
+
+
+def list_missing(
+    first: TrainConfig, sizes: Sequence[Size], num_split_pairs: int, num_seeds: int
+) -> list[TrainConfig]:
+    """Return the trainings that the proposed sizes lack.
+
+    One seed on all sizes comes first, from the smallest to the largest: so the curve is soon there, and its
+    spread comes after.
+    """
     proposed = set(propose_sizes(num_split_pairs))
     return [
         _config(first, size, seed)
@@ -154,7 +161,7 @@ def plan_one_more(
 
     Raises:
         InputError: there is no such size.
-        MrpcError: the data are not to be had, or not those of the run.
+        MrpcError: the data are not there, or not those of the run.
     """
     num_split_pairs = require_split_pairs(services, run_id)
     sizes = find_sizes(summaries, run_id, num_split_pairs)
@@ -166,28 +173,11 @@ def plan_one_more(
     return _config(first, size, _next_seed(first, size))
 
 
-def offer_sizes(
-    services: Services, summaries: Sequence[RunSummary], run_id: str
-) -> tuple[list[SizeOffer], str]:
-    """Return what can be queued with one press each, and why nothing can be; "" where something can."""
-    try:
-        num_split_pairs = require_split_pairs(services, run_id)
-        plans = [plan_sizes(services, summaries, run_id, num) for num in SEEDS_OFFERED]
-        times = [_total_time(services, plan, num_split_pairs) for plan in plans]
-    except MrpcError as error:
-        return [], str(error)
-    offers = [
-        SizeOffer(num_seeds, len(plan), time)
-        for num_seeds, plan, time in zip(SEEDS_OFFERED, plans, times, strict=True)
-    ]
-    return offers, ""
-
-
 def require_split_pairs(services: Services, run_id: str) -> int:
     """Return how many pairs the training split of a run has.
 
     Raises:
-        MrpcError: the data are not to be had, or they are not those of the run.
+        MrpcError: the data are not there, or they are not those of the run.
     """
     data = services.data
     fingerprint = services.store.open(run_id).config.data.fingerprint
@@ -200,13 +190,23 @@ def require_split_pairs(services: Services, run_id: str) -> int:
 
 
 def price_sizes(
-    services: Services, run_id: str, sizes: Sequence[Size], num_split_pairs: int
-) -> dict[int, str]:
-    """Return what one more run of each size takes, in words."""
-    first = services.store.open(run_id).config.hyperparameters
-    configs = [_config(first, size, first.seed) for size in sizes]
-    minutes = services.estimates.minutes(configs, num_split_pairs)
-    return {size.num_pairs: describe_time(one) for size, one in zip(sizes, minutes, strict=True)}
+    services: Services, first: TrainConfig, sizes: Sequence[Size], num_split_pairs: int
+) -> tuple[dict[int, str], list[SizeOffer]]:
+    """Return what one more run of each size takes, by its pairs, and what can be queued with one press.
+
+    The runs are read once for all of it.
+    """
+    minutes = services.estimates.minutes(
+        [_config(first, size, first.seed) for size in sizes], num_split_pairs
+    )
+    by_pairs = {0 if size.is_all else size.num_pairs: one for size, one in zip(sizes, minutes, strict=True)}
+    offers = []
+    for num_seeds in SEEDS_OFFERED:
+        missing = list_missing(first, sizes, num_split_pairs, num_seeds)
+        time = _add_up([by_pairs[config.num_train_pairs] for config in missing])
+        offers.append(SizeOffer(num_seeds, len(missing), describe_time(time)))
+    prices = {size.num_pairs: describe_time(one) for size, one in zip(sizes, minutes, strict=True)}
+    return prices, offers
 
 
 def _settings(one: RunSummary) -> tuple[str, dict[str, Any]]:
@@ -230,13 +230,11 @@ def _next_seed(first: TrainConfig, size: Size) -> int:
     return next(seed for seed in range(first.seed, first.seed + len(size.runs) + 1) if seed not in size.seeds)
 
 
-def _total_time(services: Services, configs: Sequence[TrainConfig], num_split_pairs: int) -> str:
-    """Say how long trainings take one after another, as surely as the least sure of them."""
-    times = services.estimates.minutes(configs, num_split_pairs)
+def _add_up(times: Sequence[Minutes]) -> Minutes:
+    """Return how long trainings take one after another, as surely as the least sure of them."""
     source = max((one.source for one in times), key=SOURCES.index, default="measured")
     known = [one.minutes for one in times if one.minutes is not None]
-    total = sum(known) if len(known) == len(times) else None
-    return describe_time(Minutes(total, source))
+    return Minutes(sum(known) if len(known) == len(times) else None, source)
 
 
 def _round(value: float) -> int:

@@ -23,7 +23,7 @@ def act(services: FakeServices, what: str, run_id: Any = "", **fields: Any) -> s
 
 @pytest.mark.parametrize("name", ["", EVIL, "start", "stop"])
 def test_what_is_no_act_is_refused(services: FakeServices, name: str) -> None:
-    with pytest.raises(InputError, match="nothing that can be done"):
+    with pytest.raises(InputError, match="not something that can be done"):
         act(services, name)
 
 

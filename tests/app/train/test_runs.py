@@ -77,14 +77,14 @@ def test_no_runs(tmp_path):
 def test_what_can_be_done_with_a_run(services: FakeServices, tmp_path):
     run = write_ended(tmp_path)
     write_model(run.paths.label, RunLabel(name='"><img src=x>', note=EVIL))
-    shown = parse(manage_html(services, services.monitoring.list_runs(), run.run_id))
+    shown = parse(manage_html(services, RunBoard(services).sizes, run.run_id))
     assert not shown.all("img")
     assert shown.one("input", name="name").attributes["value"] == '"><img src=x>'
     assert shown.one("textarea").text == EVIL
     assert {form.attributes["data-act"] for form in shown.all("form")} == {"label", "repeat", "grid"}
     options = shown.one("select", name="setting1").all("option")
     assert "learning_rate" in [option.attributes["value"] for option in options]
-    assert manage_html(services, [], "gone") == ""
+    assert manage_html(services, RunBoard(services).sizes, "gone") == ""
 
 
 def test_the_queue_shows_its_order_and_that_it_waits_for_an_app(services: FakeServices, board: RunBoard):

@@ -11,8 +11,8 @@ from mrpc.app.availability import CheckpointShelf
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.estimates import Estimates
 from mrpc.app.train.runs import manage_html
-from mrpc.app.train.size_curve import describe_curve, size_figure, sizes_parts
-from mrpc.app.train.sizes import find_sizes, offer_sizes, propose_sizes
+from mrpc.app.train.size_curve import ShownSizes, describe_curve, show_sizes, size_figure
+from mrpc.app.train.sizes import find_sizes, propose_sizes
 from mrpc.errors import InputError
 from mrpc.files import write_model
 from mrpc.runs.store import Run
@@ -51,6 +51,10 @@ def finished(tmp_path: Path, num_pairs: int, seed: int, accuracy: float, **setti
 
 def sizes_of(services: FakeServices, run: Run):
     return find_sizes(services.monitoring.list_runs(), run.run_id, NUM_PAIRS)
+
+
+def shown(services: FakeServices, run: Run) -> ShownSizes:
+    return show_sizes(services, services.monitoring.list_runs(), run.run_id)
 
 
 def act(services: FakeServices, name: str, run: Run, **fields: str) -> str:
@@ -98,9 +102,9 @@ class TestWhichRuns:
         changed = other.config.data.model_copy(update={"fingerprint": "fedcba9876543210"})
         write_model(other.paths.config, other.config.model_copy(update={"data": changed}))
         assert [size.num_pairs for size in sizes_of(services, own) if size.runs] == [80]
-        offers, why = offer_sizes(services, services.monitoring.list_runs(), other.run_id)
-        assert not offers
-        assert "other data" in why
+        shown_sizes = shown(services, other)
+        assert not shown_sizes.offers
+        assert "other data" in shown_sizes.no_offer
 
 
 class TestQueue:
@@ -153,31 +157,31 @@ class TestQueue:
 
     def test_the_button_says_how_many_runs_and_how_long(self, services, tmp_path):
         own = finished(tmp_path, 80, 7, 0.75)
-        shown = manage_html(services, services.monitoring.list_runs(), own.run_id)
-        (button, _) = [one for one in parse(shown).all("button") if one.attributes.get("data-act") == "sizes"]
+        page = manage_html(services, lambda run_id: shown(services, own), own.run_id)
+        (button, _) = [one for one in parse(page).all("button") if one.attributes.get("data-act") == "sizes"]
         assert button.text == "Queue 1 seed of each size"
-        assert "4 runs: " in shown
+        assert "4 runs: " in page
         for num_pairs in (10, 20, 40, 160):
             finished(tmp_path, num_pairs, 7, 0.7)
-        shown = manage_html(services, services.monitoring.list_runs(), own.run_id)
-        assert "1 seed of each size: all there, or waiting." in shown
+        page = manage_html(services, lambda run_id: shown(services, own), own.run_id)
+        assert "1 seed of each size: all there, or waiting." in page
 
 
 class TestCurve:
     def test_nothing_is_drawn_of_one_size(self, services, tmp_path):
         own = finished(tmp_path, 80, 1, 0.75)
-        assert sizes_parts(services, services.monitoring.list_runs(), own.run_id) == ("", None)
+        assert (shown(services, own).page, shown(services, own).plots) == ("", None)
 
     def test_a_table_stands_behind_the_plots(self, services, tmp_path):
         own = finished(tmp_path, 80, 1, 0.75)
         finished(tmp_path, 80, 2, 0.79)
         finished(tmp_path, 20, 1, 0.6)
         create_run(tmp_path, num_train_pairs=40)
-        shown, plots = sizes_parts(services, services.monitoring.list_runs(), own.run_id)
-        cells = [[cell.text for cell in row.all("td")] for row in parse(shown).all("tr")[1:]]
+        curve = shown(services, own)
+        cells = [[cell.text for cell in row.all("td")] for row in parse(curve.page).all("tr")[1:]]
         assert cells[1][:2] == ["seed 1", "60.0"]
         assert cells[3][:2] == ["seed 1, 2", "77.0 ± 2.8"]
-        figure = plots["sizes-accuracy"]
+        figure = curve.plots["sizes-accuracy"]
         assert figure["data"][0]["x"] == [20, 80, 80]
         assert figure["data"][1]["y"] == [60.0, 77.0]
         assert figure["data"][1]["error_y"]["array"] == [0, 2.83]
