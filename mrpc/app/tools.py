@@ -12,13 +12,13 @@ requests to itself fail with ``--auth``, and it caps pydantic below the version 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import gradio as gr
 from gradio.state_holder import SessionState
 from gradio.utils import get_function_description
@@ -109,7 +109,7 @@ class ToolServer:
 
         self._demo = demo
         self._access = access
-        self._calls = anyio.CapacityLimiter(MAX_CALLS)
+        self._calls = asyncio.Semaphore(MAX_CALLS)
         self._server = Server("MRPC Lab", __version__, website_url=None)
         self._server.list_tools()(self.list_tools)
         self._server.call_tool()(self.call_tool)

@@ -7,7 +7,9 @@ prints is refused, because a run's folder may come from elsewhere. ``#%`` begins
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -44,16 +46,19 @@ CARRIED = frozenset(
 BESIDE = frozenset({"preset", "loop", "keep_epochs", "checkpoint_every_s"})
 """Settings that change nothing of what is computed."""
 
-SCRIPT_METADATA = """\
-# /// script
-# requires-python = ">=3.11"
-# dependencies = [
-#     "accelerate>=1.10,<2", "datasets>=5,<6", "evaluate>=0.4.6,<0.5", "numpy>=2,<3", "torch>=2.8",
-#     "tqdm>=4.60", "transformers>=5,<6",
-# ]
-# ///
-"""
-"""What ``uv run train.py`` and ``pipx run`` install (PEP 723), with the ranges of requirements.txt."""
+DEPENDENCIES = {
+    "accelerate": ">=1.10,<2",
+    "datasets": ">=5,<6",
+    "evaluate": ">=0.4.6,<0.5",
+    "numpy": ">=2,<3",
+    "torch": ">=2.8",
+    "tqdm": ">=4.60",
+    "transformers": ">=5,<6",
+}
+"""What the code imports, with the ranges of requirements.txt for what the run did not record."""
+
+PUBLIC_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?")
+"""The part of a version that an index knows: of torch's 2.13.0+cpu, 2.13.0."""
 
 FIRST_EVENTS_BYTES = 262_144
 """The event that a run starts with is within the first of its log."""
@@ -111,18 +116,44 @@ class CodeExport:
         started = next((event for event in events if isinstance(event, StartedEvent)), None)
         if form == "notebook":
             return write_notebook(run.config, started)
-        return write_script(run.config, form, started)
+        process = run.read_process()
+        return write_script(run.config, form, started, process.versions if process else {})
 
     def file_name(self, form: str) -> str:
         """Return what to call the file of a form."""
         return "train.ipynb" if form == "notebook" else "train.py"
 
 
-def write_script(config: RunConfig, form: str, started: StartedEvent | None = None) -> str:
-    """Return ``train.py`` for a run in the form "accelerate", "pytorch" or "trainer"."""
+def write_script(
+    config: RunConfig,
+    form: str,
+    started: StartedEvent | None = None,
+    versions: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Return ``train.py`` for a run in the form "accelerate", "pytorch" or "trainer".
+
+    Args:
+        config: of the run.
+        form: see :data:`FORMS`.
+        started: what the run recorded at its start.
+        versions: of the packages that trained it: the script asks for these.
+    """
     header = _in_docstring("\n".join([*_header(config, form), *_usage(form), "", *_notes(config, form)]))
     code = re.sub(r"^#%\n", "", _render(form, form, config, started), flags=re.MULTILINE)
-    return f'{SCRIPT_METADATA}"""{header}\n"""\n\n{code}'
+    return f'{script_metadata(versions)}"""{header}\n"""\n\n{code}'
+
+
+def script_metadata(versions: Mapping[str, str]) -> str:
+    """Return what ``uv run train.py`` and ``pipx run`` install (PEP 723): the versions of the run.
+
+    Args:
+        versions: as recorded, untrusted; a package without a usual one gets a range.
+    """
+    lines = ["# /// script", '# requires-python = ">=3.11"', "# dependencies = ["]
+    for name, allowed in DEPENDENCIES.items():
+        public = PUBLIC_VERSION.fullmatch(versions.get(name, "").partition("+")[0])
+        lines.append(f'#     "{name}{"==" + public[0] if public else allowed}",')
+    return "\n".join([*lines, "# ]", "# ///", ""])
 
 
 def write_notebook(config: RunConfig, started: StartedEvent | None = None) -> str:

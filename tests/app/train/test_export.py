@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import json
 import re
 import sys
@@ -20,10 +21,10 @@ from mrpc.app.train.export import (
     BESIDE,
     CARRIED,
     FORMS,
-    SCRIPT_METADATA,
     TEMPLATES,
     CodeExport,
     literal,
+    script_metadata,
     write_notebook,
     write_script,
 )
@@ -35,7 +36,8 @@ from mrpc.core.model.recipe import freeze, start_pooler_as_identity
 from mrpc.core.model.shared_words import add_shared_words, learn_shared_words
 from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import InputError, UnknownRunError
-from mrpc.runs.layout import DataRef
+from mrpc.files import write_model
+from mrpc.runs.layout import DataRef, ProcessInfo
 from mrpc.runs.store import Run, RunStore
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,7 +96,7 @@ def test_a_script_stands_alone(tmp_path: Path, form: str, settings: dict[str, An
     assert "#%" not in code
     assert "$" not in code
     num_lines = sum(bool(line.strip()) for line in code.splitlines())
-    num_metadata = len(SCRIPT_METADATA.splitlines())
+    num_metadata = len(script_metadata({}).splitlines())
     assert num_lines - num_metadata <= (160 if settings else 115)
 
 
@@ -366,6 +368,29 @@ def test_a_script_says_what_to_install(tmp_path: Path, form: str) -> None:
     ours = [Requirement(line) for line in lines if line and not line.startswith("#")]
     assert asked == {one.name: str(one.specifier) for one in ours if one.name in asked}
     assert imported(code) - set(sys.stdlib_module_names) <= set(asked)
+
+
+def test_a_script_asks_for_the_versions_that_trained_the_run(tmp_path: Path) -> None:
+    here = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "accelerate")}
+    recorded = {**here, "torch": "2.13.0+cpu", "numpy": '1",\n# evil', "datasets": "5.2.0rc1"}
+    run = make_run(tmp_path)
+    process = ProcessInfo(
+        pid=1, started_at=1.0, boot_id="", process_group=1, attempt=1, command=[], versions=recorded
+    )
+    write_model(run.paths.process, process)
+    for form in SCRIPTS:
+        code = code_of(run, form)
+        (block,) = re.findall(r"(?m)^# /// script\n((?:#(?: .*)?\n)+?)# ///$", code)
+        metadata = tomllib.loads("".join(line[2:] + "\n" for line in block.splitlines()))
+        asked = {
+            Requirement(text).name: str(Requirement(text).specifier) for text in metadata["dependencies"]
+        }
+        assert asked["torch"] == "==2.13.0"
+        assert asked["transformers"] == f"=={here['transformers']}"
+        assert asked["accelerate"] == f"=={here['accelerate']}"
+        assert asked["datasets"] == "==5.2.0rc1"
+        assert set(asked["numpy"].split(",")) == {">=2", "<3"}
+        assert "evil" not in code
 
 
 @pytest.mark.parametrize("settings", [{}, MANY], ids=["course", "many"])
