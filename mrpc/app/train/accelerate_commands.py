@@ -164,7 +164,7 @@ def _launch(num_gpus: int) -> tuple[list[str], dict[str, str], list[str]]:
     listener = logging.Handler()
     listener.emit = lambda record: warnings.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("accelerate").addHandler(listener)
-    before = dict(os.environ)
+    before = training_environment()
     args, _, _ = launch._validate_launch_command(launch.launch_command_parser().parse_args([SCRIPT]))
     if args.multi_gpu and not args.cpu:
         command, environment = (
