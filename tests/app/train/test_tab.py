@@ -143,7 +143,7 @@ class TestCourier:
     @pytest.mark.parametrize("data", [None, "x", {}, {"act": ["x"], "run_id": {}, "fields": "no"}])
     def test_whatever_a_browser_sends(self, tab, data):
         (step,) = tab.call("train-courier", "act", data)
-        assert "nothing that can be done" in step["train-courier"]
+        assert "not something that can be done" in step["train-courier"]
 
     def test_the_list_of_runs_follows_and_a_picked_run_is_shown(self, tab, tmp_path):
         first, second = write_ended(tmp_path, seed=1), write_ended(tmp_path, seed=2)
