@@ -215,14 +215,32 @@ window.mrpc = (() => {
     try { localStorage.setItem("mrpc-text-size", size); } catch { /* not kept, then */ }
   });
 
-  // Each radio button is a group of its own to the browser: let the arrow keys walk those of one question.
+  /* Radio buttons of one question, and tabs of one row, are one stop of the Tab key; the arrow keys walk them. Gradio
+     makes each a stop of its own. */
+
+  const GROUPS = [
+    { group: "fieldset", item: "input[type=radio]:not(:disabled)", chosen: (item) => item.checked },
+    { group: "[role=tablist]", item: "[role=tab]", chosen: (item) => item.getAttribute("aria-selected") === "true" },
+  ];
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Tab") return;
+    for (const { group, item, chosen } of GROUPS) {
+      for (const place of document.querySelectorAll(group)) {
+        const items = [...place.querySelectorAll(item)].filter(isSeen);
+        const stop = items.find(chosen) ?? items[0];
+        items.forEach((one) => { one.tabIndex = one === stop ? 0 : -1; });
+      }
+    }
+  }, true);
+
   document.addEventListener("keydown", (event) => {
     const move = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const input = event.target.closest?.("input[type=radio]");
-    const group = input?.closest("fieldset");
-    if (!move || !group) return;
-    const inputs = [...group.querySelectorAll("input[type=radio]:not(:disabled)")];
-    const next = inputs[(inputs.indexOf(input) + move + inputs.length) % inputs.length];
+    const kind = GROUPS.find(({ item }) => event.target.matches?.(item));
+    const place = kind && event.target.closest(kind.group);
+    if (!move || !place) return;
+    const items = [...place.querySelectorAll(kind.item)].filter(isSeen);
+    const next = items[(items.indexOf(event.target) + move + items.length) % items.length];
     event.preventDefault();
     next.focus();
     next.click();

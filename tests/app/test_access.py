@@ -176,6 +176,7 @@ VISITORS = {
     *("draw stage-batch", "click batch-draw", "draw stage-model-input", "draw stage-training-step"),
     *("input train-preset", "input train-checkpoint", "draw train-checkpoint-note", "draw train-presets"),
     *("draw train-plan", "draw export-code", "draw disk-held", "draw loops", "draw loop-files"),
+    "draw accelerate-commands",
     *("draw trainer-arguments", "runs train-courier", "fill train-courier", "take train-courier"),
     *("draw stage-onnx", "draw stage-publish", "click onnx-take", "draw train-data-report"),
     *(f"draw stage-compare-{name}" for name in ("sides", "answers", "proposals", "words", "what-if")),

@@ -111,6 +111,7 @@ def test_a_group_is_one_stop_of_the_tab_key(open_page, run):
     page = open_page("1 Inspect", 1440, TINY)
     expect(page.locator("#stage-pair .tk-tokens").first).to_be_visible()
     for group in (".tk-chips >> nth=0", "#truncation", "#tabs [role=tablist] >> nth=0"):
+        page.keyboard.press("Tab")
         stops = page.locator(group).evaluate(
             """(group) => [...group.querySelectorAll("input, button, [tabindex]")]
               .filter((one) => one.offsetParent && one.tabIndex >= 0).length"""
