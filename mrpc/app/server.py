@@ -19,7 +19,7 @@ from mrpc.app.services import Services
 from mrpc.app.share import close_link, open_link
 from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
 from mrpc.app.tools import INSTALL, PATH, can_serve_tools, tool_routes
-from mrpc.errors import UnavailableError
+from mrpc.errors import MrpcError, UnavailableError
 from mrpc.runs.process import pid_namespace
 from mrpc.runs.store import RunState
 from mrpc.settings import Settings
@@ -101,6 +101,9 @@ def _warm_up(services: Services) -> None:
     services.page_is_up.wait(FIRST_PAGE_TIMEOUT_S)
     services.launcher.watch_queue()
     services.background.watch()
+    if services.settings.data_dir is not None:  # what a person named is told how it was read
+        with contextlib.suppress(MrpcError):  # the page says it
+            print(services.data.report.as_text(), flush=True)
     services.warm_up()
 
 

@@ -20,7 +20,7 @@ from mrpc.config import DEFAULT_CHECKPOINT, TrainConfig
 from mrpc.core.model.pretrained import BUNDLED_REPO_ID, PRETRAINED
 from mrpc.errors import InputError
 from mrpc.runs.events import StartedEvent
-from mrpc.runs.layout import RunConfig
+from mrpc.runs.layout import DATA, RunConfig
 from mrpc.runs.log import read_events
 from mrpc.runs.store import RunStore
 
@@ -138,7 +138,8 @@ def write_script(
         started: what the run recorded at its start.
         versions: of the packages that trained it: the script asks for these.
     """
-    header = _in_docstring("\n".join([*_header(config, form), *_usage(form), "", *_notes(config, form)]))
+    notes = _notes(config, form, _precision(config.hyperparameters, started))
+    header = _in_docstring("\n".join([*_header(config, form), *_usage(form), "", *notes]))
     code = re.sub(r"^#%\n", "", _render(form, form, config, started), flags=re.MULTILINE)
     return f'{script_metadata(versions)}"""{header}\n"""\n\n{code}'
 
@@ -160,7 +161,8 @@ def write_notebook(config: RunConfig, started: StartedEvent | None = None) -> st
     """Return the Accelerate form of a run as a notebook, in its JSON."""
     code = _render("accelerate", "notebook", config, started)
     sources = [part.strip("\n") for part in re.split(r"^#%$", code, flags=re.MULTILINE)]
-    header = "\n".join([*_header(config, "notebook"), "", *_notes(config, "notebook")])
+    notes = _notes(config, "notebook", _precision(config.hyperparameters, started))
+    header = "\n".join([*_header(config, "notebook"), "", *notes])
     cells = [v4.new_markdown_cell(header), *map(v4.new_code_cell, filter(None, sources))]
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"  # the same code is the same file
@@ -176,6 +178,7 @@ def _render(template: str, form: str, config: RunConfig, started: StartedEvent |
     max_length = started.max_length if started is not None and started.max_length else train.max_length
     return TEMPLATES.get_template(f"{template}.jinja").render(
         **_flags(train, is_fitted=started is not None and bool(started.encoder_notes)),
+        precision=_precision(train, started),
         script=form != "notebook",
         notebook=form == "notebook",
         checkpoint=_checkpoint(config)[0],
@@ -220,8 +223,14 @@ def _flags(train: TrainConfig, is_fitted: bool) -> dict[str, bool]:
         "decay": train.weight_decay > 0,
         "subset": train.num_train_pairs > 0,
         "length": train.batch_order == "length",
-        "bf16": train.mixed_precision == "bf16",
     }
+
+
+def _precision(train: TrainConfig, started: StartedEvent | None) -> str:
+    """Return what the run's steps computed in; before its start, what it asks for, or "no" for auto."""
+    if started is not None:
+        return started.mixed_precision
+    return train.mixed_precision if train.mixed_precision != "auto" else "no"
 
 
 def _checkpoint(config: RunConfig) -> tuple[str, str]:
@@ -237,7 +246,8 @@ def _checkpoint(config: RunConfig) -> tuple[str, str]:
 def _header(config: RunConfig, form: str) -> list[str]:
     loop = {"trainer": "Trainer", "pytorch": "plain PyTorch"}.get(form, "Accelerate")
     label = _checkpoint(config)[1]
-    return [f"Fine-tune {label} on MRPC as run {config.run_id} of MRPC Lab did, with {loop}."]
+    data = re.sub(r"[^\w .,()-]", "_", config.data.name)[:80]  # a notebook shows it as Markdown
+    return [f"Fine-tune {label} on {data} as run {config.run_id} of MRPC Lab did, with {loop}."]
 
 
 def _usage(form: str) -> list[str]:
@@ -250,18 +260,20 @@ def _usage(form: str) -> list[str]:
     ]
 
 
-def _notes(config: RunConfig, form: str) -> list[str]:
+def _notes(config: RunConfig, form: str, precision: str) -> list[str]:
     """Say what the code does not tell by itself: the data of the run, and what is left out."""
     train, data = config.hyperparameters, config.data
     source = {"hub": "the Hub", "folder": "a folder", "sample": "the bundled sample, assets/sample_pairs"}
     notes = [f"The run took its pairs from {source[data.kind]} (fingerprint {data.fingerprint})."]
     if data.kind != "hub":
         notes[-1] += " Name it with --data-dir." if form != "notebook" else " Name it in DATA_DIR."
+    if data.data_dir is not None and data.data_dir.parent.name == DATA:
+        notes.append(f"Its rows are kept in the runs folder, in {DATA}/{data.data_dir.name}.")
     left_out = []
     if train.batch_order == "length":
         left_out.append("the app's own batches of similar length: those of transformers are formed otherwise")
-    if train.mixed_precision == "bf16" and form == "pytorch":
-        left_out.append(f"mixed precision ({train.mixed_precision})")
+    if precision != "no" and form == "pytorch":
+        left_out.append(f"mixed precision ({precision})")
     for name, field in type(train).model_fields.items():
         value = getattr(train, name)
         if name not in CARRIED | BESIDE and value != field.default:

@@ -269,7 +269,9 @@ class Launcher:
         self._check_launcher(config)
         self._checkpoints.require(config.checkpoint)
         if data is None:
-            data = DataRef.model_validate(self._load_data())
+            from mrpc.core.data.load import keep_odd  # brings datasets along
+
+            data = DataRef.model_validate(keep_odd(self._load_data(), self._store.data_dir))
         folder = self._checkpoints.spec(config.checkpoint).folder
         return self._store.create(config, data, folder, group)
 

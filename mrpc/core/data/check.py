@@ -105,6 +105,7 @@ def check_file(table: Table, columns: Columns, labels: Labels, report: FileRepor
     ways = [_plain_batches, _careful_batches] if table.is_plain else [_careful_batches]
     for read in ways:
         trial = FileReport(**{**vars(report), "left_out": [], "notes": [*report.notes], "labels": {}})
+        trial.is_plain = read is _plain_batches
         checked = CheckedFile(table, columns, trial, path)
         try:
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, RAW_SCHEMA) as writer:

@@ -193,6 +193,36 @@ def store_loaded(dataset: DatasetDict, report: DataReport, folder: Path) -> Load
     return _load_folder(target, None)
 
 
+def keep_odd(data: LoadedData, folder: Path) -> LoadedData:
+    """Keep a plain copy of what plain libraries would not read as it was read here.
+
+    The code that a run is exported as opens the files with the datasets library alone, and a run can be
+    resumed when the files are gone.
+
+    Raises:
+        UnavailableError: it cannot be written there.
+    """
+    is_odd = data.kind == "folder" and not _is_plain(data)
+    return store_loaded(data.dataset, data.report, folder) if is_odd else data
+
+
+def _is_plain(data: LoadedData) -> bool:
+    """Tell whether the datasets library reads the same rows: one plain file of the usual name a split."""
+    report = data.report
+    if data.data_dir is None or not data.data_dir.is_dir() or report.not_read or report.label_rule:
+        return False
+    return [file.split for file in report.files] == list(report.splits) and all(
+        file.is_plain
+        and not file.compression
+        and file.encoding in ("", "UTF-8")
+        and file.delimiter in ("", "comma")
+        and file.name in (f"{file.split}.jsonl", f"{file.split}.csv", f"{file.split}.parquet")
+        and all(role == name for role, name in file.columns.items())
+        and (data.data_dir / file.name).is_file()
+        for file in report.files
+    )
+
+
 def _stored_name(report: DataReport) -> str:
     """Return the fingerprint, and a hash of the names of the classes if they are the data's own."""
     if report.label_names == LABEL_NAMES:

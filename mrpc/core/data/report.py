@@ -56,6 +56,7 @@ class FileReport:
         labels: the labels as they stand in the file, and how many rows have each.
         left_out: rows that were not taken.
         notes: what else a person should know, one sentence each.
+        is_plain: it was read by whole columns, as any library would read it.
     """
 
     name: str
@@ -73,6 +74,7 @@ class FileReport:
     labels: dict[str, int] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    is_plain: bool = False
 
     def leave_out(self, reason: str, place: str) -> None:
         """Count a row that is not taken."""
@@ -164,6 +166,10 @@ class DataReport:
         if self.label_rule:
             said.append(self.label_rule)
         return said + self.split_sentences()
+
+    def as_text(self) -> str:
+        """Say all of it in lines for a terminal."""
+        return "\n".join([*self.sentences(), *(f"Look at this: {warning}" for warning in self.warnings())])
 
     def split_sentences(self) -> list[str]:
         """Say what is in each split."""

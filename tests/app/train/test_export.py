@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import datasets
 import nbformat
 import pytest
 import torch
@@ -29,6 +30,7 @@ from mrpc.app.train.export import (
     write_script,
 )
 from mrpc.config import PRESETS, TrainConfig
+from mrpc.core.data.load import keep_odd, load_data
 from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.metrics import compute_metrics
 from mrpc.core.model.pretrained import resolve_pretrained
@@ -342,6 +344,68 @@ def test_nothing_of_a_copied_run_is_code(tmp_path: Path, form: str, text: str) -
         *("make_model", "make_model(checkpoint).to"),
         *("AutoConfig.from_pretrained", "AutoTokenizer.from_pretrained"),
     }
+
+
+def write_odd(folder: Path, kind: str) -> Path:
+    """Write pairs that plain libraries would read otherwise, or not at all, and return where they are."""
+    folder.mkdir()
+    rows = [(f"Où est {at}?", f'Is "it" {at}?', ("no", "yes")[at % 2]) for at in range(40)]
+    if kind == "one file of an office program":
+        path = folder / "questions.csv"
+        lines = [";".join(("question1", "question2", "is_duplicate")), *map(";".join, rows)]
+        path.write_bytes("\r\n".join(lines).encode("cp1252"))
+        return path
+    if kind == "numbers with a point":
+        lines = [json.dumps({"sentence1": a, "sentence2": b, "label": float(c == "yes")}) for a, b, c in rows]
+        (folder / "train.jsonl").write_text("\n".join(lines))
+    if kind == "raw quotes":
+        lines = ["sentence1\tsentence2\tlabel", *(f'"{a}\t{b}\t{int(c == "yes")}' for a, b, c in rows)]
+        (folder / "train.tsv").write_text("\n".join(lines))
+    if kind == "no validation":
+        lines = ["sentence1,sentence2,label", *(f"{a},It {a},{int(c == 'yes')}" for a, _, c in rows)]
+        (folder / "train.csv").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "kind", ["one file of an office program", "numbers with a point", "raw quotes", "no validation"]
+)
+def test_the_code_reads_what_the_run_read(tmp_path: Path, kind: str) -> None:
+    read = load_data("folder", write_odd(tmp_path / "data", kind))
+    kept = keep_odd(read, tmp_path / "runs" / ".data")
+    run = RunStore(tmp_path / "runs").create(TrainConfig(), DataRef.model_validate(kept))
+    code = code_of(run, "pytorch")
+    assert kept.data_dir is not None
+    assert f"in .data/{kept.data_dir.name}." in " ".join(code.split())
+    assert f"on {kept.name} as run" in " ".join(code.split())
+    (made,) = (
+        node
+        for node in ast.parse(code).body
+        if isinstance(node, ast.FunctionDef) and node.name == "load_pairs"
+    )
+    scope: dict[str, Any] = {"Path": Path, "load_dataset": datasets.load_dataset}
+    exec(ast.unparse(made), scope)
+    got = scope["load_pairs"](str(kept.data_dir))
+    for split in ("train", "validation"):
+        assert got[split].to_list() == read.dataset[split].to_list()
+
+
+def test_plain_data_stays_where_it_is(tmp_path: Path, tiny_data_dir: Path) -> None:
+    read = load_data("folder", tiny_data_dir)
+    assert keep_odd(read, tmp_path) is read
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_code_computes_in_what_the_run_computed_in(tmp_path: Path, form: str) -> None:
+    run = make_run(tmp_path, mixed_precision="auto")
+    assert "bf16" not in code_of(run, form)
+    started = {"type": "started", "seq": 0, "time": 1.0, "step": 0, "mixed_precision": "bf16"}
+    numbers = ("num_steps", "num_epochs", "num_train_pairs", "num_validation_pairs", "num_threads")
+    started |= dict.fromkeys(numbers, 1) | {"majority_accuracy": 0.5, "majority_f1": 0.5, "device": "cpu"}
+    started |= {"base_weights_sha256": "0", "checkpoint_sha256": "0"}
+    run.paths.events.write_text(json.dumps(started) + "\n")
+    assert "bf16" in code_of(run, form)
 
 
 def test_a_template_prints_literals_alone() -> None:
