@@ -312,8 +312,9 @@ def choose_head(id: Any) -> ChosenHead:
 def draw_nearest(services: Services, task: Task, **asked: Any) -> NearestDrawn:
     """List the training pairs nearest to the pair, in the second side's space."""
     from mrpc.app.compare.pair_tables import neighbours_table
+    from mrpc.app.compare.sides import class_words
 
     sides, pair = services.comparisons.pair.look_at(**asked)
     found = services.comparisons.explanations.find_nearest(sides.second, pair, task.progress)
     text = f"The {len(found)} training pairs nearest to the current pair, for {sides.second.title}."
-    return NearestDrawn(render_part("quiet", text), neighbours_table(found))
+    return NearestDrawn(render_part("quiet", text), neighbours_table(found, class_words(sides)))

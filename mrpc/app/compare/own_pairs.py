@@ -51,10 +51,12 @@ class OwnAnswers:
 
         header = ["sentence1", "sentence2", "label"]
         header += [f"{place}_{what}" for place in ("left", "right") for what in ("label", "prob_equivalent")]
+        ref = self.sides.second.data or self.sides.first.data
+        names = ref.label_names if ref is not None else LABEL_NAMES
         said = self.answers.map(
             lambda answers: list(
                 zip(
-                    [LABEL_NAMES[label] for label in answers.predicted],
+                    [names[label] for label in answers.predicted],
                     answers.prob_equivalent.round(6).tolist(),
                     strict=True,
                 )

@@ -112,10 +112,12 @@ def describe_data(comparison: Comparison) -> dict[str, str]:
     ref = comparison.sides.second.data or comparison.sides.first.data
     labels = comparison.scores.labels
     facts = {
-        "split": f"{comparison.split}, {len(labels):,} pairs, {100 * float(labels.mean()):.1f} % equivalent"
+        "split": f"{comparison.split}, {len(labels):,} pairs, {100 * float(labels.mean()):.1f} % "
+        f"{comparison.scores.words[1]}"
     }
     if ref is not None:
         facts |= {
+            "data": ref.name,
             "source": {"hub": "Hugging Face Hub", "folder": "a folder", "sample": "bundled sample"}[ref.kind],
             "fingerprint": ref.fingerprint,
             "fingerprint of the split": ref.split_fingerprints.get(comparison.split, "unknown"),
@@ -178,7 +180,9 @@ def _tables(report: Report) -> dict[str, Any]:
     tables = {"kinds": pair_tables.kinds_table(names, comparison.changes.kinds)}
     for cell in ("fixed", "broken"):
         pairs = comparison.changes.in_cell(cell)[:MAX_LISTED_CHANGES]
-        tables[cell] = pair_tables.changes_table(names, comparison.split, pairs, cell)
+        tables[cell] = pair_tables.changes_table(
+            names, comparison.split, pairs, cell, comparison.scores.words
+        )
     if report.behavioral_tests:
         tables["tests"] = pair_tables.tests_table(names, report.behavioral_tests)
     for table in tables.values():

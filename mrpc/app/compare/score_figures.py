@@ -48,7 +48,7 @@ def precision_recall_figure(scores: Scores) -> Figure | None:
         scores,
         scores.sides.map(lambda side: side.precision_recall),
         ("AP", "recall", "precision"),
-        guide={"x": [0, 1], "y": [share, share], "name": "always “equivalent”"},
+        guide={"x": [0, 1], "y": [share, share], "name": f"always “{plotly_text(scores.words[1])}”"},
         alt="Precision-recall curves, average precision",
     )
 
@@ -77,7 +77,8 @@ def reliability_figure(scores: Scores) -> Figure:
                 },
             }
         )
-    layout = _square("probability of “equivalent”, as said", "share that is equivalent")
+    one = plotly_text(scores.words[1])
+    layout = _square(f"probability of “{one}”, as said", f"share that is {one}")
     said = ", ".join(f"{name} {side.ece:.3f}" for name, side in zip(names, scores.sides, strict=True))
     return {"data": traces, "layout": layout, "alt": f"Reliability. Expected calibration error: {said}."}
 

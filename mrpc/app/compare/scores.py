@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mrpc.app.compare.both import Both
-from mrpc.app.compare.sides import Side
+from mrpc.app.compare.sides import Side, class_words
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.calibration import (
     Curve,
@@ -129,6 +129,11 @@ class Scores:
     def labels(self) -> st.IntArray:
         """The right answers, int64 [N]."""
         return self.sides.first.answers.label
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """What the classes 0 and 1 are called."""
+        return class_words(self.sides.map(lambda side: side.side))
 
     @property
     def _predicted(self) -> Both[st.IntArray]:

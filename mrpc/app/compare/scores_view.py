@@ -232,7 +232,9 @@ def draw_threshold(
     threshold = check_number(threshold, "The threshold", 0, 1)
     scores = services.comparisons.compare(first, second, shown).scores
     cells = scores.sides.map(lambda side: confusion_at(side.answers, threshold))
-    text = render_macro("compare/scores.html", "at_threshold", names_of(scores), threshold, cells)
+    text = render_macro(
+        "compare/scores.html", "at_threshold", names_of(scores), threshold, cells, scores.words[1]
+    )
     return ThresholdDrawn(text, threshold_figure(scores, threshold))
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 from mrpc.app.compare.both import Both
 from mrpc.app.run_names import run_title
+from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.errors import InputError, RunStateError
 from mrpc.publish.onnx import FILES, Form, read_export
 from mrpc.runs.layout import RUN_ID_PATTERN, DataRef
@@ -238,6 +239,13 @@ def side_names(sides: Both[Side]) -> Both[str]:
     if sides.first.title == sides.second.title:
         return sides.map(lambda side: side.full_title)
     return sides.map(lambda side: side.title)
+
+
+def class_words(sides: Both[Side]) -> tuple[str, str]:
+    """Return what the data of two sides calls the classes 0 and 1, in words."""
+    ref = sides.second.data or sides.first.data
+    zero, one = ref.label_names if ref is not None else LABEL_NAMES
+    return zero.replace("_", " "), one.replace("_", " ")
 
 
 def _is_over(run: Run) -> bool:

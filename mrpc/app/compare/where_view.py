@@ -252,7 +252,7 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[s
     from mrpc.app.compare.cartography import MAX_LISTED
     from mrpc.app.compare.changes import CELLS, CHANGED_CELLS
 
-    names = _names(comparison)
+    names, words = _names(comparison), comparison.scores.words
     if isinstance(pairs, str) and pairs.startswith("test:"):
         result = find_result(comparison.behavioral_tests(), pairs.removeprefix("test:"))
         failed = result.num_cases - result.num_passed.second
@@ -260,7 +260,7 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[s
             f"{result.test.rule} Expected: {pair_tables.EXPECTED_WORDS[result.test.expects]}. {names.second} "
             f"fails {failed} of {result.num_cases} cases; those come first."
         )
-        return text, pair_tables.cases_table(names, result)
+        return text, pair_tables.cases_table(names, result, words)
     titles = {value: title for title, value in FILTERS}
     if not isinstance(pairs, str) or pairs not in titles:
         raise InputError(f"There are no pairs called {str(pairs)[:60]!r}. Choose from the list.")
@@ -272,11 +272,12 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[s
             f"training. A fine-tuned model that is compared contradicts the corpus for {num} of them: look "
             "at those twice."
         )
-        return text, pair_tables.training_table(names, found, DOUBT)
+        return text, pair_tables.training_table(names, found, DOUBT, words)
     if pairs in REGION_WORDS:
         found, num = comparison.training_map.in_region(pairs), comparison.training_map.counts()[pairs]
         more = f" The first {MAX_LISTED} are listed." if num > MAX_LISTED else ""
-        return f"{REGION_WORDS[pairs]} {num:,} pairs.{more}", pair_tables.training_table(names, found, pairs)
+        text = f"{REGION_WORDS[pairs]} {num:,} pairs.{more}"
+        return text, pair_tables.training_table(names, found, pairs, words)
     changes = comparison.changes
     if pairs == "all" and kind is not None:
         listed, order = changes.of_kind(kind), f"those that {names.second} has most wrong first"
@@ -285,7 +286,7 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[s
         listed, order = changes.in_cell(*cells, kind=kind), "the largest change in probability first"
     what = f"{titles[pairs]}, {kind}" if kind else titles[pairs]
     text = f"{what}: {len(listed):,} pairs of {comparison.split}, {order}."
-    return text, pair_tables.changes_table(names, comparison.split, listed, what)
+    return text, pair_tables.changes_table(names, comparison.split, listed, what, words)
 
 
 def draw_kinds(services: Services, first: Any, second: Any, split: Any, consent: Any) -> TableDrawn:
