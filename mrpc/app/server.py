@@ -25,6 +25,10 @@ from mrpc.runs.store import RunState
 from mrpc.settings import Settings
 
 MAX_UPLOAD = "20mb"
+MAX_SESSIONS = 200
+"""Pages whose widgets Gradio remembers, those that were used last. Each takes half a megabyte, and Gradio's own
+limit is 10,000. A page that was forgotten works on, with the lists of choices that a new page has."""
+
 FIRST_PAGE_TIMEOUT_S = 10.0
 """The heavy imports begin when the first page is drawn, and after this long without one, in seconds."""
 
@@ -68,6 +72,7 @@ def serve(services: Services) -> int:
             run_history=False,
             enable_monitoring=False,
             max_file_size=MAX_UPLOAD,
+            state_session_capacity=MAX_SESSIONS,
             footer_links=[],
             pwa=False,
             mcp_server=False,  # see mrpc.app.tools
