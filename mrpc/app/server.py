@@ -26,7 +26,7 @@ from mrpc.settings import Settings
 
 MAX_UPLOAD = "20mb"
 MAX_SESSIONS = 200
-"""Pages whose widgets Gradio remembers, those that were used last. Each takes half a megabyte, and Gradio's own
+"""Pages whose widgets Gradio remembers: those used last. Each takes half a megabyte, and Gradio's own
 limit is 10,000. A page that was forgotten works on, with the lists of choices that a new page has."""
 
 FIRST_PAGE_TIMEOUT_S = 10.0
