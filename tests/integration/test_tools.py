@@ -153,6 +153,7 @@ def test_a_foreign_page_and_a_foreign_name_get_nothing(local_app: LiveApp) -> No
     accepted = {"Accept": "application/json, text/event-stream"}
     address = f"{local_app.url}/gradio_api/mcp/"
     assert httpx.post(address, json=message, headers=accepted).status_code == 200
+    assert httpx.get(address, headers=accepted).status_code == 405
     for foreign, status in ({"Origin": "http://evil.example"}, 403), ({"Host": "evil.example"}, 400):
         assert httpx.post(address, json=message, headers={**accepted, **foreign}).status_code == status
 
