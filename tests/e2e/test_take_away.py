@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ from playwright.sync_api import Page, expect
 from mrpc.core.data.load import load_data
 from mrpc.publish.onnx import PACKAGES, read_export
 from mrpc.runs.store import Run
-from tests.e2e.conftest import OpenPage
 from tests.finished_run import make_finished_run
 from tests.hub_server import TOKEN, HubServer
 from tests.live_app import LiveApp, running_app
@@ -56,7 +55,7 @@ def open_fold(page: Page, fold: str) -> None:
     page.locator(f"#{fold} > button").click()
 
 
-def test_exported_taken_away_and_compared(open_page: OpenPage, run: Run, tmp_path: Path) -> None:
+def test_exported_taken_away_and_compared(open_page: Callable[..., Page], run: Run, tmp_path: Path) -> None:
     for name in PACKAGES:
         pytest.importorskip(name, reason="needs the optional packages of requirements/onnx.txt")
     page = open_page("2 Fine-tune")
@@ -82,7 +81,7 @@ def test_exported_taken_away_and_compared(open_page: OpenPage, run: Run, tmp_pat
     expect(page.locator("#stage-compare-scores")).to_contain_text("ONNX int8")
 
 
-def test_published_after_the_card_was_seen(open_page: OpenPage, run: Run, hub: HubServer) -> None:
+def test_published_after_the_card_was_seen(open_page: Callable[..., Page], run: Run, hub: HubServer) -> None:
     page = open_page("2 Fine-tune")
     open_fold(page, "publish-fold")
     stage = page.locator("#stage-publish")
@@ -110,7 +109,7 @@ def test_published_after_the_card_was_seen(open_page: OpenPage, run: Run, hub: H
     assert TOKEN not in written
 
 
-def test_on_a_telephone_nothing_is_cut_off(open_page: OpenPage) -> None:
+def test_on_a_telephone_nothing_is_cut_off(open_page: Callable[..., Page]) -> None:
     page = open_page("2 Fine-tune", width=390)
     for fold in ("onnx-fold", "publish-fold"):
         open_fold(page, fold)
