@@ -59,18 +59,13 @@ class Tool:
 
 
 def _hyperparameters() -> dict[str, Any]:
-    told = (
-        "type",
-        "enum",
-        "description",
-        "minimum",
-        "exclusiveMinimum",
-        "maximum",
-        "exclusiveMaximum",
-        "unit",
-    )
+    """Return what a configuration may hold; defaults are left out, because each preset has its own."""
+    left_out = {"title", "default", "raise_lower"}
     fields = TrainConfig.model_json_schema()["properties"]
-    return {name: {key: each[key] for key in told if each.get(key)} for name, each in fields.items()}
+    return {
+        name: {key: value for key, value in each.items() if key not in left_out}
+        for name, each in fields.items()
+    }
 
 
 TOOLS: Mapping[str, Tool] = {
@@ -96,9 +91,12 @@ def can_serve_tools() -> bool:
 
 
 def tool_routes(demo: Page, access: Access) -> list[BaseRoute]:
-    """Return the route of the tools, with and without a slash at its end."""
+    """Return the route of the tools, with and without a slash at its end.
+
+    There is nothing to listen to (GET) and no session to end (DELETE): the protocol wants 405 for these.
+    """
     endpoint = ToolServer(demo, access)
-    return [Route(path, endpoint, methods=["GET", "POST", "DELETE"]) for path in (PATH, f"{PATH}/")]
+    return [Route(path, endpoint, methods=["POST"]) for path in (PATH, f"{PATH}/")]
 
 
 class ToolServer:
@@ -110,7 +108,7 @@ class ToolServer:
         self._demo = demo
         self._access = access
         self._calls = asyncio.Semaphore(MAX_CALLS)
-        self._server = Server("MRPC Lab", __version__, website_url=None)
+        self._server = Server("MRPC Lab", __version__)
         self._server.list_tools()(self.list_tools)
         self._server.call_tool()(self.call_tool)
 

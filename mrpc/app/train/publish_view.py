@@ -40,7 +40,7 @@ def build_publish_fold(services: Services, spine: Spine) -> None:
                 label="Repository", placeholder="owner/name", max_length=200, elem_id="publish-repo"
             )
             private = gr.Checkbox(True, label="Private: only its owner sees it", elem_id="publish-private")
-        with gr.Row():
+        with gr.Row(elem_id="publish-buttons"):
             look = gr.Button("Show the card", elem_id="publish-look", min_width=180)
             go = gr.Button(
                 "Publish", variant="primary", interactive=False, elem_id="publish-go", min_width=180
