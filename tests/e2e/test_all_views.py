@@ -44,8 +44,9 @@ def open_all(page: Page) -> None:
     """Open every fold of the view, and wait until what is in them is drawn."""
     for _ in range(2):  # a fold may hold others
         page.evaluate(
-            """[...document.querySelectorAll("button.label-wrap:not(.open), details.fold:not([open]) > summary")]
-              .filter((one) => one.offsetParent).forEach((one) => one.click())"""
+            """(heads) => [...document.querySelectorAll(heads)]
+              .filter((one) => one.offsetParent).forEach((one) => one.click())""",
+            "button.label-wrap:not(.open), details.fold:not([open]) > summary",
         )
         page.wait_for_timeout(300)
     page.wait_for_timeout(500)
