@@ -42,10 +42,13 @@ def run(live_app: LiveApp, tiny_data_dir: Path, tiny_checkpoint_dir: Path) -> Ru
 
 def open_all(page: Page) -> None:
     """Open every fold of the view, and wait until what is in them is drawn."""
-    for head in page.locator("button.label-wrap:visible:not(.open)").all():
-        head.click()
-    for head in page.locator("details.fold:not([open]) > summary:visible").all():
-        head.click()
+    for _ in range(2):  # a fold may hold others
+        page.evaluate(
+            """(heads) => [...document.querySelectorAll(heads)]
+              .filter((one) => one.offsetParent).forEach((one) => one.click())""",
+            "button.label-wrap:not(.open), details.fold:not([open]) > summary",
+        )
+        page.wait_for_timeout(300)
     page.wait_for_timeout(500)
     page.wait_for_function(
         "![...document.querySelectorAll('.stage[aria-busy], [id^=stage-] [aria-busy]')]"
@@ -56,7 +59,7 @@ def open_all(page: Page) -> None:
 def nameless_charts(page: Page) -> list[str]:
     """Return the charts in sight without a name for screen readers."""
     return page.evaluate(
-        """() => [...document.querySelectorAll("[role=img], .chart")]
+        """() => [...document.querySelectorAll("[role=img], .chart, [data-plot]")]
           .filter((one) => one.offsetParent && !one.getAttribute("aria-label"))
           .map((one) => one.outerHTML.slice(0, 120))"""
     )

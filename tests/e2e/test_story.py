@@ -48,8 +48,8 @@ def test_the_keyboard_alone_types_a_pair_trains_and_compares(open_page, live_app
     expect(page.get_by_role("tab", name="2 Fine-tune")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#train-plan")).to_contain_text("optimizer steps")
     tab_to(page, "#train-preset input")
-    while not page.locator("#train-preset input[value=quick]").is_checked():
-        page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator("#train-preset label.selected")).to_contain_text("Quick")
     expect(page.locator("#train-plan")).to_contain_text("1 epoch")
     tab_to(page, "#train-start")
     page.keyboard.press("Enter")

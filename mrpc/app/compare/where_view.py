@@ -199,7 +199,12 @@ def draw_tests(services: Services, task: Task, first: Any, second: Any) -> Tests
     from mrpc.app.compare.where_figures import tests_figure
 
     comparison = services.comparisons.compare(first, second, "validation", task.progress)
-    results = comparison.behavioral_tests(task.progress)
+    warning = render_macro("compare/parts.html", "findings", one_answer_findings(comparison.scores))
+    # If the background asks them already, this waits for it.
+    task.progress("Asking the behavioural tests", 0, 0, warning)
+    results = comparison.behavioral_tests(
+        lambda what, num_done, num_total: task.progress(what, num_done, num_total, warning)
+    )
     names = _names(comparison)
     symmetry = next(result for result in results if result.test.name == SYMMETRY_TEST)
     worst = min(results, key=lambda result: result.rates.second)
@@ -292,13 +297,15 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[s
 def draw_kinds(services: Services, first: Any, second: Any, split: Any, consent: Any) -> TableDrawn:
     """Score every kind of pairs."""
     from mrpc.app.compare.pair_tables import kinds_table
+    from mrpc.app.compare.verdict import one_answer_findings
 
     shown = split_in_view(split, consent)
     if not shown:
         return TableDrawn("")
     comparison = services.comparisons.compare(first, second, shown)
+    warning = render_macro("compare/parts.html", "findings", one_answer_findings(comparison.scores))
     return TableDrawn(
-        render_part("quiet", KINDS_NOTE), kinds_table(_names(comparison), comparison.changes.kinds)
+        warning + render_part("quiet", KINDS_NOTE), kinds_table(_names(comparison), comparison.changes.kinds)
     )
 
 

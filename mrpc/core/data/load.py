@@ -237,7 +237,7 @@ def _load_folder(data_dir: Path, columns: Sequence[str] | None) -> LoadedData:
     if kept is not None and kept.fingerprint == report.fingerprint:
         report = kept  # what was understood of the files that these were made from
     what = "folder" if data_dir.is_dir() else "file"
-    reason = f"The {what} {data_dir}, because it is named."
+    reason = f"The {what} {data_dir.name}."  # without its path: visitors read this
     return _loaded(dataset, report, "folder", data_dir, reason, None if columns is None else tuple(columns))
 
 

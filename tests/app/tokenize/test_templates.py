@@ -381,7 +381,7 @@ def test_one_answer_for_all_pairs_is_said_in_amber():
     one = Answer(5, 1, [0.1, 0.2], [0.475, 0.525], 1, 0.64)
     said = model_input([one, Answer(6, 0, [0.1, 0.2], [0.475, 0.525], 1, 0.74)]).one(cls="notice-warn").text
     assert said.startswith("All 2 pairs get the same answer, equivalent.")
-    assert "1 of 2 are equivalent" in said
+    assert "1 of 2 pairs are equivalent" in said
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_before_the_first_epoch_the_loss_of_guessing_is_explained():
 
 
 class TestRealRuns:
-    """Three trainings on the real corpus, by their numbers alone: bundled checkpoint, seed 42."""
+    """Trainings on the real corpus, by their numbers alone: bundled checkpoint, seed 42."""
 
     def reading(self, name: str, epochs: int | None = None) -> Reading:
         """Read what a run showed after some of its epochs; None is its end."""
@@ -163,15 +163,16 @@ class TestRealRuns:
         for step, (loss, rate) in enumerate(zip(kept["losses"], kept["learning_rates"], strict=True), 1):
             history.fold([step_event(step, num_steps, loss).model_copy(update={"learning_rate": rate})])
         ends = kept["evaluations"][: None if epochs is None else epochs + 1]
-        history.fold([evaluation_event(one["epoch"], num_steps, **one) for one in ends])
+        history.fold([evaluation_event(num_steps=num_steps, **one) for one in ends])
         reading = read_curves(take_series(history), is_over=epochs is None)
         assert reading is not None
         return reading
 
-    def test_a_good_one(self):
-        assert self.reading("good", 0).kind == "start"
-        reading = self.reading("good")
-        assert (reading.kind, reading.tone) == ("learning", "good")
+    def test_one_that_ended_too_soon(self):
+        assert self.reading("under_fitted", 0).kind == "start"
+        reading = self.reading("under_fitted")
+        assert (reading.kind, reading.tone) == ("under-fitting", "warn")
+        assert reading.advice == "Train for more epochs, or raise the learning rate."
 
     def test_an_over_fitted_one(self):
         assert self.reading("over_fitted", 2).kind in {"too few pairs", "learning"}

@@ -96,7 +96,7 @@ def test_a_folder_with_one_file_of_any_name_and_a_file_alone(tmp_path):
     folder, file = load_data("folder", tmp_path), load_data("folder", tmp_path / "questions.jsonl")
     assert folder.fingerprint == file.fingerprint
     assert (folder.name, file.name) == (tmp_path.name, "questions.jsonl")
-    assert file.reason == f"The file {tmp_path / 'questions.jsonl'}, because it is named."
+    assert file.reason == "The file questions.jsonl."
     with pytest.raises(DataError, match=r"questions\.jsonl has no test split; it has train, validation\."):
         file.split("test")
 
