@@ -21,7 +21,9 @@ LoopName = Literal["accelerate", "pytorch", "trainer"]
 DEFAULT_CHECKPOINT = "all-MiniLM-L6-v2"
 
 
-def _field(default: Any, description: str, unit: str = "", raise_lower: str = "", **limits: Any) -> Any:
+def _field(
+    default: object, description: str, unit: str = "", raise_lower: str = "", **limits: object
+) -> object:
     """Describe a setting: what it is, its unit, and what happens if one raises or lowers it."""
     extra: dict[str, Any] = {"unit": unit, "raise_lower": raise_lower}
     return Field(default, description=description, json_schema_extra=extra, **limits)
@@ -260,7 +262,7 @@ class TrainConfig(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_booleans_for_numbers(cls, value: Any, info: Any) -> Any:
+    def _refuse_booleans_for_numbers(cls, value: object, info: object) -> object:
         field = cls.model_fields[info.field_name]
         if isinstance(value, bool) and field.annotation is not bool:
             raise ValueError("a number is needed, not true or false")
@@ -360,12 +362,12 @@ PRESET_HELP: dict[PresetName, str] = {
 }
 
 
-def preset_settings(preset: PresetName, checkpoint: str) -> dict[str, Any]:
+def preset_settings(preset: PresetName, checkpoint: str) -> dict[str, object]:
     """Return what a preset changes from the defaults of :class:`TrainConfig` for a checkpoint."""
     return (PRESETS if checkpoint == DEFAULT_CHECKPOINT else OTHER_ENCODERS)[preset]
 
 
-def build_config(values: Mapping[str, Any], default_preset: PresetName = "recommended") -> TrainConfig:
+def build_config(values: Mapping[str, object], default_preset: PresetName = "recommended") -> TrainConfig:
     """Lay values over their preset and check every one of them.
 
     Args:
@@ -419,19 +421,19 @@ def allowed_range(name: str) -> str:
     return f"{kind}, {low} and at most {limits['le']:,}"
 
 
-def changed_settings(config: TrainConfig) -> dict[str, Any]:
+def changed_settings(config: TrainConfig) -> dict[str, object]:
     """Return the fields whose value differs from the config's own preset."""
     settings = preset_settings(config.preset, config.checkpoint)
     base = TrainConfig.model_validate({**settings, "preset": config.preset, "checkpoint": config.checkpoint})
     return {name: value for name, value in config.model_dump().items() if value != getattr(base, name)}
 
 
-def _explain(problem: Any) -> str:
+def _explain(problem: object) -> str:
     name = str(problem["loc"][0])
     return f"{name} is {_shown(problem['input'])}; it must be {allowed_range(name)}."
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     text = repr(value)

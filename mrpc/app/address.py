@@ -26,7 +26,7 @@ class Linked:
     """
 
     key: str
-    widget: Any
+    widget: object
     parse: Callable[[str], Any]
 
 
@@ -65,7 +65,7 @@ def flag(value: str) -> bool | None:
     return {"true": True, "false": False}.get(value)
 
 
-def read_address(query: Any, links: Sequence[Linked]) -> dict[str, Any]:
+def read_address(query: object, links: Sequence[Linked]) -> dict[str, object]:
     """Return the values that an address holds and that can be used, by their key.
 
     Args:

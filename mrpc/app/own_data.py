@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mrpc.app.recent import Recent
 from mrpc.errors import DataError, InputError, UnavailableError
+from mrpc.recent import Recent
 from mrpc.runs.layout import DataRef
 from mrpc.runs.store import RunStore
 

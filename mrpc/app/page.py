@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -71,7 +71,7 @@ def build_app(services: Services) -> gr.Blocks:
     return demo
 
 
-def on_open(services: Services, links: Sequence[Linked], query: Any) -> list[Any]:
+def on_open(services: Services, links: Sequence[Linked], query: object) -> list[object]:
     """Set what the page's address says; the rest stays as it is, and the run becomes the newest one."""
     found = read_address(query, links)
     updates = []

@@ -10,7 +10,7 @@ import importlib
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from mrpc.app.access import Access
 from mrpc.app.task import Tasks
@@ -50,7 +50,7 @@ class built_once(Generic[Value]):
     again.
     """
 
-    def __init__(self, build: Callable[[Any], Value]) -> None:
+    def __init__(self, build: Callable[[object], Value]) -> None:
         self._build = build
         self.__doc__ = build.__doc__
 

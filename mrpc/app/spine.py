@@ -7,7 +7,7 @@ compared. Both stand in the page's address, so a reload, or a link, shows the sa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -44,7 +44,7 @@ class Spine:
     links: list[Linked] = field(default_factory=list)
 
     @property
-    def pair(self) -> dict[str, Any]:
+    def pair(self) -> dict[str, object]:
         """The current pair as inputs of a view, by name."""
         return {"sentence1": self.sentence1, "sentence2": self.sentence2}
 
@@ -84,7 +84,7 @@ def build_spine(services: Services) -> Spine:
     return spine
 
 
-def run_update(services: Services, run_id: object) -> Any:
+def run_update(services: Services, run_id: object) -> object:
     """Return an update of the bar's list of runs.
 
     Args:

@@ -12,7 +12,7 @@ Table = dict[str, Any]
 Column = dict[str, Any]
 
 
-def column(key: str, title: str, kind: str = "text", **options: Any) -> Column:
+def column(key: str, title: str, kind: str = "text", **options: object) -> Column:
     """Describe a column.
 
     Args:
@@ -28,7 +28,7 @@ def column(key: str, title: str, kind: str = "text", **options: Any) -> Column:
 
 def table(
     columns: Sequence[Column],
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[dict[str, object]],
     caption: str,
     file: str,
     open_label: str = "",

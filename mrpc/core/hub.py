@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from mrpc.core.data.pairs import SPLITS
@@ -212,12 +212,12 @@ def _download(repo_id: str, names: Sequence[str], repo_type: str = "model") -> l
             ) from error
 
 
-def _progress_bar(progress: _Progress) -> Any:
+def _progress_bar(progress: _Progress) -> object:
     """Return a progress bar class for huggingface_hub that shows nothing and tells ``progress``."""
     from tqdm import tqdm
 
     class SilentBar(tqdm):
-        def __init__(self, *args: Any, initial: float = 0, **kwargs: Any) -> None:
+        def __init__(self, *args: object, initial: float = 0, **kwargs: object) -> None:
             super().__init__(disable=True)
             self.position = initial
 

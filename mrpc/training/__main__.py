@@ -147,7 +147,7 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
     report: Reporter | None = None
     heard: threading.Event | None = None
 
-    def on_signal(number: int, frame: Any) -> None:
+    def on_signal(number: int, frame: object) -> None:
         if heard is not None:
             heard.set()
         if report is not None and not report.preparing:
@@ -230,7 +230,7 @@ def _follow(launched: LaunchedProcesses) -> int:
         return ExitCode.STOPPED
 
 
-def _record_stop(stop: StopTraining, report: Reporter, session: Any) -> int:
+def _record_stop(stop: StopTraining, report: Reporter, session: object) -> int:
     try:
         request = report.run.read_stop_request(report.attempt)
         save = request.save if request is not None else stop.save

@@ -7,9 +7,9 @@ behavioural test.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mrpc.app.compare.both import Both
+from mrpc.app.compare.sides import Both
 from mrpc.app.compare.verdict import ANSWER_WORDS
 from mrpc.app.tables import Column, Table, column, marked, table
 from mrpc.core.text.wording import mark_differences
@@ -234,7 +234,7 @@ def _prob_columns(names: Both[str], key: str = "prob") -> list[Column]:
     ]
 
 
-def _prob_cells(probs: Both[Any], key: str = "prob") -> dict[str, float | None]:
+def _prob_cells(probs: Both[object], key: str = "prob") -> dict[str, float | None]:
     return {
         f"{key}_{place}": None if prob is None else round(prob, 4)
         for place, prob in zip(("first", "second"), probs, strict=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
@@ -150,7 +149,7 @@ def render_report(report: Report, css: str, javascript: str, plotly_js: str) -> 
     )
 
 
-def _figures(report: Report) -> dict[str, Any]:
+def _figures(report: Report) -> dict[str, object]:
     scores = report.comparison.scores
     names = side_names(report.comparison.sides)
     named = [(side.side.title.removeprefix("Baseline: "), side) for side in report.baselines]
@@ -173,7 +172,7 @@ def _figures(report: Report) -> dict[str, Any]:
     return {name: figure for name, figure in figures.items() if figure}
 
 
-def _tables(report: Report) -> dict[str, Any]:
+def _tables(report: Report) -> dict[str, object]:
     comparison, names = report.comparison, side_names(report.comparison.sides)
     tables = {"kinds": pair_tables.kinds_table(names, comparison.changes.kinds)}
     for cell in ("fixed", "broken"):

@@ -8,12 +8,11 @@ directories; no torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
-from mrpc.app.compare.both import Both
 from mrpc.app.run_names import run_title
 from mrpc.errors import InputError, RunStateError
 from mrpc.publish.onnx import FILES, Form, read_export
@@ -41,6 +40,29 @@ FORMS: Mapping[Form, str] = {"onnx": "ONNX float32", "int8": "ONNX int8"}
 """The exported forms of a best model: what people call them."""
 
 Kind = Literal["base", "tuned", "baseline"]
+Item = TypeVar("Item")
+Other = TypeVar("Other")
+
+
+@dataclass(frozen=True)
+class Both(Generic[Item]):
+    """What is so of both sides. A change, a gain or a difference goes from the first to the second.
+
+    Attributes:
+        first: of the side that is compared with the other; usually the base. Grey and hollow in charts.
+        second: of the other side; usually the fine-tuned model. Green and full.
+    """
+
+    first: Item
+    second: Item
+
+    def __iter__(self) -> Iterator[Item]:
+        yield self.first
+        yield self.second
+
+    def map(self, function: Callable[[Item], Other]) -> Both[Other]:
+        """Return what a function gives for each."""
+        return Both(function(self.first), function(self.second))
 
 
 @dataclass(frozen=True)

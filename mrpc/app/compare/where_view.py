@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -15,8 +15,8 @@ from mrpc.app.view import SKIP, View, bind, chart, place, stage, table
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.both import Both
     from mrpc.app.compare.comparisons import Comparison
+    from mrpc.app.compare.sides import Both
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
@@ -72,9 +72,9 @@ class TestsDrawn:
     __test__ = False  # no test of this project
 
     stage: str
-    chart: Any
-    table: Any
-    pairs: Any
+    chart: object
+    table: object
+    pairs: object
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class PairsDrawn:
     """What :func:`draw_pairs` draws."""
 
     stage: str
-    table: Any = None
-    kind: Any = SKIP
+    table: object = None
+    kind: object = SKIP
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,15 @@ class TableDrawn:
     """A sentence and the table or chart below it."""
 
     stage: str
-    shown: Any = None
+    shown: object = None
 
 
 @dataclass(frozen=True)
 class Filter:
     """What the table of pairs is to show."""
 
-    pairs: Any = SKIP
-    kind: Any = SKIP
+    pairs: object = SKIP
+    kind: object = SKIP
 
 
 def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
@@ -171,7 +171,9 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
     place(render_part("next", "compare/own", "Your pairs: ask both sides about your own sentences"))
 
 
-def _open(services: Services, spine: Spine, row: SidesRow, event: Any, row_id: Callable[[Any], Any]) -> None:
+def _open(
+    services: Services, spine: Spine, row: SidesRow, event: object, row_id: Callable[[object], object]
+) -> None:
     """Make the pair of a row, or of a mark of the map, the current one, and show it."""
     bind(
         event,
@@ -182,15 +184,15 @@ def _open(services: Services, spine: Spine, row: SidesRow, event: Any, row_id: C
     ).success(None, js=GO_TO_PAIR_JS, api_visibility="private")
 
 
-def _same(id: Any) -> Any:
+def _same(id: object) -> object:
     return id
 
 
-def _train_row(id: Any) -> str:
+def _train_row(id: object) -> str:
     return f"train:{id}"
 
 
-def draw_tests(services: Services, task: Task, first: Any, second: Any) -> TestsDrawn:
+def draw_tests(services: Services, task: Task, first: object, second: object) -> TestsDrawn:
     """Ask both sides the behavioural tests and show the pass rates."""
     from mrpc.app.compare.behavioral import SYMMETRY_TEST
     from mrpc.app.compare.pair_tables import tests_table
@@ -215,12 +217,12 @@ def draw_tests(services: Services, task: Task, first: Any, second: Any) -> Tests
 
 def draw_pairs(
     services: Services,
-    first: Any,
-    second: Any,
-    split: Any,
-    consent: Any,
-    pairs: Any,
-    kind: Any,
+    first: object,
+    second: object,
+    split: object,
+    consent: object,
+    pairs: object,
+    kind: object,
 ) -> PairsDrawn:
     """List the pairs that the filters ask for."""
     from mrpc.app.compare.pair_tables import CELL_WORDS
@@ -245,7 +247,7 @@ def draw_pairs(
     return PairsDrawn(cells + render_part("quiet", text), listed, update)
 
 
-def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[str, Any]:
+def _list_pairs(comparison: Comparison, pairs: object, kind: str | None) -> tuple[str, object]:
     """Return a sentence about the pairs that a filter asks for, and their table."""
     from mrpc.app.compare import pair_tables
     from mrpc.app.compare.behavioral import find_result
@@ -288,7 +290,9 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[s
     return text, pair_tables.changes_table(names, comparison.split, listed, what)
 
 
-def draw_kinds(services: Services, first: Any, second: Any, split: Any, consent: Any) -> TableDrawn:
+def draw_kinds(
+    services: Services, first: object, second: object, split: object, consent: object
+) -> TableDrawn:
     """Score every kind of pairs."""
     from mrpc.app.compare.pair_tables import kinds_table
 
@@ -301,7 +305,7 @@ def draw_kinds(services: Services, first: Any, second: Any, split: Any, consent:
     )
 
 
-def draw_map(services: Services, first: Any, second: Any) -> TableDrawn:
+def draw_map(services: Services, first: object, second: object) -> TableDrawn:
     """Draw the data map."""
     from mrpc.app.compare.where_figures import map_figure
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import mrpc
 from mrpc.errors import UnavailableError
@@ -116,7 +115,7 @@ def _answer_field(text: str, num_gpus: int) -> str:
     return ""
 
 
-def _interview(num_gpus: int) -> tuple[list[Question], Any]:
+def _interview(num_gpus: int) -> tuple[list[Question], object]:
     """Go through the menu of ``accelerate config`` and return its questions, and the config they make."""
     from accelerate.commands.config import cluster, config
 
@@ -124,10 +123,10 @@ def _interview(num_gpus: int) -> tuple[list[Question], Any]:
 
     def ask_field(
         input_text: str,
-        convert_value: Callable[[str], Any] | None = None,
-        default: Any = None,
+        convert_value: Callable[[str], object] | None = None,
+        default: object = None,
         error_message: str | None = None,
-    ) -> Any:
+    ) -> object:
         typed = _answer_field(input_text, num_gpus)
         value = default if not typed and default is not None else typed
         if typed and convert_value is not None:
@@ -139,9 +138,9 @@ def _interview(num_gpus: int) -> tuple[list[Question], Any]:
     def ask_options(
         input_text: str,
         options: Sequence[str] = (),
-        convert_value: Callable[[int], Any] | None = None,
+        convert_value: Callable[[int], object] | None = None,
         default: int = 0,
-    ) -> Any:
+    ) -> object:
         chosen = _answer_menu(input_text, options, default, num_gpus)
         names = [str(option) for option in options]
         questions.append(Question(input_text.strip(), names, names[chosen], chosen == default))

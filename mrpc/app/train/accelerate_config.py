@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -38,7 +37,7 @@ def remedy(path: Path) -> str:
     )
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, object]:
     """Return what the file says.
 
     Raises:
@@ -61,7 +60,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return content
 
 
-def find_problem(config: dict[str, Any], count_gpus: Callable[[], int]) -> str | None:
+def find_problem(config: dict[str, object], count_gpus: Callable[[], int]) -> str | None:
     """Return what a config asks for that cannot be had here, as the rest of a sentence, or None."""
     environment = str(config.get("compute_environment", "LOCAL_MACHINE"))
     if environment != "LOCAL_MACHINE":
@@ -99,7 +98,7 @@ def find_problem(config: dict[str, Any], count_gpus: Callable[[], int]) -> str |
     return None
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     """Read a value that YAML may have taken for a truth value: an unquoted NO is false."""
     text = "NO" if value is False or value is None else str(value)
     return "NO" if text.lower() in SAYS_NO else text.upper()

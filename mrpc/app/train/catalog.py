@@ -16,9 +16,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mrpc.app.train.disk_errors import disk_trouble_in_words
 from mrpc.errors import InputError
-from mrpc.files import read_model, write_model
+from mrpc.files import disk_trouble_in_words, read_model, write_model
 from mrpc.runs.layout import (
     MAX_NAME_CHARS,
     MAX_NOTE_CHARS,
@@ -165,7 +164,7 @@ def events_csv(run: Run) -> str:
     return output.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> object:
     """Return what stands in the table; text that a spreadsheet would run as a formula gets a quote."""
     if isinstance(value, list | dict):
         return json.dumps(value)
@@ -173,7 +172,7 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if is_formula else value
 
 
-def _pair_id(sentence1: Any, sentence2: Any) -> str:
+def _pair_id(sentence1: object, sentence2: object) -> str:
     """Name a pair by its words, so that its record goes on when others are pinned or let go."""
     return "p" + hashlib.sha256(f"{sentence1}\0{sentence2}".encode()).hexdigest()[:12]
 

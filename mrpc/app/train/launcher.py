@@ -10,12 +10,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 
 from mrpc.app.train.accelerate_config import check_accelerate_config
-from mrpc.app.train.disk_errors import disk_trouble_in_words
 from mrpc.app.train.processes import (
     count_cuda_devices,
     has_ended,
@@ -27,6 +26,7 @@ from mrpc.app.train.processes import (
 )
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
 from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
+from mrpc.files import disk_trouble_in_words
 from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import ALIVE_STATES, RESUMABLE_STATES, Run, RunState, RunStore, busy_error
@@ -66,7 +66,7 @@ class Launcher:
         self._launching = threading.Lock()
 
     @disk_trouble_in_words()
-    def start(self, values: Mapping[str, Any], data: DataRef | None = None) -> str:
+    def start(self, values: Mapping[str, object], data: DataRef | None = None) -> str:
         """Start a training and return its run id once its process holds the lock.
 
         Args:
@@ -92,7 +92,7 @@ class Launcher:
 
     @disk_trouble_in_words()
     def add_to_queue(
-        self, values: Mapping[str, Any], data: DataRef | None = None, group: str | None = None
+        self, values: Mapping[str, object], data: DataRef | None = None, group: str | None = None
     ) -> str:
         """Make a run that trains when those before it have ended, and return its id.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -120,7 +119,7 @@ class Monitoring:
         lines = tail.decode(errors="replace").replace("\r", "\n").splitlines()
         return "\n".join(lines[-LOG_TAIL_LINES:])
 
-    def run_status(self, run_id: str, cursor: int | None = None) -> dict[str, Any]:
+    def run_status(self, run_id: str, cursor: int | None = None) -> dict[str, object]:
         """Return how a run is going as a plain object, for scripts.
 
         Args:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.app.train.estimates import Minutes
 from mrpc.app.train.start import describe_time
@@ -209,7 +209,7 @@ def price_sizes(
     return prices, offers
 
 
-def _settings(one: RunSummary) -> tuple[str, dict[str, Any]]:
+def _settings(one: RunSummary) -> tuple[str, dict[str, object]]:
     return one.data_fingerprint, one.hyperparameters.model_dump(exclude=set(MAY_DIFFER))
 
 

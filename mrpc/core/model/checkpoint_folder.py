@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from mrpc.core.hub import WEIGHTS
 from mrpc.errors import UnavailableError
@@ -38,7 +37,7 @@ COUNTED_FROM_PADDING = frozenset(
 """Models whose first token has the position ``pad_token_id + 1``: so many positions are never used."""
 
 
-def read_config(directory: Path) -> dict[str, Any]:
+def read_config(directory: Path) -> dict[str, object]:
     """Return ``config.json``, which names at least its ``model_type``.
 
     Raises:
@@ -107,7 +106,7 @@ def check_tokenizer_files(directory: Path) -> None:
     )
 
 
-def longest_input(config: dict[str, Any]) -> int | None:
+def longest_input(config: dict[str, object]) -> int | None:
     """Return how many tokens an encoder can take by its ``config.json``; None where it does not say."""
     sizes = (config.get(key) for key in ("max_position_embeddings", "n_positions", "seq_length"))
     positions = next((size for size in sizes if isinstance(size, int) and size > 0), None)
@@ -165,7 +164,7 @@ def _count_parameters(path: Path) -> int:
     return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(path: Path) -> object:
     try:
         if not path.is_file() or path.stat().st_size > MAX_CONFIG_BYTES:
             return None

@@ -10,7 +10,6 @@ the expectation stays exact.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -44,13 +43,13 @@ class DropoutStream:
         torch.ge(torch.from_numpy(lanes), num_dropped - LANES // 2, out=mask)  # 1.0 where kept
         return x * mask.mul_(LANES / (LANES - num_dropped)).view(x.shape)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Return the state as plain integers."""
         state = self._bits.state
         words = [int(word) for word in state["state"]["state"]]
         return {"words": words, "has_uint32": int(state["has_uint32"]), "uinteger": int(state["uinteger"])}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, object]) -> None:
         """Put back what :meth:`state_dict` returned."""
         self._bits.state = {
             "bit_generator": "SFC64",

@@ -181,7 +181,7 @@ class FastForward:
 
     def _attend(
         self,
-        attention: Any,
+        attention: object,
         source: torch.Tensor,
         hidden: torch.Tensor,
         rows: torch.Tensor,

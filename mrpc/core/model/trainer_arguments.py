@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from transformers import TrainingArguments
 
@@ -24,8 +23,8 @@ class ArgumentRow:
     """
 
     name: str
-    value: Any
-    default: Any
+    value: object
+    default: object
     description: str
 
     @property
@@ -34,7 +33,7 @@ class ArgumentRow:
         return bool(self.value != self.default)
 
 
-def trainer_arguments(config: TrainConfig, num_steps: int | None = None) -> dict[str, Any]:
+def trainer_arguments(config: TrainConfig, num_steps: int | None = None) -> dict[str, object]:
     """Return the keyword arguments of ``TrainingArguments`` that do what a config says.
 
     Args:

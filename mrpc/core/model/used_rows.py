@@ -9,7 +9,6 @@ evaluation, in a ``state_dict`` or in a saved folder. What is computed is the sa
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -52,10 +51,10 @@ class UsedRows:
                 self._table.weight[self._ids] = self._rows
             self._is_ahead = False
 
-    def _leave_out(self, table: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    def _leave_out(self, table: nn.Module, state: dict[str, object], prefix: str, metadata: object) -> None:
         self._bring_up_to_date()
         del state[prefix + NAME]
 
-    def _take_over(self, table: nn.Module, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+    def _take_over(self, table: nn.Module, state: dict[str, object], prefix: str, *rest: object) -> None:
         state[prefix + NAME] = state[prefix + "weight"][self._ids]
         self._is_ahead = False

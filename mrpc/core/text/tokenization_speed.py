@@ -14,7 +14,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -40,19 +40,19 @@ class _Counter:
         self._rows, self._told_at = 0, time.monotonic()
 
 
-def _say(values: dict[str, Any]) -> None:
+def _say(values: dict[str, object]) -> None:
     os.write(1, json.dumps(values).encode() + b"\n")  # one write a line: worker processes share the pipe
 
 
 def _encode(
-    rows: dict[str, Any], tokenizer: PreTrainedTokenizerBase, counter: _Counter, is_batch: bool
-) -> dict[str, Any]:
+    rows: dict[str, object], tokenizer: PreTrainedTokenizerBase, counter: _Counter, is_batch: bool
+) -> dict[str, object]:
     encoded = dict(tokenizer(rows["sentence1"], rows["sentence2"], truncation=True))
     counter.add(len(rows["sentence1"]) if is_batch else 1)
     return encoded
 
 
-def run(rows_file: Path, checkpoint_dir: Path, way: str, work_dir: Path) -> dict[str, Any]:
+def run(rows_file: Path, checkpoint_dir: Path, way: str, work_dir: Path) -> dict[str, object]:
     """Tokenize every row and return the seconds it took and the columns that came out."""
     import datasets
 

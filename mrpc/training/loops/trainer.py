@@ -62,7 +62,7 @@ class SessionTrainer(Trainer):
     session: TrainingSession
     loss_is_scaled_for_ga = False  # compute_loss returns the mean of one batch
 
-    def get_train_dataloader(self) -> DataLoader[Any]:
+    def get_train_dataloader(self) -> DataLoader[object]:
         """Return the session's batches, of whichever epoch is under way."""
         batches = EpochBatches(self.session)
         generator = torch.Generator()  # or iter() would draw from the global one
@@ -76,10 +76,10 @@ class SessionTrainer(Trainer):
     def compute_loss(
         self,
         model: nn.Module,
-        inputs: dict[str, Any],
+        inputs: dict[str, object],
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> Any:
+    ) -> object:
         """Return the mean loss of a batch, in training and evaluation."""
         outputs = model(**inputs)
         if model.training:
@@ -92,18 +92,18 @@ class SessionTrainer(Trainer):
         if "learning_rate" in logs:
             self.session.on_step(logs["learning_rate"], logs["grad_norm"])
 
-    def prediction_step(self, *args: Any, **kwargs: Any) -> Any:
+    def prediction_step(self, *args: object, **kwargs: object) -> object:
         """Predict a batch, and show that the process lives."""
         self.session.on_progress()
         return super().prediction_step(*args, **kwargs)
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+    def evaluate(self, *args: object, **kwargs: object) -> dict[str, float]:
         """Evaluate at the end of an epoch, and close it."""
         metrics = super().evaluate(*args, **kwargs)
         self.session.end_epoch()
         return metrics
 
-    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+    def evaluation_loop(self, *args: object, **kwargs: object) -> EvalLoopOutput:
         """Evaluate or predict validation, and record it."""
         self.session.begin_evaluation()
         with torch.random.fork_rng():  # Trainer's loaders draw random numbers
