@@ -21,9 +21,7 @@ LoopName = Literal["accelerate", "pytorch", "trainer"]
 DEFAULT_CHECKPOINT = "all-MiniLM-L6-v2"
 
 
-def _field(
-    default: object, description: str, unit: str = "", raise_lower: str = "", **limits: object
-) -> object:
+def _field(default: Any, description: str, unit: str = "", raise_lower: str = "", **limits: Any) -> Any:
     """Describe a setting: what it is, its unit, and what happens if one raises or lowers it."""
     extra: dict[str, Any] = {"unit": unit, "raise_lower": raise_lower}
     return Field(default, description=description, json_schema_extra=extra, **limits)
@@ -262,7 +260,7 @@ class TrainConfig(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_booleans_for_numbers(cls, value: object, info: object) -> object:
+    def _refuse_booleans_for_numbers(cls, value: Any, info: Any) -> Any:
         field = cls.model_fields[info.field_name]
         if isinstance(value, bool) and field.annotation is not bool:
             raise ValueError("a number is needed, not true or false")
@@ -428,7 +426,7 @@ def changed_settings(config: TrainConfig) -> dict[str, object]:
     return {name: value for name, value in config.model_dump().items() if value != getattr(base, name)}
 
 
-def _explain(problem: object) -> str:
+def _explain(problem: Any) -> str:
     name = str(problem["loc"][0])
     return f"{name} is {_shown(problem['input'])}; it must be {allowed_range(name)}."
 

@@ -30,6 +30,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from enum import StrEnum
 from http.cookies import CookieError, SimpleCookie
+from typing import Any
 from urllib.parse import parse_qs
 
 import gradio as gr
@@ -179,11 +180,11 @@ def _same(given: str, wanted: str) -> bool:
 class Page(gr.Blocks):
     """Blocks that ask :class:`Access` before they run a handler."""
 
-    def __init__(self, access: Access, **options: object) -> None:
+    def __init__(self, access: Access, **options: Any) -> None:
         super().__init__(**options)
         self.access = access
 
-    async def process_api(self, block_fn: object, inputs: object, *args: object, **options: object) -> object:
+    async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> Any:
         """Run a handler, if who asks may; every way to a handler ends here."""
         handler = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
         if not getattr(handler.fn, "for_visitors", False):

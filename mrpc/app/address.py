@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
+
+if TYPE_CHECKING:
+    from gradio.components.base import FormComponent
 
 MAX_ADDRESS_CHARS = 20_000
 
@@ -26,7 +29,7 @@ class Linked:
     """
 
     key: str
-    widget: object
+    widget: FormComponent
     parse: Callable[[str], Any]
 
 

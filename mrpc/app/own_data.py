@@ -36,7 +36,7 @@ class OwnData:
     def __init__(self, store: RunStore, app_data: Callable[[], LoadedData]) -> None:
         self._store = store
         self._app_data = app_data
-        self._open = Recent(MAX_OPEN)
+        self._open: Recent[LoadedData] = Recent(MAX_OPEN)
 
     def keep(self, paths: object, columns: object = "") -> str:
         """Read files that were uploaded, keep their rows, and return the name of the data set.

@@ -60,7 +60,7 @@ def build_app(services: Services) -> gr.Blocks:
             for_visitors(load_head), outputs=spine.head, **QUICK
         )
         gr.on(
-            [link.widget.change for link in spine.links],
+            [link.widget.change for link in spine.links],  # type: ignore[attr-defined]
             None,
             inputs=linked,
             js=remember_js(spine.links),

@@ -18,6 +18,8 @@ from mrpc.app.templates import render
 from mrpc.app.view import place
 
 if TYPE_CHECKING:
+    from gradio.components import Component
+
     from mrpc.app.services import Services
 
 COURSE_SENTENCES = ("This is the first sentence.", "This is the second one.")
@@ -44,7 +46,7 @@ class Spine:
     links: list[Linked] = field(default_factory=list)
 
     @property
-    def pair(self) -> dict[str, object]:
+    def pair(self) -> dict[str, Component]:
         """The current pair as inputs of a view, by name."""
         return {"sentence1": self.sentence1, "sentence2": self.sentence2}
 

@@ -58,7 +58,7 @@ class Tool:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _hyperparameters() -> dict[str, object]:
+def _hyperparameters() -> dict[str, Any]:
     told = (
         "type",
         "enum",
@@ -148,7 +148,7 @@ class ToolServer:
             )
         return found
 
-    async def call_tool(self, name: str, arguments: dict[str, object]) -> types.CallToolResult:
+    async def call_tool(self, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
         """Run a tool; what it refuses is a sentence in the result."""
         from mcp import types
 
@@ -170,20 +170,18 @@ class ToolServer:
             return _answer(types, str(error.message), True)
         return _answer(types, as_json(result["data"][0]).decode())
 
-    def _handler(self, tool: Tool) -> object:
+    def _handler(self, tool: Tool) -> Any:
         return next(handler for handler in self._demo.fns.values() if handler.api_name == tool.endpoint)
 
 
-def _answer(types: object, text: str, is_error: bool = False) -> object:
+def _answer(types: Any, text: str, is_error: bool = False) -> Any:
     structured = None if is_error else json.loads(text)
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=text)], structuredContent=structured, isError=is_error
     )
 
 
-def _schema(
-    parameters: list[dict[str, object]], descriptions: Mapping[str, str], tool: Tool
-) -> dict[str, object]:
+def _schema(parameters: list[dict[str, Any]], descriptions: Mapping[str, str], tool: Tool) -> dict[str, Any]:
     """Return the JSON schema of a tool's arguments."""
     properties, required = {}, []
     for parameter in parameters:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import gradio as gr
 from gradio.components import Component
@@ -158,7 +158,7 @@ class View:
         if self.on_demand:
             gr.on(list(self.on_demand), None, js=f"() => mrpc.draw({self.name!r})", api_visibility="private")
         bind(
-            shown.draw,
+            shown.draw,  # type: ignore[attr-defined]
             self._draw,
             {**self.inputs, **self.given},
             self.outputs,
@@ -200,9 +200,9 @@ def stage(name: str, *, elem_id: str | None = None, follows: bool = True) -> gr.
     )
 
 
-def place(value: str = "", **options: object) -> gr.HTML:
+def place(value: str = "", elem_id: str | None = None) -> gr.HTML:
     """Build a place for HTML that is drawn beside a stage, without Gradio's styles for running text."""
-    return gr.HTML(value, **({"apply_default_css": False, "js_on_load": None} | options))
+    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
 
 
 def chart(elem_id: str) -> gr.HTML:
@@ -281,7 +281,7 @@ def _handler(run: Run, inputs: Inputs, outputs: Outputs, data: Sequence[str], ta
 
     def answer_in_parts(event: gr.EventData, *values: object) -> Iterator[Updates]:
         try:
-            for part in run(**arguments(event, values)):
+            for part in cast("Iterator[object]", run(**arguments(event, values))):
                 yield updates(part)
         except MrpcError as error:
             yield said(error)

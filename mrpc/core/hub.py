@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from mrpc.core.data.pairs import SPLITS
@@ -212,7 +212,7 @@ def _download(repo_id: str, names: Sequence[str], repo_type: str = "model") -> l
             ) from error
 
 
-def _progress_bar(progress: _Progress) -> object:
+def _progress_bar(progress: _Progress) -> type[Any]:
     """Return a progress bar class for huggingface_hub that shows nothing and tells ``progress``."""
     from tqdm import tqdm
 

@@ -230,7 +230,7 @@ def _follow(launched: LaunchedProcesses) -> int:
         return ExitCode.STOPPED
 
 
-def _record_stop(stop: StopTraining, report: Reporter, session: object) -> int:
+def _record_stop(stop: StopTraining, report: Reporter, session: Any) -> int:
     try:
         request = report.run.read_stop_request(report.attempt)
         save = request.save if request is not None else stop.save

@@ -11,7 +11,7 @@ import json
 import random
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -116,8 +116,18 @@ def _remove_unfinished(directory: Path) -> None:
         shutil.rmtree(path)
 
 
-def read_random_state(dropout: DropoutStream) -> dict[str, object]:
-    """Return the states of Python's, numpy's and torch's generators, and of the fast dropout's."""
+class RandomState(TypedDict):
+    """The states of Python's, numpy's and torch's generators, and of the fast dropout's."""
+
+    python: tuple[Any, ...]
+    numpy: tuple[str, list[int], int, int, float]
+    dropout: dict[str, Any]
+    torch: torch.Tensor
+    cuda: list[torch.Tensor]
+
+
+def read_random_state(dropout: DropoutStream) -> RandomState:
+    """Return all random states of this process."""
     kind, keys, position, has_gauss, cached_gaussian = np.random.get_state(legacy=True)
     return {
         "python": random.getstate(),
@@ -134,7 +144,7 @@ def read_random_state(dropout: DropoutStream) -> dict[str, object]:
     }
 
 
-def restore_random_state(state: dict[str, object], dropout: DropoutStream) -> None:
+def restore_random_state(state: RandomState, dropout: DropoutStream) -> None:
     """Put back what :func:`read_random_state` returned."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))

@@ -55,7 +55,7 @@ from mrpc.runs.record import is_new_best
 from mrpc.runs.store import Run
 from mrpc.settings import requested_mixed_precision
 from mrpc.training import checkpoints
-from mrpc.training.checkpoints import read_random_state, restore_random_state
+from mrpc.training.checkpoints import RandomState, read_random_state, restore_random_state
 from mrpc.training.pairs import TrainPairs
 from mrpc.training.ranks import Ranks
 from mrpc.training.records import EpochRecords, StepTotals, pair_records
@@ -145,7 +145,7 @@ class TrainingSession:
         self._best: dict[str, Any] = {}  # epoch, f1, accuracy
         self._records = EpochRecords()
         self._train_s_before = 0.0
-        self._resume_random_state: dict[str, Any] | None = None
+        self._resume_random_state: RandomState | None = None
         self._evaluation_began_at = 0.0
         self._rows = Batches(0, lambda number: [])
         self._base_is_evaluated = self._shows_base = False

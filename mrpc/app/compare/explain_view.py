@@ -11,12 +11,15 @@ from mrpc.app.templates import render, render_part
 from mrpc.app.view import SKIP, View, bind, chart, place, stage, table
 
 if TYPE_CHECKING:
+    from gradio.components import Component
+
     from mrpc.app.compare.explaining import SideAttribution, Variation
     from mrpc.app.compare.sides import Both, Side
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
     from mrpc.app.task import Task
+    from mrpc.core.analysis.attribution import Attention
 
 MAX_LAYERS, MAX_HEADS = 24, 16
 ALL_HEADS = 0
@@ -129,7 +132,7 @@ def build_explanations(services: Services, spine: Spine, row: SidesRow) -> None:
     ).bind()
 
 
-def _build_attention(services: Services, asked: dict[str, object]) -> None:
+def _build_attention(services: Services, asked: dict[str, Component]) -> None:
     place(render_part("quiet", ATTENTION_NOTE))
     with gr.Row(elem_classes="cmp-controls"):
         layer = gr.Slider(
@@ -260,7 +263,7 @@ def draw_attention(
     head = check_whole(head, "The head", ALL_HEADS, MAX_HEADS)
     direction = "back" if direction == "back" else "forth"
 
-    def attend(side: Side) -> object:
+    def attend(side: Side) -> Attention | None:
         num_layers, num_heads = explanations.num_layers(side), explanations.num_heads(side)
         if not num_layers:
             return None
@@ -305,7 +308,7 @@ def _limited(value: int, most: int) -> object:
 def choose_head(id: object) -> ChosenHead:
     """Set layer and head to those that were clicked; what cannot be read chooses nothing."""
     layer, _, head = id.partition(":") if isinstance(id, str) else ("", "", "")
-    if not (layer.isdigit() and head.isdigit() and len(id) < 8):
+    if not (layer.isdigit() and head.isdigit() and len(layer) + len(head) < 7):
         return ChosenHead()
     return ChosenHead(int(layer), int(head))
 

@@ -234,7 +234,7 @@ def _prob_columns(names: Both[str], key: str = "prob") -> list[Column]:
     ]
 
 
-def _prob_cells(probs: Both[object], key: str = "prob") -> dict[str, float | None]:
+def _prob_cells(probs: Both[float] | Both[float | None], key: str = "prob") -> dict[str, float | None]:
     return {
         f"{key}_{place}": None if prob is None else round(prob, 4)
         for place, prob in zip(("first", "second"), probs, strict=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from mrpc.app.compare.sides import Both, Side
 from mrpc.core.analysis import statistics as st
@@ -138,7 +139,7 @@ class Scores:
         return st.transitions(self.labels, *self._predicted)
 
     @cached_property
-    def cells(self) -> object:
+    def cells(self) -> npt.NDArray[np.str_]:
         """The name of each pair's cell, [N]."""
         return st.transition_cells(self.labels, *self._predicted)
 

@@ -15,6 +15,7 @@ from mrpc.app.view import View, bind, chart, place, stage, table
 if TYPE_CHECKING:
     from mrpc.app.compare.calibration import Calibrations
     from mrpc.app.compare.scores import Scores
+    from mrpc.app.compare.sides import Both
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.task import Task
@@ -240,7 +241,7 @@ def choose_split(select: object) -> ChosenSplit:
     return ChosenSplit("test", True) if select == "test" else ChosenSplit("validation", False)
 
 
-def names_of(scores: Scores) -> object:
+def names_of(scores: Scores) -> Both[str]:
     """Return what both sides are called."""
     from mrpc.app.compare.sides import side_names
 

@@ -186,8 +186,9 @@ class SideCatalog:
 
     def _side_of(self, run: Run, model: str, record: RunRecord) -> Side:
         name = f"{run.run_id}:{model}"
-        if model in FORMS:
-            return self._exported(run, model, record)
+        for form in FORMS:
+            if model == form:
+                return self._exported(run, form, record)
         if model == "base":
             if record.started is None:
                 raise InputError(f"Run {run.run_id} did not record its model before training.")
@@ -218,7 +219,7 @@ class SideCatalog:
         role = "" if model.startswith("epoch-") else model
         return Side(name, "tuned", f"Fine-tuned, {where}", run, epoch, step, sha256, model_dir, missing, role)
 
-    def _exported(self, run: Run, form: str, record: RunRecord) -> Side:
+    def _exported(self, run: Run, form: Form, record: RunRecord) -> Side:
         """Return the best model as the ONNX file that it was exported to."""
         best, export = self._side_of(run, "best", record), read_export(run)
         if export is None:

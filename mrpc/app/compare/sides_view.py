@@ -15,6 +15,8 @@ from mrpc.app.view import SKIP, View, bind, stage
 from mrpc.errors import TaskCancelled
 
 if TYPE_CHECKING:
+    from gradio.components import Component
+
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
     from mrpc.app.task import Task
@@ -39,12 +41,12 @@ class SidesRow:
     consent: gr.Checkbox
 
     @property
-    def sides(self) -> dict[str, object]:
+    def sides(self) -> dict[str, Component]:
         """Both sides as inputs of a view, by name."""
         return {"first": self.first, "second": self.second}
 
     @property
-    def on_split(self) -> dict[str, object]:
+    def on_split(self) -> dict[str, Component]:
         """Both sides, and what they are compared on, as inputs of a view."""
         return self.sides | {"split": self.split, "consent": self.consent}
 

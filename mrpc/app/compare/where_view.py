@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
     from mrpc.app.task import Task
+    from mrpc.app.view import Event
 
 TESTS_NOTE = (
     "A score says how often a model is right, not what it has learned. Here the sentences of validation "
@@ -172,7 +173,7 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
 
 
 def _open(
-    services: Services, spine: Spine, row: SidesRow, event: object, row_id: Callable[[object], object]
+    services: Services, spine: Spine, row: SidesRow, event: Event, row_id: Callable[[object], object]
 ) -> None:
     """Make the pair of a row, or of a mark of the map, the current one, and show it."""
     bind(

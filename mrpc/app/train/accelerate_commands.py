@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import mrpc
 from mrpc.errors import UnavailableError
@@ -115,7 +116,7 @@ def _answer_field(text: str, num_gpus: int) -> str:
     return ""
 
 
-def _interview(num_gpus: int) -> tuple[list[Question], object]:
+def _interview(num_gpus: int) -> tuple[list[Question], Any]:
     """Go through the menu of ``accelerate config`` and return its questions, and the config they make."""
     from accelerate.commands.config import cluster, config
 
@@ -123,10 +124,10 @@ def _interview(num_gpus: int) -> tuple[list[Question], object]:
 
     def ask_field(
         input_text: str,
-        convert_value: Callable[[str], object] | None = None,
-        default: object = None,
+        convert_value: Callable[[str], Any] | None = None,
+        default: Any = None,
         error_message: str | None = None,
-    ) -> object:
+    ) -> Any:
         typed = _answer_field(input_text, num_gpus)
         value = default if not typed and default is not None else typed
         if typed and convert_value is not None:
@@ -138,9 +139,9 @@ def _interview(num_gpus: int) -> tuple[list[Question], object]:
     def ask_options(
         input_text: str,
         options: Sequence[str] = (),
-        convert_value: Callable[[int], object] | None = None,
+        convert_value: Callable[[int], Any] | None = None,
         default: int = 0,
-    ) -> object:
+    ) -> Any:
         chosen = _answer_menu(input_text, options, default, num_gpus)
         names = [str(option) for option in options]
         questions.append(Question(input_text.strip(), names, names[chosen], chosen == default))

@@ -46,7 +46,7 @@ class Catalog:
         self._store = store
 
     @disk_trouble_in_words()
-    def rename(self, run_id: str, name: str, note: str) -> None:
+    def rename(self, run_id: object, name: str, note: str) -> None:
         """Give a run a name and a note.
 
         Raises:
@@ -62,7 +62,7 @@ class Catalog:
         write_model(run.paths.label, label)
 
     @disk_trouble_in_words()
-    def delete(self, run_id: str) -> None:
+    def delete(self, run_id: object) -> None:
         """Move a run to the trash.
 
         Raises:
@@ -71,7 +71,7 @@ class Catalog:
         self._store.move_to_trash(self._store.open(run_id))
 
     @disk_trouble_in_words()
-    def pin_pairs(self, run_id: str, pairs: list[tuple[str, str]]) -> None:
+    def pin_pairs(self, run_id: object, pairs: list[tuple[str, str]]) -> None:
         """Set the pairs whose probability is recorded after every evaluation.
 
         Raises:
@@ -89,7 +89,7 @@ class Catalog:
             raise InputError(f"A pinned sentence must have 1 to {MAX_PINNED_CHARS:,} characters.") from None
         write_model(run.paths.pinned_pairs, PinnedPairsFile(pairs=probes))
 
-    def read_pinned(self, run_id: str) -> list[PinnedPair]:
+    def read_pinned(self, run_id: object) -> list[PinnedPair]:
         """Return the pinned pairs of a run."""
         file = read_model(self._store.open(run_id).paths.pinned_pairs, PinnedPairsFile)
         return file.pairs if file is not None else []
@@ -127,7 +127,7 @@ class Catalog:
         return plan
 
     @disk_trouble_in_words()
-    def bundle(self, run_id: str, parent: Path) -> Path:
+    def bundle(self, run_id: object, parent: Path) -> Path:
         """Pack what a run recorded, without its weights, and the command that reproduces it.
 
         Args:

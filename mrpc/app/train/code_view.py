@@ -71,7 +71,7 @@ def code_html(services: Services, run_id: object, form: object) -> str:
         "train/code.html",
         code=_cells_as_text(code) if suffix == ".ipynb" else code,
         content=base64.b64encode(code.encode()).decode(),
-        commands=COMMANDS[form],
+        commands=COMMANDS[str(form)],
         file_name=file_name,
         mime_type=MIME_TYPES[suffix],
     )

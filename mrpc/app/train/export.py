@@ -97,7 +97,7 @@ class CodeExport:
     def __init__(self, store: RunStore) -> None:
         self._store = store
 
-    def export_code(self, run_id: str, form: str) -> str:
+    def export_code(self, run_id: object, form: object) -> str:
         """Return the code that does what a run did, without this project.
 
         Args:
@@ -118,7 +118,7 @@ class CodeExport:
         process = run.read_process()
         return write_script(run.config, form, started, process.versions if process else {})
 
-    def file_name(self, form: str) -> str:
+    def file_name(self, form: object) -> str:
         """Return what to call the file of a form."""
         return "train.ipynb" if form == "notebook" else "train.py"
 

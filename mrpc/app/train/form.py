@@ -6,8 +6,9 @@ Laid out from :class:`mrpc.config.TrainConfig`. No gradio here: the widgets are 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeGuard
 
-from mrpc.config import DEFAULT_CHECKPOINT, PRESETS, TrainConfig, build_config
+from mrpc.config import DEFAULT_CHECKPOINT, PRESETS, PresetName, TrainConfig, build_config
 
 LABELS = {
     "preset": "Preset",
@@ -109,7 +110,7 @@ def checkpoint_changes(preset: str, checkpoint: str, values: Mapping[str, object
     }
 
 
-def is_preset(preset: object) -> bool:
+def is_preset(preset: object) -> TypeGuard[PresetName]:
     """Tell whether what a browser sent is a preset."""
     return isinstance(preset, str) and preset in PRESETS
 
@@ -129,7 +130,7 @@ def fill_form(config: TrainConfig) -> dict[str, object]:
 
 def shown_value(name: str, value: object) -> object:
     """Return a value as people write it: 5e-5, 0.1."""
-    if TrainConfig.model_fields[name].annotation is not float:
+    if TrainConfig.model_fields[name].annotation is not float or not isinstance(value, float):
         return value
     if 0 < value < 0.001:
         digits, exponent = f"{value:e}".split("e")

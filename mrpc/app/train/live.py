@@ -75,7 +75,8 @@ class Live:
             content].
         """
         asked = asked if isinstance(asked, dict) else {}
-        has = asked.get("has") if isinstance(asked.get("has"), dict) else {}
+        has = asked.get("has")
+        has = has if isinstance(has, dict) else {}
         asked_id = asked.get("run_id")
         asked_id = asked_id if isinstance(asked_id, str) else ""
         shown = self._looks.once(asked_id, lambda: self._board.show_known(asked_id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +72,7 @@ def sample_phenomena(split: str) -> Mapping[int, str]:
     return {int(row["idx"]): str(row.get("phenomenon", "")) for row in rows}
 
 
-def _thirds(values: npt.NDArray[object], low: str, middle: str, high: str) -> list[Slice]:
+def _thirds(values: npt.NDArray[Any], low: str, middle: str, high: str) -> list[Slice]:
     """Cut at the terciles; the names hold the values at the edges."""
     if len(values) < 3 * MIN_PAIRS:
         return []

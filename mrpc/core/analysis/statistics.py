@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +120,7 @@ def wilson_interval(num_successes: int, num_trials: int) -> Interval:
     return Interval(float(interval.low), float(interval.high))
 
 
-def bootstrap_interval(statistic: Callable[..., object], *samples: npt.NDArray[object]) -> Interval:
+def bootstrap_interval(statistic: Callable[..., Any], *samples: npt.NDArray[Any]) -> Interval:
     """Return the percentile bootstrap interval of a statistic of paired samples.
 
     Args:

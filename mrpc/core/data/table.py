@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.csv
@@ -481,7 +481,7 @@ def _json_objects(table: Table) -> Iterator[tuple[str, dict[str, object]]]:
         yield f"entry {number}", row
 
 
-def _rows_of_object(table: Table, whole: dict[str, object]) -> list[dict[str, object]]:
+def _rows_of_object(table: Table, whole: dict[str, Any]) -> list[dict[str, object]]:
     """Turn columns (as pandas writes them), or one list of objects under a key, into rows."""
     lists = {key: list(value.values()) if isinstance(value, dict) else value for key, value in whole.items()}
     if (

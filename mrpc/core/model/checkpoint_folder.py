@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from mrpc.core.hub import WEIGHTS
 from mrpc.errors import UnavailableError
@@ -37,7 +38,7 @@ COUNTED_FROM_PADDING = frozenset(
 """Models whose first token has the position ``pad_token_id + 1``: so many positions are never used."""
 
 
-def read_config(directory: Path) -> dict[str, object]:
+def read_config(directory: Path) -> dict[str, Any]:
     """Return ``config.json``, which names at least its ``model_type``.
 
     Raises:

@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.core.model.checkpoint_folder import longest_input
@@ -201,7 +201,7 @@ def _from_pretrained(
     return Classifier(model.eval(), sorted(new_tensors(loading)), report)
 
 
-def _fit_config(config: object, directory: Path) -> list[str]:
+def _fit_config(config: Any, directory: Path) -> list[str]:
     """Set in a config what a classifier of pairs needs, and say what that was."""
     notes = []
     if config.problem_type not in (None, "single_label_classification"):

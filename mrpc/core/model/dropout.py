@@ -10,6 +10,7 @@ the expectation stays exact.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ class DropoutStream:
         words = [int(word) for word in state["state"]["state"]]
         return {"words": words, "has_uint32": int(state["has_uint32"]), "uinteger": int(state["uinteger"])}
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put back what :meth:`state_dict` returned."""
         self._bits.state = {
             "bit_generator": "SFC64",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mrpc.errors import UnavailableError
 
@@ -58,7 +59,7 @@ class EncoderReport:
         )
 
 
-def report_loading(model: object, loading: Mapping[str, object], notes: Sequence[str]) -> EncoderReport:
+def report_loading(model: Any, loading: Mapping[str, Any], notes: Sequence[str]) -> EncoderReport:
     """Sum up what ``from_pretrained(output_loading_info=True)`` tells.
 
     Args:
@@ -79,7 +80,7 @@ def report_loading(model: object, loading: Mapping[str, object], notes: Sequence
     )
 
 
-def new_tensors(loading: Mapping[str, object]) -> set[str]:
+def new_tensors(loading: Mapping[str, Any]) -> set[str]:
     """Return the names of the tensors that were drawn: absent in the checkpoint, or in another shape."""
     return {*loading["missing_keys"], *(entry[0] for entry in loading["mismatched_keys"])}
 

@@ -181,7 +181,7 @@ class FastForward:
 
     def _attend(
         self,
-        attention: object,
+        attention: Any,
         source: torch.Tensor,
         hidden: torch.Tensor,
         rows: torch.Tensor,

@@ -87,7 +87,7 @@ def learn_shared_words(model: PreTrainedModel, task: SharedWords) -> None:
     classify: Any = model.forward
 
     @functools.wraps(classify)
-    def forward(**inputs: object) -> SequenceClassifierOutput:
+    def forward(**inputs: Any) -> SequenceClassifierOutput:
         if not model.training:
             return cast("SequenceClassifierOutput", classify(**inputs))
         outputs = classify(**inputs, output_hidden_states=True)

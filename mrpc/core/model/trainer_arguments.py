@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from transformers import TrainingArguments
 
@@ -33,7 +34,7 @@ class ArgumentRow:
         return bool(self.value != self.default)
 
 
-def trainer_arguments(config: TrainConfig, num_steps: int | None = None) -> dict[str, object]:
+def trainer_arguments(config: TrainConfig, num_steps: int | None = None) -> dict[str, Any]:
     """Return the keyword arguments of ``TrainingArguments`` that do what a config says.
 
     Args:

@@ -9,6 +9,7 @@ evaluation, in a ``state_dict`` or in a saved folder. What is computed is the sa
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -55,6 +56,6 @@ class UsedRows:
         self._bring_up_to_date()
         del state[prefix + NAME]
 
-    def _take_over(self, table: nn.Module, state: dict[str, object], prefix: str, *rest: object) -> None:
+    def _take_over(self, table: nn.Module, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         state[prefix + NAME] = state[prefix + "weight"][self._ids]
         self._is_ahead = False

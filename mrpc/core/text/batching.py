@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, Protocol, overload
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
 import torch
@@ -135,7 +135,7 @@ class PairCollator:
             pad_to_multiple_of=pad_to_multiple_of,
         )
 
-    def __call__(self, features: Sequence[Mapping[str, object]]) -> dict[str, torch.Tensor]:
+    def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """Return int64 tensors [B, T] for each key of the encoding, and ``labels`` [B] if there are any.
 
         Raises:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from datasets import Dataset
@@ -153,7 +153,7 @@ def encode_dataset(
         N rows in the same order: input_ids, attention_mask, token_type_ids if the model has them, label.
     """
 
-    def encode(rows: dict[str, list[object]]) -> dict[str, list[list[int]]]:
+    def encode(rows: dict[str, list[Any]]) -> dict[str, list[list[int]]]:
         encoded = dict(encode_pairs(tokenizer, rows["sentence1"], rows["sentence2"], max_length))
         if on_progress is not None:
             on_progress()

@@ -14,7 +14,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,8 +45,8 @@ def _say(values: dict[str, object]) -> None:
 
 
 def _encode(
-    rows: dict[str, object], tokenizer: PreTrainedTokenizerBase, counter: _Counter, is_batch: bool
-) -> dict[str, object]:
+    rows: dict[str, Any], tokenizer: PreTrainedTokenizerBase, counter: _Counter, is_batch: bool
+) -> dict[str, Any]:
     encoded = dict(tokenizer(rows["sentence1"], rows["sentence2"], truncation=True))
     counter.add(len(rows["sentence1"]) if is_batch else 1)
     return encoded

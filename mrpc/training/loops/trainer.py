@@ -76,10 +76,10 @@ class SessionTrainer(Trainer):
     def compute_loss(
         self,
         model: nn.Module,
-        inputs: dict[str, object],
+        inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> object:
+    ) -> Any:
         """Return the mean loss of a batch, in training and evaluation."""
         outputs = model(**inputs)
         if model.training:
@@ -92,18 +92,18 @@ class SessionTrainer(Trainer):
         if "learning_rate" in logs:
             self.session.on_step(logs["learning_rate"], logs["grad_norm"])
 
-    def prediction_step(self, *args: object, **kwargs: object) -> object:
+    def prediction_step(self, *args: Any, **kwargs: Any) -> Any:
         """Predict a batch, and show that the process lives."""
         self.session.on_progress()
         return super().prediction_step(*args, **kwargs)
 
-    def evaluate(self, *args: object, **kwargs: object) -> dict[str, float]:
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Evaluate at the end of an epoch, and close it."""
         metrics = super().evaluate(*args, **kwargs)
         self.session.end_epoch()
         return metrics
 
-    def evaluation_loop(self, *args: object, **kwargs: object) -> EvalLoopOutput:
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         """Evaluate or predict validation, and record it."""
         self.session.begin_evaluation()
         with torch.random.fork_rng():  # Trainer's loaders draw random numbers
