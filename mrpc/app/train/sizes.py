@@ -232,7 +232,8 @@ def _next_seed(first: TrainConfig, size: Size) -> int:
 
 def _add_up(times: Sequence[Minutes]) -> Minutes:
     """Return how long trainings take one after another, as surely as the least sure of them."""
-    source = max((one.source for one in times), key=SOURCES.index, default="measured")
+    sources: list[Source] = [one.source for one in times] or ["measured"]
+    source = max(sources, key=SOURCES.index)
     known = [one.minutes for one in times if one.minutes is not None]
     return Minutes(sum(known) if len(known) == len(times) else None, source)
 
