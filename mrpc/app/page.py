@@ -15,7 +15,7 @@ from mrpc.app.spine import build_spine, run_update
 from mrpc.app.templates import render
 from mrpc.app.tokenize.tab import build_inspect_tab
 from mrpc.app.train.tab import build_train_tab
-from mrpc.app.view import QUICK, for_visitors
+from mrpc.app.view import QUICK, bind_changes, for_visitors
 from mrpc.errors import MrpcError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def build_app(services: Services) -> gr.Blocks:
                 build_train_tab(services, spine)
             with gr.Tab("3 Compare", id="compare", elem_id="at-compare"):
                 build_compare_tab(services, spine)
+        bind_changes(demo)
         address = gr.Textbox(visible=False)
         linked = [link.widget for link in spine.links]
         demo.load(

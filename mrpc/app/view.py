@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import partial
 from typing import TypeAlias, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 from gradio.components import Component
@@ -150,11 +151,10 @@ class View:
     given: Inputs = field(default_factory=dict)
 
     def bind(self) -> None:
-        """Attach it: two events, one for the drawing and one that the browser handles alone."""
+        """Attach its drawing; :func:`bind_changes` attaches what makes it outdated."""
         shown = next(iter(self.outputs.values()))
-        changes = [component.change for component in self.inputs.values()]  # type: ignore[attr-defined]
-        if changes:
-            gr.on(changes, None, js=f"() => mrpc.changed({self.name!r})", api_visibility="private")
+        for component in self.inputs.values():
+            _SHOWN_IN.setdefault(component, []).append(self.name)
         if self.on_demand:
             gr.on(list(self.on_demand), None, js=f"() => mrpc.draw({self.name!r})", api_visibility="private")
         bind(
@@ -180,6 +180,26 @@ class View:
         if isinstance(drawn, str):
             result[first] = drawn + _stamp(asked or 0)
         return result
+
+
+_SHOWN_IN: WeakKeyDictionary[Component, list[str]] = WeakKeyDictionary()
+"""The names of the views that show the effect of a component."""
+
+
+def bind_changes(demo: gr.Blocks) -> None:
+    """Let every view of the page, which must be complete, know in the browser when an input has changed.
+
+    Inputs of the same views share one event.
+    """
+    groups: dict[tuple[str, ...], list[Event]] = {}
+    for component in list(demo.blocks.values()):
+        if isinstance(component, Component) and component in _SHOWN_IN:
+            change = component.change  # type: ignore[attr-defined]
+            groups.setdefault(tuple(_SHOWN_IN[component]), []).append(change)
+    for names, changes in groups.items():
+        gr.on(
+            changes, None, js=f"() => mrpc.changed({', '.join(map(repr, names))})", api_visibility="private"
+        )
 
 
 def stage(name: str, *, elem_id: str | None = None, follows: bool = True) -> gr.HTML:
