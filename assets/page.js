@@ -3,8 +3,9 @@
 
    A view's stage calls mrpc.stage(element, name, follows, trigger, watch). mrpc.changed(name, ...) says that
    something changed that views show: they are dimmed at once, and drawn as soon as they are in sight.
-   mrpc.draw(name) draws it now. Each drawing has a number; the answer ends with it as a comment, so an answer
-   that comes late, to an older question, does not take the dimming away.
+   mrpc.draw(name) draws it now; a button with the class draws-NAME does so. Each drawing has a number; the
+   answer ends with it as a comment, so an answer that comes late, to an older question, does not take the
+   dimming away.
 
    mrpc.go("compare/scores") opens a tab and a view in it. Any element with data-go does so when it is clicked.
    mrpc.unfold("single,others") opens the folds with these ids.
@@ -195,6 +196,11 @@ window.mrpc = (() => {
     const copied = await copy(text);
     target.focus();
     say(target, copied ? (isLink && tooLong ? "Copied, without the long text" : "Copied") : "Not allowed");
+  });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("button[class*='draws-']");
+    if (button && !button.disabled) draw([...button.classList].find((name) => name.startsWith("draws-")).slice(6));
   });
 
   document.addEventListener("click", (event) => {

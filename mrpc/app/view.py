@@ -137,7 +137,7 @@ class View:
             errors and progress too.
         render: see :func:`bind`.
         tasks: given for long work.
-        on_demand: the events that draw it, for a view that is too costly to follow its inputs. Its stage is
+        on_demand: the button that draws it, for a view that is too costly to follow its inputs. Its stage is
             dimmed all the same when they change.
         given: further inputs of the drawing, whose changes draw nothing.
     """
@@ -147,7 +147,7 @@ class View:
     outputs: Outputs
     render: Run
     tasks: Tasks | None = None
-    on_demand: Sequence[Event] = ()
+    on_demand: gr.Button | None = None
     given: Inputs = field(default_factory=dict)
 
     def bind(self) -> None:
@@ -155,8 +155,8 @@ class View:
         shown = next(iter(self.outputs.values()))
         for component in self.inputs.values():
             _SHOWN_IN.setdefault(component, []).append(self.name)
-        if self.on_demand:
-            gr.on(list(self.on_demand), None, js=f"() => mrpc.draw({self.name!r})", api_visibility="private")
+        if self.on_demand is not None:
+            self.on_demand.elem_classes = [*self.on_demand.elem_classes, f"draws-{self.name}"]
         bind(
             shown.draw,  # type: ignore[attr-defined]
             self._draw,

@@ -128,7 +128,7 @@ def build_explanations(services: Services, spine: Spine, row: SidesRow) -> None:
         {"stage": nearest, "pairs": pairs},
         lambda **values: draw_nearest(services, **values),
         tasks=services.tasks,
-        on_demand=[find.click],
+        on_demand=find,
     ).bind()
 
 

@@ -65,7 +65,7 @@ def build_own_view(services: Services, row: SidesRow) -> None:
         {"stage": drawn, "answers": answers, "download": download},
         lambda **values: draw_own(services, cache_dir, **values),
         tasks=services.tasks,
-        on_demand=[ask.click],
+        on_demand=ask,
     ).bind()
     place(render_part("next", "inspect/pair", "back to Inspect with another pair"))
 

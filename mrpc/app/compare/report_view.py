@@ -54,7 +54,7 @@ def build_report(services: Services, row: SidesRow) -> None:
         {"stage": drawn, "download": download},
         lambda **values: write_report(services, cache_dir, **values),
         tasks=services.tasks,
-        on_demand=[write.click],
+        on_demand=write,
     ).bind()
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.compare.pair_view import open_pair
+from mrpc.app.compare.pair_view import OpenedPair, open_pair
 from mrpc.app.compare.sides_view import split_in_view
 from mrpc.app.templates import render_macro, render_part
 from mrpc.app.view import SKIP, View, bind, chart, place, stage, table
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
     from mrpc.app.task import Task
-    from mrpc.app.view import Event
 
 TESTS_NOTE = (
     "A score says how often a model is right, not what it has learned. Here the sentences of validation "
@@ -167,30 +165,15 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         ([kinds_table.select], lambda id: Filter(pairs="all", kind=id)),
     ):
         bind(events, choose, {}, filters, data=("id",)).then(None, js=SHOW_PAIRS_JS, api_visibility="private")
-    for event, name in ((pairs_table.select, _same), (map_chart.select, _train_row)):
-        _open(services, spine, row, event, name)
+
+    def open_row(id: object, **sides: object) -> OpenedPair:
+        row_id = f"train:{id}" if isinstance(id, int) else id  # a mark of the map is a number of train
+        return open_pair(services, id=row_id, **sides)
+
+    bind([pairs_table.select, map_chart.select], open_row, row.sides, spine.pair, data=("id",)).success(
+        None, js=GO_TO_PAIR_JS, api_visibility="private"
+    )
     place(render_part("next", "compare/own", "Your pairs: ask both sides about your own sentences"))
-
-
-def _open(
-    services: Services, spine: Spine, row: SidesRow, event: Event, row_id: Callable[[object], object]
-) -> None:
-    """Make the pair of a row, or of a mark of the map, the current one, and show it."""
-    bind(
-        event,
-        lambda id, **sides: open_pair(services, id=row_id(id), **sides),
-        row.sides,
-        spine.pair,
-        data=("id",),
-    ).success(None, js=GO_TO_PAIR_JS, api_visibility="private")
-
-
-def _same(id: object) -> object:
-    return id
-
-
-def _train_row(id: object) -> str:
-    return f"train:{id}"
 
 
 def draw_tests(services: Services, task: Task, first: object, second: object) -> TestsDrawn:
