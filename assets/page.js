@@ -1,10 +1,11 @@
 /* The page in the browser: which view is drawn when, what stands in the address, and small things that every
    tab has.
 
-   A view's stage calls mrpc.stage(element, name, follows, trigger, watch). mrpc.changed(name) says that
-   something changed that a view shows: it is dimmed at once, and drawn as soon as it is in sight.
-   mrpc.draw(name) draws it now. Each drawing has a number; the answer ends with it as a comment, so an answer
-   that comes late, to an older question, does not take the dimming away.
+   A view's stage calls mrpc.stage(element, name, follows, trigger, watch). mrpc.changed(name, ...) says that
+   something changed that views show: they are dimmed at once, and drawn as soon as they are in sight.
+   mrpc.draw(name) draws it now; a button with the class draws-NAME does so. Each drawing has a number; the
+   answer ends with it as a comment, so an answer that comes late, to an older question, does not take the
+   dimming away.
 
    mrpc.go("compare/scores") opens a tab and a view in it. Any element with data-go does so when it is clicked.
    mrpc.unfold("single,others") opens the folds with these ids.
@@ -63,13 +64,15 @@ window.mrpc = (() => {
     new ResizeObserver(() => view.isOutdated && view.follows && ask(view)).observe(element);
   }
 
-  function changed(name) {
-    const view = stages[name];
-    if (!view) return;
-    view.element.classList.add("stale");
-    if (!view.follows) return;
-    view.isOutdated = true;
-    ask(view);
+  function changed(...names) {
+    for (const name of names) {
+      const view = stages[name];
+      if (!view) continue;
+      view.element.classList.add("stale");
+      if (!view.follows) continue;
+      view.isOutdated = true;
+      ask(view);
+    }
   }
 
   function draw(name) {
@@ -193,6 +196,11 @@ window.mrpc = (() => {
     const copied = await copy(text);
     target.focus();
     say(target, copied ? (isLink && tooLong ? "Copied, without the long text" : "Copied") : "Not allowed");
+  });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("button[class*='draws-']");
+    if (button && !button.disabled) draw([...button.classList].find((name) => name.startsWith("draws-")).slice(6));
   });
 
   document.addEventListener("click", (event) => {

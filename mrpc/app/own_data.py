@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mrpc.app.recent import Recent
 from mrpc.errors import DataError, InputError, UnavailableError
+from mrpc.recent import Recent
 from mrpc.runs.layout import DataRef
 from mrpc.runs.store import RunStore
 
@@ -36,7 +36,7 @@ class OwnData:
     def __init__(self, store: RunStore, app_data: Callable[[], LoadedData]) -> None:
         self._store = store
         self._app_data = app_data
-        self._open = Recent(MAX_OPEN)
+        self._open: Recent[LoadedData] = Recent(MAX_OPEN)
 
     def keep(self, paths: object, columns: object = "") -> str:
         """Read files that were uploaded, keep their rows, and return the name of the data set.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -15,7 +15,7 @@ from mrpc.app.spine import build_spine, run_update
 from mrpc.app.templates import render
 from mrpc.app.tokenize.tab import build_inspect_tab
 from mrpc.app.train.tab import build_train_tab
-from mrpc.app.view import QUICK, for_visitors
+from mrpc.app.view import QUICK, bind_changes, for_visitors
 from mrpc.errors import MrpcError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def build_app(services: Services) -> gr.Blocks:
                 build_train_tab(services, spine)
             with gr.Tab("3 Compare", id="compare", elem_id="at-compare"):
                 build_compare_tab(services, spine)
+        bind_changes(demo)
         address = gr.Textbox(visible=False)
         linked = [link.widget for link in spine.links]
         demo.load(
@@ -60,7 +61,7 @@ def build_app(services: Services) -> gr.Blocks:
             for_visitors(load_head), outputs=spine.head, **QUICK
         )
         gr.on(
-            [link.widget.change for link in spine.links],
+            [link.widget.change for link in spine.links],  # type: ignore[attr-defined]
             None,
             inputs=linked,
             js=remember_js(spine.links),
@@ -71,7 +72,7 @@ def build_app(services: Services) -> gr.Blocks:
     return demo
 
 
-def on_open(services: Services, links: Sequence[Linked], query: Any) -> list[Any]:
+def on_open(services: Services, links: Sequence[Linked], query: object) -> list[object]:
     """Set what the page's address says; the rest stays as it is, and the run becomes the newest one."""
     found = read_address(query, links)
     updates = []

@@ -10,7 +10,7 @@ import importlib
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from mrpc.app.access import Access
 from mrpc.app.task import Tasks
@@ -40,17 +40,18 @@ if TYPE_CHECKING:
 
 PAUSE_BEFORE_TORCH_S = 1.0
 
+Owner = TypeVar("Owner")
 Value = TypeVar("Value")
 
 
-class built_once(Generic[Value]):
+class built_once(Generic[Owner, Value]):
     """A property whose value is built at the first use, once, however many threads ask at the same time.
 
     Each property waits on a lock of its own. Nothing is kept when building raises, so the next use tries
     again.
     """
 
-    def __init__(self, build: Callable[[Any], Value]) -> None:
+    def __init__(self, build: Callable[[Owner], Value]) -> None:
         self._build = build
         self.__doc__ = build.__doc__
 
@@ -58,12 +59,12 @@ class built_once(Generic[Value]):
         self._name = name
 
     @overload
-    def __get__(self, instance: None, owner: type) -> built_once[Value]: ...
+    def __get__(self, instance: None, owner: type) -> built_once[Owner, Value]: ...
 
     @overload
-    def __get__(self, instance: object, owner: type) -> Value: ...
+    def __get__(self, instance: Owner, owner: type) -> Value: ...
 
-    def __get__(self, instance: object | None, owner: type) -> built_once[Value] | Value:
+    def __get__(self, instance: Owner | None, owner: type) -> built_once[Owner, Value] | Value:
         if instance is None:
             return self
         values = instance.__dict__

@@ -7,7 +7,7 @@ compared. Both stand in the page's address, so a reload, or a link, shows the sa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -18,6 +18,8 @@ from mrpc.app.templates import render
 from mrpc.app.view import place
 
 if TYPE_CHECKING:
+    from gradio.components import Component
+
     from mrpc.app.services import Services
 
 COURSE_SENTENCES = ("This is the first sentence.", "This is the second one.")
@@ -44,7 +46,7 @@ class Spine:
     links: list[Linked] = field(default_factory=list)
 
     @property
-    def pair(self) -> dict[str, Any]:
+    def pair(self) -> dict[str, Component]:
         """The current pair as inputs of a view, by name."""
         return {"sentence1": self.sentence1, "sentence2": self.sentence2}
 
@@ -84,7 +86,7 @@ def build_spine(services: Services) -> Spine:
     return spine
 
 
-def run_update(services: Services, run_id: object) -> Any:
+def run_update(services: Services, run_id: object) -> object:
     """Return an update of the bar's list of runs.
 
     Args:

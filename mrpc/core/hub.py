@@ -216,12 +216,12 @@ def _download(repo_id: str, names: Sequence[str], repo_type: str = "model") -> l
             ) from error
 
 
-def _progress_bar(progress: _Progress) -> Any:
+def _progress_bar(progress: _Progress) -> type[Any]:
     """Return a progress bar class for huggingface_hub that shows nothing and tells ``progress``."""
     from tqdm import tqdm
 
     class SilentBar(tqdm):
-        def __init__(self, *args: Any, initial: float = 0, **kwargs: Any) -> None:
+        def __init__(self, *args: object, initial: float = 0, **kwargs: object) -> None:
             super().__init__(disable=True)
             self.position = initial
 

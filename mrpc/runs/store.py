@@ -235,8 +235,8 @@ class RunStore:
         write_model(paths.config, config)
         return Run(paths, config)
 
-    def open(self, run_id: str) -> Run:
-        """Open a run by its id.
+    def open(self, run_id: object) -> Run:
+        """Open a run by its id, which may come from outside.
 
         Raises:
             UnknownRunError: when there is no such run, or its ``config.json`` cannot be read here.

@@ -149,7 +149,7 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
     report: Reporter | None = None
     heard: threading.Event | None = None
 
-    def on_signal(number: int, frame: Any) -> None:
+    def on_signal(number: int, frame: object) -> None:
         if heard is not None:
             heard.set()
         if report is not None and not report.preparing:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from mrpc.app.compare.comparisons import Comparisons
+from mrpc.app.downloads import zip_onnx
 from mrpc.app.task import Task
-from mrpc.app.train.downloads import zip_onnx
 from mrpc.app.train.exporting import export_in_process
 from mrpc.core.data.load import LoadedData, load_data
 from mrpc.errors import BusyError, InputError, RunStateError, TaskCancelled, UnavailableError

@@ -5,7 +5,7 @@ Scripts call the first side left and the second right.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.app.alerts import shown_errors
 from mrpc.app.view import api
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def register_endpoints(services: Services) -> None:
     """Register the endpoints in the Blocks that is being built."""
 
-    def compare_pair(run_id: str, sentence1: str, sentence2: str) -> dict[str, Any]:
+    def compare_pair(run_id: str, sentence1: str, sentence2: str) -> dict[str, object]:
         """Answer a pair with the model before training and with the best one of a run.
 
         Args:
@@ -28,7 +28,7 @@ def register_endpoints(services: Services) -> None:
         with shown_errors():
             return services.comparisons.pair.compare(run_id, sentence1, sentence2)
 
-    def compare_split(left: str, right: str, split: str = "validation") -> dict[str, Any]:
+    def compare_split(left: str, right: str, split: str = "validation") -> dict[str, object]:
         """Compare two sides on a split: scores with intervals, and whether they differ by more than chance.
 
         A side is RUN_ID:base, RUN_ID:best, RUN_ID:last, RUN_ID:epoch-2, RUN_ID:onnx or RUN_ID:int8, or
@@ -42,7 +42,7 @@ def register_endpoints(services: Services) -> None:
         with shown_errors():
             return services.comparisons.compare(left, right, split).scores.as_dict()
 
-    def flips(left: str, right: str, split: str, cell: str) -> dict[str, Any]:
+    def flips(left: str, right: str, split: str, cell: str) -> dict[str, object]:
         """List the pairs on which two sides agree or differ, the largest change in probability first.
 
         Args:

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrpc.app.compare.answers import Answers
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.shelf import DataShelf, split_fingerprint
-from mrpc.app.compare.sides import Side
-from mrpc.app.compare.vectors import read_vectors, write_vectors
+from mrpc.app.compare.sides import Both, Side
 from mrpc.app.limits import check_whole
 from mrpc.app.task import OnProgress, silent
 from mrpc.core.analysis import attribution as att
-from mrpc.core.analysis.embeddings import embed_pairs, nearest
+from mrpc.core.analysis.embeddings import embed_pairs, nearest, read_vectors, write_vectors
 from mrpc.core.data.pairs import SentencePair
 from mrpc.errors import UnavailableError
 

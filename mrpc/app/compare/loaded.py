@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mrpc.app.compare.sides import Side
-from mrpc.app.recent import Recent
 from mrpc.core.model.checkpoint_folder import file_sha256
 from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.prediction import Predictor
@@ -15,6 +14,7 @@ from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer, resolve_
 from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import RunStateError, UnavailableError
 from mrpc.publish.onnx import require_packages
+from mrpc.recent import Recent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -39,7 +39,7 @@ class LoadedSides:
     """Keeps the models of the two sides looked at last. May be used from many threads."""
 
     def __init__(self) -> None:
-        self._loaded = Recent(MAX_LOADED)
+        self._loaded: Recent[LoadedSide] = Recent(MAX_LOADED)
 
     def get(self, side: Side) -> LoadedSide:
         """Return the model of a side, loaded if it is not, and sure to be the one that the run recorded.

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrpc.app.compare.answers import Answers
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.scores import Scores, compare_answers
-from mrpc.app.compare.sides import Side
+from mrpc.app.compare.sides import Both, Side
 from mrpc.app.task import OnProgress, silent
 from mrpc.core.data.pairs import LABEL_NAMES, SentencePair
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions

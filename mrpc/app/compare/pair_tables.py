@@ -7,10 +7,9 @@ behavioural test.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mrpc.app.compare.both import Both
-from mrpc.app.compare.sides import class_words
+from mrpc.app.compare.sides import Both, class_words
 from mrpc.app.tables import Column, Table, column, marked, table
 from mrpc.core.text.wording import mark_differences
 
@@ -242,7 +241,7 @@ def _prob_columns(names: Both[str], words: Words, key: str = "prob") -> list[Col
     ]
 
 
-def _prob_cells(probs: Both[Any], key: str = "prob") -> dict[str, float | None]:
+def _prob_cells(probs: Both[float] | Both[float | None], key: str = "prob") -> dict[str, float | None]:
     return {
         f"{key}_{place}": None if prob is None else round(prob, 4)
         for place, prob in zip(("first", "second"), probs, strict=True)

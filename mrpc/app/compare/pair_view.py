@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.app.compare.explain_view import build_explanations
 from mrpc.app.templates import render, render_part
 from mrpc.app.view import View, bind, place, stage
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.both import Both
     from mrpc.app.compare.pair import PairAnswer
+    from mrpc.app.compare.sides import Both
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
@@ -79,7 +79,9 @@ def build_pair_view(services: Services, spine: Spine, row: SidesRow) -> None:
     place(render_part("next", "compare/scores", "Scores: how good is it, and is it luck?"))
 
 
-def draw_answers(services: Services, first: Any, second: Any, sentence1: Any, sentence2: Any) -> str:
+def draw_answers(
+    services: Services, first: object, second: object, sentence1: object, sentence2: object
+) -> str:
     """Draw what both sides say."""
     answers = services.comparisons.pair.answer(first, second, sentence1, sentence2)
     sides, pair = services.comparisons.pair.look_at(first, second, sentence1, sentence2)
@@ -114,7 +116,7 @@ def render_answers(answers: Both[PairAnswer], label: int | None, only_answers: B
     return render("compare/pair.html", cards=cards, summary=summary, asked=words[1])
 
 
-def draw_proposals(services: Services, first: Any, second: Any) -> str:
+def draw_proposals(services: Services, first: object, second: object) -> str:
     """Propose pairs of validation whose answer changed."""
     from mrpc.app.compare.pair_tables import CELL_WORDS
 
@@ -122,9 +124,9 @@ def draw_proposals(services: Services, first: Any, second: Any) -> str:
     return render("compare/proposals.html", pairs=pairs, words=CELL_WORDS)
 
 
-def open_pair(services: Services, first: Any, second: Any, id: Any) -> OpenedPair:
+def open_pair(services: Services, first: object, second: object, id: object) -> OpenedPair:
     """Make the pair of a row the current one."""
-    from mrpc.app.compare.rows import find_row
+    from mrpc.app.compare.pair import find_row
 
     pair = find_row(services.comparisons, first, second, id)
     return OpenedPair(pair.sentence1, pair.sentence2)

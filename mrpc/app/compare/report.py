@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -24,6 +24,10 @@ from mrpc.app.templates import render
 from mrpc.config import changed_settings
 from mrpc.errors import UnavailableError
 from mrpc.runs.process import installed_versions
+
+if TYPE_CHECKING:
+    from mrpc.app.compare.score_figures import Figure
+    from mrpc.app.tables import Table
 
 MAX_LISTED_CHANGES = 40
 
@@ -152,7 +156,7 @@ def render_report(report: Report, css: str, javascript: str, plotly_js: str) -> 
     )
 
 
-def _figures(report: Report) -> dict[str, Any]:
+def _figures(report: Report) -> dict[str, Figure]:
     scores = report.comparison.scores
     names = side_names(report.comparison.sides)
     named = [(side.side.title.removeprefix("Baseline: "), side) for side in report.baselines]
@@ -175,7 +179,7 @@ def _figures(report: Report) -> dict[str, Any]:
     return {name: figure for name, figure in figures.items() if figure}
 
 
-def _tables(report: Report) -> dict[str, Any]:
+def _tables(report: Report) -> dict[str, Table]:
     comparison, names = report.comparison, side_names(report.comparison.sides)
     tables = {"kinds": pair_tables.kinds_table(names, comparison.changes.kinds)}
     for cell in ("fixed", "broken"):

@@ -8,12 +8,11 @@ directories; no torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
-from mrpc.app.compare.both import Both
 from mrpc.app.run_names import run_title
 from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.errors import InputError, RunStateError
@@ -42,6 +41,29 @@ FORMS: Mapping[Form, str] = {"onnx": "ONNX float32", "int8": "ONNX int8"}
 """The exported forms of a best model: what people call them."""
 
 Kind = Literal["base", "tuned", "baseline"]
+Item = TypeVar("Item")
+Other = TypeVar("Other")
+
+
+@dataclass(frozen=True)
+class Both(Generic[Item]):
+    """What is so of both sides. A change, a gain or a difference goes from the first to the second.
+
+    Attributes:
+        first: of the side that is compared with the other; usually the base. Grey and hollow in charts.
+        second: of the other side; usually the fine-tuned model. Green and full.
+    """
+
+    first: Item
+    second: Item
+
+    def __iter__(self) -> Iterator[Item]:
+        yield self.first
+        yield self.second
+
+    def map(self, function: Callable[[Item], Other]) -> Both[Other]:
+        """Return what a function gives for each."""
+        return Both(function(self.first), function(self.second))
 
 
 @dataclass(frozen=True)
@@ -165,8 +187,9 @@ class SideCatalog:
 
     def _side_of(self, run: Run, model: str, record: RunRecord) -> Side:
         name = f"{run.run_id}:{model}"
-        if model in FORMS:
-            return self._exported(run, model, record)
+        for form in FORMS:
+            if model == form:
+                return self._exported(run, form, record)
         if model == "base":
             if record.started is None:
                 raise InputError(f"Run {run.run_id} did not record its model before training.")
@@ -197,7 +220,7 @@ class SideCatalog:
         role = "" if model.startswith("epoch-") else model
         return Side(name, "tuned", f"Fine-tuned, {where}", run, epoch, step, sha256, model_dir, missing, role)
 
-    def _exported(self, run: Run, form: str, record: RunRecord) -> Side:
+    def _exported(self, run: Run, form: Form, record: RunRecord) -> Side:
         """Return the best model as the ONNX file that it was exported to."""
         best, export = self._side_of(run, "best", record), read_export(run)
         if export is None:

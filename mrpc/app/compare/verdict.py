@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.scores import Scores, SideScores
-from mrpc.app.compare.sides import side_names
+from mrpc.app.compare.sides import Both, side_names
 from mrpc.app.format import render_p_value
 from mrpc.core.analysis.statistics import SIGNIFICANT_P
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.compare.pair_view import open_pair
+from mrpc.app.compare.pair_view import OpenedPair, open_pair
 from mrpc.app.compare.sides_view import split_in_view
 from mrpc.app.templates import render_macro, render_part
 from mrpc.app.view import SKIP, View, bind, chart, place, stage, table
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.both import Both
     from mrpc.app.compare.comparisons import Comparison
+    from mrpc.app.compare.sides import Both
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
@@ -72,9 +71,9 @@ class TestsDrawn:
     __test__ = False  # no test of this project
 
     stage: str
-    chart: Any
-    table: Any
-    pairs: Any
+    chart: object
+    table: object
+    pairs: object
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,8 @@ class PairsDrawn:
     """What :func:`draw_pairs` draws."""
 
     stage: str
-    table: Any = None
-    kind: Any = SKIP
+    table: object = None
+    kind: object = SKIP
 
 
 @dataclass(frozen=True)
@@ -91,15 +90,15 @@ class TableDrawn:
     """A sentence and the table or chart below it."""
 
     stage: str
-    shown: Any = None
+    shown: object = None
 
 
 @dataclass(frozen=True)
 class Filter:
     """What the table of pairs is to show."""
 
-    pairs: Any = SKIP
-    kind: Any = SKIP
+    pairs: object = SKIP
+    kind: object = SKIP
 
 
 def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
@@ -166,31 +165,18 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         ([kinds_table.select], lambda id: Filter(pairs="all", kind=id)),
     ):
         bind(events, choose, {}, filters, data=("id",)).then(None, js=SHOW_PAIRS_JS, api_visibility="private")
-    for event, name in ((pairs_table.select, _same), (map_chart.select, _train_row)):
-        _open(services, spine, row, event, name)
+
+    def open_row(id: object, **sides: object) -> OpenedPair:
+        row_id = f"train:{id}" if isinstance(id, int) else id  # a mark of the map is a number of train
+        return open_pair(services, id=row_id, **sides)
+
+    bind([pairs_table.select, map_chart.select], open_row, row.sides, spine.pair, data=("id",)).success(
+        None, js=GO_TO_PAIR_JS, api_visibility="private"
+    )
     place(render_part("next", "compare/own", "Your pairs: ask both sides about your own sentences"))
 
 
-def _open(services: Services, spine: Spine, row: SidesRow, event: Any, row_id: Callable[[Any], Any]) -> None:
-    """Make the pair of a row, or of a mark of the map, the current one, and show it."""
-    bind(
-        event,
-        lambda id, **sides: open_pair(services, id=row_id(id), **sides),
-        row.sides,
-        spine.pair,
-        data=("id",),
-    ).success(None, js=GO_TO_PAIR_JS, api_visibility="private")
-
-
-def _same(id: Any) -> Any:
-    return id
-
-
-def _train_row(id: Any) -> str:
-    return f"train:{id}"
-
-
-def draw_tests(services: Services, task: Task, first: Any, second: Any) -> TestsDrawn:
+def draw_tests(services: Services, task: Task, first: object, second: object) -> TestsDrawn:
     """Ask both sides the behavioural tests and show the pass rates."""
     from mrpc.app.compare.behavioral import SYMMETRY_TEST
     from mrpc.app.compare.pair_tables import tests_table
@@ -220,12 +206,12 @@ def draw_tests(services: Services, task: Task, first: Any, second: Any) -> Tests
 
 def draw_pairs(
     services: Services,
-    first: Any,
-    second: Any,
-    split: Any,
-    consent: Any,
-    pairs: Any,
-    kind: Any,
+    first: object,
+    second: object,
+    split: object,
+    consent: object,
+    pairs: object,
+    kind: object,
 ) -> PairsDrawn:
     """List the pairs that the filters ask for."""
     from mrpc.app.compare.pair_tables import CELL_WORDS
@@ -250,7 +236,7 @@ def draw_pairs(
     return PairsDrawn(cells + render_part("quiet", text), listed, update)
 
 
-def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[str, Any]:
+def _list_pairs(comparison: Comparison, pairs: object, kind: str | None) -> tuple[str, object]:
     """Return a sentence about the pairs that a filter asks for, and their table."""
     from mrpc.app.compare import pair_tables
     from mrpc.app.compare.behavioral import find_result
@@ -294,7 +280,9 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[s
     return text, pair_tables.changes_table(names, comparison.split, listed, what, words)
 
 
-def draw_kinds(services: Services, first: Any, second: Any, split: Any, consent: Any) -> TableDrawn:
+def draw_kinds(
+    services: Services, first: object, second: object, split: object, consent: object
+) -> TableDrawn:
     """Score every kind of pairs."""
     from mrpc.app.compare.pair_tables import kinds_table
     from mrpc.app.compare.verdict import one_answer_findings
@@ -309,7 +297,7 @@ def draw_kinds(services: Services, first: Any, second: Any, split: Any, consent:
     )
 
 
-def draw_map(services: Services, first: Any, second: Any) -> TableDrawn:
+def draw_map(services: Services, first: object, second: object) -> TableDrawn:
     """Draw the data map."""
     from mrpc.app.compare.where_figures import map_figure
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -30,7 +30,7 @@ def build_inspect_tab(services: Services, spine: Spine) -> None:
         with view_tab("Step", "inspect/step"):
             build_step_view(services, spine, checkpoint)
 
-    def inspect_pair(sentence1: str, sentence2: str, checkpoint: str = "") -> dict[str, Any]:
+    def inspect_pair(sentence1: str, sentence2: str, checkpoint: str = "") -> dict[str, object]:
         """Encode a pair as the model gets it: tokens, ids, masks, and where each token comes from.
 
         Args:
@@ -45,7 +45,7 @@ def build_inspect_tab(services: Services, spine: Spine) -> None:
 
 def answer_inspect_pair(
     services: Services, sentence1: object, sentence2: object, checkpoint: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Answer the endpoint."""
     with shown_errors():
         return services.inspection.inspect_pair(sentence1, sentence2, checkpoint).as_json()

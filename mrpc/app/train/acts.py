@@ -41,7 +41,7 @@ class Act:
     """
 
     name: str
-    run_id: Any
+    run_id: object
     fields: Mapping[str, Any]
 
     def text(self, name: str) -> str:
@@ -49,7 +49,7 @@ class Act:
         value = self.fields.get(name)
         return value if isinstance(value, str) else ""
 
-    def number(self, name: str) -> Any:
+    def number(self, name: str) -> object:
         """Return a field as a number, if it is one."""
         try:
             return float(self.text(name))
@@ -194,7 +194,7 @@ def _empty_trash(services: Services, act: Act) -> str:
     return f"The trash is empty; {render_bytes(services.store.empty_trash())} were freed."
 
 
-def limit_of(limit_gb: Any) -> int:
+def limit_of(limit_gb: object) -> int:
     """Return a limit on the disk in bytes.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.app.alerts import shown_errors
 from mrpc.app.limits import check_whole
@@ -19,7 +19,7 @@ MAX_CURSOR = 10**9
 def register_endpoints(services: Services) -> None:
     """Register the endpoints in the Blocks that is being built."""
 
-    def start_run(config: dict[str, Any]) -> dict[str, Any]:
+    def start_run(config: dict[str, object]) -> dict[str, object]:
         """Start a training and return its id; it goes on whoever looks, and run_status tells how.
 
         Args:
@@ -28,7 +28,7 @@ def register_endpoints(services: Services) -> None:
         """
         return on_start_run(services, config)
 
-    def queue_run(config: dict[str, Any]) -> dict[str, Any]:
+    def queue_run(config: dict[str, object]) -> dict[str, object]:
         """Put a training behind those that wait and return its id.
 
         Args:
@@ -36,11 +36,11 @@ def register_endpoints(services: Services) -> None:
         """
         return on_queue_run(services, config)
 
-    def list_runs() -> dict[str, Any]:
+    def list_runs() -> dict[str, object]:
         """List all runs, the newest first: id, state, settings, and scores of the best epoch."""
         return on_list_runs(services)
 
-    def run_status(run_id: str, cursor: int | None = None) -> dict[str, Any]:
+    def run_status(run_id: str, cursor: int | None = None) -> dict[str, object]:
         """Tell how a run is going: state, step, time left, evaluations, and losses.
 
         With a cursor, the losses after that step come, 500 at most, and the answer's "cursor" is what to ask
@@ -52,7 +52,7 @@ def register_endpoints(services: Services) -> None:
         """
         return on_run_status(services, run_id, cursor)
 
-    def stop_run(run_id: str, save: bool) -> dict[str, Any]:
+    def stop_run(run_id: str, save: bool) -> dict[str, object]:
         """Ask a training to end; it does so after its current step.
 
         Args:
@@ -61,7 +61,7 @@ def register_endpoints(services: Services) -> None:
         """
         return on_stop_run(services, run_id, save)
 
-    def resume_run(run_id: str) -> dict[str, Any]:
+    def resume_run(run_id: str) -> dict[str, object]:
         """Continue a run that was cut, stopped or failed, from its newest checkpoint.
 
         Args:
@@ -69,7 +69,7 @@ def register_endpoints(services: Services) -> None:
         """
         return on_resume_run(services, run_id)
 
-    def export_code(run_id: str, form: str) -> dict[str, Any]:
+    def export_code(run_id: str, form: str) -> dict[str, object]:
         """Return the code of a run: a script that does the same without this app.
 
         Args:
@@ -84,27 +84,27 @@ def register_endpoints(services: Services) -> None:
         api(question)
 
 
-def on_start_run(services: Services, config: Any) -> dict[str, Any]:
+def on_start_run(services: Services, config: object) -> dict[str, object]:
     """Start a training."""
     with shown_errors():
         settings, data = _settings(services, config)
         return {"run_id": services.launcher.start(settings, data)}
 
 
-def on_queue_run(services: Services, config: Any) -> dict[str, Any]:
+def on_queue_run(services: Services, config: object) -> dict[str, object]:
     """Put a training behind those that wait."""
     with shown_errors():
         settings, data = _settings(services, config)
         return {"run_id": services.launcher.add_to_queue(settings, data)}
 
 
-def on_list_runs(services: Services) -> dict[str, Any]:
+def on_list_runs(services: Services) -> dict[str, object]:
     """List all runs."""
     with shown_errors():
         return {"runs": [summary.model_dump(mode="json") for summary in services.monitoring.list_runs()]}
 
 
-def on_run_status(services: Services, run_id: Any, cursor: Any = None) -> dict[str, Any]:
+def on_run_status(services: Services, run_id: object, cursor: object = None) -> dict[str, object]:
     """Tell how a run is going."""
     with shown_errors():
         if cursor is not None:
@@ -112,7 +112,7 @@ def on_run_status(services: Services, run_id: Any, cursor: Any = None) -> dict[s
         return services.monitoring.run_status(run_id, cursor)
 
 
-def on_stop_run(services: Services, run_id: Any, save: Any) -> dict[str, Any]:
+def on_stop_run(services: Services, run_id: object, save: object) -> dict[str, object]:
     """Ask a training to end."""
     with shown_errors():
         if not isinstance(save, bool):
@@ -121,19 +121,19 @@ def on_stop_run(services: Services, run_id: Any, save: Any) -> dict[str, Any]:
         return {"run_id": run_id, "state": services.monitoring.run_status(run_id)["state"]}
 
 
-def on_resume_run(services: Services, run_id: Any) -> dict[str, Any]:
+def on_resume_run(services: Services, run_id: object) -> dict[str, object]:
     """Continue a run."""
     with shown_errors():
         return {"run_id": services.launcher.resume(run_id)}
 
 
-def on_export_code(services: Services, run_id: Any, form: Any) -> dict[str, Any]:
+def on_export_code(services: Services, run_id: object, form: object) -> dict[str, object]:
     """Return the code of a run."""
     with shown_errors():
         return {"code": services.code_export.export_code(run_id, form)}
 
 
-def _settings(services: Services, config: Any) -> tuple[dict[str, Any], DataRef | None]:
+def _settings(services: Services, config: object) -> tuple[dict[str, object], DataRef | None]:
     if not isinstance(config, dict):
         raise InputError(f"config is {str(config)[:60]}; it must be an object of settings, such as {{}}.")
     settings = dict(config)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import jinja2
 import nbformat
@@ -68,14 +67,14 @@ class Literal(str):
     """Source code of a Python literal: the only thing that a template may print."""
 
 
-def literal(value: Any) -> Literal:
+def literal(value: object) -> Literal:
     """Write a value as Python source; a text in double quotes where that needs no escape."""
     if isinstance(value, str) and re.fullmatch(r"[\w./ -]+", value, re.ASCII):
         return Literal(f'"{value}"')
     return Literal(ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value))
 
 
-def _require_literal(value: Any) -> Any:
+def _require_literal(value: object) -> object:
     assert isinstance(value, Literal), f"a template prints {value!r} without the filter |literal"
     return value
 
@@ -98,7 +97,7 @@ class CodeExport:
     def __init__(self, store: RunStore) -> None:
         self._store = store
 
-    def export_code(self, run_id: str, form: str) -> str:
+    def export_code(self, run_id: object, form: object) -> str:
         """Return the code that does what a run did, without this project.
 
         Args:
@@ -119,7 +118,7 @@ class CodeExport:
         process = run.read_process()
         return write_script(run.config, form, started, process.versions if process else {})
 
-    def file_name(self, form: str) -> str:
+    def file_name(self, form: object) -> str:
         """Return what to call the file of a form."""
         return "train.ipynb" if form == "notebook" else "train.py"
 

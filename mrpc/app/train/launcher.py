@@ -10,12 +10,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 
 from mrpc.app.train.accelerate_config import check_accelerate_config
-from mrpc.app.train.disk_errors import disk_trouble_in_words
 from mrpc.app.train.processes import (
     count_cuda_devices,
     has_ended,
@@ -27,6 +26,7 @@ from mrpc.app.train.processes import (
 )
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
 from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
+from mrpc.files import disk_trouble_in_words
 from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import ALIVE_STATES, RESUMABLE_STATES, Run, RunState, RunStore, busy_error
@@ -66,7 +66,7 @@ class Launcher:
         self._launching = threading.Lock()
 
     @disk_trouble_in_words()
-    def start(self, values: Mapping[str, Any], data: DataRef | None = None) -> str:
+    def start(self, values: Mapping[str, object], data: DataRef | None = None) -> str:
         """Start a training and return its run id once its process holds the lock.
 
         Args:
@@ -92,7 +92,7 @@ class Launcher:
 
     @disk_trouble_in_words()
     def add_to_queue(
-        self, values: Mapping[str, Any], data: DataRef | None = None, group: str | None = None
+        self, values: Mapping[str, object], data: DataRef | None = None, group: str | None = None
     ) -> str:
         """Make a run that trains when those before it have ended, and return its id.
 
@@ -109,7 +109,7 @@ class Launcher:
         self.queue.add(run.run_id)
         return run.run_id
 
-    def repeat_with_seeds(self, run_id: str, num_seeds: int) -> list[str]:
+    def repeat_with_seeds(self, run_id: object, num_seeds: int) -> list[str]:
         """Queue a run's settings and data with other seeds, and return the new run ids.
 
         Raises:
@@ -130,7 +130,7 @@ class Launcher:
         ]
 
     @disk_trouble_in_words()
-    def remove_from_queue(self, run_id: str) -> None:
+    def remove_from_queue(self, run_id: object) -> None:
         """Take a waiting run, which holds nothing but its settings, out of the queue and delete it.
 
         Raises:
@@ -165,7 +165,7 @@ class Launcher:
             self._queue_watch.start()
 
     @disk_trouble_in_words()
-    def resume(self, run_id: str) -> str:
+    def resume(self, run_id: object) -> str:
         """Continue a run that was cut, stopped or failed, from its newest checkpoint.
 
         Raises:
@@ -192,7 +192,7 @@ class Launcher:
         return run.run_id
 
     @disk_trouble_in_words()
-    def stop(self, run_id: str, save: bool) -> None:
+    def stop(self, run_id: object, save: bool) -> None:
         """Ask a training to end after its step, and see to it that it does.
 
         Args:
@@ -230,7 +230,7 @@ class Launcher:
             time.sleep(0.05)
         return run
 
-    def kill(self, run_id: str) -> None:
+    def kill(self, run_id: object) -> None:
         """End a training at once; the last checkpoint stays.
 
         Raises:
@@ -251,7 +251,7 @@ class Launcher:
         kill_tree(process)
         reap()
 
-    def evaluate_test(self, run_id: str) -> None:
+    def evaluate_test(self, run_id: object) -> None:
         """Predict test with the run's base and best model in a process of its own.
 
         Raises:

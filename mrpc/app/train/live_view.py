@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from starlette.responses import Response
 
+from mrpc.app.downloads import zip_model
 from mrpc.app.spine import Spine, run_update
 from mrpc.app.templates import render, render_part
 from mrpc.app.theme import PLOTLY_URL
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.board import Part
-from mrpc.app.train.downloads import zip_model
 from mrpc.app.train.form import fill_form
 from mrpc.app.train.live import Live
 from mrpc.app.train.overlay import NUM_SLOTS
@@ -45,7 +45,7 @@ def build_live_place(template: str, elem_id: str) -> gr.HTML:
 def build_courier(services: Services, live: Live, spine: Spine, form: StartForm) -> None:
     """Build what asks and takes along; ``form`` is that of a new training."""
 
-    def ask(asked: Any) -> Response:  # a method cannot be marked as a server function
+    def ask(asked: object) -> Response:  # a method cannot be marked as a server function
         return Response(live.answer(asked), media_type="application/json")
 
     courier = gr.HTML(
@@ -60,24 +60,24 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
     folder = Path(download.GRADIO_CACHE)
 
     def on_act(
-        run: Any, sentence1: Any, sentence2: Any, act: Any, run_id: Any, fields: Any
-    ) -> dict[str, Any]:
+        run: object, sentence1: object, sentence2: object, act: object, run_id: object, fields: object
+    ) -> dict[str, object]:
         sent = {"sentence1": sentence1, "sentence2": sentence2} | (fields if isinstance(fields, dict) else {})
         said = act_on(services, Act(str(act or ""), run_id or run, sent))
         live.forget()
         return {"message": render_part("note", said, "good") if said else ""}
 
-    def on_runs(run: Any, run_id: Any) -> Any:
+    def on_runs(run: object, run_id: object) -> object:
         live.forget()
         return run_update(services, run_id or run)
 
-    def on_fill(run: Any) -> dict[str, Any]:
+    def on_fill(run: object) -> dict[str, object]:
         config = services.store.open(run).config
         said = render_part("note", "Its settings are in the form under Train.", "good")
         data = services.own_data.name_of(config.data)
         return {"message": said, "data": data, **fill_form(config.hyperparameters)}
 
-    def on_take(run: Any, what: Any) -> dict[str, Any]:
+    def on_take(run: object, what: object) -> dict[str, object]:
         if what not in TAKEN:
             raise InputError(f"{str(what)[:40]!r} cannot be downloaded.")
         opened = services.store.open(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -42,7 +42,7 @@ def build_loops_view(services: Services, spine: Spine) -> None:
     def draw_files() -> str:
         return render("train/loop_files.html", loops=services.training_loops.sources())
 
-    def draw_arguments(run: Any) -> str:
+    def draw_arguments(run: object) -> str:
         return arguments_html(services, run)
 
     View("loops", {}, {"loops": loops}, draw_loops).bind()
@@ -51,7 +51,7 @@ def build_loops_view(services: Services, spine: Spine) -> None:
     View("arguments", {"run": spine.run}, {"arguments": arguments}, draw_arguments).bind()
 
 
-def arguments_html(services: Services, run_id: Any) -> str:
+def arguments_html(services: Services, run_id: object) -> str:
     """Show the settings of a run in Trainer's words, those of the course without one."""
     loops = services.training_loops
     try:
@@ -64,6 +64,6 @@ def arguments_html(services: Services, run_id: Any) -> str:
     return render("train/arguments.html", rows=rows, report=report, whose=whose, shorten=_shorten)
 
 
-def _shorten(value: Any) -> str:
+def _shorten(value: object) -> str:
     text = repr(value)
     return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 3] + "..."

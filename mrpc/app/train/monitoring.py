@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -101,7 +100,7 @@ class Monitoring:
         """Return every run, the newest first."""
         return [self._summarize(run) for run in self._store.list()]
 
-    def watch(self, run_id: str) -> RunView:
+    def watch(self, run_id: object) -> RunView:
         """Return the state of a run and its curves so far.
 
         Raises:
@@ -114,13 +113,13 @@ class Monitoring:
         version = f"{run_id}:{record.offset}:{state}:{status.phase}"
         return RunView(run, state, status, record, version, record.lock)
 
-    def read_log_tail(self, run_id: str) -> str:
+    def read_log_tail(self, run_id: object) -> str:
         """Return the last lines that the process printed."""
         tail = read_tail(self._store.open(run_id).paths.log, LOG_TAIL_BYTES)
         lines = tail.decode(errors="replace").replace("\r", "\n").splitlines()
         return "\n".join(lines[-LOG_TAIL_LINES:])
 
-    def run_status(self, run_id: str, cursor: int | None = None) -> dict[str, Any]:
+    def run_status(self, run_id: object, cursor: int | None = None) -> dict[str, object]:
         """Return how a run is going as a plain object, for scripts.
 
         Args:

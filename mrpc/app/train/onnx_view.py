@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from mrpc.app.downloads import zip_onnx
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render, render_part
-from mrpc.app.train.downloads import zip_onnx
 from mrpc.app.train.exporting import can_export, export_in_process
 from mrpc.app.view import SKIP, View, bind, place, stage
 from mrpc.publish.onnx import FILES, INSTALL, read_export
@@ -37,11 +37,11 @@ def build_onnx_fold(services: Services, spine: Spine) -> None:
     folder = Path(download.GRADIO_CACHE)
     one = {"run": spine.run}
 
-    def on_export(run: Any, task: Task) -> str:
+    def on_export(run: object, task: Task) -> str:
         export_in_process(services.store.open(run), task)
         return onnx_html(services, run)
 
-    def on_take(run: Any) -> dict[str, Any]:
+    def on_take(run: object) -> dict[str, object]:
         return {"download": str(zip_onnx(services.store.open(run), folder)), "message": SKIP}
 
     View("onnx", one, {"onnx": shown}, lambda run: onnx_html(services, run)).bind()
@@ -51,7 +51,7 @@ def build_onnx_fold(services: Services, spine: Spine) -> None:
     )
 
 
-def onnx_html(services: Services, run_id: Any) -> str:
+def onnx_html(services: Services, run_id: object) -> str:
     """Show what was exported of a run, or what to do.
 
     Raises:

@@ -73,7 +73,7 @@ def build_upload(services: Services, data: DataChoice) -> None:
         read = gr.Button("Read again", elem_id="data-read", scale=0, min_width=110)
     message = place(elem_id="data-message")
 
-    def bring(files: Any, columns: Any) -> Iterator[Brought]:
+    def bring(files: object, columns: object) -> Iterator[Brought]:
         yield Brought(render_part("loading", "Reading …"))
         name = services.own_data.keep(files, columns)
         yield Brought("", gr.update(value=name, choices=services.own_data.choices()))
@@ -87,7 +87,7 @@ def bind_data_report(services: Services, data: DataChoice) -> None:
     """Show how the chosen data was read, before anything starts."""
     from mrpc.app.train.own_data import understand
 
-    def draw(data: Any) -> dict[str, Any]:
+    def draw(data: object) -> dict[str, object]:
         html = render("train/own_data.html", data=understand(services, data))
         return {"report": html, "data": gr.update(choices=services.own_data.choices())}
 

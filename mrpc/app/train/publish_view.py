@@ -49,7 +49,7 @@ def build_publish_fold(services: Services, spine: Spine) -> None:
         card = gr.Markdown(elem_id="publish-card", latex_delimiters=[])
     outputs = {"publish": shown, "card": card, "go": go}
 
-    def on_look(run: Any, repo: Any, task: Task) -> Shown:
+    def on_look(run: object, repo: object, task: Task) -> Shown:
         written = services.publishing.card(run, repo, task.progress)
         return Shown(
             render("train/publish.html", head=written.data.to_yaml(), repo=repo),
@@ -57,7 +57,7 @@ def build_publish_fold(services: Services, spine: Spine) -> None:
             gr.update(interactive=True),
         )
 
-    def on_go(run: Any, repo: Any, private: Any, task: Task) -> Shown:
+    def on_go(run: object, repo: object, private: object, task: Task) -> Shown:
         # Whatever else a browser sends for the box, it is private.
         url = services.publishing.publish(run, repo, private is not False, task.progress)
         return Shown(render("train/published.html", url=url, is_private=private is not False))
@@ -75,11 +75,11 @@ def build_publish_fold(services: Services, spine: Spine) -> None:
     )
 
 
-def _off() -> Any:
+def _off() -> object:
     return gr.update(interactive=False)
 
 
-def _said_first(services: Services, run_id: Any) -> str:
+def _said_first(services: Services, run_id: object) -> str:
     """Say whether a run can be published.
 
     Raises:

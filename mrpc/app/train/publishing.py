@@ -25,7 +25,7 @@ class Publishing:
         self._store = store
         self._behavior: dict[str, list[TestedBehavior]] = {}
 
-    def card(self, run_id: str, repo_id: object, on_progress: OnProgress = silent) -> ModelCard:
+    def card(self, run_id: object, repo_id: object, on_progress: OnProgress = silent) -> ModelCard:
         """Return the card of a run as it would be published.
 
         Raises:
@@ -39,7 +39,7 @@ class Publishing:
         return write_card(run, name, self._tested(run, on_progress))
 
     def publish(
-        self, run_id: str, repo_id: object, is_private: bool, on_progress: OnProgress = silent
+        self, run_id: object, repo_id: object, is_private: bool, on_progress: OnProgress = silent
     ) -> str:
         """Upload a run and return its address; see :func:`mrpc.publish.upload.publish_run`."""
         from mrpc.publish.upload import check_publishable, publish_run

@@ -1,4 +1,4 @@
-"""All runs as one table, and what can be done with the one that is looked at."""
+"""All runs as one table, those that wait, and what can be done with the one that is looked at."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _column(name: str) -> Column:
     return column(name, LABELS[name], sort=f"{name}_value") if is_number else column(name, LABELS[name])
 
 
-def _row(one: RunSummary, names: Sequence[str]) -> dict[str, Any]:
+def _row(one: RunSummary, names: Sequence[str]) -> dict[str, object]:
     is_over = one.state not in ALIVE_STATES
     row: dict[str, Any] = {
         "id": one.run_id,
@@ -135,3 +135,13 @@ def _trained(one: RunSummary) -> str:
 def _shorten(text: str) -> str:
     first = text.strip().splitlines()[0] if text.strip() else ""
     return first if len(first) <= MAX_NOTE and first == text.strip() else first[:MAX_NOTE].rstrip() + " …"
+
+
+MAX_LISTED = 50
+
+
+def queue_html(services: Services, summaries: Sequence[RunSummary]) -> str:
+    """Show the queue as it is now, with buttons that move or remove a run; nothing when it is empty."""
+    by_id = {summary.run_id: summary for summary in summaries}
+    waiting = [by_id[run_id] for run_id in services.launcher.queue.read() if run_id in by_id]
+    return render("train/queue.html", waiting=waiting, max_listed=MAX_LISTED) if waiting else ""

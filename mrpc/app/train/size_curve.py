@@ -45,7 +45,9 @@ def show_sizes(services: Services, summaries: Sequence[RunSummary], run_id: str)
     Raises:
         UnknownRunError: there is no such run.
     """
-    num_split_pairs, prices, offers, no_offer = None, {}, [], ""
+    num_split_pairs, no_offer = None, ""
+    prices: dict[int, str] = {}
+    offers: list[SizeOffer] = []
     first = services.store.open(run_id).config.hyperparameters
     try:
         num_split_pairs = require_split_pairs(services, run_id)

@@ -10,9 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mrpc.app.train.estimates import Minutes
+from mrpc.app.train.estimates import Minutes, Source
 from mrpc.app.train.start import describe_time
 from mrpc.config import TrainConfig
 from mrpc.errors import InputError
@@ -29,7 +29,7 @@ MAY_DIFFER = frozenset({"preset", "num_train_pairs", "seed", "keep_epochs", "che
 """Settings that change neither what is learned from a pair nor how often it is seen."""
 
 CAME_TO_NOTHING = frozenset({RunState.FAILED, RunState.STOPPED, RunState.INTERRUPTED})
-SOURCES = ("measured", "scaled", "machine", "unknown")
+SOURCES: Sequence[Source] = ("measured", "scaled", "machine", "unknown")
 """Where minutes come from, the surest first."""
 
 
@@ -100,7 +100,7 @@ def propose_sizes(num_split_pairs: int) -> list[int]:
     return [*dict.fromkeys(size for size in sizes if LEAST_PAIRS <= size < num_split_pairs), num_split_pairs]
 
 
-def find_sizes(summaries: Sequence[RunSummary], run_id: str, num_split_pairs: int | None) -> list[Size]:
+def find_sizes(summaries: Sequence[RunSummary], run_id: object, num_split_pairs: int | None) -> list[Size]:
     """Return the sizes of a run's settings by their number of pairs: those with runs, and those proposed.
 
     Args:
@@ -125,7 +125,7 @@ def find_sizes(summaries: Sequence[RunSummary], run_id: str, num_split_pairs: in
 
 
 def plan_sizes(
-    services: Services, summaries: Sequence[RunSummary], run_id: str, num_seeds: int
+    services: Services, summaries: Sequence[RunSummary], run_id: object, num_seeds: int
 ) -> list[TrainConfig]:
     """Return what is still to be trained so that each proposed size has so many seeds.
 
@@ -155,7 +155,7 @@ def list_missing(
 
 
 def plan_one_more(
-    services: Services, summaries: Sequence[RunSummary], run_id: str, num_pairs: int
+    services: Services, summaries: Sequence[RunSummary], run_id: object, num_pairs: int
 ) -> TrainConfig:
     """Return the training of a size with the next seed.
 
@@ -173,7 +173,7 @@ def plan_one_more(
     return _config(first, size, _next_seed(first, size))
 
 
-def require_split_pairs(services: Services, run_id: str) -> int:
+def require_split_pairs(services: Services, run_id: object) -> int:
     """Return how many pairs the training split of a run has.
 
     Raises:
@@ -209,7 +209,7 @@ def price_sizes(
     return prices, offers
 
 
-def _settings(one: RunSummary) -> tuple[str, dict[str, Any]]:
+def _settings(one: RunSummary) -> tuple[str, dict[str, object]]:
     return one.data_fingerprint, one.hyperparameters.model_dump(exclude=set(MAY_DIFFER))
 
 
@@ -232,7 +232,8 @@ def _next_seed(first: TrainConfig, size: Size) -> int:
 
 def _add_up(times: Sequence[Minutes]) -> Minutes:
     """Return how long trainings take one after another, as surely as the least sure of them."""
-    source = max((one.source for one in times), key=SOURCES.index, default="measured")
+    sources: list[Source] = [one.source for one in times] or ["measured"]
+    source = max(sources, key=SOURCES.index)
     known = [one.minutes for one in times if one.minutes is not None]
     return Minutes(sum(known) if len(known) == len(times) else None, source)
 

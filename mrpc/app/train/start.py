@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.app.format import render_bytes, render_count, render_duration
 from mrpc.app.train.form import LABELS, read_form
@@ -52,7 +52,7 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
 
 
-def make_plan(services: Services, values: Mapping[str, Any], data: object = "") -> Plan:
+def make_plan(services: Services, values: Mapping[str, object], data: object = "") -> Plan:
     """Say what a training with the form's values on a data set does, or which of them cannot be used."""
     try:
         config = build_config(read_form(values))

@@ -63,9 +63,9 @@ class StartForm:
 class Started:
     """What Start and "Add to queue" change."""
 
-    start: Any = SKIP
-    message: Any = SKIP
-    run: Any = SKIP
+    start: object = SKIP
+    message: object = SKIP
+    run: object = SKIP
 
 
 def build_start_form(services: Services, spine: Spine) -> StartForm:
@@ -109,7 +109,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
     ids = {name: field_id(name) for name in fields}
     groups = {name: group_id(group) for group, names in GROUPS.items() for name in names}
 
-    def draw_plan(data: Any, **values: Any) -> str:
+    def draw_plan(data: object, **values: object) -> str:
         preset = values["preset"]
         preset_help = PRESET_HELP[preset] if is_preset(preset) else ""
         plan = make_plan(services, values, data)
@@ -117,7 +117,9 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
 
     View("plan", {**fields, "data": data.choice}, {"plan": plan}, draw_plan).bind()
 
-    def start_run(follow: Any, sentence1: Any, sentence2: Any, data: Any, **values: Any) -> Iterator[Started]:
+    def start_run(
+        follow: object, sentence1: object, sentence2: object, data: object, **values: object
+    ) -> Iterator[Started]:
         yield Started(gr.update(value="Starting …", interactive=False), "")
         button = gr.update(value=START_LABEL, interactive=True)
         try:
@@ -128,7 +130,9 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
         said = _follow(services, run_id, sentence1, sentence2) if follow is True else ""
         yield Started(button, said, run_update(services, run_id))
 
-    def queue_run(follow: Any, sentence1: Any, sentence2: Any, data: Any, **values: Any) -> Started:
+    def queue_run(
+        follow: object, sentence1: object, sentence2: object, data: object, **values: object
+    ) -> Started:
         run_id = services.launcher.add_to_queue(read_form(values), services.own_data.ref(data))
         said = _follow(services, run_id, sentence1, sentence2) if follow is True else ""
         num = len(services.launcher.queue.read())
@@ -151,12 +155,12 @@ def _bind_presets(services: Services, form: StartForm, note: gr.HTML, presets: g
     fields = form.fields
     filled = {name: fields[name] for name in FILLED}
 
-    def on_preset(preset: Any, checkpoint: Any) -> dict[str, Any]:
+    def on_preset(preset: object, checkpoint: object) -> dict[str, object]:
         if not is_preset(preset) or not isinstance(checkpoint, str) or not checkpoint:
             return {}
         return preset_values(preset, checkpoint)
 
-    def on_checkpoint(preset: Any, checkpoint: Any, **values: Any) -> dict[str, Any]:
+    def on_checkpoint(preset: object, checkpoint: object, **values: object) -> dict[str, object]:
         if not is_preset(preset) or not isinstance(checkpoint, str) or not checkpoint:
             return {}
         return checkpoint_changes(preset, checkpoint, values)
@@ -165,12 +169,12 @@ def _bind_presets(services: Services, form: StartForm, note: gr.HTML, presets: g
     bind(fields["preset"].input, on_preset, chosen, filled)
     bind(fields["checkpoint"].input, on_checkpoint, {**chosen, **filled}, filled)
 
-    def draw_checkpoint(checkpoint: Any) -> dict[str, Any]:
+    def draw_checkpoint(checkpoint: object) -> dict[str, object]:
         seen = checkpoint_note(services, checkpoint)
         html = render("train/checkpoint.html", note=seen)
         return {"note": html, "checkpoint": gr.update(choices=seen.choices)}
 
-    def draw_presets(checkpoint: Any, data: Any) -> dict[str, Any]:
+    def draw_presets(checkpoint: object, data: object) -> dict[str, object]:
         cards = preset_cards(services, checkpoint, data)
         return {"presets": render_part("quiet", TIMES_NOTE), "preset": gr.update(choices=cards)}
 
@@ -180,7 +184,7 @@ def _bind_presets(services: Services, form: StartForm, note: gr.HTML, presets: g
     View("presets", both, {"presets": presets, "preset": fields["preset"]}, draw_presets).bind()
 
 
-def _follow(services: Services, run_id: str, sentence1: Any, sentence2: Any) -> str:
+def _follow(services: Services, run_id: str, sentence1: object, sentence2: object) -> str:
     """Pin the current pair to a run; return what there is to say of it."""
     if not isinstance(sentence1, str) or not isinstance(sentence2, str):
         raise InputError("A pair has two sentences.")
@@ -191,7 +195,7 @@ def _follow(services: Services, run_id: str, sentence1: Any, sentence2: Any) -> 
     return ""
 
 
-def _widget(name: str, value: Any) -> Field:
+def _widget(name: str, value: object) -> Field:
     field = TrainConfig.model_fields[name]
     common: dict[str, Any] = {
         "value": value,

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from mrpc.app.code import coloured
-from mrpc.app.templates import render
+from mrpc.app.templates import coloured, render
 from mrpc.app.tokenize.batch import BatchRow, PaddedBatch, SplitPadding, Strategy
 from mrpc.app.tokenize.batch_view import PAD_NAMES
 from mrpc.app.tokenize.data import Explorer, LengthBin, Page, Row, SplitOverview, marked
@@ -177,7 +176,7 @@ def test_code_is_coloured_and_unchanged():
 
 FIRST_COLOURS = """
 import threading
-from mrpc.app.code import coloured
+from mrpc.app.templates import coloured
 start, failed = threading.Barrier(8), []
 def colour():
     start.wait()

@@ -6,9 +6,8 @@ import pytest
 
 from mrpc.app.train.board import RunBoard
 from mrpc.app.train.monitoring import Monitoring
-from mrpc.app.train.runs import manage_html, runs_table
+from mrpc.app.train.runs import manage_html, queue_html, runs_table
 from mrpc.app.train.runs_view import disk_html
-from mrpc.app.train.waiting import queue_html
 from mrpc.errors import InputError
 from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel

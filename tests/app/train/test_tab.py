@@ -10,10 +10,10 @@ import gradio as gr
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from mrpc.app.downloads import zip_model
 from mrpc.app.spine import Spine, build_spine
 from mrpc.app.train import endpoints
 from mrpc.app.train.board import RunBoard
-from mrpc.app.train.downloads import zip_model
 from mrpc.app.train.form import fill_form
 from mrpc.app.train.live import Live
 from mrpc.app.train.live_view import build_courier

@@ -50,10 +50,22 @@ def zip_model(run: Run, parent: Path) -> Path:
     """
     if not run.has_weights():
         raise RunStateError(f"Run {run.run_id} has no fine-tuned weights to download.")
-    parent.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(dir=parent, prefix="model-")) / f"{run.run_id}-best.zip"
+    path = _new_file(parent, f"{run.run_id}-best.zip")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for file in sorted(run.paths.best_model.iterdir()):
             if file.is_file() and not file.is_symlink():
                 archive.write(file, f"{run.run_id}-best/{file.name}")
     return path
+
+
+def write_download(cache_dir: Path, name: str, content: str) -> str:
+    """Write a file where Gradio may serve it from, in a folder of its own, and return its path."""
+    path = _new_file(cache_dir, name)
+    path.write_text(content, encoding="utf-8-sig" if name.endswith(".csv") else "utf-8", newline="")
+    return str(path)
+
+
+def _new_file(parent: Path, name: str) -> Path:
+    """Return the path of a file that is not there yet, in a new folder."""
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=parent, prefix="download-")) / name
