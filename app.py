@@ -18,6 +18,7 @@ from mrpc.settings import (
     full_path,
     gpu_loan_s,
     has_sign_in,
+    mcp_is_asked_for,
     owner_key,
     prepare_environment,
     space_author,
@@ -52,6 +53,12 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         action="store_true",
         default=on_space,
         help="train a preview at once if there is no run yet; always on a Space",
+    )
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        default=mcp_is_asked_for(),
+        help="serve tools for agents (Model Context Protocol); needs requirements/mcp.txt",
     )
     parser.add_argument(
         "--allowed-host",
@@ -100,6 +107,7 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         auth=given.auth,
         allowed_hosts=tuple(given.allowed_host),
         open_to_all=given.open,
+        mcp=given.mcp,
         owner_key=owner_key(),
         space_id=space_id(),
         space_host=space_host(),

@@ -1,12 +1,14 @@
 /* The page in the browser: which view is drawn when, what stands in the address, and small things that every
    tab has.
 
-   A view's stage calls mrpc.stage(element, name, follows, trigger, watch). mrpc.changed(name) says that
-   something changed that a view shows: it is dimmed at once, and drawn as soon as it is in sight.
-   mrpc.draw(name) draws it now. Each drawing has a number; the answer ends with it as a comment, so an answer
-   that comes late, to an older question, does not take the dimming away.
+   A view's stage calls mrpc.stage(element, name, follows, trigger, watch). mrpc.changed(name, ...) says that
+   something changed that views show: they are dimmed at once, and drawn as soon as they are in sight.
+   mrpc.draw(name) draws it now; a button with the class draws-NAME does so. Each drawing has a number; the
+   answer ends with it as a comment, so an answer that comes late, to an older question, does not take the
+   dimming away.
 
    mrpc.go("compare/scores") opens a tab and a view in it. Any element with data-go does so when it is clicked.
+   mrpc.unfold("single,others") opens the folds with these ids.
 
    mrpc.remember(keys, usual, values) writes values into the address; what is as usual is left out. */
 
@@ -29,6 +31,17 @@ window.mrpc = (() => {
     }, WAIT_MS);
   }
 
+  // An answer that says data-again is not the last word: ask once more after so many milliseconds.
+  function askAgain(view) {
+    const waits = view.element.querySelector("[data-again]");
+    if (!waits || view.isOutdated) return;
+    setTimeout(() => {
+      if (!waits.isConnected || view.isOutdated) return;
+      view.isOutdated = true;
+      ask(view);
+    }, Number(waits.dataset.again));
+  }
+
   function stage(element, name, follows, trigger, watch) {
     const before = stages[name];
     const view = { element, trigger, follows, asked: before?.asked ?? 0, isOutdated: follows, timer: 0 };
@@ -42,6 +55,7 @@ window.mrpc = (() => {
       if (number !== view.asked) return;
       element.removeAttribute("aria-busy");
       if (!view.isOutdated) element.classList.remove("stale");
+      askAgain(view);
     });
     element.addEventListener("click", (event) => {
       const button = event.target.closest("[data-select]");
@@ -50,13 +64,15 @@ window.mrpc = (() => {
     new ResizeObserver(() => view.isOutdated && view.follows && ask(view)).observe(element);
   }
 
-  function changed(name) {
-    const view = stages[name];
-    if (!view) return;
-    view.element.classList.add("stale");
-    if (!view.follows) return;
-    view.isOutdated = true;
-    ask(view);
+  function changed(...names) {
+    for (const name of names) {
+      const view = stages[name];
+      if (!view) continue;
+      view.element.classList.add("stale");
+      if (!view.follows) continue;
+      view.isOutdated = true;
+      ask(view);
+    }
   }
 
   function draw(name) {
@@ -97,6 +113,24 @@ window.mrpc = (() => {
       else if ((tries -= 1) > 0) setTimeout(wait, 50);
     };
     wait();
+  }
+
+  // The folds that a link names by their ids, with commas between them.
+  function unfold(names) {
+    for (const name of (names ?? "").split(",").filter((id) => /^[\w-]+$/.test(id))) {
+      let tries = 100;
+      const wait = () => {
+        const fold = document.getElementById(name);
+        const head = fold?.querySelector(":scope > summary, :scope > button");
+        if (!head || !isSeen(head)) {
+          if ((tries -= 1) > 0) setTimeout(wait, 100);
+          return;
+        }
+        if (!fold.open && !head.classList.contains("open")) head.click();
+        fold.scrollIntoView({ block: "nearest" });
+      };
+      wait();
+    }
   }
 
   function where() {
@@ -173,6 +207,11 @@ window.mrpc = (() => {
   });
 
   document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("button[class*='draws-']");
+    if (button && !button.disabled) draw([...button.classList].find((name) => name.startsWith("draws-")).slice(6));
+  });
+
+  document.addEventListener("click", (event) => {
     const target = event.target.closest?.("[data-cancel]");
     if (!target) return;
     target.disabled = true;
@@ -192,14 +231,32 @@ window.mrpc = (() => {
     try { localStorage.setItem("mrpc-text-size", size); } catch { /* not kept, then */ }
   });
 
-  // Each radio button is a group of its own to the browser: let the arrow keys walk those of one question.
+  /* Radio buttons of one question, and tabs of one row, are one stop of the Tab key; the arrow keys walk them. Gradio
+     makes each a stop of its own. */
+
+  const GROUPS = [
+    { group: "fieldset", item: "input[type=radio]:not(:disabled)", chosen: (item) => item.checked },
+    { group: "[role=tablist]", item: "[role=tab]", chosen: (item) => item.getAttribute("aria-selected") === "true" },
+  ];
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Tab") return;
+    for (const { group, item, chosen } of GROUPS) {
+      for (const place of document.querySelectorAll(group)) {
+        const items = [...place.querySelectorAll(item)].filter(isSeen);
+        const stop = items.find(chosen) ?? items[0];
+        items.forEach((one) => { one.tabIndex = one === stop ? 0 : -1; });
+      }
+    }
+  }, true);
+
   document.addEventListener("keydown", (event) => {
     const move = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const input = event.target.closest?.("input[type=radio]");
-    const group = input?.closest("fieldset");
-    if (!move || !group) return;
-    const inputs = [...group.querySelectorAll("input[type=radio]:not(:disabled)")];
-    const next = inputs[(inputs.indexOf(input) + move + inputs.length) % inputs.length];
+    const kind = GROUPS.find(({ item }) => event.target.matches?.(item));
+    const place = kind && event.target.closest(kind.group);
+    if (!move || !place) return;
+    const items = [...place.querySelectorAll(kind.item)].filter(isSeen);
+    const next = items[(items.indexOf(event.target) + move + items.length) % items.length];
     event.preventDefault();
     next.focus();
     next.click();
@@ -229,5 +286,5 @@ window.mrpc = (() => {
     cancelTask = (id) => server.cancel_task(id);
   }
 
-  return { stage, changed, draw, again, ready, go, where, remember, copy, courier };
+  return { stage, changed, draw, again, ready, go, unfold, where, remember, copy, courier };
 })();

@@ -11,6 +11,7 @@
       const done = new Set(seen[section.dataset.path] ?? []);
       const stops = [...section.querySelectorAll("[data-stop]")];
       stops.forEach((stop) => stop.classList.toggle("seen", done.has(stop.dataset.stop)));
+      if (!stops.length) continue; // a file with a mistake
       section.querySelector("[data-path-done]").textContent = stops.filter((stop) => done.has(stop.dataset.stop)).length;
     }
   }

@@ -67,7 +67,7 @@ def drawn(page: Page, chart: str) -> None:
 def settled(page: Page, stage: str, text: str | re.Pattern[str]) -> None:
     """Wait until a view shows what it has to."""
     expect(page.locator(f"#stage-{stage}")).to_contain_text(text)
-    expect(page.locator(f"#stage-{stage}")).not_to_have_class(re.compile("stale"))
+    expect(page.locator(f":is(#stage-{stage}, #stage-{stage} *).stale")).to_have_count(0)
 
 
 def prepare_inspect(page: Page) -> None:
@@ -103,7 +103,7 @@ def prepare_train(page: Page) -> None:
 def prepare_compare(page: Page) -> None:
     """Both answers."""
     expect(page.locator("#stage-compare-answers .cmp-meter")).to_have_count(2)
-    expect(page.locator("#stage-compare-proposals")).not_to_have_class(re.compile("stale"))
+    settled(page, "compare-proposals", "A pair that it changed")
 
 
 def prepare_what_if(page: Page) -> None:

@@ -360,12 +360,12 @@ PRESET_HELP: dict[PresetName, str] = {
 }
 
 
-def preset_settings(preset: PresetName, checkpoint: str) -> dict[str, Any]:
+def preset_settings(preset: PresetName, checkpoint: str) -> dict[str, object]:
     """Return what a preset changes from the defaults of :class:`TrainConfig` for a checkpoint."""
     return (PRESETS if checkpoint == DEFAULT_CHECKPOINT else OTHER_ENCODERS)[preset]
 
 
-def build_config(values: Mapping[str, Any], default_preset: PresetName = "recommended") -> TrainConfig:
+def build_config(values: Mapping[str, object], default_preset: PresetName = "recommended") -> TrainConfig:
     """Lay values over their preset and check every one of them.
 
     Args:
@@ -419,7 +419,7 @@ def allowed_range(name: str) -> str:
     return f"{kind}, {low} and at most {limits['le']:,}"
 
 
-def changed_settings(config: TrainConfig) -> dict[str, Any]:
+def changed_settings(config: TrainConfig) -> dict[str, object]:
     """Return the fields whose value differs from the config's own preset."""
     settings = preset_settings(config.preset, config.checkpoint)
     base = TrainConfig.model_validate({**settings, "preset": config.preset, "checkpoint": config.checkpoint})
@@ -431,7 +431,7 @@ def _explain(problem: Any) -> str:
     return f"{name} is {_shown(problem['input'])}; it must be {allowed_range(name)}."
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     text = repr(value)

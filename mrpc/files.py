@@ -20,6 +20,8 @@ from typing import BinaryIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from mrpc.errors import UnavailableError
+
 MAX_SMALL_BYTES = 1_000_000
 """The largest file that :func:`read_small` reads, unless it is told otherwise."""
 
@@ -170,3 +172,28 @@ def _exchange(one: Path, other: Path) -> bool:
     return renameat2 is not None and not renameat2(
         at_cwd, os.fsencode(one), at_cwd, os.fsencode(other), rename_exchange
     )
+
+
+ADVICE = {
+    errno.ENOSPC: "Free some space.",
+    errno.EDQUOT: "Free some space.",
+    errno.EROFS: "Make the runs folder writable, or choose another with --runs-dir.",
+    errno.EACCES: "Make the runs folder writable, or choose another with --runs-dir.",
+    errno.EPERM: "Make the runs folder writable, or choose another with --runs-dir.",
+}
+
+
+@contextmanager
+def disk_trouble_in_words() -> Iterator[None]:
+    """Say what the operating system did not let us do; also a decorator of a function.
+
+    Raises:
+        UnavailableError: instead of the ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        what = error.strerror or type(error).__name__
+        where = f" ({error.filename})" if error.filename else ""
+        advice = ADVICE.get(error.errno or 0, "Try again.")
+        raise UnavailableError(f"The runs folder cannot be used: {what}{where}. {advice}") from error

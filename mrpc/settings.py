@@ -42,6 +42,7 @@ class Settings:
         auth: user name and password, or None.
         allowed_hosts: further host names that are answered.
         open_to_all: let whoever reaches the app change things too.
+        mcp: serve tools for agents.
         owner_key: a key that makes who holds it the owner, or None.
         space_id: the Space this runs on ("owner/name"), or None elsewhere.
         space_host: the public host names of that Space, with commas between them, or None.
@@ -63,6 +64,7 @@ class Settings:
     auth: tuple[str, str] | None = None
     allowed_hosts: tuple[str, ...] = ()
     open_to_all: bool = False
+    mcp: bool = False
     owner_key: str | None = None
     space_id: str | None = None
     space_host: str | None = None
@@ -123,6 +125,12 @@ def prepare_environment() -> str | None:
     return None
 
 
+def proxy_variable() -> str | None:
+    """Return the name of the variable that names a proxy for the web, or None."""
+    names = (spelling for proxy in PROXIES for spelling in (proxy, proxy.upper()))
+    return next((name for name in names if os.environ.get(name, "").strip()), None)
+
+
 def root_path() -> str:
     """Return the path under which a proxy serves the app (``GRADIO_ROOT_PATH``), or ""."""
     return os.environ.get("GRADIO_ROOT_PATH", "").rstrip("/")
@@ -170,6 +178,11 @@ def hub_endpoint() -> str:
 def hub_is_disabled() -> bool:
     """Tell whether ``HF_HUB_OFFLINE`` forbids asking the Hub at all."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def mcp_is_asked_for() -> bool:
+    """Tell whether ``GRADIO_MCP_SERVER`` asks for tools, as it does for any Gradio app."""
+    return os.environ.get("GRADIO_MCP_SERVER", "").lower() == "true"
 
 
 def owner_key() -> str | None:

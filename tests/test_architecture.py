@@ -15,13 +15,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mrpc"
 
 LAYERS = {
-    "app": {"app", "publish", "core", "runs", "config", "errors", "files", "settings"},
+    "app": {"app", "publish", "core", "runs", "config", "errors", "files", "recent", "settings"},
     "training": {"training", "core", "runs", "config", "errors", "files", "settings"},
-    "publish": {"publish", "core", "runs", "config", "errors", "settings"},
+    "publish": {"publish", "core", "runs", "config", "errors", "files", "settings"},
     "core": {"core", "config", "errors", "files", "settings"},
-    "runs": {"runs", "config", "errors", "files"},
+    "runs": {"runs", "config", "errors", "files", "recent"},
     "config": {"errors"},
     "files": {"errors"},
+    "recent": set(),
     "settings": {"config", "errors"},
     "errors": set(),
 }
@@ -39,6 +40,7 @@ ALLOWED = {
     "runs": {"pydantic", "psutil", "filelock", "typing_extensions"},
     "config": {"pydantic"},
     "files": {"pydantic"},
+    "recent": set(),
     "settings": set(),
     "errors": set(),
 }

@@ -108,6 +108,12 @@ class Standing:
     duplicate: str = ""
 
 
+KEY_ADVICE = (
+    "This app asks for a login (--auth). An agent sends the owner's key instead, the one that MRPC_OWNER_KEY "
+    "held when the app was started: Authorization: Bearer KEY."
+)
+
+
 class Access:
     """Tells the owner from a visitor. One for a whole app; may be used from many threads."""
 
@@ -162,6 +168,14 @@ class Access:
         headers = {str(name).lower(): str(value) for name, value in dict(request.headers or {}).items()}
         client = getattr(request, "client", None)
         return Caller(False, visitor_mark(headers), str(getattr(client, "host", "")))
+
+    def lets_agent_in(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether an agent may look: where people log in, it shows the key of ``MRPC_OWNER_KEY``.
+
+        Args:
+            headers: of its request, with names in lower case.
+        """
+        return self.mode is not Mode.LOGIN or self._is_owner(headers)
 
     def standing(self, request: gr.Request | None) -> Standing:
         """Tell what whoever looks at the page may do, and how they could do more."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
+
+if TYPE_CHECKING:
+    from gradio.components.base import FormComponent
 
 MAX_ADDRESS_CHARS = 20_000
 
@@ -26,7 +29,7 @@ class Linked:
     """
 
     key: str
-    widget: Any
+    widget: FormComponent
     parse: Callable[[str], Any]
 
 
@@ -65,7 +68,7 @@ def flag(value: str) -> bool | None:
     return {"true": True, "false": False}.get(value)
 
 
-def read_address(query: Any, links: Sequence[Linked]) -> dict[str, Any]:
+def read_address(query: object, links: Sequence[Linked]) -> dict[str, object]:
     """Return the values that an address holds and that can be used, by their key.
 
     Args:

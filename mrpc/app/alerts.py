@@ -30,8 +30,3 @@ def _is_asked_by_the_page() -> bool:
     """Tell whether the page asked: it alone shows messages, and its client always says who it is."""
     request = LocalContext.request.get(None)
     return request is None or request.headers.get("x-gradio-user") == "app"
-
-
-def render_alert(message: str) -> str:
-    """Draw an error beside the control that caused it."""
-    return f'<p class="notice notice-bad" role="alert">{html.escape(message)}</p>' if message else ""

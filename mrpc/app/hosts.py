@@ -15,7 +15,6 @@ import ipaddress
 import json
 import re
 import socket
-from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.middleware import Middleware
@@ -167,7 +166,7 @@ def mend_json(body: bytes) -> bytes:
         return body
 
 
-def _mend(value: Any) -> Any:
+def _mend(value: object) -> object:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):

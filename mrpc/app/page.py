@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -14,7 +14,7 @@ from mrpc.app.compare.tab import build_compare_tab
 from mrpc.app.spine import build_spine, render_head, run_update
 from mrpc.app.tokenize.tab import build_inspect_tab
 from mrpc.app.train.tab import build_train_tab
-from mrpc.app.view import QUICK, for_visitors
+from mrpc.app.view import QUICK, bind_changes, for_visitors
 from mrpc.errors import MrpcError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ OPENED_JS = """
   mrpc.ready();
   const at = new URLSearchParams(location.search).get("at");
   if (at) mrpc.go(at);
+  mrpc.unfold(new URLSearchParams(location.search).get("open"));
 }"""
 
 
@@ -54,6 +55,7 @@ def build_app(services: Services) -> gr.Blocks:
                 build_train_tab(services, spine)
             with gr.Tab("3 Compare", id="compare", elem_id="at-compare"):
                 build_compare_tab(services, spine)
+        bind_changes(demo)
         address = gr.Textbox(visible=False)
         linked = [link.widget for link in spine.links]
         demo.load(
@@ -66,7 +68,7 @@ def build_app(services: Services) -> gr.Blocks:
             for_visitors(load_head), outputs=spine.head, **QUICK
         )
         gr.on(
-            [link.widget.change for link in spine.links],
+            [link.widget.change for link in spine.links],  # type: ignore[attr-defined]
             None,
             inputs=linked,
             js=remember_js(spine.links),
@@ -77,7 +79,7 @@ def build_app(services: Services) -> gr.Blocks:
     return demo
 
 
-def on_open(services: Services, links: Sequence[Linked], query: Any) -> list[Any]:
+def on_open(services: Services, links: Sequence[Linked], query: object) -> list[object]:
     """Set what the page's address says; the rest stays as it is, and the run becomes the newest one."""
     found = read_address(query, links)
     updates = []

@@ -9,10 +9,10 @@ A path is a Markdown file in ``docs/paths/``, so a teacher writes one without to
     ## How long is a batch?
 
     Question: Eight pairs of different lengths become one tensor. How long is it?
-    Link: ?at=inspect/batch&rows=train
+    Link: ?at=inspect/batch&batch_of=train&to=longest
     Answer: As long as its longest pair, 67 tokens; the rest is padding.
 
-No gradio here.
+What may stand in a link is in ``docs/course-paths.md``. No gradio here.
 """
 
 from __future__ import annotations
@@ -54,12 +54,21 @@ class Stop:
 
 @dataclass(frozen=True)
 class CoursePath:
-    """A path: its file's name without ``.md``, its title, what it is about, and its stops."""
+    """A path.
+
+    Attributes:
+        name: of its file, without ``.md``.
+        title: what people call it.
+        about: what it is about.
+        stops: in order.
+        problem: why the file cannot be used, or "".
+    """
 
     name: str
     title: str
     about: str
     stops: Sequence[Stop]
+    problem: str = ""
 
 
 def read_path(file: Path) -> CoursePath:
@@ -81,8 +90,20 @@ def read_path(file: Path) -> CoursePath:
 
 
 def read_paths(folder: Path = PATHS_DIR) -> list[CoursePath]:
-    """Read all paths of a folder, by the names of their files."""
-    return [read_path(file) for file in sorted(folder.glob("*.md"))]
+    """Read all paths of a folder, by the names of their files; a mistake in one does not hide the others."""
+    return [_read_or_explain(file) for file in sorted(folder.glob("*.md"))]
+
+
+def _read_or_explain(file: Path) -> CoursePath:
+    try:
+        return read_path(file)
+    except DataError as error:
+        why = str(error)
+    except UnicodeDecodeError:
+        why = "It is no text in UTF-8."
+    except OSError as error:
+        why = f"{error.strerror}."
+    return CoursePath(file.stem, file.name, "", [], f"{file.name} cannot be used as a path. {why}")
 
 
 def _read_stop(file: Path, text: str) -> Stop:

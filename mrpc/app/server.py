@@ -7,6 +7,7 @@ import gc
 import io
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -15,13 +16,19 @@ from mrpc.app.access import Access, Mode, access_guards
 from mrpc.app.hosts import host_guards
 from mrpc.app.page import build_app
 from mrpc.app.services import Services
+from mrpc.app.share import close_link, open_link
 from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
-from mrpc.errors import MrpcError
+from mrpc.app.tools import INSTALL, PATH, can_serve_tools, tool_routes
+from mrpc.errors import MrpcError, UnavailableError
 from mrpc.runs.process import pid_namespace
 from mrpc.runs.store import RunState
 from mrpc.settings import Settings
 
 MAX_UPLOAD = "20mb"
+MAX_SESSIONS = 200
+"""Pages whose widgets Gradio remembers: those used last. Each takes half a megabyte, and Gradio's own
+limit is 10,000. A page that was forgotten works on, with the lists of choices that a new page has."""
+
 FIRST_PAGE_TIMEOUT_S = 10.0
 """The heavy imports begin when the first page is drawn, and after this long without one, in seconds."""
 
@@ -42,6 +49,9 @@ as long as the app is open, and a training needs them."""
 def serve(services: Services) -> int:
     """Start the server, warm up in the background, and wait for Ctrl-C or SIGTERM."""
     settings = services.settings
+    if settings.mcp and not can_serve_tools():
+        print(INSTALL, file=sys.stderr)
+        return 1
     ended = threading.Event()
     received: list[int] = []
 
@@ -53,12 +63,12 @@ def serve(services: Services) -> int:
         signal.signal(number, end)
     demo = build_app(services)
     demo._queue.sleep_when_free = QUEUE_SLEEP_S
-    # Gradio prints its own long advice when a link cannot be had; ours is below.
+    # Gradio prints advice of its own; ours is below.
     with contextlib.redirect_stdout(io.StringIO()):
         demo.launch(
             server_name=settings.host,
             server_port=settings.port,
-            share=settings.share and settings.space_id is None,
+            share=False,  # see mrpc.app.share
             auth=settings.auth,
             prevent_thread_lock=True,
             quiet=True,
@@ -67,25 +77,34 @@ def serve(services: Services) -> int:
             run_history=False,
             enable_monitoring=False,
             max_file_size=MAX_UPLOAD,
+            state_session_capacity=MAX_SESSIONS,
             footer_links=[],
             pwa=False,
-            mcp_server=False,
+            mcp_server=False,  # see mrpc.app.tools
             theme=build_theme(),
             css=collect_css(),
             head=collect_head(),
             app_kwargs={
                 "middleware": [*host_guards(settings), *access_guards(services.access)],
-                "routes": static_routes(),
+                "routes": [*static_routes(), *(tool_routes(demo, services.access) if settings.mcp else [])],
             },
         )
     gc.freeze()  # what is here now stays: no need to look at it again at every collection
     gc.enable()
-    print(describe_address(settings, services.access, demo.share_url), flush=True)
+    link = ""
+    if settings.share and settings.space_id is None:
+        print("Asking for a public link ...", flush=True)
+        try:
+            link = f"Public link: {open_link(settings.host, settings.port, demo.share_token)}"
+        except UnavailableError as error:
+            link = str(error)
+    print(describe_address(settings, services.access, link), flush=True)
     threading.Thread(target=_warm_up, args=[services], daemon=True).start()
     if settings.example:
         threading.Thread(target=train_example, args=[services], daemon=True).start()
     ended.wait()
     print("\n" + (_end_training(services) if ends_all(received[0]) else describe_end(services)), flush=True)
+    close_link()
     demo.close(verbose=False)
     return 0
 
@@ -93,6 +112,10 @@ def serve(services: Services) -> int:
 def _warm_up(services: Services) -> None:
     services.page_is_up.wait(FIRST_PAGE_TIMEOUT_S)
     services.launcher.watch_queue()
+    services.background.watch()
+    if services.settings.data_dir is not None:  # what a person named is told how it was read
+        with contextlib.suppress(MrpcError):  # the page says it
+            print(services.data.report.as_text(), flush=True)
     services.warm_up()
 
 
@@ -109,17 +132,19 @@ def train_example(services: Services) -> str | None:
     return run_id
 
 
-def describe_address(settings: Settings, access: Access, share_url: str | None) -> str:
-    """Say where the app answers, and what is worth knowing about that."""
+def describe_address(settings: Settings, access: Access, link: str = "") -> str:
+    """Say where the app answers, and what is worth knowing about that.
+
+    Args:
+        settings: of this process.
+        access: who may do what.
+        link: the line about its public link; "" where none was asked for.
+    """
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host
     local = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
     lines = [f"MRPC Lab is at {local}"]
-    if settings.share and settings.space_id is None:
-        lines.append(
-            f"Public link: {share_url}"
-            if share_url
-            else "No public link: the share server cannot be reached from here. Serving locally."
-        )
+    if link:
+        lines.append(link)
     if settings.space_id is not None:
         lines.append("This is a Space: runs vanish when it restarts. Download what you want to keep.")
     if access.trains_visitors:
@@ -130,6 +155,11 @@ def describe_address(settings: Settings, access: Access, share_url: str | None) 
         lines.append("Everybody else may look, type pairs and compare. --open lets everybody train.")
     if access.mode is Mode.OPEN:
         lines.append("Everybody who reaches this app can start, stop and delete trainings (--open).")
+    if settings.mcp:
+        lines.append(f"Agents find its tools at {local}{PATH}/")
+        if (access.is_guarded or access.mode is Mode.LOGIN) and settings.owner_key is None:
+            asks = "Every tool asks" if access.mode is Mode.LOGIN else "Start, stop and resume ask"
+            lines.append(f"{asks} for a key: start the app with one in MRPC_OWNER_KEY.")
     lines.append(f"Runs are kept in {settings.runs_dir}. Ctrl-C ends the app.")
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ import importlib
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from mrpc.app.access import Access
 from mrpc.app.task import Tasks
@@ -21,7 +21,9 @@ from mrpc.settings import Settings
 
 if TYPE_CHECKING:
     from mrpc.app.availability import CheckpointShelf
+    from mrpc.app.compare.background import Background
     from mrpc.app.compare.comparisons import Comparisons
+    from mrpc.app.own_data import OwnData
     from mrpc.app.tokenize.batch import Padding
     from mrpc.app.tokenize.data import Explorer
     from mrpc.app.tokenize.model_input import ModelInputs
@@ -33,23 +35,25 @@ if TYPE_CHECKING:
     from mrpc.app.train.export import CodeExport
     from mrpc.app.train.launcher import Launcher
     from mrpc.app.train.monitoring import Monitoring
+    from mrpc.app.train.publishing import Publishing
     from mrpc.app.train.training_loops import TrainingLoops
     from mrpc.app.train.zero_gpu import Loans
     from mrpc.core.data.load import LoadedData
 
 PAUSE_BEFORE_TORCH_S = 1.0
 
+Owner = TypeVar("Owner")
 Value = TypeVar("Value")
 
 
-class built_once(Generic[Value]):
+class built_once(Generic[Owner, Value]):
     """A property whose value is built at the first use, once, however many threads ask at the same time.
 
     Each property waits on a lock of its own. Nothing is kept when building raises, so the next use tries
     again.
     """
 
-    def __init__(self, build: Callable[[Any], Value]) -> None:
+    def __init__(self, build: Callable[[Owner], Value]) -> None:
         self._build = build
         self.__doc__ = build.__doc__
 
@@ -57,12 +61,12 @@ class built_once(Generic[Value]):
         self._name = name
 
     @overload
-    def __get__(self, instance: None, owner: type) -> built_once[Value]: ...
+    def __get__(self, instance: None, owner: type) -> built_once[Owner, Value]: ...
 
     @overload
-    def __get__(self, instance: object, owner: type) -> Value: ...
+    def __get__(self, instance: Owner, owner: type) -> Value: ...
 
-    def __get__(self, instance: object | None, owner: type) -> built_once[Value] | Value:
+    def __get__(self, instance: Owner | None, owner: type) -> built_once[Owner, Value] | Value:
         if instance is None:
             return self
         values = instance.__dict__
@@ -166,6 +170,14 @@ class Services:
         return CheckpointShelf(self.settings.checkpoint_dirs)
 
     @built_once
+    def own_data(self) -> OwnData:
+        """The data that people bring, beside that of the app."""
+        self._import_libraries()
+        from mrpc.app.own_data import OwnData
+
+        return OwnData(self.store, lambda: self.data)
+
+    @built_once
     def launcher(self) -> Launcher:
         """Starts and stops trainings."""
         from mrpc.app.train.launcher import Launcher
@@ -202,6 +214,13 @@ class Services:
         return TrainingLoops(self.store)
 
     @built_once
+    def publishing(self) -> Publishing:
+        """Cards of finished runs, and their way to the Hub."""
+        from mrpc.app.train.publishing import Publishing
+
+        return Publishing(self.store)
+
+    @built_once
     def code_export(self) -> CodeExport:
         """The code of a run, to take home."""
         self._import_libraries()
@@ -216,6 +235,13 @@ class Services:
         from mrpc.app.compare.comparisons import Comparisons
 
         return Comparisons(self.store, lambda: self.data, self.settings)
+
+    @built_once
+    def background(self) -> Background:
+        """What is worked out before somebody asks for it."""
+        from mrpc.app.compare.background import Background
+
+        return Background(self.store, lambda: self.comparisons)
 
     def _import_libraries(self) -> None:
         """Import datasets and transformers in one thread before any other may use them.

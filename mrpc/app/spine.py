@@ -7,7 +7,7 @@ compared. Both stand in the page's address, so a reload, or a link, shows the sa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -20,6 +20,8 @@ from mrpc.app.view import place
 from mrpc.app.visitors import MAX_MINUTES, MAX_PAIRS
 
 if TYPE_CHECKING:
+    from gradio.components import Component
+
     from mrpc.app.services import Services
 
 COURSE_SENTENCES = ("This is the first sentence.", "This is the second one.")
@@ -46,7 +48,7 @@ class Spine:
     links: list[Linked] = field(default_factory=list)
 
     @property
-    def pair(self) -> dict[str, Any]:
+    def pair(self) -> dict[str, Component]:
         """The current pair as inputs of a view, by name."""
         return {"sentence1": self.sentence1, "sentence2": self.sentence2}
 
@@ -92,7 +94,7 @@ def render_head(data_line: str, standing: Standing) -> str:
     return render("templates/head.html", data_line=data_line, standing=standing, **limits)
 
 
-def run_update(services: Services, run_id: object) -> Any:
+def run_update(services: Services, run_id: object) -> object:
     """Return an update of the bar's list of runs.
 
     Args:

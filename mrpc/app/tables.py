@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ Table = dict[str, Any]
 Column = dict[str, Any]
 
 
-def column(key: str, title: str, kind: str = "text", **options: Any) -> Column:
+def column(key: str, title: str, kind: str = "text", **options: object) -> Column:
     """Describe a column.
 
     Args:
@@ -28,7 +28,7 @@ def column(key: str, title: str, kind: str = "text", **options: Any) -> Column:
 
 def table(
     columns: Sequence[Column],
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[Mapping[str, object]],
     caption: str,
     file: str,
     open_label: str = "",

@@ -2,7 +2,7 @@
 
 A template is named by its path under ``mrpc/app/``: ``tokenize/pair.html`` stands beside ``pair_view.py``;
 what several tabs show is a macro of ``templates/parts.html``. Text from outside goes in as it is and is
-escaped there, so no Python here ever escapes by hand.
+escaped there, so no Python here ever escapes by hand. Python code is coloured by Pygments.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from mrpc.app import code, format
+from mrpc.app import format
 
 APP_DIR = Path(__file__).resolve().parent
 
@@ -34,7 +35,7 @@ def _environment() -> Environment:
         percent=format.render_percent,
         bytes=format.render_bytes,
         p_value=format.render_p_value,
-        python=code.coloured,
+        python=coloured,
     )
     return environment
 
@@ -58,3 +59,17 @@ def render_macro(template: str, macro: str, *arguments: object, **options: objec
 def render_part(macro: str, *arguments: object, **options: object) -> str:
     """Render one macro of ``templates/parts.html``, for example ``render_part("alert", message)``."""
     return render_macro("templates/parts.html", macro, *arguments, **options)
+
+
+def coloured(code: str) -> Markup:
+    """Return code as HTML with a class for each kind of token: ``hl-k``, ``hl-s2``; see ``app.css``.
+
+    Pygments is imported here, because the start of the page need not wait for it, and by its submodules:
+    ``pygments.formatters`` itself replaces its module while it is imported, which two threads must not see.
+    """
+    from pygments import highlight
+    from pygments.formatters.html import HtmlFormatter
+    from pygments.lexers.python import PythonLexer
+
+    lexer = PythonLexer(stripnl=False, ensurenl=False)
+    return Markup(highlight(code, lexer, HtmlFormatter(nowrap=True, classprefix="hl-")))

@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeAlias, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import gradio as gr
+from gradio.components import Component
+from gradio.events import Dependency
 
 from mrpc.app.alerts import shown_errors
 from mrpc.app.caller import caller
@@ -25,20 +28,24 @@ from mrpc.app.templates import render_part
 from mrpc.app.theme import PLOTLY_URL
 from mrpc.errors import MrpcError, TaskCancelled
 
-if TYPE_CHECKING:
-    from gradio.components import Component
-
 
 class _Skip(Enum):
     SKIP = "skip"
 
 
-SKIP: Any = _Skip.SKIP
+SKIP: object = _Skip.SKIP
 """What a field holds whose output stays as it is."""
 
-Handler = TypeVar("Handler", bound=Callable[..., Any])
-Inputs = Mapping[str, "Component"]
-Outputs = Mapping[str, Any]
+Run: TypeAlias = Callable[..., object]
+"""What computes: it takes inputs by name."""
+
+Event: TypeAlias = Callable[..., Dependency]
+"""An event of a component, as ``button.click``."""
+
+Handler = TypeVar("Handler", bound=Run)
+Inputs: TypeAlias = Mapping[str, Component]
+Outputs: TypeAlias = Mapping[str, Component]
+Updates: TypeAlias = dict[Component, object]
 
 OWNERS_CLASS = "owners"
 """Of components that only the owner can use; dimmed where a visitor looks (``assets/app.css``)."""
@@ -46,7 +53,7 @@ OWNERS_CLASS = "owners"
 PREVIEWS_CLASS = "previews"
 """Of components that visitors can use, too, where they may train previews."""
 
-QUICK: dict[str, Any] = {
+QUICK: dict[str, object] = {
     "api_visibility": "private",
     "show_progress": "hidden",
     "concurrency_limit": None,
@@ -55,7 +62,7 @@ QUICK: dict[str, Any] = {
 }
 """How an event is bound whose answer is there at once."""
 
-SLOW: dict[str, Any] = {
+SLOW: dict[str, object] = {
     "api_visibility": "private",
     "show_progress": "hidden",
     "concurrency_limit": 8,
@@ -65,8 +72,8 @@ SLOW: dict[str, Any] = {
 
 
 def bind(
-    events: Any,
-    run: Callable[..., Any],
+    events: Event | Sequence[Event] | None,
+    run: Run,
     inputs: Inputs,
     outputs: Outputs,
     *,
@@ -74,8 +81,8 @@ def bind(
     tasks: Tasks | None = None,
     changes: bool = False,
     previews: bool = False,
-    **options: Any,
-) -> Any:
+    **options: object,
+) -> Dependency:
     """Attach a function to one or several events.
 
     Args:
@@ -100,14 +107,14 @@ def bind(
     """
     handler = _handler(run, inputs, outputs, data, tasks)
     if changes:
-        for event in events if isinstance(events, list) else [events]:
+        for event in events if isinstance(events, Sequence) else [events]:
             _mark_owners(getattr(event, "__self__", None), PREVIEWS_CLASS if previews else OWNERS_CLASS)
         handler.for_previews = previews  # type: ignore[attr-defined]
     else:
         for_visitors(handler)
     is_long = tasks is not None or inspect.isgeneratorfunction(inspect.unwrap(getattr(run, "func", run)))
     how = (SLOW if is_long else QUICK) | options
-    attach = partial(gr.on, events) if isinstance(events, list) or events is None else events
+    attach = events if callable(events) else partial(gr.on, events)
     return attach(handler, inputs=list(inputs.values()), outputs=list(outputs.values()), **how)
 
 
@@ -117,7 +124,7 @@ def for_visitors(handler: Handler) -> Handler:
     return handler
 
 
-def api(endpoint: Callable[..., Any], *, changes: bool = False, previews: bool = False) -> None:
+def api(endpoint: Run, *, changes: bool = False, previews: bool = False) -> None:
     """Offer a function to scripts under its own name; see :func:`bind` for ``changes`` and ``previews``.
 
     Its docstring, parameters and types are what a script, or an agent, is told about it.
@@ -139,7 +146,7 @@ class View:
             errors and progress too.
         render: see :func:`bind`.
         tasks: given for long work.
-        on_demand: the events that draw it, for a view that is too costly to follow its inputs. Its stage is
+        on_demand: the button that draws it, for a view that is too costly to follow its inputs. Its stage is
             dimmed all the same when they change.
         given: further inputs of the drawing, whose changes draw nothing.
     """
@@ -147,21 +154,20 @@ class View:
     name: str
     inputs: Inputs
     outputs: Outputs
-    render: Callable[..., Any]
+    render: Run
     tasks: Tasks | None = None
-    on_demand: Sequence[Any] = ()
+    on_demand: gr.Button | None = None
     given: Inputs = field(default_factory=dict)
 
     def bind(self) -> None:
-        """Attach it: two events, one for the drawing and one that the browser handles alone."""
+        """Attach its drawing; :func:`bind_changes` attaches what makes it outdated."""
         shown = next(iter(self.outputs.values()))
-        changes = [component.change for component in self.inputs.values()]  # type: ignore[attr-defined]
-        if changes:
-            gr.on(changes, None, js=f"() => mrpc.changed({self.name!r})", api_visibility="private")
-        if self.on_demand:
-            gr.on(list(self.on_demand), None, js=f"() => mrpc.draw({self.name!r})", api_visibility="private")
+        for component in self.inputs.values():
+            _SHOWN_IN.setdefault(component, []).append(self.name)
+        if self.on_demand is not None:
+            self.on_demand.elem_classes = [*self.on_demand.elem_classes, f"draws-{self.name}"]
         bind(
-            shown.draw,
+            shown.draw,  # type: ignore[attr-defined]
             self._draw,
             {**self.inputs, **self.given},
             self.outputs,
@@ -170,7 +176,7 @@ class View:
             trigger_mode="always_last",  # what changed while it was drawn is drawn next
         )
 
-    def _draw(self, asked: object, **values: Any) -> Any:
+    def _draw(self, asked: object, **values: object) -> dict[str, object]:
         """Draw it, and stamp the stage with the number of the question, so that the page knows it is new."""
         first, *others = self.outputs
         try:
@@ -179,9 +185,30 @@ class View:
             tone = "note" if isinstance(error, TaskCancelled) else "bad"
             result = {name: _empty(self.outputs[name]) for name in others}
             result[first] = render_part("note", str(error), tone)
-        if isinstance(result.get(first), str):
-            result[first] += _stamp(asked or 0)
+        drawn = result.get(first)
+        if isinstance(drawn, str):
+            result[first] = drawn + _stamp(asked or 0)
         return result
+
+
+_SHOWN_IN: WeakKeyDictionary[Component, list[str]] = WeakKeyDictionary()
+"""The names of the views that show the effect of a component."""
+
+
+def bind_changes(demo: gr.Blocks) -> None:
+    """Let every view of the page, which must be complete, know in the browser when an input has changed.
+
+    Inputs of the same views share one event.
+    """
+    groups: dict[tuple[str, ...], list[Event]] = {}
+    for component in list(demo.blocks.values()):
+        if isinstance(component, Component) and component in _SHOWN_IN:
+            change = component.change  # type: ignore[attr-defined]
+            groups.setdefault(tuple(_SHOWN_IN[component]), []).append(change)
+    for names, changes in groups.items():
+        gr.on(
+            changes, None, js=f"() => mrpc.changed({', '.join(map(repr, names))})", api_visibility="private"
+        )
 
 
 def stage(name: str, *, elem_id: str | None = None, follows: bool = True) -> gr.HTML:
@@ -202,9 +229,9 @@ def stage(name: str, *, elem_id: str | None = None, follows: bool = True) -> gr.
     )
 
 
-def place(value: str = "", **options: Any) -> gr.HTML:
+def place(value: str = "", elem_id: str | None = None) -> gr.HTML:
     """Build a place for HTML that is drawn beside a stage, without Gradio's styles for running text."""
-    return gr.HTML(value, **({"apply_default_css": False, "js_on_load": None} | options))
+    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
 
 
 def chart(elem_id: str) -> gr.HTML:
@@ -247,29 +274,27 @@ def view_tab(title: str, at: str) -> Iterator[gr.Tab]:
         yield tab
 
 
-def _mark_owners(component: Any, whose: str) -> None:
+def _mark_owners(component: Component | None, whose: str) -> None:
     """Let the page show that a component is not for everybody."""
     if component is not None and whose not in component.elem_classes:
         component.elem_classes = [*component.elem_classes, whose]
 
 
-def _handler(
-    run: Callable[..., Any], inputs: Inputs, outputs: Outputs, data: Sequence[str], tasks: Tasks | None
-) -> Callable[..., Any]:
+def _handler(run: Run, inputs: Inputs, outputs: Outputs, data: Sequence[str], tasks: Tasks | None) -> Run:
     names = tuple(inputs)
     first = next(iter(outputs), None)
 
-    def arguments(event: gr.EventData, values: tuple[Any, ...]) -> dict[str, Any]:
+    def arguments(event: gr.EventData, values: tuple[object, ...]) -> dict[str, object]:
         told = event._data if isinstance(event._data, dict) else {}
         return dict(zip(names, values, strict=True)) | {name: told.get(name) for name in data}
 
-    def updates(result: Any) -> dict[Any, Any]:
+    def updates(result: object) -> Updates:
         given = _as_dict(result, outputs)
         changed = {outputs[name]: value for name, value in given.items() if value is not SKIP}
         # Gradio takes an empty dict for the value of one output.
         return changed or dict.fromkeys(outputs.values(), gr.skip())
 
-    def said(error: MrpcError, asked: object = None) -> dict[Any, Any]:
+    def said(error: MrpcError, asked: object = None) -> Updates:
         place = "message" if "message" in outputs else first if tasks else None
         if place is None:
             with shown_errors():
@@ -277,25 +302,25 @@ def _handler(
         text = "" if isinstance(error, TaskCancelled) else render_part("alert", str(error))
         return {outputs[place]: text + _stamp(asked)}
 
-    def answer(event: gr.EventData, *values: Any) -> Any:
+    def answer(event: gr.EventData, *values: object) -> Updates:
         try:
             return updates(run(**arguments(event, values)))
         except MrpcError as error:
             return said(error)
 
-    def answer_in_parts(event: gr.EventData, *values: Any) -> Iterator[Any]:
+    def answer_in_parts(event: gr.EventData, *values: object) -> Iterator[Updates]:
         try:
-            for part in run(**arguments(event, values)):
+            for part in cast("Iterator[object]", run(**arguments(event, values))):
                 yield updates(part)
         except MrpcError as error:
             yield said(error)
 
-    def answer_with_progress(event: gr.EventData, request: gr.Request, *values: Any) -> Iterator[Any]:
+    def answer_with_progress(event: gr.EventData, request: gr.Request, *values: object) -> Iterator[Updates]:
         assert tasks is not None
         assert first is not None
         given = arguments(event, values)
 
-        def work(task: Task) -> Any:
+        def work(task: Task) -> object:
             return run(**given, task=task)
 
         try:
@@ -320,14 +345,14 @@ def _stamp(asked: object) -> str:
     return f"<!--{asked}-->" if isinstance(asked, int) and not isinstance(asked, bool) else ""
 
 
-def _empty(output: Any) -> Any:
+def _empty(output: Component) -> object:
     """Return what an output shows when there is nothing to show; a widget stays as it is."""
     if not isinstance(output, gr.HTML):
         return SKIP
     return None if output.html_template != "${value}" else ""
 
 
-def _as_dict(result: Any, outputs: Outputs) -> dict[str, Any]:
+def _as_dict(result: object, outputs: Outputs) -> dict[str, object]:
     """Return a result's fields by name; a plain value belongs to the only output, a dict is one already."""
     if is_dataclass(result) and not isinstance(result, type):
         given = {field.name: getattr(result, field.name) for field in fields(result)}

@@ -51,12 +51,12 @@ class Visitors:
         self._admitting = threading.Lock()
 
     @contextmanager
-    def admit(self, config: TrainConfig, num_train_pairs: int) -> Iterator[str | None]:
+    def admit(self, config: TrainConfig, num_train_pairs: int | None) -> Iterator[str | None]:
         """Let who asks make a run inside ``with``, and give what the run keeps of a visitor.
 
         Args:
             config: of the run.
-            num_train_pairs: pairs of the training split.
+            num_train_pairs: pairs of the training split; None where the run has data of its own.
 
         Raises:
             AccessError: it is more than a visitor may train.
@@ -67,6 +67,8 @@ class Visitors:
             yield None
             return
         require_cookie(who)
+        if num_train_pairs is None:
+            raise AccessError("Visitors train on the data of this app, not on others.")
         check_size(config, num_train_pairs)
         with self._admitting:
             runs = [run for run in self._store.list() if run.config.visitor is not None]

@@ -11,6 +11,7 @@ runs in a thread of its own and the wait for it has a limit over all.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +35,9 @@ SMALL_FILES = (
     *("vocab.txt", "vocab.json", "merges.txt"),
 )
 """What goes with the tokenizer, where a repository has it."""
+
+NO_SUCH_NAME = ("Name or service not known", "name resolution", "getaddrinfo", "nodename nor servname")
+"""How systems say that they cannot find the address of a host."""
 
 STALL_S = 15.0
 """A download that brings nothing new for so long is given up, in seconds."""
@@ -212,12 +216,12 @@ def _download(repo_id: str, names: Sequence[str], repo_type: str = "model") -> l
             ) from error
 
 
-def _progress_bar(progress: _Progress) -> Any:
+def _progress_bar(progress: _Progress) -> type[Any]:
     """Return a progress bar class for huggingface_hub that shows nothing and tells ``progress``."""
     from tqdm import tqdm
 
     class SilentBar(tqdm):
-        def __init__(self, *args: Any, initial: float = 0, **kwargs: Any) -> None:
+        def __init__(self, *args: object, initial: float = 0, **kwargs: object) -> None:
             super().__init__(disable=True)
             self.position = initial
 
@@ -265,4 +269,7 @@ def _explain(error: BaseException, repo_id: str, endpoint: str) -> str:
     text = " ".join(str(cause).split()) or type(cause).__name__
     if "timed out" in text:  # the client's own clock was the quicker one
         return f"The Hub ({endpoint}) did not answer within {HUB_TIMEOUT_S:g} s."
+    text = re.sub(r"\[Errno -?\d+\]\s*", "", text)
+    if any(words in text for words in NO_SUCH_NAME):
+        text = "its address was not found. Is there a network?"
     return f"The Hub ({endpoint}) could not be asked for {repo_id}: {text[:200].rstrip('.')}."

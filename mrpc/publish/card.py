@@ -5,6 +5,7 @@ Every number is computed here from what the run stored, and from the model itsel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,13 @@ from mrpc.config import DEFAULT_CHECKPOINT, changed_settings
 from mrpc.core.analysis.behavioral_tests import make_behavioral_tests
 from mrpc.core.analysis.statistics import Interval, confusion, metric_intervals
 from mrpc.core.data.load import load_data
+from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.core.hub import DATASET
 from mrpc.core.model.metrics import majority_metrics
 from mrpc.core.model.pretrained import PRETRAINED
 from mrpc.core.model.stored_predictions import PairPredictions, read_predictions
 from mrpc.errors import RunStateError
+from mrpc.publish.onnx import FILES, OnnxExport
 from mrpc.runs.store import Run
 
 if TYPE_CHECKING:
@@ -130,7 +133,8 @@ def run_behavioral_tests(run: Run) -> list[TestedBehavior]:
     from mrpc.core.model.classifier import load_finetuned
     from mrpc.core.model.prediction import predict_pairs
 
-    data = load_data(run.config.data.kind, run.config.data.data_dir)
+    ref = run.config.data
+    data = load_data(ref.kind, ref.data_dir, ref.columns)
     validation = data.dataset["validation"]
     tests = make_behavioral_tests(validation["sentence1"][:], validation["sentence2"][:])
     model, tokenizer = load_finetuned(run.paths.best_model)
@@ -162,6 +166,7 @@ def build_card(
     weights_sha256: str,
     behavior: Sequence[TestedBehavior],
     versions: Mapping[str, str],
+    onnx: OnnxExport | None = None,
 ) -> ModelCard:
     """Write the card of a run.
 
@@ -172,6 +177,7 @@ def build_card(
         weights_sha256: of these weights.
         behavior: see :func:`run_behavioral_tests`.
         versions: of the packages that trained it.
+        onnx: what was exported of these weights, if anything.
 
     Raises:
         RunStateError: it has no scores on validation.
@@ -182,15 +188,16 @@ def build_card(
     config, data = run.config.hyperparameters, run.config.data
     is_glue = data.kind == "hub" or data.fingerprint == MRPC_FINGERPRINT
     data_name = (
-        "MRPC (GLUE)" if is_glue else {"sample": "sample pairs of MRPC Lab"}.get(data.kind, "own pairs")
+        "MRPC (GLUE)" if is_glue else {"sample": "sample pairs of MRPC Lab"}.get(data.kind, plain(data.name))
     )
+    is_paraphrase = data.label_names == LABEL_NAMES
     metadata = ModelCardData(
         base_model=base_model_name(run),
         datasets=[DATASET] if is_glue else None,
         eval_results=[
             EvalResult(
                 task_type="text-classification",
-                task_name="Paraphrase identification",
+                task_name="Paraphrase identification" if is_paraphrase else "Sentence pair classification",
                 dataset_type=DATASET if is_glue else "own",
                 dataset_name=data_name,
                 dataset_config="mrpc" if is_glue else None,
@@ -201,13 +208,17 @@ def build_card(
             )
             for score in scores
         ],
-        language="en",
+        language="en" if is_glue or data.kind == "sample" else None,
         library_name="transformers",
         license=LICENSE,
         metrics=list(METRICS),
         model_name=repo_id.rpartition("/")[2],
         pipeline_tag="text-classification",
-        tags=["paraphrase-identification", "mrpc-lab"],
+        tags=[
+            *(["paraphrase-identification"] if is_paraphrase else []),
+            "mrpc-lab",
+            *(["onnx", "transformers.js"] if onnx else []),
+        ],
     )
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE_DIR),
@@ -224,6 +235,8 @@ def build_card(
         data_name=data_name,
         data=data,
         is_news=is_glue,
+        is_paraphrase=is_paraphrase,
+        classes=[plain(name) for name in data.label_names],
         config=config,
         changed=changed_settings(config),
         settings=config.model_dump(mode="json"),
@@ -233,8 +246,15 @@ def build_card(
         metrics=METRICS,
         behavior=behavior,
         versions=versions,
+        onnx=onnx,
+        onnx_files=FILES,
     )
     return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}")
+
+
+def plain(name: str) -> str:
+    """Return a name of the data's own as it may stand in a sentence of Markdown."""
+    return re.sub(r"[^\w .,()-]", " ", name)[:80].replace("__", "_").strip() or "own pairs"
 
 
 def code_span(value: object) -> str:

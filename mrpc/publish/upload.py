@@ -8,18 +8,19 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, ModelCard, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from mrpc.errors import InputError, RunStateError, UnavailableError
-from mrpc.publish.card import build_card, run_behavioral_tests
+from mrpc.publish.card import TestedBehavior, build_card, run_behavioral_tests
+from mrpc.publish.onnx import OnnxExport, copy_onnx_files, read_export
 from mrpc.runs.events import FinishedEvent
 from mrpc.runs.log import read_events
 from mrpc.runs.store import Run
-from mrpc.settings import hub_endpoint
+from mrpc.settings import hub_endpoint, hub_is_disabled
 
 REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
@@ -39,12 +40,20 @@ WAYS_OUT = {
 }
 
 
+NO_TOKEN = (
+    "There is no token of the Hub on the machine that this runs on. Run hf auth login in a terminal there, "
+    "or start with HF_TOKEN set to one that may write, and try again."
+)
+OFFLINE = "HF_HUB_OFFLINE is set, so the Hub is never asked. Start without it to publish."
+
+
 def publish_run(
     run: Run,
     repo_id: str,
     token: str | None,
     is_private: bool = True,
     on_progress: OnProgress = lambda what, num_done, num_total: None,
+    behavior: Sequence[TestedBehavior] | None = None,
 ) -> str:
     """Publish the best model of a run and return the address of its repository.
 
@@ -56,16 +65,18 @@ def publish_run(
         token: of the Hub, with write access; None takes the one that ``hf auth login`` stored.
         is_private: only its owner sees it.
         on_progress: told how far it is.
+        behavior: the behavioural tests of the model, where they are known; else they are run.
 
     Raises:
         InputError: the name cannot be one of a repository.
         RunStateError: the run has nothing to publish.
         UnavailableError: the Hub refused, or could not be reached; says what to do.
     """
-    if not REPO_ID.fullmatch(repo_id):
-        raise InputError(f"{repo_id[:60]!r} is no name of a repository: write it as owner/name.")
-    if not run.has_weights():
-        raise RunStateError(f"Run {run.run_id} has no fine-tuned weights to publish.")
+    check_publishable(run, repo_id)
+    if hub_is_disabled():
+        raise UnavailableError(OFFLINE)
+    if token is None and get_token() is None:
+        raise UnavailableError(NO_TOKEN)
     api = HfApi(endpoint=hub_endpoint(), token=token)
     on_progress("Asking the Hub who you are", 0, 4)
     try:
@@ -75,7 +86,7 @@ def publish_run(
     on_progress("Running behavioural tests for the card", 1, 4)
     with tempfile.TemporaryDirectory(prefix="mrpc-publish-") as temporary:
         folder = Path(temporary) / "model"
-        write_model_folder(run, repo_id, folder)
+        write_model_folder(run, repo_id, folder, behavior)
         on_progress("Creating the repository", 2, 4)
         try:
             url = api.create_repo(repo_id, private=is_private, exist_ok=True)
@@ -89,20 +100,53 @@ def publish_run(
     return str(url)
 
 
-def write_model_folder(run: Run, repo_id: str, folder: Path) -> None:
-    """Write what is published: the best model as a standard folder, and its card as README.md."""
-    end = _end_of(run)
-    shutil.copytree(run.paths.best_model, folder)
-    process = run.read_process()
-    card = build_card(
+def check_publishable(run: Run, repo_id: object) -> str:
+    """Return the name of a repository for a run that can be published.
+
+    Raises:
+        InputError: the name cannot be one of a repository.
+        RunStateError: the run has nothing to publish.
+    """
+    if not isinstance(repo_id, str) or not REPO_ID.fullmatch(repo_id):
+        raise InputError(f"{str(repo_id)[:60]!r} is no name of a repository: write it as owner/name.")
+    if not run.has_weights():
+        raise RunStateError(f"Run {run.run_id} has no fine-tuned weights to publish.")
+    return repo_id
+
+
+def write_card(run: Run, repo_id: str, behavior: Sequence[TestedBehavior]) -> ModelCard:
+    """Return the card of a run as it would be published.
+
+    Raises:
+        RunStateError: the run has not finished, or has nothing to report.
+    """
+    end, process = _end_of(run), run.read_process()
+    return build_card(
         run,
         repo_id,
         best_epoch=end.best_epoch,
         weights_sha256=end.weights_sha256["best"],
-        behavior=run_behavioral_tests(run),
+        behavior=behavior,
         versions=process.versions if process else {},
+        onnx=_current_export(run, end.weights_sha256["best"]),
     )
+
+
+def write_model_folder(
+    run: Run, repo_id: str, folder: Path, behavior: Sequence[TestedBehavior] | None = None
+) -> None:
+    """Write what is published: the best model as a standard folder, its card, and ONNX where there is."""
+    card = write_card(run, repo_id, run_behavioral_tests(run) if behavior is None else behavior)
+    shutil.copytree(run.paths.best_model, folder)
+    if _current_export(run, _end_of(run).weights_sha256["best"]) is not None:
+        copy_onnx_files(run, folder)
     card.save(folder / "README.md")
+
+
+def _current_export(run: Run, weights_sha256: str) -> OnnxExport | None:
+    """Return what was exported of these weights; None for an export of earlier ones."""
+    export = read_export(run)
+    return export if export is not None and export.weights_sha256 == weights_sha256 else None
 
 
 def _end_of(run: Run) -> FinishedEvent:

@@ -4,6 +4,7 @@
 
     RUNS_DIR/
       .trash/                  deleted runs, until it is emptied
+      .data/FINGERPRINT/       pairs that runs were trained on: a Parquet file a split, and report.json
       training.lock            held by the training process from before it imports torch until it exits
       queue.json, queue.lock   runs that wait for their turn
       RUN_ID/
@@ -40,6 +41,7 @@ from mrpc.config import TrainConfig
 SCHEMA_VERSION = 1
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 TRASH = ".trash"
+DATA = ".data"
 
 TRAINING_LOCK = "training.lock"
 
@@ -243,6 +245,7 @@ class RunPaths:
         self.last_model = self.models / "last"
         self.predictions = run_dir / "predictions"
         self.derived = run_dir / "derived"
+        self.onnx = self.derived / "onnx"
         self.log = run_dir / "training.log"
         self.trainer_report = run_dir / "trainer.json"
         self.trackers = run_dir / "trackers"

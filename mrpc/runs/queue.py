@@ -45,7 +45,7 @@ class RunQueue:
             if run_id not in run_ids:
                 run_ids.append(run_id)
 
-    def remove(self, run_id: str) -> None:
+    def remove(self, run_id: object) -> None:
         """Take a run out.
 
         Raises:
@@ -54,9 +54,9 @@ class RunQueue:
         with self._changing() as run_ids:
             if run_id not in run_ids:
                 raise RunStateError(f"Run {run_id} does not wait in the queue.")
-            run_ids.remove(run_id)
+            run_ids.remove(str(run_id))
 
-    def move(self, run_id: str, places: int) -> None:
+    def move(self, run_id: object, places: int) -> None:
         """Move a run by so many places; negative ones are towards the head.
 
         Raises:
@@ -65,7 +65,7 @@ class RunQueue:
         with self._changing() as run_ids:
             if run_id not in run_ids:
                 raise RunStateError(f"Run {run_id} does not wait in the queue.")
-            place = run_ids.index(run_id)
+            place = run_ids.index(str(run_id))
             run_ids.insert(max(0, place + places), run_ids.pop(place))
 
     @contextmanager

@@ -7,13 +7,13 @@ each run. Which epoch is the best is decided here, for the training as for the p
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
+from mrpc.recent import Recent
 from mrpc.runs import events as ev
 from mrpc.runs.log import read_lines
 from mrpc.runs.steps import STEP_MARK, Step, StepColumns, parse_step, step_numbers
@@ -228,8 +228,8 @@ class RunRecords:
     """The records of the runs that were asked for last, one a run. May be used from many threads."""
 
     def __init__(self) -> None:
-        self._records: OrderedDict[str, RunRecord] = OrderedDict()
-        self._lock = threading.Lock()
+        self._records: Recent[RunRecord] = Recent(MAX_RECORDS)
+        self._with_steps: Recent[RunRecord] = Recent(MAX_WITH_STEPS)
 
     def read(self, run: Run, with_steps: bool = False) -> RunRecord:
         """Return the record of a run as it is now, at the cost of what is new in its log.
@@ -241,22 +241,12 @@ class RunRecords:
         Raises:
             UnavailableError: when the log may not be read.
         """
-        with self._lock:
-            record = self._records.get(run.run_id)
-            if record is None or (with_steps and not record.has_steps):
-                record = self._records[run.run_id] = RunRecord(run.paths.events, with_steps)
-            if with_steps:
-                self._records.move_to_end(run.run_id)
-            self._drop_oldest()
+        record = None if with_steps else self._with_steps.get(run.run_id)
+        if record is None:
+            records = self._with_steps if with_steps else self._records
+            record = records.once(run.run_id, lambda: RunRecord(run.paths.events, with_steps))
         record.read_on()
         return record
-
-    def _drop_oldest(self) -> None:
-        with_steps = [run_id for run_id, record in self._records.items() if record.has_steps]
-        for run_id in with_steps[:-MAX_WITH_STEPS]:
-            del self._records[run_id]
-        while len(self._records) > MAX_RECORDS:
-            self._records.popitem(last=False)
 
 
 def _has_grown(before: tuple[int, int, int], now: tuple[int, int, int]) -> bool:

@@ -23,6 +23,7 @@ from mrpc.errors import BusyError, RunStateError, UnknownRunError
 from mrpc.files import read_model, read_small, write_model
 from mrpc.runs.events import FailedEvent
 from mrpc.runs.layout import (
+    DATA,
     RUN_ID_PATTERN,
     SCHEMA_VERSION,
     TRAINING_LOCK,
@@ -47,6 +48,9 @@ STARTING_GRACE_S = 10.0
 
 STALLED_AFTER_S = 90.0
 """A process that is alive but reports nothing for this long is stalled, in seconds."""
+
+UNUSED_DATA_AGE_S = 24 * 3600.0
+"""Pairs that were kept for a run are left alone for this long, in seconds: the run may still be made."""
 
 
 _LAST_SIGNS: dict[Path, tuple[float, float | None]] = {}
@@ -248,8 +252,8 @@ class RunStore:
         write_model(paths.config, config)
         return Run(paths, config)
 
-    def open(self, run_id: str) -> Run:
-        """Open a run by its id.
+    def open(self, run_id: object) -> Run:
+        """Open a run by its id, which may come from outside.
 
         Raises:
             UnknownRunError: when there is no such run, or its ``config.json`` cannot be read here.
@@ -306,7 +310,24 @@ class RunStore:
         trash = self.runs_dir / TRASH
         num_bytes = folder_bytes(trash)
         shutil.rmtree(trash, ignore_errors=True)
+        self.remove_unused_data()
         return num_bytes
+
+    @property
+    def data_dir(self) -> Path:
+        """Where pairs are kept that runs were trained on."""
+        return self.runs_dir / DATA
+
+    def remove_unused_data(self) -> None:
+        """Delete kept pairs that no run refers to, also none in the trash, and nobody kept lately."""
+        if not self.data_dir.is_dir():
+            return
+        folders = [*self.runs_dir.iterdir(), *(self.runs_dir / TRASH).glob("*")]
+        configs = [read_model(RunPaths(folder).config, RunConfig) for folder in folders]
+        used = {config.data.data_dir.name for config in configs if config and config.data.data_dir}
+        for folder in self.data_dir.iterdir():
+            if folder.name not in used and time.time() - folder.stat().st_mtime > UNUSED_DATA_AGE_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def trash_bytes(self) -> int:
         """Return how much the trash holds, in bytes."""
@@ -328,6 +349,10 @@ class RunStore:
             return None
         if config.run_id != run_id:  # a folder that was copied or renamed is a run of its own
             config = config.model_copy(update={"run_id": run_id})
+        kept = config.data.data_dir
+        if kept is not None and kept.parent.name == DATA:  # beside the run, wherever the runs are now
+            data = config.data.model_copy(update={"data_dir": self.data_dir.absolute() / kept.name})
+            config = config.model_copy(update={"data": data})
         return Run(RunPaths(run_dir), config)
 
 

@@ -36,7 +36,7 @@ from mrpc.core.data.columns import parse_columns
 from mrpc.errors import BusyError, ConfigError, DataError, InputError, MrpcError, RunStateError, TrainingError
 from mrpc.files import write_model
 from mrpc.runs.events import FailedEvent, StoppedEvent
-from mrpc.runs.layout import DataRef, TrackerName
+from mrpc.runs.layout import DATA, DataRef, TrackerName
 from mrpc.runs.lock import hold
 from mrpc.runs.process import ExitCode, describe_this_process
 from mrpc.runs.store import Run, RunState, RunStore, training_lock
@@ -102,7 +102,7 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
     if options.log_with is not None:
         check_tracker(options.log_with)
     with training_lock(options.runs_dir):
-        from mrpc.core.data.load import load_data
+        from mrpc.core.data.load import keep_odd, load_data
         from mrpc.core.model.pretrained import resolve_pretrained
 
         checkpoint = resolve_pretrained(config.checkpoint, options.checkpoint_dir)
@@ -110,7 +110,9 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
             from mrpc.core.model.trial import try_checkpoint
 
             try_checkpoint(checkpoint)
-        data = DataRef.model_validate(load_data(data_dir=options.data_dir, columns=options.columns))
+        loaded = load_data(data_dir=options.data_dir, columns=options.columns)
+        print(loaded.report.as_text(), file=sys.stderr)
+        data = DataRef.model_validate(keep_odd(loaded, options.runs_dir / DATA))
         checkpoint_dir = options.checkpoint_dir and options.checkpoint_dir.resolve()
         run = RunStore(options.runs_dir).create(config, data, checkpoint_dir, log_with=options.log_with)
         print(f"Run {run.run_id} in {run.paths.run_dir}", file=sys.stderr)
@@ -147,7 +149,7 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
     report: Reporter | None = None
     heard: threading.Event | None = None
 
-    def on_signal(number: int, frame: Any) -> None:
+    def on_signal(number: int, frame: object) -> None:
         if heard is not None:
             heard.set()
         if report is not None and not report.preparing:

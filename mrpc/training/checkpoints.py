@@ -2,19 +2,23 @@
 
 A checkpoint is written into a folder beside its place, every file synced, hashed in ``manifest.json``, and
 moved into place in one step; only then are older ones pruned. A kill at any moment leaves the one before.
+All random states of the process are in it.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from mrpc.core.model.dropout import DropoutStream
 from mrpc.files import hash_file, replacing_folder
 
 MANIFEST = "manifest.json"
@@ -39,7 +43,7 @@ class TrainingCheckpoint(NamedTuple):
     skipped: list[str]
 
 
-def write(directory: Path, step: int, model: nn.Module, state: dict[str, Any]) -> int:
+def write(directory: Path, step: int, model: nn.Module, state: dict[str, object]) -> int:
     """Write the checkpoint of a step and prune older ones.
 
     Args:
@@ -59,7 +63,7 @@ def write(directory: Path, step: int, model: nn.Module, state: dict[str, Any]) -
     return num_bytes
 
 
-def _write_files(directory: Path, step: int, model: nn.Module, state: dict[str, Any]) -> int:
+def _write_files(directory: Path, step: int, model: nn.Module, state: dict[str, object]) -> int:
     """Write the files of a checkpoint; return their size in bytes."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, directory / MODEL_FILE)
@@ -110,3 +114,43 @@ def _problem(path: Path) -> str | None:
 def _remove_unfinished(directory: Path) -> None:
     for path in directory.glob(".step-*"):
         shutil.rmtree(path)
+
+
+class RandomState(TypedDict):
+    """The states of Python's, numpy's and torch's generators, and of the fast dropout's."""
+
+    python: tuple[Any, ...]
+    numpy: tuple[str, list[int], int, int, float]
+    dropout: dict[str, Any]
+    torch: torch.Tensor
+    cuda: list[torch.Tensor]
+
+
+def read_random_state(dropout: DropoutStream) -> RandomState:
+    """Return all random states of this process."""
+    kind, keys, position, has_gauss, cached_gaussian = np.random.get_state(legacy=True)
+    return {
+        "python": random.getstate(),
+        "numpy": (
+            str(kind),
+            [int(key) for key in keys],
+            int(position),
+            int(has_gauss),
+            float(cached_gaussian),
+        ),
+        "dropout": dropout.state_dict(),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_random_state(state: RandomState, dropout: DropoutStream) -> None:
+    """Put back what :func:`read_random_state` returned."""
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    kind, keys, position, has_gauss, cached_gaussian = state["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, cached_gaussian))
+    dropout.load_state_dict(state["dropout"])
+    torch.set_rng_state(state["torch"])
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])

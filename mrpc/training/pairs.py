@@ -48,10 +48,10 @@ class TrainPairs(torch.utils.data.Dataset[Any]):
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def __getitem__(self, row: int) -> dict[str, Any]:
+    def __getitem__(self, row: int) -> dict[str, object]:
         return self.__getitems__([row])[0]
 
-    def __getitems__(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+    def __getitems__(self, rows: Sequence[int]) -> list[dict[str, object]]:
         """Encode the rows of a batch: input_ids, attention_mask, token_type_ids if there are any, label."""
         num_pairs = len(self)
         pairs = self._dataset[[row % num_pairs for row in rows]]

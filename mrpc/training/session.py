@@ -55,8 +55,8 @@ from mrpc.runs.record import is_new_best
 from mrpc.runs.store import Run
 from mrpc.settings import requested_mixed_precision
 from mrpc.training import checkpoints
+from mrpc.training.checkpoints import RandomState, read_random_state, restore_random_state
 from mrpc.training.pairs import TrainPairs
-from mrpc.training.random_state import read_random_state, restore_random_state
 from mrpc.training.ranks import Ranks
 from mrpc.training.records import EpochRecords, StepTotals, pair_records
 from mrpc.training.report import Reporter, StopTraining, peak_memory_bytes
@@ -145,7 +145,7 @@ class TrainingSession:
         self._best: dict[str, Any] = {}  # epoch, f1, accuracy
         self._records = EpochRecords()
         self._train_s_before = 0.0
-        self._resume_random_state: dict[str, Any] | None = None
+        self._resume_random_state: RandomState | None = None
         self._evaluation_began_at = 0.0
         self._rows = Batches(0, lambda number: [])
         self._base_is_evaluated = self._shows_base = False
@@ -557,7 +557,7 @@ def select_loop(name: LoopName) -> Callable[[TrainingSession], None]:
     return cast("Callable[[TrainingSession], None]", loop.train)
 
 
-def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Split the parameters in those that decay (matrices) and those that do not (biases, norms)."""
     decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     spared = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow.compute as pc
 import torch
@@ -38,7 +36,7 @@ class Validation:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def loader(self) -> DataLoader[Any]:
+    def loader(self) -> DataLoader[object]:
         """Return the pairs in batches, like those that the model trains on."""
         return DataLoader(
             self.encoded,

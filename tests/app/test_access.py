@@ -162,7 +162,9 @@ def test_where_everybody_may_everything_there_is_no_key(settings: Settings, serv
     assert run(client, "change").json()["data"] == ["changed x"]
 
 
-OWNERS = {"resume_run"}
+OWNERS = {
+    *("resume_run", "upload data-file", "click onnx-export", "click publish-look", "click publish-go"),
+}
 """What changes something, and is for the owner alone: endpoints by name, others by event and element."""
 
 PREVIEWS = {
@@ -180,7 +182,9 @@ VISITORS = {
     *("draw stage-batch", "click batch-draw", "draw stage-model-input", "draw stage-training-step"),
     *("input train-preset", "input train-checkpoint", "draw train-checkpoint-note", "draw train-presets"),
     *("draw train-plan", "draw export-code", "draw disk-held", "draw loops", "draw loop-files"),
+    "draw accelerate-commands",
     *("draw trainer-arguments", "runs train-courier", "fill train-courier", "take train-courier"),
+    *("draw stage-onnx", "draw stage-publish", "click onnx-take", "draw train-data-report"),
     *(f"draw stage-compare-{name}" for name in ("sides", "answers", "proposals", "words", "what-if")),
     *(f"draw stage-compare-{name}" for name in ("attention", "nearest", "scores", "baselines", "own")),
     *(f"draw stage-compare-{name}" for name in ("calibration", "threshold", "report", "tests", "pairs")),

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ from starlette.testclient import TestClient
 import app
 from mrpc.app.access import Access, Standing
 from mrpc.app.hosts import answered_hosts, host_guards
-from mrpc.app.server import describe_address, describe_end
+from mrpc.app.server import describe_address, describe_end, serve
 from mrpc.app.services import Services, built_once
+from mrpc.app.share import NO_NETWORK
 from mrpc.app.spine import render_head
 from mrpc.app.theme import collect_css
 from mrpc.settings import Settings
@@ -165,33 +167,48 @@ def ask(settings: Settings, method: str = "GET", headers: dict[str, str] | None 
         return client.request(method, "/", headers=headers)
 
 
-def address_of(settings: Settings, share_url: str | None) -> str:
-    return describe_address(settings, Access(settings), share_url)
+def address_of(settings: Settings, link: str = "") -> str:
+    return describe_address(settings, Access(settings), link)
 
 
 class TestTerminal:
     def test_address(self):
-        assert "http://127.0.0.1:7860" in address_of(Settings(host="0.0.0.0"), None)
-        assert "http://[2001:db8::7]:7860" in address_of(Settings(host="2001:db8::7"), None)
+        assert "http://127.0.0.1:7860" in address_of(Settings(host="0.0.0.0"))
+        assert "http://[2001:db8::7]:7860" in address_of(Settings(host="2001:db8::7"))
 
     def test_no_share_link(self):
-        assert "No public link" in address_of(Settings(share=True), None)
+        assert "No public link" in address_of(Settings(share=True), NO_NETWORK)
         assert "https://x.gradio.live" in address_of(Settings(share=True), "https://x.gradio.live")
-        assert "public" not in address_of(Settings(), None).lower()
+        assert "public" not in address_of(Settings()).lower()
+
+    def test_where_agents_find_tools_and_with_which_key(self):
+        assert "Agents" not in address_of(Settings())
+        local = address_of(Settings(mcp=True))
+        assert "http://127.0.0.1:7860/gradio_api/mcp/" in local
+        assert "MRPC_OWNER_KEY" not in local
+        shared = Settings(host="0.0.0.0", mcp=True)
+        assert "Start, stop and resume ask for a key" in address_of(shared)
+        assert "ask for a key" not in address_of(replace(shared, owner_key="a-key-that-is-long-enough"))
+        assert "Every tool asks for a key" in address_of(replace(shared, auth=("a", "b")))
+
+    def test_tools_without_the_package_are_a_sentence(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setattr("mrpc.app.server.can_serve_tools", lambda: False)
+        assert serve(Services(Settings(runs_dir=tmp_path, mcp=True))) == 1
+        assert "pip install -r requirements/mcp.txt" in capsys.readouterr().err
 
     def test_a_space_forgets(self):
-        said = address_of(Settings(host="0.0.0.0", space_id="a/b"), None)
+        said = address_of(Settings(host="0.0.0.0", space_id="a/b"))
         assert "runs vanish when it restarts" in said
 
     def test_an_address_that_others_reach(self):
-        said = address_of(Settings(host="0.0.0.0"), None)
+        said = address_of(Settings(host="0.0.0.0"))
         assert re.search(
             r"You are the owner, once you have opened: http://127.0.0.1:7860/\?owner=\S{20,}", said
         )
         assert "Everybody else may look" in said
         for settings in (Settings(host="0.0.0.0", auth=("a", "b")), Settings()):
-            assert "owner" not in address_of(settings, None)
-        opened = address_of(Settings(host="0.0.0.0", open_to_all=True), None)
+            assert "owner" not in address_of(settings)
+        opened = address_of(Settings(host="0.0.0.0", open_to_all=True))
         assert "Everybody who reaches this app can start, stop and delete trainings" in opened
         assert "owner=" not in opened
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
-from mrpc.app.paths import read_path, read_paths
+from mrpc.app.paths import PATHS_DIR, read_path, read_paths
+from mrpc.app.templates import APP_DIR, render
 from mrpc.errors import DataError
+from tests.html import parse
 
 STOP = """## How long is a batch?
 
@@ -50,5 +54,29 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
         read_path(write(tmp_path, text))
 
 
+def test_a_mistake_in_one_file_does_not_hide_the_others(tmp_path: Path) -> None:
+    write(tmp_path, f"# My path\n\n{STOP}")
+    (tmp_path / "broken.md").write_text("No title", encoding="utf-8")
+    (tmp_path / "odd.md").write_bytes(b"# \xff")
+    broken, mine, odd = read_paths(tmp_path)
+    assert (len(mine.stops), mine.problem) == (1, "")
+    assert "broken.md needs a first line" in broken.problem
+    assert "odd.md cannot be used" in odd.problem
+    shown = parse(render("templates/paths.html", paths=[broken, mine])).text
+    assert "broken.md needs a first line" in shown
+    assert "How long is a batch?" in shown
+
+
 def test_the_paths_that_come_with_the_app_can_be_read() -> None:
-    assert all(len(path.stops) >= 5 for path in read_paths())
+    assert all(len(path.stops) >= 5 and not path.problem for path in read_paths())
+
+
+def test_what_links_hold_is_known_to_the_page_and_explained_to_teachers() -> None:
+    sources = "".join(file.read_text(encoding="utf-8") for file in APP_DIR.rglob("*.py"))
+    known = {"at", "open", *re.findall(r'Linked\("(\w+)"', sources)}
+    guide = (PATHS_DIR.parent / "course-paths.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE))
+    assert explained == known
+    for path in read_paths():
+        for stop in path.stops:
+            assert set(parse_qs(stop.link.removeprefix("?"))) <= known, stop.title

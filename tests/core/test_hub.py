@@ -226,3 +226,11 @@ print(load_data().kind, time.monotonic() - start < 4)
             check=False,
         )
     assert (done.returncode, done.stdout.split()) == (0, [kind, "True"]), done.stderr
+
+
+def test_a_host_that_is_not_found_is_said_in_words(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://no-such-host.invalid")
+    with pytest.raises(UnavailableError) as refused:
+        load_data("hub")
+    assert "Errno" not in str(refused.value)
+    assert "could not be asked" in str(refused.value) or "did not answer" in str(refused.value)

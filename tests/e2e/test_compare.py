@@ -18,6 +18,7 @@ from mrpc.app.compare.comparisons import Comparisons
 from mrpc.core.data.load import load_data
 from mrpc.runs.store import Run, RunState
 from mrpc.settings import Settings
+from tests.e2e.pages import drawings, expect_drawn_since, expect_settled
 from tests.finished_run import make_finished_run
 from tests.live_app import LiveApp
 from tests.tiny import tiny_rows
@@ -55,9 +56,10 @@ def download(page: Page, button: str) -> str:
 
 def type_pair(page: Page, sentence1: str, sentence2: str) -> None:
     expect(page.locator("#stage-compare-answers .cmp-meter")).to_have_count(2)
+    before = drawings(page, "compare-answers")
     page.locator("#sentence1 textarea").fill(sentence1)
     page.locator("#sentence2 textarea").fill(sentence2)
-    expect(page.locator("#stage-compare-answers")).not_to_have_class(re.compile("stale"))
+    expect_drawn_since(page, "compare-answers", before)
     expect(page.locator("#stage-compare-answers .cmp-meter")).to_have_count(2)
 
 
@@ -98,7 +100,7 @@ def test_a_change_of_a_side_costs_at_most_two_requests(open_page, run):
     page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
     choose(page, "#cmp-second", re.compile("more frequent answer"))
     expect(page.locator("#stage-compare-answers")).to_contain_text("always the more frequent answer")
-    expect(page.locator("#stage-compare-proposals")).not_to_have_class(re.compile("stale"))
+    expect_settled(page, "compare-proposals")
     assert 1 <= len(posts) <= 2, posts
 
 

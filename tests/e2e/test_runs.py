@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from mrpc.app.run_names import run_title
 from mrpc.app.train.catalog import Catalog
+from mrpc.core.data.load import load_data
 from mrpc.files import write_model
 from mrpc.runs.events import PinnedPairEvent
 from mrpc.runs.queue import RunQueue
@@ -20,9 +21,12 @@ from tests.e2e.test_train import EVIL, discard, fill_setting, start_training
 from tests.live_app import LiveApp
 from tests.written_run import (
     create_run,
+    evaluation_event,
+    started_event,
     step_event,
     write_ended,
     write_events,
+    write_process,
     write_running,
     write_status,
 )
@@ -206,6 +210,45 @@ def test_repeats_with_seeds(open_page, live_app: LiveApp):
     grid.locator("[name=values1]").fill("1, 2")
     grid.locator("button").click()
     expect(page.locator("#runs-live .queue li")).to_have_count(4)
+    live_app.store.remove(running)
+
+
+def test_score_against_training_pairs(open_page, live_app: LiveApp, data_dir: Path):
+    fingerprint = load_data("folder", data_dir).fingerprint
+
+    def on_the_data_in_use(run: Run) -> Run:
+        data = run.config.data.model_copy(update={"fingerprint": fingerprint})
+        write_model(run.paths.config, run.config.model_copy(update={"data": data}))
+        return run
+
+    running = write_running(live_app.runs_dir, seed=9)  # so that the others wait
+    source = on_the_data_in_use(write_ended(live_app.runs_dir, seed=1))
+    on_the_data_in_use(write_ended(live_app.runs_dir, seed=1, num_train_pairs=310))
+    page = open_page("2 Fine-tune")
+    open_runs(page)
+    select(page, source)
+    curve = page.locator("#runs-live [aria-label='Scores by training pairs']")
+    expect(curve.locator("tbody tr")).to_have_count(5)
+    expect(curve.locator("tbody th")).to_have_text(["310", "620", "1,200", "2,500", "5,000 (all)"])
+    expect(page.locator("#runs-live [data-plot=sizes-accuracy] .main-svg").first).to_be_visible()
+    expect(page.locator("#runs-live")).to_contain_text(
+        "A single seed does not show how much of that is chance"
+    )
+    question(page, "How many pairs …")
+    expect(page.locator("#runs-live")).to_contain_text("3 runs: ")
+    page.get_by_role("button", name="Queue 1 seed of each size").click()
+    expect(page.locator("#runs-live [data-said]")).to_contain_text("3 runs wait in the queue.")
+    expect(page.locator("#runs-live .queue li")).to_have_count(3)
+    page.get_by_role("button", name="Queue one more seed with 620 pairs").click()
+    expect(page.locator("#runs-live .queue li")).to_have_count(4)
+    first = next(run for run in live_app.store.list() if run.config.hyperparameters.num_train_pairs == 620)
+    RunQueue(live_app.runs_dir).remove(first.run_id)
+    write_process(first, alive=False)
+    write_events(first, [started_event(90), *(evaluation_event(epoch, 90) for epoch in range(4))])
+    best = {"best_epoch": 3, "best_accuracy": 0.79, "best_f1": 0.85}
+    write_status(first, 90, 90, outcome="finished", **best)
+    expect(curve.locator("tbody tr").nth(1)).to_contain_text("79.0")
+    page.wait_for_function("document.querySelector('[data-plot=sizes-accuracy]').data[1].x.length === 3")
     live_app.store.remove(running)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.e2e.pages import serious_faults, stale, tab_to
 from tests.live_app import LiveApp, running_app
 from tests.tokenizer_families import make_family
 
@@ -345,7 +345,7 @@ def test_the_whole_split_is_tokenized_measured_and_cancelled(open_view):
     expect(way).to_contain_text("cancelled", timeout=SLOW_MS)
     expect(page.locator("#stage-speed .progress")).to_have_count(0)
     page.locator("#speed-ways").get_by_label("One call with lists").check()
-    expect(page.locator("#stage-speed .stale")).to_be_visible()
+    expect(page.locator(stale("speed"))).to_be_visible()
 
 
 def test_the_failing_map_shows_the_real_error(open_view):
@@ -515,25 +515,6 @@ def test_narrow_pages_do_not_scroll_sideways(open_view, view):
     page = open_view(f"at=inspect/{view}&{TINY}&s1={'long' * 30}", width=390)
     show_all(page, view)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-def serious_faults(page: Page) -> list[tuple[str, object, str]]:
-    """Return what axe finds and calls serious or critical."""
-    return [
-        (fault["id"], node["target"], node["html"][:200])
-        for fault in Axe().run(page).response["violations"]
-        if fault["impact"] in {"serious", "critical"}
-        for node in fault["nodes"]
-    ]
-
-
-def tab_to(page: Page, control: str) -> None:
-    """Walk to a control with the Tab key."""
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        if page.evaluate("wanted => document.activeElement.matches(wanted)", control):
-            return
-    pytest.fail(f"Tab does not lead to {control}")
 
 
 def wait_until_drawn(page: Page, view: str) -> None:

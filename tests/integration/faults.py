@@ -3,6 +3,8 @@
 ``make faults`` runs the long form: ``python -m tests.integration.faults --kills 200``. A short form is in
 ``test_faults.py``. Each training is compared with one of the same settings that was never cut: the weights
 must be the same to the bit. Every other training takes the fast steps, with numbers from another generator.
+Some attempts train in a PID namespace of their own, as in a container, where that is allowed; and beside some
+that live the clock is set two hours back or forth.
 """
 
 from __future__ import annotations
@@ -17,11 +19,21 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mrpc.files import write_model
 from mrpc.runs.log import read_events
 from mrpc.runs.process import ExitCode
 from mrpc.runs.store import Run, RunState, RunStore
 from mrpc.training import checkpoints
-from tests.integration.training_process import create_run, kill, spawn, step_losses, terminal, train
+from tests.integration.training_process import (
+    NEW_NAMESPACE,
+    can_make_namespaces,
+    create_run,
+    kill,
+    spawn,
+    step_losses,
+    terminal,
+    train,
+)
 
 MOMENTS = ("preparing", "training", "writing a checkpoint")
 WEIGHTS = (1, 3, 3)
@@ -33,13 +45,18 @@ FAST = {**PLAIN, "fast": True, "swap_probability": 0.5, "batch_order": "length"}
 class Tally:
     """What happened over all kills; everything from ``unreadable_runs`` on must be zero."""
 
+    can_be_apart: bool = False
     kills: int = 0
     kills_inside_checkpoint_writes: int = 0
     trainings: int = 0
+    in_another_namespace: int = 0
+    clock_steps: int = 0
     resumed_from_checkpoint: int = 0
     most_steps_repeated: int = 0
     most_steps_between_checkpoints: int = 0
     unreadable_runs: int = 0
+    taken_for_dead: int = 0
+    taken_for_living: int = 0
     doubled_trainings: int = 0
     lost_checkpoints: int = 0
     different_weights: int = 0
@@ -51,7 +68,7 @@ def kill_again_and_again(
 ) -> Tally:
     """Kill trainings ``num_kills`` times and return the tally."""
     chance = random.Random(seed)
-    tally = Tally()
+    tally = Tally(can_be_apart=can_make_namespaces())
     references = []
     for settings in (PLAIN, FAST):
         references.append(create_run(runs_dir / "reference", data_dir, checkpoint_dir, **settings))
@@ -77,7 +94,8 @@ def kill_again_and_again(
 def _train_and_kill(run: Run, chance: random.Random, tally: Tally) -> bool:
     """Let one attempt run to a random moment and kill it; False when it finished before."""
     before = _committed(run)
-    process = spawn(run)
+    is_apart = tally.can_be_apart and chance.random() < 0.35
+    process = spawn(run, prefix=NEW_NAMESPACE if is_apart else ())
     moment = chance.choices(MOMENTS, WEIGHTS)[0]
     first_step = max(step_losses(run), default=0)
     if moment == "preparing":
@@ -94,10 +112,21 @@ def _train_and_kill(run: Run, chance: random.Random, tally: Tally) -> bool:
                 break
     if process.poll() is not None:
         return False
+    tally.in_another_namespace += is_apart
+    if chance.random() < 0.4 and (info := run.read_process()) is not None:  # so the file looks on a set clock
+        moved = info.started_at + chance.choice((-7200, 7200))
+        write_model(run.paths.process, info.model_copy(update={"started_at": moved, "start_ticks": None}))
+        tally.clock_steps += 1
+        is_dead = run.state() in {RunState.INTERRUPTED, RunState.STOPPED, RunState.FAILED}
+        tally.taken_for_dead += is_dead and info.has_lock and process.poll() is None and run.is_trained()
     if chance.random() < 0.1:
         tally.doubled_trainings += not _second_is_refused(run, process)
     before = _committed(run) or before
     kill(process)
+    deadline = time.monotonic() + 20
+    while run.is_trained() and time.monotonic() < deadline:  # the kernel ends what was started apart
+        time.sleep(0.01)
+    tally.taken_for_living += run.is_trained()
     tally.kills += 1
     tally.kills_inside_checkpoint_writes += any(run.paths.checkpoints.glob(".step-*"))
     try:
@@ -165,7 +194,13 @@ def main() -> int:
         print(
             json.dumps({**asdict(tally), "minutes": round((time.monotonic() - began_at) / 60, 1)}, indent=2)
         )
-    bad = tally.unreadable_runs + tally.doubled_trainings + tally.lost_checkpoints
+    bad = (
+        tally.taken_for_dead
+        + tally.taken_for_living
+        + tally.unreadable_runs
+        + tally.doubled_trainings
+        + tally.lost_checkpoints
+    )
     return 1 if bad + tally.different_weights + tally.different_losses else 0
 
 

@@ -21,21 +21,18 @@ from mrpc.core.data.load import load_data
 from mrpc.errors import BusyError, RunStateError, UnavailableError
 from mrpc.runs.events import StoppedEvent
 from mrpc.runs.store import RunState, RunStore
-from tests.integration.training_process import create_run, terminal
+from tests.integration.training_process import NEW_NAMESPACE, can_make_namespaces, create_run, terminal
 from tests.live_app import running_app, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
-
-NEW_NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 
 @pytest.fixture(scope="module")
 def namespace() -> list[str]:
     """A command that starts another as the first process of a PID namespace."""
-    tried = subprocess.run([*NEW_NAMESPACE, "true"], capture_output=True, check=False)
-    if tried.returncode != 0:
+    if not can_make_namespaces():
         pytest.skip("needs the right to make PID namespaces")
-    return NEW_NAMESPACE
+    return [*NEW_NAMESPACE]
 
 
 @pytest.fixture

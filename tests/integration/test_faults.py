@@ -13,6 +13,8 @@ def test_kills_at_random_moments_lose_nothing(
     )
     assert tally.kills == 6
     assert tally.unreadable_runs == 0
+    assert tally.taken_for_dead == 0
+    assert tally.taken_for_living == 0
     assert tally.doubled_trainings == 0
     assert tally.lost_checkpoints == 0
     assert tally.different_weights == 0

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -109,6 +113,74 @@ def test_errors_are_plain_for_scripts_and_safe_in_the_page(live_app: LiveApp) ->
     assert "'<img src=x>'" in ask(**{"X-Gradio-User": "api"})
     assert "<img" not in ask(**{"X-Gradio-User": "app"})
     assert "&lt;img src=x&gt;" in ask(**{"X-Gradio-User": "app"})
+
+
+SETTINGS = {"preset": "course", "checkpoint": "local:tiny-bert", "num_epochs": 1, "max_steps": 2}
+CHANGES = (("start_run", (SETTINGS,)), ("queue_run", (SETTINGS,)))
+
+
+def refusals(app: LiveApp, calls: Sequence[tuple[str, tuple[object, ...]]]) -> list[str]:
+    """Make calls that fail, and return what is said each time."""
+    client = Client(app.url, verbose=False)
+    said = []
+    for name, arguments in calls:
+        with pytest.raises(AppError) as refused:
+            client.predict(*arguments, api_name=f"/{name}")
+        said.append(str(refused.value))
+    assert client.predict(api_name="/list_runs")["runs"] == []
+    client.close()
+    return said
+
+
+def printed(app: LiveApp) -> str:
+    """End the app and return what it printed."""
+    app.process.send_signal(signal.SIGINT)
+    return app.process.communicate(timeout=60)[0]
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "getuid") or os.getuid() != 0, reason="needs the right to be another user"
+)
+def test_a_runs_folder_that_may_not_be_written_is_said_in_words(
+    tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as shared:
+        base = Path(shared)
+        base.chmod(0o755)
+        runs = base / "runs"
+        runs.mkdir(mode=0o555)
+        data, checkpoint = base / "data", base / "tiny-bert"
+        shutil.copytree(tiny_data_dir, data)
+        shutil.copytree(tiny_checkpoint_dir, checkpoint)
+        named = ("--data-dir", str(data), "--checkpoint-dir", str(checkpoint))
+        environment = {"TMPDIR": None, "HOME": None, "GRADIO_TEMP_DIR": None, "HF_HOME": None}
+        with running_app(runs, *named, prefix=NOBODY, environment=environment) as app:
+            for words in refusals(app, CHANGES):
+                assert "Permission denied" in words
+                assert "Make the runs folder writable, or choose another with --runs-dir." in words
+            assert "Traceback" not in printed(app)
+
+
+def test_a_full_runs_folder_is_said_in_words(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    script = f"mount -t tmpfs -o size=16k,mode=0755 tmpfs {runs} && head -c 16384 /dev/zero > {runs}/.full; "
+    script += 'exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    try:
+        tried = subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode
+    except FileNotFoundError:
+        tried = 1
+    if tried != 0:
+        pytest.skip("needs the right to mount a small disk")
+    named = ("--data-dir", str(tiny_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir))
+    with running_app(runs, *named, prefix=prefix) as app:
+        for words in refusals(app, CHANGES):
+            assert "No space left on device" in words
+            assert "Free some space." in words
+        assert "Traceback" not in printed(app)
 
 
 def test_a_read_only_project_folder(tmp_path: Path) -> None:

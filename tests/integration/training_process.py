@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,29 @@ def create_run(runs_dir: Path, data_dir: Path, checkpoint_dir: Path, **values: A
     return RunStore(runs_dir).create(config, data, checkpoint_dir)
 
 
-def spawn(run: Run, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start ``python -m mrpc.training RUN_DIR`` with one thread, so that many fit on a machine."""
+NEW_NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+"""Starts another command as the first process of a PID namespace, as a container does."""
+
+
+def can_make_namespaces() -> bool:
+    """Tell whether this user may make PID namespaces."""
+    try:
+        return subprocess.run([*NEW_NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def spawn(run: Run, *arguments: str, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start ``python -m mrpc.training RUN_DIR`` with one thread, so that many fit on a machine.
+
+    Args:
+        run: to train.
+        arguments: further ones.
+        prefix: a command that starts it, such as :data:`NEW_NAMESPACE`.
+    """
     with run.paths.log.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "mrpc.training", str(run.paths.run_dir), *arguments],
+            [*prefix, sys.executable, "-m", "mrpc.training", str(run.paths.run_dir), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

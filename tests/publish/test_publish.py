@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mrpc.app.train.publishing import Publishing
 from mrpc.core.data.load import load_data
 from mrpc.errors import InputError, RunStateError, UnavailableError
 from mrpc.publish.card import code_span
@@ -39,6 +40,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     # Read when huggingface_hub is imported, which another test may have done.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr("mrpc.publish.upload.hub_is_disabled", lambda: False)
     with HubServer() as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         yield server
@@ -168,3 +170,55 @@ def test_from_a_shell(run: Run, hub: HubServer) -> None:
     )
     assert missing.returncode == 1
     assert "Traceback" not in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("refusals", "said"),
+    [
+        ({"/whoami": [429] * 9}, "takes no more requests"),
+        ({"/repos/create": [429] * 9}, "takes no more requests"),
+        ({"/repos/create": [401] * 9}, "token is wrong"),
+        ({"/repos/create": [0] * 9}, "cannot be reached"),
+    ],
+)
+def test_a_refusal_in_the_page_is_a_sentence(
+    run: Run, hub: HubServer, monkeypatch: pytest.MonkeyPatch, refusals: dict[str, list[int]], said: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub.refusals = refusals
+    publishing = Publishing(RunStore(run.paths.run_dir.parent))
+    publishing.card(run.run_id, "ann/tiny")  # its tests are run once
+    with pytest.raises(UnavailableError, match=said) as caught:
+        publishing.publish(run.run_id, "ann/tiny", True)
+    assert TOKEN not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_card_is_seen_before_and_is_the_one_that_is_published(
+    run: Run, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    publishing = Publishing(RunStore(run.paths.run_dir.parent))
+    said: list[str] = []
+    card = publishing.card(run.run_id, "ann/tiny", lambda what, done, total: said.append(what))
+    assert said == ["Running behavioural tests for the card"]
+    hub.refusals = {"/large/": [500, 0]}  # a broken line is tried again
+    url = publishing.publish(run.run_id, "ann/tiny", False)
+    assert url == f"{hub.url}/ann/tiny"
+    assert hub.created == {"ann/tiny": False}
+    files = hub.repository("models/ann/tiny")
+    assert files is not None
+    assert files["README.md"].decode() == str(card)
+
+
+def test_without_a_token_or_a_hub(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    publishing = Publishing(RunStore(run.paths.run_dir.parent))
+    with pytest.raises(UnavailableError, match="HF_HUB_OFFLINE is set"):
+        publishing.publish(run.run_id, "ann/tiny", True)
+    monkeypatch.setattr("mrpc.publish.upload.hub_is_disabled", lambda: False)
+    monkeypatch.setattr("mrpc.publish.upload.get_token", lambda: None)
+    with pytest.raises(UnavailableError, match=r"no token of the Hub on the machine.*hf auth login"):
+        publishing.publish(run.run_id, "ann/tiny", True)
+    for name in ("", "tiny", None, 7, "a/b/c"):
+        with pytest.raises(InputError, match="owner/name"):
+            publishing.publish(run.run_id, name, True)

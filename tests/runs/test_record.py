@@ -215,7 +215,7 @@ class TestRunRecords:
         runs, records = [create_run(tmp_path, seed=seed) for seed in range(6)], RunRecords()
         for run in runs:
             records.read(run, with_steps=True)
-        assert len(records._records) == 2
+        assert len(records._with_steps) == 2
         for run in runs:
             records.read(run)
         assert len(records._records) == 4

@@ -18,7 +18,7 @@ from mrpc.runs.events import FinishedEvent, NonFiniteEvent, WarningEvent
 from mrpc.runs.layout import StopRequest, TrainerReport
 from mrpc.runs.log import read_events, read_terminal_event
 from mrpc.runs.store import Run
-from mrpc.training.random_state import read_random_state
+from mrpc.training.checkpoints import read_random_state
 from mrpc.training.report import StopTraining
 from mrpc.training.session import select_loop
 from tests.training.in_process import (

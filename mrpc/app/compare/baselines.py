@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mrpc.app.compare.recent import Recent
 from mrpc.app.compare.shelf import DataShelf
 from mrpc.app.compare.sides import Side
-from mrpc.app.compare.vectors import read_vectors, write_vectors
 from mrpc.app.task import OnProgress, silent
 from mrpc.core.model.stored_predictions import PairPredictions
+from mrpc.recent import Recent
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -27,7 +26,7 @@ NEEDS_ENCODER = frozenset({"embedding", "logistic"})
 class Baselines:
     """Fits baselines when they are first asked for. May be used from many threads."""
 
-    def __init__(self, shelf: DataShelf, held: Recent, derived_dir: Path) -> None:
+    def __init__(self, shelf: DataShelf, held: Recent[Any], derived_dir: Path) -> None:
         """Bind to the data.
 
         Args:
@@ -132,6 +131,8 @@ class _VectorBook:
 
     def read(self, split: str, data: LoadedData, on_progress: OnProgress) -> None:
         """Have the vectors of all sentences of a split, from disk or computed and kept there."""
+        from mrpc.core.analysis.embeddings import read_vectors, write_vectors
+
         fingerprint = data.split_fingerprints.get(split, "")
         if fingerprint in self._splits:
             return

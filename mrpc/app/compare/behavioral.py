@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrpc.app.compare.answers import Answers
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.changes import Changes
-from mrpc.app.compare.sides import Side
+from mrpc.app.compare.sides import Both, Side
 from mrpc.app.task import OnProgress
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.behavioral_tests import BehavioralCase, BehavioralTest, make_behavioral_tests

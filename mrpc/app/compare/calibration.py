@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.scores import Scores, SideScores
+from mrpc.app.compare.sides import Both
 from mrpc.core.analysis import calibration as cal
 from mrpc.core.analysis import statistics as st
 from mrpc.core.model.stored_predictions import PairPredictions
-from mrpc.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -59,17 +58,6 @@ def calibrate(shown: Scores, validation: Scores) -> Calibrations:
 def confusion_at(answers: PairPredictions, threshold: float) -> st.Confusion:
     """Count the outcomes when every probability above a threshold is called equivalent."""
     return st.confusion(answers.label, (answers.prob_equivalent > threshold).astype(np.int64))
-
-
-def check_threshold(threshold: object) -> float:
-    """Return a threshold that came from a browser.
-
-    Raises:
-        InputError: when it is not a number in [0, 1].
-    """
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-        raise InputError(f"The threshold is {str(threshold)[:40]!r}; it must be a number from 0 to 1.")
-    return float(threshold)
 
 
 def _calibrate(shown: SideScores, validation: SideScores) -> Calibration:

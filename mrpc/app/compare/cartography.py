@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mrpc.app.compare.answers import Answers
-from mrpc.app.compare.both import Both
-from mrpc.app.compare.sides import Side
+from mrpc.app.compare.sides import Both, Side
 from mrpc.app.task import OnProgress, silent
 from mrpc.core.analysis.cartography import REGIONS, Cartography, build_cartography
 from mrpc.core.data.load import LoadedData

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.scores import Scores
+from mrpc.app.compare.sides import Both
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.slices import Slice, make_slices, sample_phenomena
 from mrpc.errors import DataError, InputError
@@ -46,7 +46,7 @@ class ComparedPair:
         """How far the probability moved, with its sign."""
         return self.probs.second - self.probs.first
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return a plain object for scripts, which call the first side left and the second right."""
         return {
             "row": self.row,

@@ -7,19 +7,18 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mrpc.app.compare.answers import Answers
 from mrpc.app.compare.baselines import Baselines
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.own_pairs import OwnAnswers, answer_own_pairs, read_own_pairs
 from mrpc.app.compare.pair import OnePair
-from mrpc.app.compare.recent import Recent
 from mrpc.app.compare.scores import Scores, SideScores, compare_answers
 from mrpc.app.compare.shelf import DataShelf, check_same_split, check_split
-from mrpc.app.compare.sides import BASELINES, Side, SideCatalog
+from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog
 from mrpc.app.task import OnProgress, silent
 from mrpc.errors import UnavailableError
+from mrpc.recent import Recent
 from mrpc.runs.store import Run, RunStore
 from mrpc.settings import Settings
 
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 
 DERIVED_DIR = ".derived"
 """Folder beside the runs for what belongs to no single run; may be deleted."""
+
+Part = TypeVar("Part")
 
 MAX_HELD = 64
 """Comparisons, their parts and fitted baselines that are kept in memory."""
@@ -130,8 +131,9 @@ class Comparison:
         names = self.sides.map(lambda side: side.name)
         return self._comparisons.compare(names.first, names.second, "validation", on_progress)
 
-    def _part(self, name: str, make: Callable[[], Any]) -> Any:
-        return self._comparisons.held.once((name, *self._key), make)
+    def _part(self, name: str, make: Callable[[], Part]) -> Part:
+        part: Part = self._comparisons.held.once((name, *self._key), make)
+        return part
 
 
 class Comparisons:
@@ -145,7 +147,7 @@ class Comparisons:
             data: returns the app's own data; may load it first.
             settings: of this process.
         """
-        self.held = Recent(MAX_HELD)
+        self.held: Recent[Any] = Recent(MAX_HELD)
         self.catalog = SideCatalog(store)
         self.shelf = DataShelf(data)
         self.baselines = Baselines(self.shelf, self.held, settings.runs_dir / DERIVED_DIR)
@@ -229,7 +231,7 @@ class Comparisons:
         said = answer_own_pairs(self.answers, sides, pairs, on_progress)
         return OwnAnswers(sides, pairs, said, time.perf_counter() - started_at)
 
-    def flips(self, first: object, second: object, split: object, cell: object) -> dict[str, Any]:
+    def flips(self, first: object, second: object, split: object, cell: object) -> dict[str, object]:
         """Return the pairs of a cell, the largest change in probability first, for scripts."""
         pairs = self.compare(first, second, split).changes.in_cell(cell)
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -11,13 +11,15 @@ from mrpc.app.templates import render, render_part
 from mrpc.app.view import SKIP, View, bind, chart, place, stage, table
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.both import Both
+    from gradio.components import Component
+
     from mrpc.app.compare.explaining import SideAttribution, Variation
-    from mrpc.app.compare.sides import Side
+    from mrpc.app.compare.sides import Both, Side
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
     from mrpc.app.task import Task
+    from mrpc.core.analysis.attribution import Attention
 
 MAX_LAYERS, MAX_HEADS = 24, 16
 ALL_HEADS = 0
@@ -28,13 +30,13 @@ VARIATION_HELP = {
     "token_type_ids swapped": "0 for 1 and 1 for 0",
 }
 WORDS_NOTE = (
-    "Integrated gradients share out among the words how far the pair’s margin (logit of “equivalent” "
+    "Integrated gradients divide among the words how far the pair’s margin (logit of “equivalent” "
     "minus the other) lies from that of an empty pair. A bar above the line speaks for “equivalent”, a "
     "striped one below it against."
 )
 ATTENTION_NOTE = (
-    "Attention shows where a head of a layer looks. It proves no cause. The small maps show how much each "
-    "head of each layer looks at the other sentence: click one to see it."
+    "Attention shows where a head of a layer looks. That does not make it the cause of the answer. The "
+    "small maps show how much each head of each layer looks at the other sentence: click one to see it."
 )
 NEAREST_NOTE = (
     "Pairs of train whose vectors, as the head of the second side sees them, lie nearest. The vectors of "
@@ -47,7 +49,7 @@ class WordsDrawn:
     """What :func:`draw_words` draws."""
 
     stage: str
-    effects: Any
+    effects: object
 
 
 @dataclass(frozen=True)
@@ -55,21 +57,21 @@ class AttentionDrawn:
     """What :func:`draw_attention` draws."""
 
     stage: str
-    first_map: Any
-    second_map: Any
-    first_heads: Any
-    second_heads: Any
-    layers: Any
-    layer: Any = SKIP
-    head: Any = SKIP
+    first_map: object
+    second_map: object
+    first_heads: object
+    second_heads: object
+    layers: object
+    layer: object = SKIP
+    head: object = SKIP
 
 
 @dataclass(frozen=True)
 class ChosenHead:
     """The head that was clicked."""
 
-    layer: Any = SKIP
-    head: Any = SKIP
+    layer: object = SKIP
+    head: object = SKIP
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class NearestDrawn:
     """What :func:`draw_nearest` draws."""
 
     stage: str
-    pairs: Any
+    pairs: object
 
 
 @dataclass(frozen=True)
@@ -126,11 +128,11 @@ def build_explanations(services: Services, spine: Spine, row: SidesRow) -> None:
         {"stage": nearest, "pairs": pairs},
         lambda **values: draw_nearest(services, **values),
         tasks=services.tasks,
-        on_demand=[find.click],
+        on_demand=find,
     ).bind()
 
 
-def _build_attention(services: Services, asked: dict[str, Any]) -> None:
+def _build_attention(services: Services, asked: dict[str, Component]) -> None:
     place(render_part("quiet", ATTENTION_NOTE))
     with gr.Row(elem_classes="cmp-controls"):
         layer = gr.Slider(
@@ -184,7 +186,7 @@ def _build_attention(services: Services, asked: dict[str, Any]) -> None:
     )
 
 
-def draw_words(services: Services, task: Task, **asked: Any) -> WordsDrawn:
+def draw_words(services: Services, task: Task, **asked: object) -> WordsDrawn:
     """Share out both answers among the words, and leave out each."""
     from mrpc.app.compare.explain_figures import effects_figure
     from mrpc.app.compare.score_figures import plot_names
@@ -225,7 +227,7 @@ def render_words(sides: Both[Side], found: Both[SideAttribution | None]) -> str:
     return render("compare/explain.html", part="words", sides=shown)
 
 
-def draw_what_if(services: Services, **asked: Any) -> str:
+def draw_what_if(services: Services, **asked: object) -> str:
     """Show what swapped sentences and other token types do."""
     sides, pair = services.comparisons.pair.look_at(**asked)
     explanations = services.comparisons.explanations
@@ -247,7 +249,9 @@ def render_variations(sides: Both[Side], found: list[Variation], latencies: Both
     )
 
 
-def draw_attention(services: Services, layer: Any, head: Any, direction: Any, **asked: Any) -> AttentionDrawn:
+def draw_attention(
+    services: Services, layer: object, head: object, direction: object, **asked: object
+) -> AttentionDrawn:
     """Draw the attention of one layer, of one head or the mean of all; what is too high is the last one."""
     from mrpc.app.compare.explain_figures import attention_figure, heads_figure, layers_figure
     from mrpc.app.compare.score_figures import COLORS, plot_names
@@ -259,7 +263,7 @@ def draw_attention(services: Services, layer: Any, head: Any, direction: Any, **
     head = check_whole(head, "The head", ALL_HEADS, MAX_HEADS)
     direction = "back" if direction == "back" else "forth"
 
-    def attend(side: Side) -> Any:
+    def attend(side: Side) -> Attention | None:
         num_layers, num_heads = explanations.num_layers(side), explanations.num_heads(side)
         if not num_layers:
             return None
@@ -296,24 +300,25 @@ def draw_attention(services: Services, layer: Any, head: Any, direction: Any, **
     )
 
 
-def _limited(value: int, most: int) -> Any:
+def _limited(value: int, most: int) -> object:
     """Limit a slider; its value stays as it is if it can, for it may have been moved since."""
     return gr.update(maximum=most) if value <= most else gr.update(maximum=most, value=most)
 
 
-def choose_head(id: Any) -> ChosenHead:
+def choose_head(id: object) -> ChosenHead:
     """Set layer and head to those that were clicked; what cannot be read chooses nothing."""
     layer, _, head = id.partition(":") if isinstance(id, str) else ("", "", "")
-    if not (layer.isdigit() and head.isdigit() and len(id) < 8):
+    if not (layer.isdigit() and head.isdigit() and len(layer) + len(head) < 7):
         return ChosenHead()
     return ChosenHead(int(layer), int(head))
 
 
-def draw_nearest(services: Services, task: Task, **asked: Any) -> NearestDrawn:
+def draw_nearest(services: Services, task: Task, **asked: object) -> NearestDrawn:
     """List the training pairs nearest to the pair, in the second side's space."""
     from mrpc.app.compare.pair_tables import neighbours_table
+    from mrpc.app.compare.sides import class_words
 
     sides, pair = services.comparisons.pair.look_at(**asked)
     found = services.comparisons.explanations.find_nearest(sides.second, pair, task.progress)
     text = f"The {len(found)} training pairs nearest to the current pair, for {sides.second.title}."
-    return NearestDrawn(render_part("quiet", text), neighbours_table(found))
+    return NearestDrawn(render_part("quiet", text), neighbours_table(found, class_words(sides)))

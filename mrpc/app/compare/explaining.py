@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrpc.app.compare.answers import Answers
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.shelf import DataShelf, split_fingerprint
-from mrpc.app.compare.sides import Side
-from mrpc.app.compare.vectors import read_vectors, write_vectors
+from mrpc.app.compare.sides import Both, Side
 from mrpc.app.limits import check_whole
 from mrpc.app.task import OnProgress, silent
 from mrpc.core.analysis import attribution as att
-from mrpc.core.analysis.embeddings import embed_pairs, nearest
+from mrpc.core.analysis.embeddings import embed_pairs, nearest, read_vectors, write_vectors
 from mrpc.core.data.pairs import SentencePair
 from mrpc.errors import UnavailableError
 
@@ -51,7 +49,7 @@ class SideAttribution:
 
     Attributes:
         side: who answered.
-        attribution: its words; None for baselines, which have no gradients.
+        attribution: its words; None for baselines and exported models, which have no gradients.
         duration_s: how long it took so far.
     """
 
@@ -103,7 +101,7 @@ class Explanations:
 
     def attribute(self, side: Side, pair: SentencePair) -> Iterator[SideAttribution]:
         """Share out a side's answer among the words; yield it each time that it has become more exact."""
-        if side.kind == "baseline":
+        if not side.is_transparent:
             yield SideAttribution(side, None, 0.0)
             return
         predictor = self._loaded.get(side).predictor
@@ -166,11 +164,11 @@ class Explanations:
 
     def num_layers(self, side: Side) -> int:
         """Return how many layers a side has; 0 for a baseline."""
-        return 0 if side.kind == "baseline" else att.num_layers(self._loaded.get(side).predictor.model)
+        return att.num_layers(self._loaded.get(side).predictor.model) if side.is_transparent else 0
 
     def num_heads(self, side: Side) -> int:
         """Return how many heads each layer of a side has; 0 for a baseline."""
-        return 0 if side.kind == "baseline" else att.num_heads(self._loaded.get(side).predictor.model)
+        return att.num_heads(self._loaded.get(side).predictor.model) if side.is_transparent else 0
 
     def find_nearest(
         self, side: Side, pair: SentencePair, on_progress: OnProgress = silent
@@ -226,7 +224,7 @@ class Explanations:
             return vectors
 
     def _with_token_types(self, side: Side, pair: SentencePair, change: str) -> float | None:
-        if side.kind == "baseline":
+        if not side.is_transparent:
             return None
         predictor = self._loaded.get(side).predictor
         with predictor.lock:
@@ -241,6 +239,6 @@ class Explanations:
         return None if margin is None else float(np.exp(-np.logaddexp(0.0, -margin)))
 
     def _model(self, side: Side) -> LoadedSide:
-        if side.kind == "baseline":
+        if not side.is_transparent:
             raise UnavailableError(f"{side.title} has no layers and no vectors to look into.")
         return self._loaded.get(side)

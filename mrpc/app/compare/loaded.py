@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-from mrpc.app.compare.recent import Recent
 from mrpc.app.compare.sides import Side
+from mrpc.core.model.checkpoint_folder import file_sha256
 from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.prediction import Predictor
-from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
+from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer, resolve_pretrained
 from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import RunStateError, UnavailableError
+from mrpc.publish.onnx import require_packages
+from mrpc.recent import Recent
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 MAX_LOADED = 2
 
@@ -32,7 +39,7 @@ class LoadedSides:
     """Keeps the models of the two sides looked at last. May be used from many threads."""
 
     def __init__(self) -> None:
-        self._loaded = Recent(MAX_LOADED)
+        self._loaded: Recent[LoadedSide] = Recent(MAX_LOADED)
 
     def get(self, side: Side) -> LoadedSide:
         """Return the model of a side, loaded if it is not, and sure to be the one that the run recorded.
@@ -59,16 +66,44 @@ def _load(side: Side) -> LoadedSide:
         config = side.run.config
         checkpoint = resolve_pretrained(config.hyperparameters.checkpoint, config.checkpoint_dir)
         model, tokenizer = load_base(checkpoint, side.run.paths.base), load_tokenizer(checkpoint)
+    elif side.onnx_file is not None:
+        return _load_onnx(side, side.onnx_file)
     elif side.model_dir is None:
         raise UnavailableError(side.missing)
     else:
         model, tokenizer = load_finetuned(side.model_dir)
     actual = weights_sha256(model)
+    _check_recorded(side, actual)
+    return LoadedSide(
+        Predictor(model, tokenizer, max_length=side.run.config.hyperparameters.max_length), actual
+    )
+
+
+def _load_onnx(side: Side, file: Path) -> LoadedSide:
+    from mrpc.core.model.onnx_model import OnnxClassifier
+
+    require_packages()
+    assert side.run is not None
+    assert side.model_dir is not None
+    if not file.is_file():
+        raise UnavailableError(f"{file.name} of {side.name} is gone. Export the run again.")
+    _check_recorded(side, file_sha256(file))
+    predictor = Predictor(
+        cast("PreTrainedModel", OnnxClassifier(file)),  # answers as one; nothing else is asked of it
+        load_tokenizer(PretrainedFiles(side.name, side.model_dir, "")),
+        max_length=side.run.config.hyperparameters.max_length,
+    )
+    return LoadedSide(predictor, side.weights_sha256)
+
+
+def _check_recorded(side: Side, actual: str) -> None:
+    """Refuse weights that are not those of the record.
+
+    Raises:
+        RunStateError: they have another hash.
+    """
     if actual != side.weights_sha256:
         raise RunStateError(
             f"The weights of {side.name} are not those that the run recorded (sha256 {actual[:12]}, recorded "
             f"{side.weights_sha256[:12]}). The folder was changed; no answer is given in its name."
         )
-    return LoadedSide(
-        Predictor(model, tokenizer, max_length=side.run.config.hyperparameters.max_length), actual
-    )

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrpc.app.compare.answers import Answers
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.scores import Scores, compare_answers
-from mrpc.app.compare.sides import Side
+from mrpc.app.compare.sides import Both, Side
 from mrpc.app.task import OnProgress, silent
 from mrpc.core.data.pairs import LABEL_NAMES, SentencePair
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
@@ -51,10 +50,12 @@ class OwnAnswers:
 
         header = ["sentence1", "sentence2", "label"]
         header += [f"{place}_{what}" for place in ("left", "right") for what in ("label", "prob_equivalent")]
+        ref = self.sides.second.data or self.sides.first.data
+        names = ref.label_names if ref is not None else LABEL_NAMES
         said = self.answers.map(
             lambda answers: list(
                 zip(
-                    [LABEL_NAMES[label] for label in answers.predicted],
+                    [names[label] for label in answers.predicted],
                     answers.prob_equivalent.round(6).tolist(),
                     strict=True,
                 )

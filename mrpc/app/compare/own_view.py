@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.compare.downloads import write_download
+from mrpc.app.downloads import write_download
 from mrpc.app.templates import render, render_part
 from mrpc.app.view import View, place, stage, table
 from mrpc.core.data.pairs import SUFFIXES
@@ -31,8 +31,8 @@ class OwnDrawn:
     """What :func:`draw_own` draws."""
 
     stage: str
-    answers: Any
-    download: Any
+    answers: object
+    download: object
 
 
 def build_own_view(services: Services, row: SidesRow) -> None:
@@ -65,13 +65,13 @@ def build_own_view(services: Services, row: SidesRow) -> None:
         {"stage": drawn, "answers": answers, "download": download},
         lambda **values: draw_own(services, cache_dir, **values),
         tasks=services.tasks,
-        on_demand=[ask.click],
+        on_demand=ask,
     ).bind()
     place(render_part("next", "inspect/pair", "back to Inspect with another pair"))
 
 
 def draw_own(
-    services: Services, cache_dir: Path, task: Task, first: Any, second: Any, text: Any, path: Any
+    services: Services, cache_dir: Path, task: Task, first: object, second: object, text: object, path: object
 ) -> OwnDrawn:
     """Ask both sides and offer the answers."""
     from mrpc.app.compare.pair_tables import own_table

@@ -7,10 +7,9 @@ behavioural test.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mrpc.app.compare.both import Both
-from mrpc.app.compare.verdict import ANSWER_WORDS
+from mrpc.app.compare.sides import Both, class_words
 from mrpc.app.tables import Column, Table, column, marked, table
 from mrpc.core.text.wording import mark_differences
 
@@ -28,6 +27,10 @@ CELL_WORDS = {
     "both_right": "Right both times",
     "both_wrong": "Wrong both times",
 }
+Words = tuple[str, str]
+WORDS: Words = ("not equivalent", "equivalent")
+"""What the classes 0 and 1 are called, unless the data has names of its own."""
+
 EXPECTED_WORDS = {
     "equivalent": "equivalent",
     "not_equivalent": "not equivalent",
@@ -36,7 +39,9 @@ EXPECTED_WORDS = {
 SENTENCES = (column("sentence1", "Sentence 1", "diff"), column("sentence2", "Sentence 2", "diff"))
 
 
-def changes_table(names: Both[str], split: str, pairs: Sequence[ComparedPair], what: str) -> Table:
+def changes_table(
+    names: Both[str], split: str, pairs: Sequence[ComparedPair], what: str, words: Words = WORDS
+) -> Table:
     """Return pairs of a split with both probabilities.
 
     Args:
@@ -44,12 +49,13 @@ def changes_table(names: Both[str], split: str, pairs: Sequence[ComparedPair], w
         split: that the pairs are of.
         pairs: in the order in which they are shown.
         what: what they have in common, for the caption and the file.
+        words: what the classes 0 and 1 are called.
     """
     columns = [
         column("row", "Pair", "number", help=f"its number in {split}, from 0"),
         *SENTENCES,
         column("label", "Corpus"),
-        *_prob_columns(names),
+        *_prob_columns(names, words),
         column("change", "Change", "percent", signed=True, help="in points"),
         column("cell", "Result"),
     ]
@@ -58,7 +64,7 @@ def changes_table(names: Both[str], split: str, pairs: Sequence[ComparedPair], w
             "id": f"{split}:{pair.row}",
             "row": pair.row,
             **_marked_sentences(pair.sentence1, pair.sentence2),
-            "label": ANSWER_WORDS[pair.label],
+            "label": words[pair.label],
             **_prob_cells(pair.probs),
             "change": round(pair.change, 4),
             "cell": CELL_WORDS[pair.cell].lower(),
@@ -68,7 +74,7 @@ def changes_table(names: Both[str], split: str, pairs: Sequence[ComparedPair], w
     return table(columns, rows, f"Pairs: {what}", _file_name("pairs", what), open_label="Open", page_size=10)
 
 
-def training_table(names: Both[str], pairs: Sequence[MappedPair], what: str) -> Table:
+def training_table(names: Both[str], pairs: Sequence[MappedPair], what: str, words: Words = WORDS) -> Table:
     """Return pairs of the data map; with both sides' opinions if they were asked."""
     columns = [
         column("row", "Pair", "number", help="its number in train, from 0"),
@@ -79,13 +85,13 @@ def training_table(names: Both[str], pairs: Sequence[MappedPair], what: str) -> 
         column("correctness", "Epochs right", "percent", digits=0),
     ]
     if any(prob is not None for pair in pairs for prob in pair.probs):
-        columns += [*_prob_columns(names), column("opinion", "Label")]
+        columns += [*_prob_columns(names, words), column("opinion", "Label")]
     rows = [
         {
             "id": f"train:{pair.row}",
             "row": pair.row,
             **_marked_sentences(pair.sentence1, pair.sentence2),
-            "label": ANSWER_WORDS[pair.label],
+            "label": words[pair.label],
             "confidence": round(pair.confidence, 4),
             "variability": round(pair.variability, 4),
             "correctness": round(pair.correctness, 4),
@@ -98,11 +104,11 @@ def training_table(names: Both[str], pairs: Sequence[MappedPair], what: str) -> 
     return table(columns, rows, f"Training pairs: {what}", file, open_label="Open", page_size=10)
 
 
-def cases_table(names: Both[str], result: TestResult) -> Table:
+def cases_table(names: Both[str], result: TestResult, words: Words = WORDS) -> Table:
     """Return the cases of one behavioural test, those that the second side fails first."""
-    columns = [*SENTENCES, *_prob_columns(names)]
+    columns = [*SENTENCES, *_prob_columns(names, words)]
     if result.test.expects == "same":
-        columns += _prob_columns(names.map(lambda name: f"{name}, before"), "before")
+        columns += _prob_columns(names.map(lambda name: f"{name}, before"), words, "before")
     columns += [column("first_passed", f"{names.first}"), column("second_passed", f"{names.second}")]
     rows = [
         {
@@ -179,7 +185,7 @@ def kinds_table(names: Both[str], scores: Sequence[KindScore]) -> Table:
     return table(columns, rows, "Kinds of pairs", "kinds-of-pairs.csv", open_label="Show", page_size=12)
 
 
-def neighbours_table(neighbours: Sequence[Neighbour]) -> Table:
+def neighbours_table(neighbours: Sequence[Neighbour], words: Words = WORDS) -> Table:
     """Return the nearest training pairs."""
     columns = [
         column("row", "Pair", "number", help="its number in train, from 0"),
@@ -191,7 +197,7 @@ def neighbours_table(neighbours: Sequence[Neighbour]) -> Table:
         {
             "row": item.row,
             "cosine": round(item.cosine, 4),
-            "label": ANSWER_WORDS[item.label],
+            "label": words[item.label],
             **_marked_sentences(item.sentence1, item.sentence2),
         }
         for item in neighbours
@@ -201,13 +207,14 @@ def neighbours_table(neighbours: Sequence[Neighbour]) -> Table:
 
 def own_table(names: Both[str], found: OwnAnswers) -> Table:
     """Return the answers to a person's own pairs, the largest change first, at most 1,000 of them."""
+    words = class_words(found.sides)
     probs = found.answers.map(lambda answers: answers.prob_equivalent.tolist())
     changes = [second - first for first, second in zip(probs.first, probs.second, strict=True)]
     order = sorted(range(len(found.pairs)), key=lambda at: -abs(changes[at]))[:MAX_OWN_SHOWN]
     columns = [
         column("number", "Line", "number", help="place in what you gave, from 1"),
         *SENTENCES,
-        *_prob_columns(names),
+        *_prob_columns(names, words),
         column("change", "Change", "percent", signed=True, help="in points"),
     ]
     if any(pair.label is not None for pair in found.pairs):
@@ -221,20 +228,20 @@ def own_table(names: Both[str], found: OwnAnswers) -> Table:
                 **_marked_sentences(pair.sentence1, pair.sentence2),
                 **_prob_cells(Both(probs.first[at], probs.second[at])),
                 "change": round(changes[at], 4),
-                "label": "" if pair.label is None else ANSWER_WORDS[pair.label],
+                "label": "" if pair.label is None else words[pair.label],
             }
         )
     return table(columns, rows, "Your pairs", "your-pairs.csv", page_size=10)
 
 
-def _prob_columns(names: Both[str], key: str = "prob") -> list[Column]:
+def _prob_columns(names: Both[str], words: Words, key: str = "prob") -> list[Column]:
     return [
-        column(f"{key}_{place}", f"{name}, %", "percent", help="probability of “equivalent”, in percent")
+        column(f"{key}_{place}", f"{name}, %", "percent", help=f"probability of “{words[1]}”, in percent")
         for place, name in zip(("first", "second"), names, strict=True)
     ]
 
 
-def _prob_cells(probs: Both[Any], key: str = "prob") -> dict[str, float | None]:
+def _prob_cells(probs: Both[float] | Both[float | None], key: str = "prob") -> dict[str, float | None]:
     return {
         f"{key}_{place}": None if prob is None else round(prob, 4)
         for place, prob in zip(("first", "second"), probs, strict=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.app.compare.explain_view import build_explanations
 from mrpc.app.templates import render, render_part
 from mrpc.app.view import View, bind, place, stage
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.both import Both
     from mrpc.app.compare.pair import PairAnswer
+    from mrpc.app.compare.sides import Both
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
@@ -79,7 +79,9 @@ def build_pair_view(services: Services, spine: Spine, row: SidesRow) -> None:
     place(render_part("next", "compare/scores", "Scores: how good is it, and is it luck?"))
 
 
-def draw_answers(services: Services, first: Any, second: Any, sentence1: Any, sentence2: Any) -> str:
+def draw_answers(
+    services: Services, first: object, second: object, sentence1: object, sentence2: object
+) -> str:
     """Draw what both sides say."""
     answers = services.comparisons.pair.answer(first, second, sentence1, sentence2)
     sides, pair = services.comparisons.pair.look_at(first, second, sentence1, sentence2)
@@ -96,24 +98,25 @@ def render_answers(answers: Both[PairAnswer], label: int | None, only_answers: B
         label: 1 if the corpus calls the pair equivalent.
         only_answers: the label that a side gives to all pairs of validation.
     """
-    from mrpc.app.compare.sides import side_names
-    from mrpc.app.compare.verdict import ANSWER_WORDS
+    from mrpc.app.compare.sides import class_words, side_names
 
+    words = class_words(answers.map(lambda answer: answer.side))
     names = side_names(answers.map(lambda answer: answer.side))
     cards = [
-        _card(*parts, label) for parts in zip(answers, names, ("first", "second"), only_answers, strict=True)
+        _card(*parts, label, words)
+        for parts in zip(answers, names, ("first", "second"), only_answers, strict=True)
     ]
     same = answers.first.label == answers.second.label
-    words = "Both give the same answer" if same else "The answer changes"
-    known = "" if label is None else f" The corpus says: {ANSWER_WORDS[label]}."
+    change = "Both give the same answer" if same else "The answer changes"
+    known = "" if label is None else f" The corpus says: {words[label]}."
     summary = (
-        f"{words}: the probability of “equivalent” goes from {cards[0].percent:.1f} to "
+        f"{change}: the probability of “{words[1]}” goes from {cards[0].percent:.1f} to "
         f"{cards[1].percent:.1f} %.{known}"
     )
-    return render("compare/pair.html", cards=cards, summary=summary)
+    return render("compare/pair.html", cards=cards, summary=summary, asked=words[1])
 
 
-def draw_proposals(services: Services, first: Any, second: Any) -> str:
+def draw_proposals(services: Services, first: object, second: object) -> str:
     """Propose pairs of validation whose answer changed."""
     from mrpc.app.compare.pair_tables import CELL_WORDS
 
@@ -121,16 +124,23 @@ def draw_proposals(services: Services, first: Any, second: Any) -> str:
     return render("compare/proposals.html", pairs=pairs, words=CELL_WORDS)
 
 
-def open_pair(services: Services, first: Any, second: Any, id: Any) -> OpenedPair:
+def open_pair(services: Services, first: object, second: object, id: object) -> OpenedPair:
     """Make the pair of a row the current one."""
-    from mrpc.app.compare.rows import find_row
+    from mrpc.app.compare.pair import find_row
 
     pair = find_row(services.comparisons, first, second, id)
     return OpenedPair(pair.sentence1, pair.sentence2)
 
 
-def _card(answer: PairAnswer, name: str, place: str, only_answer: int | None, label: int | None) -> Card:
-    from mrpc.app.compare.verdict import ANSWER_WORDS, one_answer_text
+def _card(
+    answer: PairAnswer,
+    name: str,
+    place: str,
+    only_answer: int | None,
+    label: int | None,
+    words: tuple[str, str],
+) -> Card:
+    from mrpc.app.compare.verdict import one_answer_text
     from mrpc.core.data.pairs import LABEL_NAMES
 
     side = answer.side
@@ -140,14 +150,13 @@ def _card(answer: PairAnswer, name: str, place: str, only_answer: int | None, la
         ("weights", answer.weights_sha256[:12]),
         ("time", f"{answer.latency_ms:.0f} ms" if answer.latency_ms >= 1 else "< 1 ms"),
     ]
-    words = ANSWER_WORDS[LABEL_NAMES.index(answer.label)]
     return Card(
         place=place,
         name=name,
-        label=words.capitalize(),
+        label=words[LABEL_NAMES.index(answer.label)].capitalize(),
         percent=100 * answer.prob_equivalent,
         is_right=None if label is None else answer.label == LABEL_NAMES[label],
-        warning="" if only_answer is None else one_answer_text(name, only_answer),
+        warning="" if only_answer is None else one_answer_text(name, words[only_answer]),
         is_base=side.kind == "base",
         facts=[fact for fact in facts if fact[1]],
     )

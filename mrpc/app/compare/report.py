@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -24,6 +24,10 @@ from mrpc.app.templates import render
 from mrpc.config import changed_settings
 from mrpc.errors import UnavailableError
 from mrpc.runs.process import installed_versions
+
+if TYPE_CHECKING:
+    from mrpc.app.compare.score_figures import Figure
+    from mrpc.app.tables import Table
 
 MAX_LISTED_CHANGES = 40
 
@@ -112,10 +116,12 @@ def describe_data(comparison: Comparison) -> dict[str, str]:
     ref = comparison.sides.second.data or comparison.sides.first.data
     labels = comparison.scores.labels
     facts = {
-        "split": f"{comparison.split}, {len(labels):,} pairs, {100 * float(labels.mean()):.1f} % equivalent"
+        "split": f"{comparison.split}, {len(labels):,} pairs, {100 * float(labels.mean()):.1f} % "
+        f"{comparison.scores.words[1]}"
     }
     if ref is not None:
         facts |= {
+            "data": ref.name,
             "source": {"hub": "Hugging Face Hub", "folder": "a folder", "sample": "bundled sample"}[ref.kind],
             "fingerprint": ref.fingerprint,
             "fingerprint of the split": ref.split_fingerprints.get(comparison.split, "unknown"),
@@ -150,7 +156,7 @@ def render_report(report: Report, css: str, javascript: str, plotly_js: str) -> 
     )
 
 
-def _figures(report: Report) -> dict[str, Any]:
+def _figures(report: Report) -> dict[str, Figure]:
     scores = report.comparison.scores
     names = side_names(report.comparison.sides)
     named = [(side.side.title.removeprefix("Baseline: "), side) for side in report.baselines]
@@ -173,12 +179,14 @@ def _figures(report: Report) -> dict[str, Any]:
     return {name: figure for name, figure in figures.items() if figure}
 
 
-def _tables(report: Report) -> dict[str, Any]:
+def _tables(report: Report) -> dict[str, Table]:
     comparison, names = report.comparison, side_names(report.comparison.sides)
     tables = {"kinds": pair_tables.kinds_table(names, comparison.changes.kinds)}
     for cell in ("fixed", "broken"):
         pairs = comparison.changes.in_cell(cell)[:MAX_LISTED_CHANGES]
-        tables[cell] = pair_tables.changes_table(names, comparison.split, pairs, cell)
+        tables[cell] = pair_tables.changes_table(
+            names, comparison.split, pairs, cell, comparison.scores.words
+        )
     if report.behavioral_tests:
         tables["tests"] = pair_tables.tests_table(names, report.behavioral_tests)
     for table in tables.values():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.compare.downloads import write_download
 from mrpc.app.compare.sides_view import split_in_view
+from mrpc.app.downloads import write_download
 from mrpc.app.templates import render_part
 from mrpc.app.theme import ASSETS_DIR, plotly_dir
 from mrpc.app.view import View, place, stage
@@ -34,7 +34,7 @@ class ReportWritten:
     """What :func:`write_report` shows."""
 
     stage: str
-    download: Any
+    download: object
 
 
 def build_report(services: Services, row: SidesRow) -> None:
@@ -54,12 +54,18 @@ def build_report(services: Services, row: SidesRow) -> None:
         {"stage": drawn, "download": download},
         lambda **values: write_report(services, cache_dir, **values),
         tasks=services.tasks,
-        on_demand=[write.click],
+        on_demand=write,
     ).bind()
 
 
 def write_report(
-    services: Services, cache_dir: Path, task: Task, first: Any, second: Any, split: Any, consent: Any
+    services: Services,
+    cache_dir: Path,
+    task: Task,
+    first: object,
+    second: object,
+    split: object,
+    consent: object,
 ) -> ReportWritten:
     """Write the report of the split that is shown and offer it."""
     shown = split_in_view(split, consent)

@@ -1,6 +1,7 @@
-"""Charts of two sides on a split, as plain plotly figures. The first is grey and dashed, the second green.
+"""Charts of two sides on a split, as plain plotly figures, and the table of baselines.
 
-Colours are names of CSS variables; the browser puts in those of the theme that is shown.
+The first side is grey and dashed, the second green. Colours are names of CSS variables; the browser puts in
+those of the theme that is shown.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mrpc.app.compare.both import Both
-from mrpc.app.compare.sides import side_names
+from mrpc.app.compare.sides import Both, side_names
+from mrpc.app.tables import Table, column, table
 
 if TYPE_CHECKING:
     from mrpc.app.compare.scores import Scores, SideScores
@@ -48,7 +49,7 @@ def precision_recall_figure(scores: Scores) -> Figure | None:
         scores,
         scores.sides.map(lambda side: side.precision_recall),
         ("AP", "recall", "precision"),
-        guide={"x": [0, 1], "y": [share, share], "name": "always “equivalent”"},
+        guide={"x": [0, 1], "y": [share, share], "name": f"always “{plotly_text(scores.words[1])}”"},
         alt="Precision-recall curves, average precision",
     )
 
@@ -77,7 +78,8 @@ def reliability_figure(scores: Scores) -> Figure:
                 },
             }
         )
-    layout = _square("probability of “equivalent”, as said", "share that is equivalent")
+    one = plotly_text(scores.words[1])
+    layout = _square(f"probability of “{one}”, as said", f"share that is {one}")
     said = ", ".join(f"{name} {side.ece:.3f}" for name, side in zip(names, scores.sides, strict=True))
     return {"data": traces, "layout": layout, "alt": f"Reliability. Expected calibration error: {said}."}
 
@@ -163,7 +165,7 @@ def _curves(
     scores: Scores,
     curves: Both[Curve | None],
     words: tuple[str, str, str],
-    guide: dict[str, Any],
+    guide: dict[str, object],
     alt: str,
 ) -> Figure | None:
     area, x_title, y_title = words
@@ -187,7 +189,7 @@ def _curves(
     return {"data": traces, "layout": _square(x_title, y_title), "alt": f"{alt}: {', '.join(areas)}."}
 
 
-def _guide(line: dict[str, Any]) -> dict[str, Any]:
+def _guide(line: dict[str, object]) -> dict[str, object]:
     return {
         "type": "scatter",
         "mode": "lines",
@@ -197,9 +199,29 @@ def _guide(line: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _square(x_title: str, y_title: str) -> dict[str, Any]:
+def _square(x_title: str, y_title: str) -> dict[str, object]:
     return {
         "height": HEIGHT,
         "xaxis": {"title": {"text": x_title}, "range": [-0.02, 1.02]},
         "yaxis": {"title": {"text": y_title}, "range": [-0.02, 1.04]},
     }
+
+
+def baselines_table(named: Sequence[tuple[str, SideScores]]) -> Table:
+    """Return baselines and models with their scores and intervals."""
+    columns = [column("name", "Who")]
+    for metric, title in (("accuracy", "Accuracy, %"), ("f1", "F1, %")):
+        columns.append(column(metric, title, "percent"))
+        columns.append(column(f"{metric}_low", "from", "percent", help="lower end of the 95 % interval"))
+        columns.append(column(f"{metric}_high", "to", "percent", help="upper end of the 95 % interval"))
+    columns.append(column("log_loss", "Log loss", "number", digits=3))
+    rows = [
+        {
+            "name": name,
+            **{metric: scores.metrics[metric] for metric in ("accuracy", "f1", "log_loss")},
+            **{f"{metric}_low": scores.intervals[metric].low for metric in ("accuracy", "f1")},
+            **{f"{metric}_high": scores.intervals[metric].high for metric in ("accuracy", "f1")},
+        }
+        for name, scores in named
+    ]
+    return table(columns, rows, "Baselines and both sides", "baselines.csv")

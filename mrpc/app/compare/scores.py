@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from mrpc.app.compare.both import Both
-from mrpc.app.compare.sides import Side
+from mrpc.app.compare.sides import Both, Side, class_words
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.calibration import (
     Curve,
@@ -102,7 +101,7 @@ class SideScores:
         answers = self.answers
         return st.metric_intervals(answers.label, answers.predicted, answers.prob_equivalent)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return a plain object for scripts."""
         tn, fp, fn, tp = self.confusion
         return {
@@ -131,6 +130,11 @@ class Scores:
         return self.sides.first.answers.label
 
     @property
+    def words(self) -> tuple[str, str]:
+        """What the classes 0 and 1 are called."""
+        return class_words(self.sides.map(lambda side: side.side))
+
+    @property
     def _predicted(self) -> Both[st.IntArray]:
         return self.sides.map(lambda side: side.answers.predicted)
 
@@ -140,7 +144,7 @@ class Scores:
         return st.transitions(self.labels, *self._predicted)
 
     @cached_property
-    def cells(self) -> Any:
+    def cells(self) -> npt.NDArray[np.str_]:
         """The name of each pair's cell, [N]."""
         return st.transition_cells(self.labels, *self._predicted)
 
@@ -159,7 +163,7 @@ class Scores:
         """Second minus first, with a paired bootstrap interval."""
         return st.f1_difference(self.labels, *self._predicted)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return a plain object for scripts, which call the first side left and the second right."""
         difference = self.accuracy_difference
         return {
@@ -190,7 +194,7 @@ def compare_answers(split: str, sides: Both[Side], answers: Both[PairPredictions
     if (one.label != other.label).any():
         raise DataError(f"The labels of {split} changed between {first} and {second}.")
     if not len(one):
-        raise DataError(f"None of the pairs of {split} has a label, so nobody can say what is right.")
+        raise DataError(f"None of the pairs of {split} has a label, so answers cannot be scored.")
     return Scores(split, Both(SideScores(sides.first, one), SideScores(sides.second, other)))
 
 

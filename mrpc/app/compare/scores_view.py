@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -15,6 +15,7 @@ from mrpc.app.view import View, bind, chart, place, stage, table
 if TYPE_CHECKING:
     from mrpc.app.compare.calibration import Calibrations
     from mrpc.app.compare.scores import Scores
+    from mrpc.app.compare.sides import Both
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.task import Task
@@ -28,8 +29,8 @@ METRICS = [
     ("ece", "Calibration error", "gap between probabilities and what is so; lower is better"),
 ]
 BASELINES_NOTE = (
-    "How far do answers come that need no fine-tuning? Each baseline is fitted on train alone. Two of "
-    "them read every sentence of train with the untrained encoder, which takes a minute the first time."
+    "How good are answers that need no fine-tuning? Each baseline is fitted on train alone. Two of them "
+    "read every sentence of train with the untrained encoder: a minute on MRPC, in the background, once."
 )
 
 
@@ -46,8 +47,8 @@ class BaselinesDrawn:
     """What :func:`draw_baselines` draws."""
 
     stage: str
-    chart: Any = None
-    table: Any = None
+    chart: object = None
+    table: object = None
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class CalibrationDrawn:
     """What :func:`draw_calibration` draws."""
 
     stage: str
-    roc: Any = None
-    precision_recall: Any = None
-    reliability: Any = None
+    roc: object = None
+    precision_recall: object = None
+    reliability: object = None
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,15 @@ class ThresholdDrawn:
     """What :func:`draw_threshold` draws."""
 
     stage: str
-    chart: Any = None
+    chart: object = None
 
 
 @dataclass(frozen=True)
 class ChosenSplit:
     """The answer to the question whether test is to be shown."""
 
-    split: Any
-    consent: Any
+    split: object
+    consent: object
 
 
 def build_scores_view(services: Services, row: SidesRow) -> None:
@@ -135,7 +136,7 @@ def _build_calibration(services: Services, row: SidesRow) -> None:
 
 
 def draw_scores(
-    services: Services, task: Task, first: Any, second: Any, split: Any, consent: Any
+    services: Services, task: Task, first: object, second: object, split: object, consent: object
 ) -> ScoresDrawn:
     """Draw the verdict and the scores, or ask whether test is to be shown; predict what is missing."""
     from mrpc.app.compare.verdict import baseline_findings, one_answer_findings, side_finding
@@ -163,19 +164,27 @@ def render_calibrations(scores: Scores, found: Calibrations) -> str:
 
 
 def draw_baselines(
-    services: Services, task: Task, first: Any, second: Any, split: Any, consent: Any
+    services: Services, task: Task, first: object, second: object, split: object, consent: object
 ) -> BaselinesDrawn:
-    """Compare with the cosine of the untrained encoder, and draw all baselines."""
-    from mrpc.app.compare.score_figures import baselines_figure
-    from mrpc.app.compare.score_tables import baselines_table
+    """Compare with the cosine of the untrained encoder where it is known, and draw the baselines.
+
+    What needs the encoder is worked out in the background; the view asks again until it is there.
+    """
+    from mrpc.app.compare.background import Job
+    from mrpc.app.compare.score_figures import baselines_figure, baselines_table
+    from mrpc.app.compare.sides import BASELINES
     from mrpc.app.compare.verdict import baseline_findings
 
     shown = split_in_view(split, consent)
     if not shown:
         return BaselinesDrawn("")
     comparison = services.comparisons.compare(first, second, shown, task.progress)
-    baselines = comparison.baselines(True, task.progress)
+    baselines = comparison.baselines(False, task.progress)
     found = baseline_findings(comparison.scores, baselines, ["embedding"])
+    waits = ""
+    if len(baselines) < len(BASELINES):
+        said = services.background.want(Job("baselines", str(first), str(second), shown))
+        waits = render_macro("compare/scores.html", "waits", said)
     named = [(side.side.title.removeprefix("Baseline: "), side) for side in baselines]
     names = names_of(comparison.scores)
     named += [
@@ -184,12 +193,14 @@ def draw_baselines(
         if side.side.kind != "baseline"
     ]
     return BaselinesDrawn(
-        render_macro("compare/parts.html", "findings", found), baselines_figure(named), baselines_table(named)
+        render_macro("compare/parts.html", "findings", found) + waits,
+        baselines_figure(named),
+        baselines_table(named),
     )
 
 
 def draw_calibration(
-    services: Services, first: Any, second: Any, split: Any, consent: Any
+    services: Services, first: object, second: object, split: object, consent: object
 ) -> CalibrationDrawn:
     """Draw how well probabilities rank the pairs and mean what they say."""
     from mrpc.app.compare import score_figures as figures
@@ -208,7 +219,7 @@ def draw_calibration(
 
 
 def draw_threshold(
-    services: Services, first: Any, second: Any, split: Any, consent: Any, threshold: Any
+    services: Services, first: object, second: object, split: object, consent: object, threshold: object
 ) -> ThresholdDrawn:
     """Show the scores at a threshold."""
     from mrpc.app.compare.calibration import confusion_at
@@ -221,16 +232,18 @@ def draw_threshold(
     threshold = check_number(threshold, "The threshold", 0, 1)
     scores = services.comparisons.compare(first, second, shown).scores
     cells = scores.sides.map(lambda side: confusion_at(side.answers, threshold))
-    text = render_macro("compare/scores.html", "at_threshold", names_of(scores), threshold, cells)
+    text = render_macro(
+        "compare/scores.html", "at_threshold", names_of(scores), threshold, cells, scores.words[1]
+    )
     return ThresholdDrawn(text, threshold_figure(scores, threshold))
 
 
-def choose_split(select: Any) -> ChosenSplit:
+def choose_split(select: object) -> ChosenSplit:
     """Show test when that was the answer, else go back to validation."""
     return ChosenSplit("test", True) if select == "test" else ChosenSplit("validation", False)
 
 
-def names_of(scores: Scores) -> Any:
+def names_of(scores: Scores) -> Both[str]:
     """Return what both sides are called."""
     from mrpc.app.compare.sides import side_names
 

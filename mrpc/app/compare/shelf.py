@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mrpc.app.compare.both import Both
-from mrpc.app.compare.sides import Side
+from mrpc.app.compare.sides import Both, Side
 from mrpc.errors import DataError, InputError
 from mrpc.runs.layout import DataRef
 

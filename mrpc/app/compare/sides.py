@@ -1,24 +1,27 @@
 """What can be compared, the sides of a comparison, and what is known of them.
 
-A side is named ``RUN_ID:base``, ``RUN_ID:best``, ``RUN_ID:last``, ``RUN_ID:epoch-2`` or
-``baseline:majority``. Everything here is read from run directories; no torch.
+A side is named ``RUN_ID:base``, ``RUN_ID:best``, ``RUN_ID:last``, ``RUN_ID:epoch-2``, ``RUN_ID:onnx`` or
+``RUN_ID:int8`` (the best model, exported), or ``baseline:majority``. Everything here is read from run
+directories; no torch.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
-from mrpc.app.compare.both import Both
 from mrpc.app.run_names import run_title
+from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.errors import InputError, RunStateError
+from mrpc.publish.onnx import FILES, Form, read_export
 from mrpc.runs.layout import RUN_ID_PATTERN, DataRef
 from mrpc.runs.record import RunRecord
 from mrpc.runs.store import OVER_STATES, Run, RunStore
 
-MODEL_PATTERN = re.compile(r"base|best|last|epoch-(0|[1-9]\d{0,2})")
+MODEL_PATTERN = re.compile(r"base|best|last|onnx|int8|epoch-(0|[1-9]\d{0,2})")
 
 BASELINES = {
     "majority": "always the more frequent answer",
@@ -34,7 +37,33 @@ NOT_KEPT = (
     "what it answered on validation was kept."
 )
 
+FORMS: Mapping[Form, str] = {"onnx": "ONNX float32", "int8": "ONNX int8"}
+"""The exported forms of a best model: what people call them."""
+
 Kind = Literal["base", "tuned", "baseline"]
+Item = TypeVar("Item")
+Other = TypeVar("Other")
+
+
+@dataclass(frozen=True)
+class Both(Generic[Item]):
+    """What is so of both sides. A change, a gain or a difference goes from the first to the second.
+
+    Attributes:
+        first: of the side that is compared with the other; usually the base. Grey and hollow in charts.
+        second: of the other side; usually the fine-tuned model. Green and full.
+    """
+
+    first: Item
+    second: Item
+
+    def __iter__(self) -> Iterator[Item]:
+        yield self.first
+        yield self.second
+
+    def map(self, function: Callable[[Item], Other]) -> Both[Other]:
+        """Return what a function gives for each."""
+        return Both(function(self.first), function(self.second))
 
 
 @dataclass(frozen=True)
@@ -53,6 +82,7 @@ class Side:
         missing: why it cannot answer new pairs; "" if it can.
         model: "best" or "last" where that is what its name says, else "".
         context: for a baseline, the run of the other side: it takes that run's data and encoder.
+        onnx_file: the exported file that answers; None where torch does.
     """
 
     name: str
@@ -66,6 +96,12 @@ class Side:
     missing: str = ""
     model: str = ""
     context: Run | None = None
+    onnx_file: Path | None = None
+
+    @property
+    def is_transparent(self) -> bool:
+        """Whether one can look into it: it has layers, vectors and gradients."""
+        return self.kind != "baseline" and self.onnx_file is None
 
     @property
     def checkpoint(self) -> str:
@@ -113,7 +149,7 @@ class SideCatalog:
         if not RUN_ID_PATTERN.fullmatch(run_id) or not MODEL_PATTERN.fullmatch(model):
             raise InputError(
                 f"{str(name)[:90]!r} names no side. Write RUN_ID:base, RUN_ID:best, RUN_ID:last, "
-                f"RUN_ID:epoch-2, or baseline: and one of {', '.join(BASELINES)}."
+                f"RUN_ID:epoch-2, RUN_ID:onnx, RUN_ID:int8, or baseline: and one of {', '.join(BASELINES)}."
             )
         run = self._store.open(run_id)
         return self._side_of(run, model, self.read_record(run))
@@ -134,9 +170,9 @@ class SideCatalog:
         )
 
     def sides_of(self, run: Run) -> list[Side]:
-        """Return all sides of a run: base, best, last, then every evaluated epoch."""
+        """Return all sides of a run: base, best, last, its exports, then every evaluated epoch."""
         record = self.read_record(run)
-        models = ["base", "best", "last", *(f"epoch-{epoch}" for epoch in record.by_epoch if epoch)]
+        models = ["base", "best", "last", *FORMS, *(f"epoch-{epoch}" for epoch in record.by_epoch if epoch)]
         sides = []
         for model in models:
             try:
@@ -151,6 +187,9 @@ class SideCatalog:
 
     def _side_of(self, run: Run, model: str, record: RunRecord) -> Side:
         name = f"{run.run_id}:{model}"
+        for form in FORMS:
+            if model == form:
+                return self._exported(run, form, record)
         if model == "base":
             if record.started is None:
                 raise InputError(f"Run {run.run_id} did not record its model before training.")
@@ -181,6 +220,25 @@ class SideCatalog:
         role = "" if model.startswith("epoch-") else model
         return Side(name, "tuned", f"Fine-tuned, {where}", run, epoch, step, sha256, model_dir, missing, role)
 
+    def _exported(self, run: Run, form: Form, record: RunRecord) -> Side:
+        """Return the best model as the ONNX file that it was exported to."""
+        best, export = self._side_of(run, "best", record), read_export(run)
+        if export is None:
+            raise InputError(f"Run {run.run_id} was not exported to ONNX. Fine-tune has a button for it.")
+        if export.weights_sha256 != best.weights_sha256:
+            raise InputError(f"Run {run.run_id} has trained on since it was exported. Export it again.")
+        file = export.files[form]
+        where = best.title.partition(", ")[2]
+        return replace(
+            best,
+            name=f"{run.run_id}:{form}",
+            title=f"{FORMS[form]}, {where}",
+            weights_sha256=file.sha256,
+            model_dir=run.paths.best_model,
+            onnx_file=run.paths.onnx / FILES[form],
+            model="",
+        )
+
 
 def check_weights_differ(sides: Both[Side], hashes: Both[str]) -> None:
     """Refuse a base and a fine-tuned model that have the same weights.
@@ -204,6 +262,13 @@ def side_names(sides: Both[Side]) -> Both[str]:
     if sides.first.title == sides.second.title:
         return sides.map(lambda side: side.full_title)
     return sides.map(lambda side: side.title)
+
+
+def class_words(sides: Both[Side]) -> tuple[str, str]:
+    """Return what the data of two sides calls the classes 0 and 1, in words."""
+    ref = sides.second.data or sides.first.data
+    zero, one = ref.label_names if ref is not None else LABEL_NAMES
+    return zero.replace("_", " "), one.replace("_", " ")
 
 
 def _is_over(run: Run) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -15,6 +15,8 @@ from mrpc.app.view import SKIP, View, bind, stage
 from mrpc.errors import TaskCancelled
 
 if TYPE_CHECKING:
+    from gradio.components import Component
+
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
     from mrpc.app.task import Task
@@ -41,12 +43,12 @@ class SidesRow:
     consent: gr.Checkbox
 
     @property
-    def sides(self) -> dict[str, Any]:
+    def sides(self) -> dict[str, Component]:
         """Both sides as inputs of a view, by name."""
         return {"first": self.first, "second": self.second}
 
     @property
-    def on_split(self) -> dict[str, Any]:
+    def on_split(self) -> dict[str, Component]:
         """Both sides, and what they are compared on, as inputs of a view."""
         return self.sides | {"split": self.split, "consent": self.consent}
 
@@ -56,8 +58,8 @@ class SidesDrawn:
     """What :func:`draw_sides` draws."""
 
     stage: str
-    first: Any = SKIP
-    second: Any = SKIP
+    first: object = SKIP
+    second: object = SKIP
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class PreviewEnded:
     """What is shown when a preview has ended, or is not waited for any more."""
 
     stage: str
-    run: Any
+    run: object
 
 
 def build_sides(services: Services, spine: Spine) -> SidesRow:
@@ -118,7 +120,7 @@ def build_sides(services: Services, spine: Spine) -> SidesRow:
     return row
 
 
-def draw_sides(services: Services, run: Any, first: Any, second: Any) -> SidesDrawn:
+def draw_sides(services: Services, run: object, first: object, second: object) -> SidesDrawn:
     """Offer what can be compared now; keep what was chosen as long as it has to do with the current run."""
     runs = services.comparisons.comparable_runs()
     if not runs:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.scores import Scores, SideScores
-from mrpc.app.compare.sides import side_names
+from mrpc.app.compare.sides import Both, side_names
 from mrpc.app.format import render_p_value
 from mrpc.core.analysis.statistics import SIGNIFICANT_P
-from mrpc.core.data.pairs import LABEL_NAMES
 
-ANSWER_WORDS = tuple(name.replace("_", " ") for name in LABEL_NAMES)
 RIVALS = ("majority", "embedding")
 """Baselines that a fine-tuned model has to beat, in the order of the sentences."""
 
@@ -32,10 +29,10 @@ class Finding:
     against: str = ""
 
 
-def one_answer_text(title: str, label: int) -> str:
+def one_answer_text(title: str, answer: str) -> str:
     """Say that a model gives one answer, whatever it is asked."""
     return (
-        f"{title} answers “{ANSWER_WORDS[label]}” to every pair, or to nearly every one. It does not tell "
+        f"{title} answers “{answer}” to every pair, or to nearly every one. It does not tell "
         "pairs apart: its scores are those of always giving this answer."
     )
 
@@ -44,7 +41,7 @@ def one_answer_findings(scores: Scores) -> list[Finding]:
     """Return a warning for each model that gives one answer."""
     names = side_names(scores.sides.map(lambda side: side.side))
     return [
-        Finding(one_answer_text(name, side.only_answer), "warn", side.side.name)
+        Finding(one_answer_text(name, scores.words[side.only_answer]), "warn", side.side.name)
         for name, side in zip(names, scores.sides, strict=True)
         if side.only_answer is not None
     ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.score_figures import COLORS, SYMBOLS, Figure
+from mrpc.app.compare.sides import Both
 
 if TYPE_CHECKING:
     from mrpc.app.compare.behavioral import TestResult

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.compare.pair_view import open_pair
+from mrpc.app.compare.pair_view import OpenedPair, open_pair
 from mrpc.app.compare.sides_view import split_in_view
 from mrpc.app.templates import render_macro, render_part
 from mrpc.app.view import SKIP, View, bind, chart, place, stage, table
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.both import Both
     from mrpc.app.compare.comparisons import Comparison
+    from mrpc.app.compare.sides import Both
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 
 TESTS_NOTE = (
     "A score says how often a model is right, not what it has learned. Here the sentences of validation "
-    "are changed in ways whose answer is known. About 20 seconds on two cores, once for each model."
+    "are changed in ways whose answer is known. Asked in the background after a run, while nothing trains; "
+    "opened earlier, it takes about 20 seconds on two cores."
 )
 MAP_NOTE = (
     "Each mark is a pair that the run of the second side trained on. The training wrote down every loss "
@@ -32,7 +32,7 @@ MAP_NOTE = (
     "its pair."
 )
 KINDS_NOTE = (
-    "The worst kind of the second side first. Whoever looks at many kinds finds a bad one by luck: the "
+    "The worst kind of the second side first. Of many kinds, one looks bad by chance alone, so the "
     "p-values are corrected for that (Benjamini and Hochberg)."
 )
 ANY_KIND = "any kind"
@@ -45,7 +45,7 @@ CELL_HELP = {
 REGION_WORDS = {
     "easy": "Easy: learned early and kept.",
     "ambiguous": "Ambiguous: the answer kept changing during training; it learns most from these.",
-    "hard": "Hard: the label was never believed. Difficult pairs, and doubtful labels.",
+    "hard": "Hard: the model never agreed with the label. Difficult pairs, and doubtful labels.",
 }
 DOUBT = "doubted labels"
 FILTERS = [
@@ -71,9 +71,9 @@ class TestsDrawn:
     __test__ = False  # no test of this project
 
     stage: str
-    chart: Any
-    table: Any
-    pairs: Any
+    chart: object
+    table: object
+    pairs: object
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ class PairsDrawn:
     """What :func:`draw_pairs` draws."""
 
     stage: str
-    table: Any = None
-    kind: Any = SKIP
+    table: object = None
+    kind: object = SKIP
 
 
 @dataclass(frozen=True)
@@ -90,15 +90,15 @@ class TableDrawn:
     """A sentence and the table or chart below it."""
 
     stage: str
-    shown: Any = None
+    shown: object = None
 
 
 @dataclass(frozen=True)
 class Filter:
     """What the table of pairs is to show."""
 
-    pairs: Any = SKIP
-    kind: Any = SKIP
+    pairs: object = SKIP
+    kind: object = SKIP
 
 
 def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
@@ -165,31 +165,18 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         ([kinds_table.select], lambda id: Filter(pairs="all", kind=id)),
     ):
         bind(events, choose, {}, filters, data=("id",)).then(None, js=SHOW_PAIRS_JS, api_visibility="private")
-    for event, name in ((pairs_table.select, _same), (map_chart.select, _train_row)):
-        _open(services, spine, row, event, name)
+
+    def open_row(id: object, **sides: object) -> OpenedPair:
+        row_id = f"train:{id}" if isinstance(id, int) else id  # a mark of the map is a number of train
+        return open_pair(services, id=row_id, **sides)
+
+    bind([pairs_table.select, map_chart.select], open_row, row.sides, spine.pair, data=("id",)).success(
+        None, js=GO_TO_PAIR_JS, api_visibility="private"
+    )
     place(render_part("next", "compare/own", "Your pairs: ask both sides about your own sentences"))
 
 
-def _open(services: Services, spine: Spine, row: SidesRow, event: Any, row_id: Callable[[Any], Any]) -> None:
-    """Make the pair of a row, or of a mark of the map, the current one, and show it."""
-    bind(
-        event,
-        lambda id, **sides: open_pair(services, id=row_id(id), **sides),
-        row.sides,
-        spine.pair,
-        data=("id",),
-    ).success(None, js=GO_TO_PAIR_JS, api_visibility="private")
-
-
-def _same(id: Any) -> Any:
-    return id
-
-
-def _train_row(id: Any) -> str:
-    return f"train:{id}"
-
-
-def draw_tests(services: Services, task: Task, first: Any, second: Any) -> TestsDrawn:
+def draw_tests(services: Services, task: Task, first: object, second: object) -> TestsDrawn:
     """Ask both sides the behavioural tests and show the pass rates."""
     from mrpc.app.compare.behavioral import SYMMETRY_TEST
     from mrpc.app.compare.pair_tables import tests_table
@@ -198,7 +185,12 @@ def draw_tests(services: Services, task: Task, first: Any, second: Any) -> Tests
     from mrpc.app.compare.where_figures import tests_figure
 
     comparison = services.comparisons.compare(first, second, "validation", task.progress)
-    results = comparison.behavioral_tests(task.progress)
+    warning = render_macro("compare/parts.html", "findings", one_answer_findings(comparison.scores))
+    # If the background asks them already, this waits for it.
+    task.progress("Asking the behavioural tests", 0, 0, warning)
+    results = comparison.behavioral_tests(
+        lambda what, num_done, num_total: task.progress(what, num_done, num_total, warning)
+    )
     names = _names(comparison)
     symmetry = next(result for result in results if result.test.name == SYMMETRY_TEST)
     worst = min(results, key=lambda result: result.rates.second)
@@ -214,12 +206,12 @@ def draw_tests(services: Services, task: Task, first: Any, second: Any) -> Tests
 
 def draw_pairs(
     services: Services,
-    first: Any,
-    second: Any,
-    split: Any,
-    consent: Any,
-    pairs: Any,
-    kind: Any,
+    first: object,
+    second: object,
+    split: object,
+    consent: object,
+    pairs: object,
+    kind: object,
 ) -> PairsDrawn:
     """List the pairs that the filters ask for."""
     from mrpc.app.compare.pair_tables import CELL_WORDS
@@ -244,14 +236,14 @@ def draw_pairs(
     return PairsDrawn(cells + render_part("quiet", text), listed, update)
 
 
-def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[str, Any]:
+def _list_pairs(comparison: Comparison, pairs: object, kind: str | None) -> tuple[str, object]:
     """Return a sentence about the pairs that a filter asks for, and their table."""
     from mrpc.app.compare import pair_tables
     from mrpc.app.compare.behavioral import find_result
     from mrpc.app.compare.cartography import MAX_LISTED
     from mrpc.app.compare.changes import CELLS, CHANGED_CELLS
 
-    names = _names(comparison)
+    names, words = _names(comparison), comparison.scores.words
     if isinstance(pairs, str) and pairs.startswith("test:"):
         result = find_result(comparison.behavioral_tests(), pairs.removeprefix("test:"))
         failed = result.num_cases - result.num_passed.second
@@ -259,7 +251,7 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[s
             f"{result.test.rule} Expected: {pair_tables.EXPECTED_WORDS[result.test.expects]}. {names.second} "
             f"fails {failed} of {result.num_cases} cases; those come first."
         )
-        return text, pair_tables.cases_table(names, result)
+        return text, pair_tables.cases_table(names, result, words)
     titles = {value: title for title, value in FILTERS}
     if not isinstance(pairs, str) or pairs not in titles:
         raise InputError(f"There are no pairs called {str(pairs)[:60]!r}. Choose from the list.")
@@ -267,14 +259,16 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[s
         found = comparison.doubtful_labels()
         num = sum(pair.num_doubts > 0 for pair in found)
         text = (
-            f"The {len(found)} training pairs whose label the training believed least. A fine-tuned model "
-            f"that is compared contradicts the corpus for {num} of them: look at those twice."
+            f"The {len(found)} training pairs to whose label the model gave the lowest probability during "
+            f"training. A fine-tuned model that is compared contradicts the corpus for {num} of them: look "
+            "at those twice."
         )
-        return text, pair_tables.training_table(names, found, DOUBT)
+        return text, pair_tables.training_table(names, found, DOUBT, words)
     if pairs in REGION_WORDS:
         found, num = comparison.training_map.in_region(pairs), comparison.training_map.counts()[pairs]
         more = f" The first {MAX_LISTED} are listed." if num > MAX_LISTED else ""
-        return f"{REGION_WORDS[pairs]} {num:,} pairs.{more}", pair_tables.training_table(names, found, pairs)
+        text = f"{REGION_WORDS[pairs]} {num:,} pairs.{more}"
+        return text, pair_tables.training_table(names, found, pairs, words)
     changes = comparison.changes
     if pairs == "all" and kind is not None:
         listed, order = changes.of_kind(kind), f"those that {names.second} has most wrong first"
@@ -283,23 +277,27 @@ def _list_pairs(comparison: Comparison, pairs: Any, kind: str | None) -> tuple[s
         listed, order = changes.in_cell(*cells, kind=kind), "the largest change in probability first"
     what = f"{titles[pairs]}, {kind}" if kind else titles[pairs]
     text = f"{what}: {len(listed):,} pairs of {comparison.split}, {order}."
-    return text, pair_tables.changes_table(names, comparison.split, listed, what)
+    return text, pair_tables.changes_table(names, comparison.split, listed, what, words)
 
 
-def draw_kinds(services: Services, first: Any, second: Any, split: Any, consent: Any) -> TableDrawn:
+def draw_kinds(
+    services: Services, first: object, second: object, split: object, consent: object
+) -> TableDrawn:
     """Score every kind of pairs."""
     from mrpc.app.compare.pair_tables import kinds_table
+    from mrpc.app.compare.verdict import one_answer_findings
 
     shown = split_in_view(split, consent)
     if not shown:
         return TableDrawn("")
     comparison = services.comparisons.compare(first, second, shown)
+    warning = render_macro("compare/parts.html", "findings", one_answer_findings(comparison.scores))
     return TableDrawn(
-        render_part("quiet", KINDS_NOTE), kinds_table(_names(comparison), comparison.changes.kinds)
+        warning + render_part("quiet", KINDS_NOTE), kinds_table(_names(comparison), comparison.changes.kinds)
     )
 
 
-def draw_map(services: Services, first: Any, second: Any) -> TableDrawn:
+def draw_map(services: Services, first: object, second: object) -> TableDrawn:
     """Draw the data map."""
     from mrpc.app.compare.where_figures import map_figure
 

@@ -7,8 +7,6 @@ collator that training uses; see :mod:`mrpc.core.text.batching`.
 from __future__ import annotations
 
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,6 +19,7 @@ from mrpc.app.tokenize.tokenizers import LoadedTokenizer, Tokenizers
 from mrpc.core.text.batching import PaddingReport, PairCollator, epoch_batches, padding_report
 from mrpc.core.text.tokenization import encode_pairs, encoded_lengths, token_rows
 from mrpc.errors import InputError
+from mrpc.recent import Recent
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -130,8 +129,7 @@ class Padding:
     def __init__(self, read_data: Callable[[], LoadedData], tokenizers: Tokenizers) -> None:
         self._read_data = read_data
         self._tokenizers = tokenizers
-        self._lengths: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lengths: Recent[np.ndarray] = Recent(MAX_KEPT)
 
     def batch(
         self, split: object, rows: object, checkpoint: str = "", pad_to: object = "longest"
@@ -240,15 +238,7 @@ class Padding:
         """
         dataset = self._split(split)
         loaded = self._tokenizers.get(checkpoint)
-        key = (loaded.spec.name, str(split))
-        with self._lock:
-            known = self._lengths.get(key)
-            if known is None:
-                known = self._lengths[key] = _count_tokens(loaded, dataset)
-            self._lengths.move_to_end(key)
-            while len(self._lengths) > MAX_KEPT:
-                self._lengths.popitem(last=False)
-            return known
+        return self._lengths.once((loaded.spec.name, str(split)), lambda: _count_tokens(loaded, dataset))
 
     def _split(self, split: object) -> Dataset:
         return find_split(self._read_data(), split)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -33,9 +33,9 @@ class Shown:
 class Selected:
     """What a click on a row, or on the way to other rows, changes."""
 
-    sentence1: Any = SKIP
-    sentence2: Any = SKIP
-    start: Any = SKIP
+    sentence1: object = SKIP
+    sentence2: object = SKIP
+    start: object = SKIP
 
 
 def build_data_view(services: Services, spine: Spine) -> None:

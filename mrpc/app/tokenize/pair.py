@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.app.limits import check_whole
 from mrpc.app.tokenize.tokenizers import LoadedTokenizer, Tokenizers
@@ -78,7 +78,7 @@ class PairInspection:
         """Tokens that were cut away, of both sentences together."""
         return sum(self.num_cut)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what ``/inspect_pair`` answers."""
         return {
             "checkpoint": self.checkpoint,

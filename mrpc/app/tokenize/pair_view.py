@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -45,8 +45,8 @@ class Shown:
 class Choices:
     """The lists of checkpoints, with what can be had now."""
 
-    checkpoint: Any
-    compared: Any
+    checkpoint: object
+    compared: object
 
 
 @dataclass(frozen=True)

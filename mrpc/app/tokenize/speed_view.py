@@ -71,7 +71,7 @@ def build_speed_section(services: Services, spine: Spine, checkpoint: gr.Dropdow
         {"shown": measured},
         partial(measure_ways, services),
         tasks=services.tasks,
-        on_demand=[measure.click],
+        on_demand=measure,
     ).bind()
     View("speed-code", chosen, {"shown": code}, partial(show_code, services)).bind()
     View(
@@ -79,7 +79,7 @@ def build_speed_section(services: Services, spine: Spine, checkpoint: gr.Dropdow
         {"split": split},
         {"shown": failed},
         partial(run_failing_map, services),
-        on_demand=[fail.click],
+        on_demand=fail,
     ).bind()
     spine.links.extend([Linked("num", num_rows, whole(0, 10**9)), Linked("ways", ways, choices(*WAY_NAMES))])
 

@@ -69,7 +69,7 @@ def build_step_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -
         {"shown": training_step},
         partial(take_step, services),
         tasks=services.tasks,
-        on_demand=[run.click],
+        on_demand=run,
     ).bind()
     spine.links.extend(
         [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -30,8 +30,14 @@ def build_inspect_tab(services: Services, spine: Spine) -> None:
         with view_tab("Step", "inspect/step"):
             build_step_view(services, spine, checkpoint)
 
-    def inspect_pair(sentence1: str, sentence2: str, checkpoint: str = "") -> dict[str, Any]:
-        """Encode a pair and return its tokens, ids and masks; checkpoint "" is the default."""
+    def inspect_pair(sentence1: str, sentence2: str, checkpoint: str = "") -> dict[str, object]:
+        """Encode a pair as the model gets it: tokens, ids, masks, and where each token comes from.
+
+        Args:
+            sentence1: the first sentence.
+            sentence2: the second sentence.
+            checkpoint: whose tokenizer encodes it; "" is the default, all-MiniLM-L6-v2.
+        """
         return answer_inspect_pair(services, sentence1, sentence2, checkpoint)
 
     api(inspect_pair)
@@ -39,7 +45,7 @@ def build_inspect_tab(services: Services, spine: Spine) -> None:
 
 def answer_inspect_pair(
     services: Services, sentence1: object, sentence2: object, checkpoint: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Answer the endpoint."""
     with shown_errors():
         return services.inspection.inspect_pair(sentence1, sentence2, checkpoint).as_json()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,7 @@ from mrpc.core.model.pretrained import (
     resolve_pretrained,
 )
 from mrpc.errors import ConfigError
+from mrpc.recent import Recent
 from mrpc.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,8 +53,7 @@ class Tokenizers:
 
     def __init__(self, settings: Settings) -> None:
         self._specs = list_pretrained(settings.checkpoint_dirs)
-        self._loaded: OrderedDict[str, LoadedTokenizer] = OrderedDict()
-        self._lock = threading.Lock()
+        self._loaded: Recent[LoadedTokenizer] = Recent(MAX_LOADED)
 
     def specs(self) -> list[Pretrained]:
         """Return every checkpoint that may be asked for, the default first."""
@@ -91,17 +89,7 @@ class Tokenizers:
             UnavailableError: its files cannot be had now; the next call tries again.
         """
         spec = self._spec(name)
-        with self._lock:
-            loaded = self._loaded.get(spec.name)
-            if loaded is not None:
-                self._loaded.move_to_end(spec.name)
-                return loaded
-        loaded = _load(spec)
-        with self._lock:
-            loaded = self._loaded.setdefault(spec.name, loaded)
-            while len(self._loaded) > MAX_LOADED:
-                self._loaded.popitem(last=False)
-        return loaded
+        return self._loaded.once(spec.name, lambda: _load(spec))
 
     def _spec(self, name: str) -> Pretrained:
         spec = self._specs.get(name or DEFAULT_CHECKPOINT) if isinstance(name, str) else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -38,7 +37,7 @@ def remedy(path: Path) -> str:
     )
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, object]:
     """Return what the file says.
 
     Raises:
@@ -48,8 +47,10 @@ def read_config(path: Path) -> dict[str, Any]:
         if path.stat().st_size > MAX_BYTES:
             raise UnavailableError(f"{path} is too large for a config of accelerate. {remedy(path)}")
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnavailableError(f"{path} cannot be read: {error}. {remedy(path)}") from None
+    except OSError as error:
+        raise UnavailableError(f"{path} cannot be read: {error.strerror}. {remedy(path)}") from None
+    except UnicodeDecodeError:
+        raise UnavailableError(f"{path} cannot be read: it is no text. {remedy(path)}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark is not None else ""
@@ -59,7 +60,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return content
 
 
-def find_problem(config: dict[str, Any], count_gpus: Callable[[], int]) -> str | None:
+def find_problem(config: dict[str, object], count_gpus: Callable[[], int]) -> str | None:
     """Return what a config asks for that cannot be had here, as the rest of a sentence, or None."""
     environment = str(config.get("compute_environment", "LOCAL_MACHINE"))
     if environment != "LOCAL_MACHINE":
@@ -67,37 +68,41 @@ def find_problem(config: dict[str, Any], count_gpus: Callable[[], int]) -> str |
     kind = _word(config.get("distributed_type", "NO"))
     if kind not in {*NOT_DISTRIBUTED, "MULTI_GPU"}:
         return f"says distributed_type {kind[:40]}, which this app does not train with. {SUPPORTED}"
-    for name, lowest in (("num_machines", 1), ("num_processes", 1), ("machine_rank", 0)):
+    numbers = {"num_machines": 1, "num_processes": 1, "machine_rank": 0}
+    for name, lowest in numbers.items():
         value = config.get(name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < lowest):
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
             return f"says {name} {str(value)[:40]!r}, which is no number from {lowest}"
-    num_machines, rank = config.get("num_machines") or 1, config.get("machine_rank") or 0
+        numbers[name] = value
+    num_machines, num_processes, rank = numbers.values()
     if num_machines > 1:
         return (
             f"says that this is machine {rank + 1} of {num_machines}: such a training has to be launched on "
             "each of them, and this app starts one on this machine alone"
         )
-    if kind == "MULTI_CPU" and (config.get("num_processes") or 1) > 1:
+    if kind == "MULTI_CPU" and num_processes > 1:
         return (
-            f"asks for {config['num_processes']} processes on a CPU, but accelerate launch starts only one. "
+            f"asks for {num_processes} processes on a CPU, but accelerate launch starts only one. "
             "With num_processes 1 it works, and one process uses all cores"
         )
     if kind != "MULTI_GPU":
         return None
     if config.get("use_cpu") is True:
         return "says distributed_type MULTI_GPU and use_cpu together"
-    num_processes, num_gpus = config.get("num_processes") or 1, count_gpus()
+    num_gpus = count_gpus()
     if num_processes > num_gpus:
         there = f"{num_gpus} are" if num_gpus != 1 else "1 is"
         return f"asks for {num_processes} processes on GPUs, one each, and {there} here"
-    numbers = [part.strip() for part in str(config.get("gpu_ids") or "all").split(",")]
-    beyond = [number for number in numbers if number.isdecimal() and int(number) >= num_gpus]
+    chosen = [part.strip() for part in str(config.get("gpu_ids") or "all").split(",")]
+    beyond = [number for number in chosen if number.isdecimal() and int(number) >= num_gpus]
     if beyond:
         return f"names the GPU {beyond[0][:10]} in gpu_ids; the last one here is {num_gpus - 1}"
     return None
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     """Read a value that YAML may have taken for a truth value: an unquoted NO is false."""
     text = "NO" if value is False or value is None else str(value)
     return "NO" if text.lower() in SAYS_NO else text.upper()

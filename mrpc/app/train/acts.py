@@ -14,6 +14,7 @@ from mrpc.app.format import render_bytes
 from mrpc.app.limits import check_number, check_whole
 from mrpc.app.train.form import LABELS
 from mrpc.app.train.launcher import MAX_SEEDS
+from mrpc.app.train.sizes import SEEDS_OFFERED, plan_one_more, plan_sizes
 from mrpc.app.visitors import require_owner
 from mrpc.config import TrainConfig, build_config
 from mrpc.errors import InputError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_LIMIT_GB = 1e6
 MAX_VALUES_CHARS = 400
+MAX_PAIRS = 10_000_000
 GRID_SETTINGS = 2
 """Settings that a grid varies at once."""
 
@@ -43,7 +45,7 @@ class Act:
     """
 
     name: str
-    run_id: Any
+    run_id: object
     fields: Mapping[str, Any]
 
     def text(self, name: str) -> str:
@@ -51,7 +53,7 @@ class Act:
         value = self.fields.get(name)
         return value if isinstance(value, str) else ""
 
-    def number(self, name: str) -> Any:
+    def number(self, name: str) -> object:
         """Return a field as a number, if it is one."""
         try:
             return float(self.text(name))
@@ -66,7 +68,7 @@ def act_on(services: Services, act: Act) -> str:
         MrpcError: it cannot be done; says why.
     """
     if act.name not in _ACTS:
-        raise InputError(f"{act.name[:60]!r} is nothing that can be done with a run.")
+        raise InputError(f"{act.name[:60]!r} is not something that can be done with a run.")
     if act.name not in ENDINGS:
         require_owner()
     return _ACTS[act.name](services, act)
@@ -129,14 +131,15 @@ def _repeat(services: Services, act: Act) -> str:
 
 def _grid(services: Services, act: Act) -> str:
     """Queue the settings of a run with each combination of some values, each with some seeds."""
-    config = services.store.open(act.run_id).config.hyperparameters
+    run = services.store.open(act.run_id)
+    config, data = run.config.hyperparameters, run.config.data
     axes = {}
     for number in range(1, GRID_SETTINGS + 1):
         name = act.text(f"setting{number}")
         if name:
             axes[name] = _grid_values(name, act.text(f"values{number}"))
     if not axes:
-        raise InputError("Choose a setting, and write its values with commas between them.")
+        raise InputError("Choose a setting, and write its values separated by commas.")
     num_seeds = check_whole(act.number("num_seeds"), "The number of seeds", 1, MAX_SEEDS)
     points = list(itertools.product(*axes.values()))
     if len(points) * num_seeds > MAX_SEEDS:
@@ -149,9 +152,26 @@ def _grid(services: Services, act: Act) -> str:
     for values in wanted:
         group = None
         for seed in range(config.seed, config.seed + num_seeds):
-            run_id = services.launcher.add_to_queue({**values, "seed": seed}, group)
+            run_id = services.launcher.add_to_queue({**values, "seed": seed}, data, group)
             group = group or run_id
     return _say_queued(len(points) * num_seeds)
+
+
+def _sizes(services: Services, act: Act) -> str:
+    """Queue what is still missing so that each proposed size has so many seeds."""
+    num_seeds = check_whole(act.number("num_seeds"), "The number of seeds", 1, max(SEEDS_OFFERED))
+    configs = plan_sizes(services, services.monitoring.list_runs(), act.run_id, num_seeds)
+    for config in configs:
+        services.launcher.add_to_queue(config.model_dump())
+    return _say_queued(len(configs)) if configs else "All of these runs are there, or wait already."
+
+
+def _one_more(services: Services, act: Act) -> str:
+    """Queue one more seed of one size."""
+    num_pairs = check_whole(act.number("num_pairs"), "The number of pairs", 1, MAX_PAIRS)
+    config = plan_one_more(services, services.monitoring.list_runs(), act.run_id, num_pairs)
+    services.launcher.add_to_queue(config.model_dump())
+    return _say_queued(1)
 
 
 def _grid_values(name: str, text: str) -> list[str]:
@@ -159,7 +179,7 @@ def _grid_values(name: str, text: str) -> list[str]:
         raise InputError(f"{name[:60]!r} is no setting.")
     values = [value.strip() for value in text[:MAX_VALUES_CHARS].split(",") if value.strip()]
     if not values:
-        raise InputError(f"Write the values of {LABELS[name]} with commas between them.")
+        raise InputError(f"Write the values of {LABELS[name]} separated by commas.")
     return list(dict.fromkeys(values))
 
 
@@ -180,7 +200,7 @@ def _empty_trash(services: Services, act: Act) -> str:
     return f"The trash is empty; {render_bytes(services.store.empty_trash())} were freed."
 
 
-def limit_of(limit_gb: Any) -> int:
+def limit_of(limit_gb: object) -> int:
     """Return a limit on the disk in bytes.
 
     Raises:
@@ -207,6 +227,8 @@ _ACTS: Mapping[str, Callable[[Services, Act], str]] = {
     "label": _label,
     "repeat": _repeat,
     "grid": _grid,
+    "sizes": _sizes,
+    "one-more": _one_more,
     "delete": _delete,
     "retain": _retain,
     "empty-trash": _empty_trash,

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
+import json
+import zlib
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.app.templates import render
 from mrpc.app.train.curves import run_figures, take_series
 from mrpc.app.train.pinned import describe_pinned, pinned_figure
 from mrpc.app.train.reading import read_curves
 from mrpc.app.train.run_facts import describe_run, is_discarded, num_steps_at_risk, run_caption
+from mrpc.app.train.size_curve import ShownSizes, show_sizes
 from mrpc.config import RESUMABLE_LOOPS
 from mrpc.errors import MrpcError, UnknownRunError
+from mrpc.recent import Recent
 from mrpc.runs.store import ALIVE_STATES, RESUMABLE_STATES, RunState
 
 if TYPE_CHECKING:
@@ -54,6 +56,9 @@ class Part(StrEnum):
     OVERLAY_PLOTS = "overlay-plots"
     SEEDS = "seeds"
     SEEDS_PLOT = "seeds-plot"
+    EVALUATION = "evaluation"
+    SIZES = "sizes"
+    SIZES_PLOT = "sizes-plot"
     FOREIGN = "foreign"
 
 
@@ -88,6 +93,25 @@ class Actions:
 
 
 @dataclass(frozen=True)
+class Content:
+    """What a part holds.
+
+    Attributes:
+        mark: changes when the content does, whichever run it is of.
+        encoded: HTML, figures by place, or a table, as JSON.
+    """
+
+    mark: str
+    encoded: str
+
+
+def encode(content: object) -> Content:
+    """Encode the content of a part once for all pages."""
+    encoded = json.dumps(content)
+    return Content(f"{zlib.crc32(encoded.encode()):08x}", encoded)
+
+
+@dataclass(frozen=True)
 class ShownRun:
     """What a page shows of one run.
 
@@ -100,8 +124,13 @@ class ShownRun:
 
     run_id: str = ""
     is_alive: bool = False
-    parts: dict[Part, Any] = field(default_factory=dict)
+    parts: dict[Part, object] = field(default_factory=dict)
     actions: Actions = Actions("")
+
+    @cached_property
+    def contents(self) -> dict[Part, Content]:
+        """The parts as they are sent, encoded once for all pages."""
+        return {part: encode(content) for part, content in self.parts.items()}
 
 
 class RunBoard:
@@ -109,12 +138,10 @@ class RunBoard:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._kept: OrderedDict[str, tuple[str, ShownRun]] = OrderedDict()
-        self._locks: dict[str, threading.Lock] = {}
-        self._lock = threading.Lock()
-        self._summaries: list[RunSummary] = []
-        self._summaries_at = float("-inf")
-        self._summaries_lock = threading.Lock()
+        self._sizes: Recent[ShownSizes] = Recent(MAX_KEPT_RUNS)
+        self._shown: Recent[ShownRun] = Recent(MAX_KEPT_RUNS)
+        self._no_run = no_run()
+        self._summaries: Recent[list[RunSummary]] = Recent(1, SUMMARIES_AGE_S)
 
     def show(self, run_id: str) -> ShownRun:
         """Return what to show of a run now.
@@ -123,41 +150,39 @@ class RunBoard:
             UnknownRunError: when there is no such run.
         """
         view = self._services.monitoring.watch(run_id)
-        with self._lock:
-            lock = self._locks.setdefault(view.run.run_id, threading.Lock())
-        with lock:
-            version = f"{view.version}:{_log_size(view)}:{_written_at(view.run)}:{view.run.has_weights()}"
-            known = self._kept.get(run_id)
-            if known is not None and known[0] == version:
-                return known[1]
-            shown = self._put_together(view)
-            with self._lock:
-                self._kept[run_id] = (version, shown)
-                self._kept.move_to_end(run_id)
-                while len(self._kept) > MAX_KEPT_RUNS:
-                    forgotten, _ = self._kept.popitem(last=False)
-                    self._locks.pop(forgotten, None)
-            return shown
+        version = f"{view.version}:{_log_size(view)}:{_written_at(view.run)}:{view.run.has_weights()}"
+        return self._shown.once(run_id, lambda: self._put_together(view), version)
 
     def show_known(self, run_id: object) -> ShownRun:
         """Return what to show of a run now; of none where there is no such run, whatever a browser sent."""
         try:
-            return self.show(run_id) if isinstance(run_id, str) and run_id else no_run()
+            return self.show(run_id) if isinstance(run_id, str) and run_id else self._no_run
         except UnknownRunError:
-            return no_run()
+            return self._no_run
 
     def summaries(self) -> list[RunSummary]:
         """Return all runs, the newest first, as they were at most a second ago."""
-        with self._summaries_lock:
-            if time.monotonic() - self._summaries_at > SUMMARIES_AGE_S:
-                self._summaries = self._services.monitoring.list_runs()
-                self._summaries_at = time.monotonic()
-            return self._summaries
+        return self._summaries.once("", self._services.monitoring.list_runs)
+
+    def sizes(self, run_id: str) -> ShownSizes:
+        """Return the curve of a run over training pairs, put together anew when a run has changed its state.
+
+        Raises:
+            UnknownRunError: when there is no such run.
+        """
+        summaries = self.summaries()
+        mark = (self._fingerprint(), *((one.run_id, one.state, one.best_f1) for one in summaries))
+        return self._sizes.once(run_id, lambda: show_sizes(self._services, summaries, run_id), mark)
+
+    def _fingerprint(self) -> str:
+        try:
+            return str(self._services.data.fingerprint)
+        except MrpcError:
+            return ""
 
     def forget_summaries(self) -> None:
         """Read the list of runs anew at its next use."""
-        with self._summaries_lock:
-            self._summaries_at = float("-inf")
+        self._summaries.trim(0)
 
     def _put_together(self, view: RunView) -> ShownRun:
         run, is_alive = view.run, view.state in ALIVE_STATES
@@ -196,9 +221,10 @@ class RunBoard:
         )
 
     def _num_split_pairs(self, run: Run) -> int | None:
-        """Return how many pairs the training split of a run has, if its data are those in use."""
+        """Return how many pairs the training split of a run has, if its data are at hand."""
         try:
-            data = self._services.data
+            own = self._services.own_data
+            data = own.get(own.name_of(run.config.data))
         except MrpcError:
             return None
         is_same = data.fingerprint == run.config.data.fingerprint
@@ -207,7 +233,7 @@ class RunBoard:
 
 def no_run() -> ShownRun:
     """Return what a page shows that has no run."""
-    parts: dict[Part, Any] = dict.fromkeys(RUN_PARTS, "")
+    parts: dict[Part, object] = dict.fromkeys(RUN_PARTS, "")
     parts |= {Part.STATUS: render("train/no_run.html"), Part.PLOTS: None, Part.PINNED_PLOT: None}
     return ShownRun(parts=parts)
 

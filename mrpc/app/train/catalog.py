@@ -16,9 +16,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mrpc.app.train.disk_errors import disk_trouble_in_words
 from mrpc.errors import InputError
-from mrpc.files import read_model, write_model
+from mrpc.files import disk_trouble_in_words, read_model, write_model
 from mrpc.runs.layout import (
     MAX_NAME_CHARS,
     MAX_NOTE_CHARS,
@@ -47,7 +46,7 @@ class Catalog:
         self._store = store
 
     @disk_trouble_in_words()
-    def rename(self, run_id: str, name: str, note: str) -> None:
+    def rename(self, run_id: object, name: str, note: str) -> None:
         """Give a run a name and a note.
 
         Raises:
@@ -63,7 +62,7 @@ class Catalog:
         write_model(run.paths.label, label)
 
     @disk_trouble_in_words()
-    def delete(self, run_id: str) -> None:
+    def delete(self, run_id: object) -> None:
         """Move a run to the trash.
 
         Raises:
@@ -72,7 +71,7 @@ class Catalog:
         self._store.move_to_trash(self._store.open(run_id))
 
     @disk_trouble_in_words()
-    def pin_pairs(self, run_id: str, pairs: list[tuple[str, str]]) -> None:
+    def pin_pairs(self, run_id: object, pairs: list[tuple[str, str]]) -> None:
         """Set the pairs whose probability is recorded after every evaluation.
 
         Raises:
@@ -90,7 +89,7 @@ class Catalog:
             raise InputError(f"A pinned sentence must have 1 to {MAX_PINNED_CHARS:,} characters.") from None
         write_model(run.paths.pinned_pairs, PinnedPairsFile(pairs=probes))
 
-    def read_pinned(self, run_id: str) -> list[PinnedPair]:
+    def read_pinned(self, run_id: object) -> list[PinnedPair]:
         """Return the pinned pairs of a run."""
         file = read_model(self._store.open(run_id).paths.pinned_pairs, PinnedPairsFile)
         return file.pairs if file is not None else []
@@ -128,7 +127,7 @@ class Catalog:
         return plan
 
     @disk_trouble_in_words()
-    def bundle(self, run_id: str, parent: Path) -> Path:
+    def bundle(self, run_id: object, parent: Path) -> Path:
         """Pack what a run recorded, without its weights, and the command that reproduces it.
 
         Args:
@@ -165,7 +164,7 @@ def events_csv(run: Run) -> str:
     return output.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> object:
     """Return what stands in the table; text that a spreadsheet would run as a formula gets a quote."""
     if isinstance(value, list | dict):
         return json.dumps(value)
@@ -173,7 +172,7 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if is_formula else value
 
 
-def _pair_id(sentence1: Any, sentence2: Any) -> str:
+def _pair_id(sentence1: object, sentence2: object) -> str:
     """Name a pair by its words, so that its record goes on when others are pinned or let go."""
     return "p" + hashlib.sha256(f"{sentence1}\0{sentence2}".encode()).hexdigest()[:12]
 

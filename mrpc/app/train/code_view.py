@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -50,13 +50,13 @@ def build_code_fold(services: Services, spine: Spine) -> None:
         form = gr.Radio(FORMS, value="accelerate", label="Form", elem_id="export-form")
         shown = stage("code", elem_id="export-code")
 
-    def draw(run: Any, form: Any) -> str:
+    def draw(run: object, form: object) -> str:
         return code_html(services, run, form)
 
     View("code", {"run": spine.run, "form": form}, {"code": shown}, draw).bind()
 
 
-def code_html(services: Services, run_id: Any, form: Any) -> str:
+def code_html(services: Services, run_id: object, form: object) -> str:
     """Show the code of a run in one of its forms.
 
     Raises:
@@ -71,7 +71,7 @@ def code_html(services: Services, run_id: Any, form: Any) -> str:
         "train/code.html",
         code=_cells_as_text(code) if suffix == ".ipynb" else code,
         content=base64.b64encode(code.encode()).decode(),
-        commands=COMMANDS[form],
+        commands=COMMANDS[str(form)],
         file_name=file_name,
         mime_type=MIME_TYPES[suffix],
     )

@@ -259,7 +259,7 @@ def run_figures(series: RunSeries, run_id: str) -> dict[str, Figure]:
     }
 
 
-def line_trace(x: Iterable[float], y: Iterable[float], name: str, **attributes: Any) -> Figure:
+def line_trace(x: Iterable[float], y: Iterable[float], name: str, **attributes: object) -> Figure:
     """Return a scatter trace with short numbers; a value that is not finite leaves a gap."""
     return {
         "type": "scatter",

@@ -18,9 +18,9 @@ from typing import Literal
 import psutil
 
 from mrpc.app.availability import CheckpointShelf
-from mrpc.app.train.disk_errors import disk_trouble_in_words
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig
 from mrpc.core.model.pretrained import PretrainedSize
+from mrpc.files import disk_trouble_in_words
 from mrpc.runs.layout import RunStatus
 from mrpc.runs.store import Run, RunState, RunStore
 

@@ -7,8 +7,9 @@ prints is refused, because a run's folder may come from elsewhere. ``#%`` begins
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import jinja2
 import nbformat
@@ -18,7 +19,7 @@ from mrpc.config import DEFAULT_CHECKPOINT, TrainConfig
 from mrpc.core.model.pretrained import BUNDLED_REPO_ID, PRETRAINED
 from mrpc.errors import InputError
 from mrpc.runs.events import StartedEvent
-from mrpc.runs.layout import RunConfig
+from mrpc.runs.layout import DATA, RunConfig
 from mrpc.runs.log import read_events
 from mrpc.runs.store import RunStore
 
@@ -44,16 +45,19 @@ CARRIED = frozenset(
 BESIDE = frozenset({"preset", "loop", "keep_epochs", "checkpoint_every_s"})
 """Settings that change nothing of what is computed."""
 
-SCRIPT_METADATA = """\
-# /// script
-# requires-python = ">=3.11"
-# dependencies = [
-#     "accelerate>=1.10,<2", "datasets>=5,<6", "evaluate>=0.4.6,<0.5", "numpy>=2,<3", "torch>=2.8",
-#     "tqdm>=4.60", "transformers>=5,<6",
-# ]
-# ///
-"""
-"""What ``uv run train.py`` and ``pipx run`` install (PEP 723), with the ranges of requirements.txt."""
+DEPENDENCIES = {
+    "accelerate": ">=1.10,<2",
+    "datasets": ">=5,<6",
+    "evaluate": ">=0.4.6,<0.5",
+    "numpy": ">=2,<3",
+    "torch": ">=2.8",
+    "tqdm": ">=4.60",
+    "transformers": ">=5,<6",
+}
+"""What the code imports, with the ranges of requirements.txt for what the run did not record."""
+
+PUBLIC_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?")
+"""The part of a version that an index knows: of torch's 2.13.0+cpu, 2.13.0."""
 
 FIRST_EVENTS_BYTES = 262_144
 """The event that a run starts with is within the first of its log."""
@@ -63,14 +67,14 @@ class Literal(str):
     """Source code of a Python literal: the only thing that a template may print."""
 
 
-def literal(value: Any) -> Literal:
+def literal(value: object) -> Literal:
     """Write a value as Python source; a text in double quotes where that needs no escape."""
     if isinstance(value, str) and re.fullmatch(r"[\w./ -]+", value, re.ASCII):
         return Literal(f'"{value}"')
     return Literal(ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value))
 
 
-def _require_literal(value: Any) -> Any:
+def _require_literal(value: object) -> object:
     assert isinstance(value, Literal), f"a template prints {value!r} without the filter |literal"
     return value
 
@@ -93,7 +97,7 @@ class CodeExport:
     def __init__(self, store: RunStore) -> None:
         self._store = store
 
-    def export_code(self, run_id: str, form: str) -> str:
+    def export_code(self, run_id: object, form: object) -> str:
         """Return the code that does what a run did, without this project.
 
         Args:
@@ -111,25 +115,53 @@ class CodeExport:
         started = next((event for event in events if isinstance(event, StartedEvent)), None)
         if form == "notebook":
             return write_notebook(run.config, started)
-        return write_script(run.config, form, started)
+        process = run.read_process()
+        return write_script(run.config, form, started, process.versions if process else {})
 
-    def file_name(self, form: str) -> str:
+    def file_name(self, form: object) -> str:
         """Return what to call the file of a form."""
         return "train.ipynb" if form == "notebook" else "train.py"
 
 
-def write_script(config: RunConfig, form: str, started: StartedEvent | None = None) -> str:
-    """Return ``train.py`` for a run in the form "accelerate", "pytorch" or "trainer"."""
-    header = _in_docstring("\n".join([*_header(config, form), *_usage(form), "", *_notes(config, form)]))
+def write_script(
+    config: RunConfig,
+    form: str,
+    started: StartedEvent | None = None,
+    versions: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Return ``train.py`` for a run in the form "accelerate", "pytorch" or "trainer".
+
+    Args:
+        config: of the run.
+        form: see :data:`FORMS`.
+        started: what the run recorded at its start.
+        versions: of the packages that trained it: the script asks for these.
+    """
+    notes = _notes(config, form, _precision(config.hyperparameters, started))
+    header = _in_docstring("\n".join([*_header(config, form), *_usage(form), "", *notes]))
     code = re.sub(r"^#%\n", "", _render(form, form, config, started), flags=re.MULTILINE)
-    return f'{SCRIPT_METADATA}"""{header}\n"""\n\n{code}'
+    return f'{script_metadata(versions)}"""{header}\n"""\n\n{code}'
+
+
+def script_metadata(versions: Mapping[str, str]) -> str:
+    """Return what ``uv run train.py`` and ``pipx run`` install (PEP 723): the versions of the run.
+
+    Args:
+        versions: as recorded, untrusted; a package without a usual one gets a range.
+    """
+    lines = ["# /// script", '# requires-python = ">=3.11"', "# dependencies = ["]
+    for name, allowed in DEPENDENCIES.items():
+        public = PUBLIC_VERSION.fullmatch(versions.get(name, "").partition("+")[0])
+        lines.append(f'#     "{name}{"==" + public[0] if public else allowed}",')
+    return "\n".join([*lines, "# ]", "# ///", ""])
 
 
 def write_notebook(config: RunConfig, started: StartedEvent | None = None) -> str:
     """Return the Accelerate form of a run as a notebook, in its JSON."""
     code = _render("accelerate", "notebook", config, started)
     sources = [part.strip("\n") for part in re.split(r"^#%$", code, flags=re.MULTILINE)]
-    header = "\n".join([*_header(config, "notebook"), "", *_notes(config, "notebook")])
+    notes = _notes(config, "notebook", _precision(config.hyperparameters, started))
+    header = "\n".join([*_header(config, "notebook"), "", *notes])
     cells = [v4.new_markdown_cell(header), *map(v4.new_code_cell, filter(None, sources))]
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"  # the same code is the same file
@@ -145,6 +177,7 @@ def _render(template: str, form: str, config: RunConfig, started: StartedEvent |
     max_length = started.max_length if started is not None and started.max_length else train.max_length
     return TEMPLATES.get_template(f"{template}.jinja").render(
         **_flags(train, is_fitted=started is not None and bool(started.encoder_notes)),
+        precision=_precision(train, started),
         script=form != "notebook",
         notebook=form == "notebook",
         checkpoint=_checkpoint(config)[0],
@@ -189,8 +222,14 @@ def _flags(train: TrainConfig, is_fitted: bool) -> dict[str, bool]:
         "decay": train.weight_decay > 0,
         "subset": train.num_train_pairs > 0,
         "length": train.batch_order == "length",
-        "bf16": train.mixed_precision == "bf16",
     }
+
+
+def _precision(train: TrainConfig, started: StartedEvent | None) -> str:
+    """Return what the run's steps computed in; before its start, what it asks for, or "no" for auto."""
+    if started is not None:
+        return started.mixed_precision
+    return train.mixed_precision if train.mixed_precision != "auto" else "no"
 
 
 def _checkpoint(config: RunConfig) -> tuple[str, str]:
@@ -206,7 +245,8 @@ def _checkpoint(config: RunConfig) -> tuple[str, str]:
 def _header(config: RunConfig, form: str) -> list[str]:
     loop = {"trainer": "Trainer", "pytorch": "plain PyTorch"}.get(form, "Accelerate")
     label = _checkpoint(config)[1]
-    return [f"Fine-tune {label} on MRPC as run {config.run_id} of MRPC Lab did, with {loop}."]
+    data = re.sub(r"[^\w .,()-]", "_", config.data.name)[:80]  # a notebook shows it as Markdown
+    return [f"Fine-tune {label} on {data} as run {config.run_id} of MRPC Lab did, with {loop}."]
 
 
 def _usage(form: str) -> list[str]:
@@ -219,18 +259,20 @@ def _usage(form: str) -> list[str]:
     ]
 
 
-def _notes(config: RunConfig, form: str) -> list[str]:
+def _notes(config: RunConfig, form: str, precision: str) -> list[str]:
     """Say what the code does not tell by itself: the data of the run, and what is left out."""
     train, data = config.hyperparameters, config.data
     source = {"hub": "the Hub", "folder": "a folder", "sample": "the bundled sample, assets/sample_pairs"}
     notes = [f"The run took its pairs from {source[data.kind]} (fingerprint {data.fingerprint})."]
     if data.kind != "hub":
         notes[-1] += " Name it with --data-dir." if form != "notebook" else " Name it in DATA_DIR."
+    if data.data_dir is not None and data.data_dir.parent.name == DATA:
+        notes.append(f"Its rows are kept in the runs folder, in {DATA}/{data.data_dir.name}.")
     left_out = []
     if train.batch_order == "length":
         left_out.append("the app's own batches of similar length: those of transformers are formed otherwise")
-    if train.mixed_precision == "bf16" and form == "pytorch":
-        left_out.append(f"mixed precision ({train.mixed_precision})")
+    if precision != "no" and form == "pytorch":
+        left_out.append(f"mixed precision ({precision})")
     for name, field in type(train).model_fields.items():
         value = getattr(train, name)
         if name not in CARRIED | BESIDE and value != field.default:

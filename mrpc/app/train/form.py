@@ -6,9 +6,9 @@ Laid out from :class:`mrpc.config.TrainConfig`. No gradio here: the widgets are 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeGuard
 
-from mrpc.config import DEFAULT_CHECKPOINT, PRESETS, TrainConfig, build_config
+from mrpc.config import DEFAULT_CHECKPOINT, PRESETS, PresetName, TrainConfig, build_config
 
 LABELS = {
     "preset": "Preset",
@@ -93,13 +93,13 @@ def label_text(name: str) -> str:
     return label if not unit or unit.split()[-1] in label.lower() else f"{label} ({unit})"
 
 
-def preset_values(preset: str, checkpoint: str = DEFAULT_CHECKPOINT) -> dict[str, Any]:
+def preset_values(preset: str, checkpoint: str = DEFAULT_CHECKPOINT) -> dict[str, object]:
     """Return what every field but preset and checkpoint holds under a preset, as the form shows it."""
     config = build_config({"preset": preset, "checkpoint": checkpoint})
     return {name: shown_value(name, getattr(config, name)) for name in FILLED}
 
 
-def checkpoint_changes(preset: str, checkpoint: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def checkpoint_changes(preset: str, checkpoint: str, values: Mapping[str, object]) -> dict[str, object]:
     """Return what a preset holds for another checkpoint, for the fields that nobody has changed by hand."""
     recipes = [preset_values(preset, name) for name in (DEFAULT_CHECKPOINT, OTHER_CHECKPOINT)]
     new = preset_values(preset, checkpoint)
@@ -110,12 +110,12 @@ def checkpoint_changes(preset: str, checkpoint: str, values: Mapping[str, Any]) 
     }
 
 
-def is_preset(preset: object) -> bool:
+def is_preset(preset: object) -> TypeGuard[PresetName]:
     """Tell whether what a browser sent is a preset."""
     return isinstance(preset, str) and preset in PRESETS
 
 
-def read_form(values: Mapping[str, Any]) -> dict[str, Any]:
+def read_form(values: Mapping[str, object]) -> dict[str, object]:
     """Turn the values of the widgets into those of a config, as far as that needs no checking.
 
     An emptied widget falls back to the preset.
@@ -123,14 +123,14 @@ def read_form(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value != ""}
 
 
-def fill_form(config: TrainConfig) -> dict[str, Any]:
+def fill_form(config: TrainConfig) -> dict[str, object]:
     """Return what every field of the form holds under a config."""
     return {name: shown_value(name, getattr(config, name)) for name in FIELDS}
 
 
-def shown_value(name: str, value: Any) -> Any:
+def shown_value(name: str, value: object) -> object:
     """Return a value as people write it: 5e-5, 0.1."""
-    if TrainConfig.model_fields[name].annotation is not float:
+    if TrainConfig.model_fields[name].annotation is not float or not isinstance(value, float):
         return value
     if 0 < value < 0.001:
         digits, exponent = f"{value:e}".split("e")
@@ -138,7 +138,7 @@ def shown_value(name: str, value: Any) -> Any:
     return f"{value:g}"
 
 
-def said_value(name: str, value: Any) -> str:
+def said_value(name: str, value: object) -> str:
     """Return a value as a table says it: yes, all, 5e-5, 1,200."""
     if isinstance(value, bool):
         return "yes" if value else "no"

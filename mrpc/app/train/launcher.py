@@ -11,13 +11,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 
 from mrpc.app.caller import caller
 from mrpc.app.train.accelerate_config import check_accelerate_config
-from mrpc.app.train.disk_errors import disk_trouble_in_words
 from mrpc.app.train.processes import (
     count_cuda_devices,
     has_ended,
@@ -31,6 +30,7 @@ from mrpc.app.train.zero_gpu import Loans, borrow
 from mrpc.app.visitors import Visitors, is_too_long
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
 from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
+from mrpc.files import disk_trouble_in_words
 from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import ALIVE_STATES, RESUMABLE_STATES, Run, RunState, RunStore, busy_error
@@ -82,11 +82,12 @@ class Launcher:
         self._launching = threading.Lock()
 
     @disk_trouble_in_words()
-    def start(self, values: Mapping[str, Any]) -> str:
+    def start(self, values: Mapping[str, object], data: DataRef | None = None) -> str:
         """Start a training and return its run id once its process holds the lock.
 
         Args:
             values: hyperparameters, laid over their preset.
+            data: to train on; None for that of the app.
 
         Raises:
             ConfigError: when a value is not allowed.
@@ -97,7 +98,7 @@ class Launcher:
         config = build_config(values)
         self._checkpoints.spec(config.checkpoint)
         self._refuse_if_busy()
-        run = self._create(config)
+        run = self._create(config, data)
         try:
             self._launch(run)
         except BusyError:
@@ -106,23 +107,26 @@ class Launcher:
         return run.run_id
 
     @disk_trouble_in_words()
-    def add_to_queue(self, values: Mapping[str, Any], group: str | None = None) -> str:
+    def add_to_queue(
+        self, values: Mapping[str, object], data: DataRef | None = None, group: str | None = None
+    ) -> str:
         """Make a run that trains when those before it have ended, and return its id.
 
         Args:
             values: hyperparameters, laid over their preset.
+            data: to train on; None for that of the app.
             group: shared by runs that differ in their seed alone.
 
         Raises:
             ConfigError: when a value is not allowed.
             UnavailableError: when the data, the checkpoint or the disk is not to be had now.
         """
-        run = self._create(build_config(values), group)
+        run = self._create(build_config(values), data, group)
         self.queue.add(run.run_id)
         return run.run_id
 
-    def repeat_with_seeds(self, run_id: str, num_seeds: int) -> list[str]:
-        """Queue a run's settings with other seeds, and return the new run ids.
+    def repeat_with_seeds(self, run_id: object, num_seeds: int) -> list[str]:
+        """Queue a run's settings and data with other seeds, and return the new run ids.
 
         Raises:
             ConfigError: when the number is out of range.
@@ -137,12 +141,12 @@ class Launcher:
         highest = max(member.config.hyperparameters.seed for member in [run, *members])
         values = run.config.hyperparameters.model_dump()
         return [
-            self.add_to_queue({**values, "seed": highest + number}, group)
+            self.add_to_queue({**values, "seed": highest + number}, run.config.data, group)
             for number in range(1, num_seeds + 1)
         ]
 
     @disk_trouble_in_words()
-    def remove_from_queue(self, run_id: str) -> None:
+    def remove_from_queue(self, run_id: object) -> None:
         """Take a waiting run, which holds nothing but its settings, out of the queue and delete it.
 
         Raises:
@@ -179,7 +183,7 @@ class Launcher:
             self._queue_watch.start()
 
     @disk_trouble_in_words()
-    def resume(self, run_id: str) -> str:
+    def resume(self, run_id: object) -> str:
         """Continue a run that was cut, stopped or failed, from its newest checkpoint.
 
         Raises:
@@ -206,7 +210,7 @@ class Launcher:
         return run.run_id
 
     @disk_trouble_in_words()
-    def stop(self, run_id: str, save: bool) -> None:
+    def stop(self, run_id: object, save: bool) -> None:
         """Ask a training to end after its step, and see to it that it does.
 
         Args:
@@ -246,7 +250,7 @@ class Launcher:
             time.sleep(0.05)
         return run
 
-    def kill(self, run_id: str) -> None:
+    def kill(self, run_id: object) -> None:
         """End a training at once; the last checkpoint stays.
 
         Raises:
@@ -269,7 +273,7 @@ class Launcher:
         kill_tree(process)
         reap()
 
-    def evaluate_test(self, run_id: str) -> None:
+    def evaluate_test(self, run_id: object) -> None:
         """Predict test with the run's base and best model in a process of its own.
 
         Raises:
@@ -282,14 +286,19 @@ class Launcher:
         self._refuse_if_busy()
         spawn(run, "--evaluate", "test")
 
-    def _create(self, config: TrainConfig, group: str | None = None) -> Run:
+    def _create(self, config: TrainConfig, data: DataRef | None, group: str | None = None) -> Run:
         """Make the directory of a run that could load its checkpoint now."""
         self._check_launcher(config)
         self._checkpoints.require(config.checkpoint)
-        loaded = self._load_data()
-        data = DataRef.model_validate(loaded)
+        num_train_pairs = None
+        if data is None:
+            from mrpc.core.data.load import keep_odd  # brings datasets along
+
+            loaded = self._load_data()
+            num_train_pairs = loaded.dataset["train"].num_rows
+            data = DataRef.model_validate(keep_odd(loaded, self._store.data_dir))
         folder = self._checkpoints.spec(config.checkpoint).folder
-        with self._visitors.admit(config, loaded.dataset["train"].num_rows) as visitor:
+        with self._visitors.admit(config, num_train_pairs) as visitor:
             return self._store.create(config, data, folder, group, visitor=visitor)
 
     def _check_launcher(self, config: TrainConfig) -> None:

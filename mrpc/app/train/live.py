@@ -14,16 +14,16 @@ import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.app.templates import render
-from mrpc.app.train.board import Part, RunBoard, ShownRun
+from mrpc.app.train.board import Content, Part, RunBoard, ShownRun, encode
+from mrpc.app.train.evaluation import evaluation_html
 from mrpc.app.train.overlay import overlay_parts
-from mrpc.app.train.runs import manage_html, runs_table
+from mrpc.app.train.runs import manage_html, queue_html, runs_table
 from mrpc.app.train.seeds import seeds_parts
-from mrpc.app.train.waiting import queue_html
 from mrpc.errors import UnknownRunError
+from mrpc.recent import Recent
 from mrpc.settings import num_cores
 
 if TYPE_CHECKING:
@@ -52,25 +52,6 @@ BESIDE_AGE_S = 1.0
 FOREIGN_AGE_S = 5.0
 
 
-@dataclass(frozen=True)
-class Content:
-    """What a part holds.
-
-    Attributes:
-        mark: changes when the content does, whichever run it is of.
-        encoded: HTML, figures by place, or a table, as JSON.
-    """
-
-    mark: str
-    encoded: str
-
-
-def encode(content: Any) -> Content:
-    """Encode the content of a part once for all pages."""
-    encoded = json.dumps(content)
-    return Content(f"{zlib.crc32(encoded.encode()):08x}", encoded)
-
-
 class Live:
     """Answers the questions of all pages. May be used from many threads."""
 
@@ -79,12 +60,11 @@ class Live:
         self._board = board
         self._lock = threading.Lock()
         self._pages: OrderedDict[str, float] = OrderedDict()
-        self._looks: OrderedDict[str, tuple[float, ShownRun, dict[Part, Content]]] = OrderedDict()
-        self._beside: OrderedDict[tuple[Part, str], tuple[float, Content]] = OrderedDict()
-        self._foreign = ""
-        self._foreign_at = float("-inf")
+        self._looks: Recent[ShownRun] = Recent(MAX_KEPT, LOOK_AGE_S)
+        self._beside: Recent[Content] = Recent(MAX_KEPT, BESIDE_AGE_S)
+        self._foreign: Recent[str] = Recent(1, FOREIGN_AGE_S)
 
-    def answer(self, asked: Any, visitor: str = "") -> str:
+    def answer(self, asked: object, visitor: str = "") -> str:
         """Answer a page.
 
         Args:
@@ -99,15 +79,16 @@ class Live:
             content].
         """
         asked = asked if isinstance(asked, dict) else {}
-        has = asked.get("has") if isinstance(asked.get("has"), dict) else {}
+        has = asked.get("has")
+        has = has if isinstance(has, dict) else {}
         asked_id = asked.get("run_id")
-        shown, contents = self._look(asked_id if isinstance(asked_id, str) else "")
+        asked_id = asked_id if isinstance(asked_id, str) else ""
+        shown = self._looks.once(asked_id, lambda: self._board.show_known(asked_id))
         seen = asked.get("seen")
         wanted = [part for part in Part if part in seen] if isinstance(seen, list) else list(Part)
         chosen = str(asked.get("chosen") or "")[:MAX_CHOSEN_CHARS]
         contents = {
-            part: contents[part] if part in contents else self._look_beside(part, shown.run_id, chosen)
-            for part in wanted
+            part: shown.contents.get(part) or self._look_beside(part, shown.run_id, chosen) for part in wanted
         }
         news = ",".join(
             f'"{part}":["{content.mark}",{content.encoded}]'
@@ -126,58 +107,41 @@ class Live:
     def forget(self) -> None:
         """Look anew at the next question: something was done."""
         self._board.forget_summaries()
-        with self._lock:
-            self._beside.clear()
-            self._looks.clear()
-            self._foreign_at = float("-inf")
-
-    def _look(self, asked_id: str) -> tuple[ShownRun, dict[Part, Content]]:
-        """Return the run that a page asks for, as of a moment ago at most."""
-        with self._lock:
-            looked_at, shown, contents = self._looks.get(asked_id, (float("-inf"), ShownRun(), {}))
-        now = time.monotonic()
-        if now - looked_at > LOOK_AGE_S:
-            before, shown = shown, self._board.show_known(asked_id)
-            if shown is not before or not contents:
-                contents = {part: encode(content) for part, content in shown.parts.items()}
-            with self._lock:
-                _keep(self._looks, asked_id, (now, shown, contents))
-        return shown, contents
+        for recent in (self._looks, self._beside, self._foreign):
+            recent.trim(0)
 
     def _look_beside(self, part: Part, run_id: str, chosen: str) -> Content:
         """Return a part that is not of the shown run alone, as of a second ago at most."""
         of = chosen if part in _OF_CHOSEN else run_id if part in _OF_RUN else ""
-        with self._lock:
-            made_at, content = self._beside.get((part, of), (float("-inf"), None))
-        if content is None or time.monotonic() - made_at > BESIDE_AGE_S:
-            try:
-                content = encode(self._beside_parts()[part](run_id, chosen))
-            except UnknownRunError:  # deleted this moment: the page will be told
-                content = encode("")
-            with self._lock:
-                _keep(self._beside, (part, of), (time.monotonic(), content))
-        return content
 
-    def _beside_parts(self) -> dict[Part, Callable[[str, str], Any]]:
+        def make() -> Content:
+            try:
+                return encode(self._beside_parts()[part](run_id, chosen))
+            except UnknownRunError:  # deleted this moment: the page will be told
+                return encode("")
+
+        return self._beside.once((part, of), make)
+
+    def _beside_parts(self) -> dict[Part, Callable[[str, str], object]]:
         services, board = self._services, self._board
         return {
             Part.QUEUE: lambda run_id, chosen: queue_html(services, board.summaries()),
             Part.RUNS: lambda run_id, chosen: runs_table(board.summaries()),
-            Part.MANAGE: lambda run_id, chosen: manage_html(services, run_id),
+            Part.MANAGE: lambda run_id, chosen: manage_html(services, board.sizes, run_id),
             Part.OVERLAY: lambda run_id, chosen: overlay_parts(services, chosen)[0],
             Part.OVERLAY_PLOTS: lambda run_id, chosen: overlay_parts(services, chosen)[1],
             Part.SEEDS: lambda run_id, chosen: seeds_parts(services, board.summaries(), run_id)[0],
             Part.SEEDS_PLOT: lambda run_id, chosen: seeds_parts(services, board.summaries(), run_id)[1],
+            Part.EVALUATION: lambda run_id, chosen: evaluation_html(services, run_id),
+            Part.SIZES: lambda run_id, chosen: board.sizes(run_id).page if run_id else "",
+            Part.SIZES_PLOT: lambda run_id, chosen: board.sizes(run_id).plots if run_id else None,
             Part.FOREIGN: lambda run_id, chosen: self._foreign_html(),
         }
 
     def _foreign_html(self) -> str:
         """Return what else lies in the runs folder, as it was some seconds ago."""
-        with self._lock:
-            if time.monotonic() - self._foreign_at > FOREIGN_AGE_S:
-                self._foreign = render("train/foreign.html", foreign=self._services.store.foreign())
-                self._foreign_at = time.monotonic()
-            return self._foreign
+        store = self._services.store
+        return self._foreign.once("", lambda: render("train/foreign.html", foreign=store.foreign()))
 
     def _runs_mark(self) -> str:
         """Return a mark of the list of runs that the bar shows: ids and names."""
@@ -197,11 +161,4 @@ class Live:
 
 
 _OF_CHOSEN = frozenset({Part.OVERLAY, Part.OVERLAY_PLOTS})
-_OF_RUN = frozenset({Part.MANAGE, Part.SEEDS, Part.SEEDS_PLOT})
-
-
-def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    kept[key] = value
-    kept.move_to_end(key)
-    if len(kept) > MAX_KEPT:
-        kept.popitem(last=False)
+_OF_RUN = frozenset({Part.EVALUATION, Part.MANAGE, Part.SEEDS, Part.SEEDS_PLOT, Part.SIZES, Part.SIZES_PLOT})

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from starlette.responses import Response
 
+from mrpc.app.downloads import zip_model
 from mrpc.app.spine import Spine, run_update
 from mrpc.app.templates import render, render_part
 from mrpc.app.theme import PLOTLY_URL
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.board import Part
-from mrpc.app.train.downloads import zip_model
 from mrpc.app.train.form import fill_form
 from mrpc.app.train.live import Live
 from mrpc.app.train.overlay import NUM_SLOTS
@@ -23,6 +22,7 @@ from mrpc.errors import InputError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
+    from mrpc.app.train.start_view import StartForm
 
 TAKEN = ("model", "record")
 """What can be taken away of a run."""
@@ -42,10 +42,10 @@ def build_live_place(template: str, elem_id: str) -> gr.HTML:
     )
 
 
-def build_courier(services: Services, live: Live, spine: Spine, fields: Mapping[str, Any]) -> None:
-    """Build what asks and takes along; ``fields`` are those of the form of a new training."""
+def build_courier(services: Services, live: Live, spine: Spine, form: StartForm) -> None:
+    """Build what asks and takes along; ``form`` is that of a new training."""
 
-    def ask(asked: Any, request: gr.Request) -> Response:  # a method cannot be marked as a server function
+    def ask(asked: object, request: gr.Request) -> Response:  # a method cannot be marked as a server function
         visitor = services.access.recognise(request).visitor
         return Response(live.answer(asked, visitor), media_type="application/json")
 
@@ -61,23 +61,24 @@ def build_courier(services: Services, live: Live, spine: Spine, fields: Mapping[
     folder = Path(download.GRADIO_CACHE)
 
     def on_act(
-        run: Any, sentence1: Any, sentence2: Any, act: Any, run_id: Any, fields: Any
-    ) -> dict[str, Any]:
+        run: object, sentence1: object, sentence2: object, act: object, run_id: object, fields: object
+    ) -> dict[str, object]:
         sent = {"sentence1": sentence1, "sentence2": sentence2} | (fields if isinstance(fields, dict) else {})
         said = act_on(services, Act(str(act or ""), run_id or run, sent))
         live.forget()
         return {"message": render_part("note", said, "good") if said else ""}
 
-    def on_runs(run: Any, run_id: Any) -> Any:
+    def on_runs(run: object, run_id: object) -> object:
         live.forget()
         return run_update(services, run_id or run)
 
-    def on_fill(run: Any) -> dict[str, Any]:
-        config = services.store.open(run).config.hyperparameters
+    def on_fill(run: object) -> dict[str, object]:
+        config = services.store.open(run).config
         said = render_part("note", "Its settings are in the form under Train.", "good")
-        return {"message": said, **fill_form(config)}
+        data = services.own_data.name_of(config.data)
+        return {"message": said, "data": data, **fill_form(config.hyperparameters)}
 
-    def on_take(run: Any, what: Any) -> dict[str, Any]:
+    def on_take(run: object, what: object) -> dict[str, object]:
         if what not in TAKEN:
             raise InputError(f"{str(what)[:40]!r} cannot be downloaded.")
         opened = services.store.open(run)
@@ -97,7 +98,7 @@ def build_courier(services: Services, live: Live, spine: Spine, fields: Mapping[
         trigger_mode="multiple",
     ).then(None, js="() => mrpcLive.done()", api_visibility="private")
     bind(courier.runs, on_runs, one, one, data=("run_id",))
-    bind(courier.fill, on_fill, one, {**said, **fields})
+    bind(courier.fill, on_fill, one, {**said, "data": form.data.choice, **form.fields})
     bind(courier.take, on_take, one, {**said, "download": download}, data=("what",), queue=True).success(
         None,
         js="() => document.querySelector('#train-download')?.click()",

@@ -1,19 +1,21 @@
-"""The three loops: short ones with what changes, the files that run, and what the Trainer is told."""
+"""The three loops: short, with what changes; how accelerate starts one; the files; Trainer's arguments."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render
+from mrpc.app.train.accelerate_commands import ask_accelerate
 from mrpc.app.train.training_loops import find_machine
 from mrpc.app.view import View, stage
 from mrpc.errors import UnknownRunError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
+    from mrpc.app.task import Task
 
 MAX_VALUE_CHARS = 60
 
@@ -21,26 +23,35 @@ MAX_VALUE_CHARS = 60
 def build_loops_view(services: Services, spine: Spine) -> None:
     """Build the view."""
     loops = stage("loops", elem_id="loops")
+    with gr.Accordion("Started by accelerate, on this machine", open=False, elem_id="accelerate-fold"):
+        commands = stage("accelerate", elem_id="accelerate-commands")
     with gr.Accordion("The files that run", open=False, elem_id="loop-files-fold"):
         files = stage("loop-files", elem_id="loop-files")
-    with gr.Accordion("What the Trainer is told", open=False, elem_id="arguments-fold"):
+    with gr.Accordion("TrainingArguments: what Trainer is told", open=False, elem_id="arguments-fold"):
         arguments = stage("arguments", elem_id="trainer-arguments")
 
     def draw_loops() -> str:
-        return render("train/loops.html", loops=services.training_loops.short_loops(), machine=find_machine())
+        return render("train/loops.html", loops=services.training_loops.short_loops())
+
+    def draw_commands(task: Task) -> str:
+        machine = find_machine()
+        task.progress("Asking accelerate what it would do here", 0, 0)
+        said = ask_accelerate(machine.num_gpus, machine.has_config)
+        return render("train/accelerate.html", machine=machine, said=said)
 
     def draw_files() -> str:
         return render("train/loop_files.html", loops=services.training_loops.sources())
 
-    def draw_arguments(run: Any) -> str:
+    def draw_arguments(run: object) -> str:
         return arguments_html(services, run)
 
     View("loops", {}, {"loops": loops}, draw_loops).bind()
+    View("accelerate", {}, {"commands": commands}, draw_commands, tasks=services.tasks).bind()
     View("loop-files", {}, {"files": files}, draw_files).bind()
     View("arguments", {"run": spine.run}, {"arguments": arguments}, draw_arguments).bind()
 
 
-def arguments_html(services: Services, run_id: Any) -> str:
+def arguments_html(services: Services, run_id: object) -> str:
     """Show the settings of a run in Trainer's words, those of the course without one."""
     loops = services.training_loops
     try:
@@ -53,6 +64,6 @@ def arguments_html(services: Services, run_id: Any) -> str:
     return render("train/arguments.html", rows=rows, report=report, whose=whose, shorten=_shorten)
 
 
-def _shorten(value: Any) -> str:
+def _shorten(value: object) -> str:
     text = repr(value)
     return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 3] + "..."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -17,6 +16,12 @@ from mrpc.runs.store import OVER_STATES, Run, RunState, RunStore
 
 LOG_TAIL_BYTES = 8_000
 LOG_TAIL_LINES = 60
+
+MAX_LOSSES = 500
+"""Losses in one answer to a script that asks with a cursor."""
+
+NO_LOSSES = -1
+"""The cursor of who wants none of the losses so far."""
 
 
 class RunSummary(BaseModel):
@@ -35,6 +40,7 @@ class RunSummary(BaseModel):
         title: what people call it.
         hyperparameters: its settings.
         visitor: the mark of the visitor who started it; None for the owner's.
+        num_used_pairs: what it is really trained on; None before it is known.
     """
 
     run_id: str
@@ -62,6 +68,7 @@ class RunSummary(BaseModel):
     title: str = Field(exclude=True)
     hyperparameters: TrainConfig = Field(exclude=True)
     visitor: str | None = Field(None, exclude=True)
+    num_used_pairs: int | None = Field(None, exclude=True)
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ class Monitoring:
         """Return every run, the newest first."""
         return [self._summarize(run) for run in self._store.list()]
 
-    def watch(self, run_id: str) -> RunView:
+    def watch(self, run_id: object) -> RunView:
         """Return the state of a run and its curves so far.
 
         Raises:
@@ -108,18 +115,35 @@ class Monitoring:
         version = f"{run_id}:{record.offset}:{state}:{status.phase}"
         return RunView(run, state, status, record, version, record.lock)
 
-    def read_log_tail(self, run_id: str) -> str:
+    def read_log_tail(self, run_id: object) -> str:
         """Return the last lines that the process printed."""
         tail = read_tail(self._store.open(run_id).paths.log, LOG_TAIL_BYTES)
         lines = tail.decode(errors="replace").replace("\r", "\n").splitlines()
         return "\n".join(lines[-LOG_TAIL_LINES:])
 
-    def run_status(self, run_id: str) -> dict[str, Any]:
-        """Return how a run is going as a plain object, for scripts."""
+    def run_status(self, run_id: object, cursor: int | None = None) -> dict[str, object]:
+        """Return how a run is going as a plain object, for scripts.
+
+        Args:
+            run_id: the run.
+            cursor: the losses after this step come, at most :data:`MAX_LOSSES`; -1 for none. None for all.
+
+        Returns:
+            with ``cursor``: the step of the last loss, or the newest step where none was asked for.
+        """
         view = self.watch(run_id)
         with view.lock:
             history = view.history
             last = history.last_step
+            losses = [
+                [int(step), loss]
+                for step, loss in zip(history.steps.column("step"), history.steps.column("loss"), strict=True)
+            ]
+            newest = losses[-1][0] if losses else 0
+            if cursor is not None:
+                after = newest if cursor == NO_LOSSES else cursor
+                losses = [row for row in losses if row[0] > after][:MAX_LOSSES]
+                newest = losses[-1][0] if losses else after
             return {
                 "run_id": run_id,
                 "state": str(view.state),
@@ -132,12 +156,8 @@ class Monitoring:
                     {"epoch": e.epoch, "step": e.step, "loss": e.loss, "accuracy": e.accuracy, "f1": e.f1}
                     for e in history.validation()
                 ],
-                "losses": [
-                    [int(step), loss]
-                    for step, loss in zip(
-                        history.steps.column("step"), history.steps.column("loss"), strict=True
-                    )
-                ],
+                "losses": losses,
+                "cursor": newest,
                 "error": view.run.error() if view.state is RunState.FAILED else None,
             }
 
@@ -171,4 +191,5 @@ class Monitoring:
             title=compose_title(label.name, train, status.num_train_pairs),
             hyperparameters=train,
             visitor=run.config.visitor,
+            num_used_pairs=status.num_train_pairs,
         )

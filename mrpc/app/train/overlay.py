@@ -66,7 +66,7 @@ class OverlaidRun:
         return f"{self.slot + 1} · {name}"
 
 
-def overlay_figures(runs: Sequence[OverlaidRun]) -> dict[str, Any]:
+def overlay_figures(runs: Sequence[OverlaidRun]) -> dict[str, object]:
     """Draw training loss, validation loss, accuracy and F1 of all runs, with a caption."""
     key = "overlay:" + ",".join(run.config.run_id for run in runs)
     loss = plot_layout(key, "optimizer step", "training loss, smoothed (nats)")
@@ -85,7 +85,7 @@ def overlay_figures(runs: Sequence[OverlaidRun]) -> dict[str, Any]:
     return figures
 
 
-def differing_settings(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
+def differing_settings(configs: Sequence[RunConfig]) -> dict[str, list[object]]:
     """Return the settings in which runs differ, each with its value in every run."""
     rows = [
         {
@@ -111,7 +111,7 @@ def read_slots(value: object) -> list[tuple[int, str]]:
     return sorted((slot, run_id) for run_id, slot in chosen.items())
 
 
-def overlay_parts(services: Services, chosen: object) -> tuple[str, dict[str, Any] | None]:
+def overlay_parts(services: Services, chosen: object) -> tuple[str, dict[str, object] | None]:
     """Return a table of the chosen runs and their curves; with none nothing."""
     runs = []
     for slot, run_id in read_slots(chosen):
@@ -164,7 +164,7 @@ def _evaluation_trace(run: OverlaidRun, what: str, scale: float) -> Figure:
     )
 
 
-def _line(run: OverlaidRun, width: float) -> dict[str, Any]:
+def _line(run: OverlaidRun, width: float) -> dict[str, object]:
     return {"color": RUN_COLORS[run.slot], "dash": RUN_DASHES[run.slot], "width": width}
 
 

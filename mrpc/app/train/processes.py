@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -160,7 +159,7 @@ def kill_group(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def signal_quietly(send: Callable[[], Any]) -> None:
+def signal_quietly(send: Callable[[], object]) -> None:
     """Send a signal to a process that may be gone already."""
     try:
         send()

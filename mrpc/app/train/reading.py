@@ -40,7 +40,10 @@ FLAT = 0.01
 """Nats within which a loss counts as unchanged."""
 
 DIVERGED = 1.5
-"""A training loss so many times above ln 2, and above its own lowest, has left the track."""
+"""A training loss so many times above ln 2, and above its own lowest, is a divergence."""
+
+USUAL_RATES = "1e-5 to 2e-4"
+"""Learning rates at which encoders of this size are fine-tuned."""
 
 FEW_PAIRS = 400
 SMOOTH_STEPS = 10
@@ -74,7 +77,8 @@ class Curves:
         not_finite_at: the first step with a number that is not finite, or None.
         num_pairs: pairs that are trained on.
         majority: accuracy of always answering the majority, in [0, 1].
-        is_over: whether no more is to come.
+        is_over: whether the training has ended.
+        peak_rate: the highest learning rate so far; 0 where it is not known.
     """
 
     losses: Sequence[float]
@@ -84,6 +88,7 @@ class Curves:
     num_pairs: int
     majority: float
     is_over: bool
+    peak_rate: float = 0.0
 
     @property
     def trained(self) -> Sequence[EvaluationEvent]:
@@ -134,6 +139,7 @@ def read_curves(series: RunSeries, is_over: bool) -> Reading | None:
             num_pairs=series.started.num_train_pairs,
             majority=series.started.majority_accuracy,
             is_over=is_over,
+            peak_rate=float(np.nanmax(series.learning_rates)),
         )
     )
 
@@ -186,6 +192,14 @@ def _one_answer(curves: Curves) -> Reading | None:
             "collapsed", "warn", f"{seen}. After epoch {before[-1].epoch} it still gave both: it collapsed.",
             f"Lower the learning rate, or stop earlier; another seed may do as well.{few}",
         )  # fmt: skip
+    if curves.train and curves.train[0] > LN_2 + FALL:
+        rate = f" (it reached {curves.peak_rate:g}; {USUAL_RATES} are usual)" if curves.peak_rate else ""
+        return Reading(
+            "collapsed", "warn",
+            f"{seen}. Training loss was {curves.train[0]:.2f} in the first epoch, above the {LN_2:.2f} of "
+            "guessing: the steps were too large, and the model collapsed.",
+            f"Lower the learning rate{rate}, or give it a longer warmup.",
+        )  # fmt: skip
     return Reading(
         "one answer", "warn", f"{seen}, and it has learned nothing that can be seen.",
         f"Train for more steps, or change the learning rate.{few}",
@@ -213,9 +227,13 @@ def _over_fitting(curves: Curves) -> Reading | None:
         f"Validation loss has risen since epoch {lowest.epoch} ({lowest.loss:.2f} to {last.loss:.2f}) while "
         f"training loss falls: over-fitting. The best epoch by F1 was {curves.best.epoch}."
     )
-    return Reading(
-        "over-fitting", "warn", seen, "Use fewer epochs, more pairs, weight decay, or a lower learning rate."
+    few = curves.num_pairs < FEW_PAIRS
+    first = (
+        f"Use more pairs ({curves.num_pairs:,} are few), fewer epochs"
+        if few
+        else "Use fewer epochs, more pairs"
     )
+    return Reading("over-fitting", "warn", seen, f"{first}, weight decay, or a lower learning rate.")
 
 
 def _under_fitting(curves: Curves) -> Reading | None:
@@ -280,8 +298,8 @@ _RULES: Sequence[Callable[[Curves], Reading | None]] = (
     _diverged,
     _start,
     _one_answer,
-    _too_few_pairs,
     _over_fitting,
+    _too_few_pairs,
     _under_fitting,
     _plateau,
     _noise_only,

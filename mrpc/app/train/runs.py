@@ -1,8 +1,8 @@
-"""All runs as one table, and what can be done with the one that is looked at."""
+"""All runs as one table, those that wait, and what can be done with the one that is looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mrpc.app.format import render_duration, render_time
@@ -17,6 +17,7 @@ from mrpc.runs.store import ALIVE_STATES, RunState
 if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.train.monitoring import RunSummary
+    from mrpc.app.train.size_curve import ShownSizes
 
 MAX_LISTED = 500
 PAGE_SIZE = 25
@@ -54,21 +55,29 @@ def runs_table(summaries: Sequence[RunSummary]) -> Table:
         _row(one, (*ALWAYS, *others)) | {"title": title} for one, title in zip(listed, titles, strict=True)
     ]
     shown = table(columns, rows, "Runs", "runs.csv", page_size=PAGE_SIZE)
-    return shown | {"keep": True, "choose": "Lay over"}
+    return shown | {"keep": True, "choose": "Overlay"}
 
 
-def manage_html(services: Services, run_id: str) -> str:
-    """Show what can be done with a run; nothing where there is none."""
+def manage_html(services: Services, sizes_of: Callable[[str], ShownSizes], run_id: str) -> str:
+    """Show what can be done with a run; nothing where there is none.
+
+    Args:
+        services: of the app.
+        sizes_of: returns what can be queued for the curve over training pairs.
+        run_id: the run.
+    """
     try:
         run = services.store.open(run_id)
     except UnknownRunError:
         return ""
+    sizes = sizes_of(run.run_id)
     settings = [(name, LABELS[name], allowed_range(name)) for name in LABELS if name not in NO_GRID]
     return render(
         "train/manage.html",
         run_id=run.run_id,
         label=run.read_label(),
         settings=settings,
+        sizes=sizes,
         values={
             name: shown_value(name, getattr(run.config.hyperparameters, name)) for name, _, _ in settings
         },
@@ -90,7 +99,7 @@ def _column(name: str) -> Column:
     return column(name, LABELS[name], sort=f"{name}_value") if is_number else column(name, LABELS[name])
 
 
-def _row(one: RunSummary, names: Sequence[str]) -> dict[str, Any]:
+def _row(one: RunSummary, names: Sequence[str]) -> dict[str, object]:
     is_over = one.state not in ALIVE_STATES
     row: dict[str, Any] = {
         "id": one.run_id,
@@ -126,3 +135,13 @@ def _trained(one: RunSummary) -> str:
 def _shorten(text: str) -> str:
     first = text.strip().splitlines()[0] if text.strip() else ""
     return first if len(first) <= MAX_NOTE and first == text.strip() else first[:MAX_NOTE].rstrip() + " …"
+
+
+MAX_LISTED = 50
+
+
+def queue_html(services: Services, summaries: Sequence[RunSummary]) -> str:
+    """Show the queue as it is now, with buttons that move or remove a run; nothing when it is empty."""
+    by_id = {summary.run_id: summary for summary in summaries}
+    waiting = [by_id[run_id] for run_id in services.launcher.queue.read() if run_id in by_id]
+    return render("train/queue.html", waiting=waiting, max_listed=MAX_LISTED) if waiting else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -23,13 +23,13 @@ def build_runs_view(services: Services) -> None:
         held = stage("disk", elem_id="disk-held")
     build_live_place("train/foreign_live.html", "runs-foreign")
 
-    def draw(limit_gb: Any) -> str:
+    def draw(limit_gb: object) -> str:
         return disk_html(services, limit_gb)
 
     View("disk", {"limit_gb": limit}, {"disk": held}, draw).bind()
 
 
-def disk_html(services: Services, limit_gb: Any) -> str:
+def disk_html(services: Services, limit_gb: object) -> str:
     """Show what the runs and the trash hold, and which runs a limit would move to the trash.
 
     Raises:

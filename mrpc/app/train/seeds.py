@@ -69,7 +69,7 @@ def seeds_figure(members: Sequence[RunSummary], group: str) -> Figure:
 
 def seeds_parts(
     services: Services, summaries: Sequence[RunSummary], run_id: str
-) -> tuple[str, dict[str, Any] | None]:
+) -> tuple[str, dict[str, object] | None]:
     """Return the repeats of a run in words, and as a plot; nothing when there are none."""
     members = group_of(summaries, run_id)
     if len(members) < 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.app.caller import caller
 from mrpc.app.format import render_bytes, render_count, render_duration
@@ -54,14 +54,14 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
 
 
-def make_plan(services: Services, values: Mapping[str, Any]) -> Plan:
-    """Say what a training with the form's values does, or which of them cannot be used."""
+def make_plan(services: Services, values: Mapping[str, object], data: object = "") -> Plan:
+    """Say what a training with the form's values on a data set does, or which of them cannot be used."""
     try:
         config = build_config(read_form(values))
     except ConfigError as error:
         return Plan(problems=in_peoples_words(error)) if error.problems else Plan(message=str(error))
     try:
-        num_pairs = services.data.dataset["train"].num_rows
+        num_pairs = services.own_data.get(data).dataset["train"].num_rows
         services.checkpoints.require(config.checkpoint)
         estimate = services.estimates.estimate(config, num_pairs)
     except MrpcError as error:
@@ -112,10 +112,10 @@ def describe_time(time: Minutes) -> str:
     return TIMES[time.source].format(render_duration(60 * rounded))
 
 
-def preset_cards(services: Services, checkpoint: object) -> list[tuple[str, str]]:
-    """Return (what stands on its card, name) of each preset, with its time for a checkpoint here."""
+def preset_cards(services: Services, checkpoint: object, data: object = "") -> list[tuple[str, str]]:
+    """Return (what stands on its card, name) of each preset, with its time for a checkpoint and data here."""
     try:
-        num_pairs = services.data.dataset["train"].num_rows
+        num_pairs = services.own_data.get(data).dataset["train"].num_rows
         configs = [build_config({"preset": name, "checkpoint": checkpoint}) for name in CARDS]
         times = [describe_time(one) for one in services.estimates.minutes(configs, num_pairs)]
     except MrpcError:  # the plan says why

@@ -24,6 +24,7 @@ from mrpc.app.train.form import (
     preset_values,
     read_form,
 )
+from mrpc.app.train.own_data_view import DataChoice, bind_data_report, build_data_choice, build_upload
 from mrpc.app.train.start import (
     checkpoint_note,
     make_plan,
@@ -49,10 +50,12 @@ class StartForm:
 
     Attributes:
         fields: by the name of the setting.
+        data: what is trained on.
         message: what is said of a start.
     """
 
     fields: dict[str, Field]
+    data: DataChoice
     message: gr.HTML
 
 
@@ -60,9 +63,9 @@ class StartForm:
 class Started:
     """What Start and "Add to queue" change."""
 
-    start: Any = SKIP
-    message: Any = SKIP
-    run: Any = SKIP
+    start: object = SKIP
+    message: object = SKIP
+    run: object = SKIP
 
 
 def build_start_form(services: Services, spine: Spine) -> StartForm:
@@ -85,6 +88,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
     message = place(elem_id="train-message")
     presets = stage("presets", elem_id="train-presets")
     plan = stage("plan", elem_id="train-plan")
+    data = build_data_choice()
     fields["checkpoint"] = gr.Dropdown(
         choices=[DEFAULT_CHECKPOINT],
         value=DEFAULT_CHECKPOINT,
@@ -96,34 +100,41 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
     shown = preset_values(first)
     for group, names in GROUPS.items():
         with gr.Accordion(group, open=False, elem_id=group_id(group), elem_classes="settings"):
+            if group == "Data":
+                build_upload(services, data)
             for name in names:
                 fields[name] = _widget(name, shown[name])
-    form = StartForm(fields, message)
+    form = StartForm(fields, data, message)
+    bind_data_report(services, data)
     _bind_presets(services, form, note, presets)
     ids = {name: field_id(name) for name in fields}
     groups = {name: group_id(group) for group, names in GROUPS.items() for name in names}
 
-    def draw_plan(**values: Any) -> str:
+    def draw_plan(data: object, **values: object) -> str:
         preset = values["preset"]
         preset_help = PRESET_HELP[preset] if is_preset(preset) else ""
-        plan = make_plan(services, values)
+        plan = make_plan(services, values, data)
         return render("train/plan.html", plan=plan, ids=ids, groups=groups, preset_help=preset_help)
 
-    View("plan", fields, {"plan": plan}, draw_plan).bind()
+    View("plan", {**fields, "data": data.choice}, {"plan": plan}, draw_plan).bind()
 
-    def start_run(follow: Any, sentence1: Any, sentence2: Any, **values: Any) -> Iterator[Started]:
+    def start_run(
+        follow: object, sentence1: object, sentence2: object, data: object, **values: object
+    ) -> Iterator[Started]:
         yield Started(gr.update(value="Starting …", interactive=False), "")
         button = gr.update(value=START_LABEL, interactive=True)
         try:
-            run_id = services.launcher.start(read_form(values))
+            run_id = services.launcher.start(read_form(values), services.own_data.ref(data))
         except MrpcError as error:
             yield Started(button, render_part("alert", str(error)))
             return
         said = _follow(services, run_id, sentence1, sentence2) if follow is True else ""
         yield Started(button, said, run_update(services, run_id))
 
-    def queue_run(follow: Any, sentence1: Any, sentence2: Any, **values: Any) -> Started:
-        run_id = services.launcher.add_to_queue(read_form(values))
+    def queue_run(
+        follow: object, sentence1: object, sentence2: object, data: object, **values: object
+    ) -> Started:
+        run_id = services.launcher.add_to_queue(read_form(values), services.own_data.ref(data))
         said = _follow(services, run_id, sentence1, sentence2) if follow is True else ""
         num = len(services.launcher.queue.read())
         when = (
@@ -131,7 +142,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
         )
         return Started(message=render_part("note", f"Added to the queue. {when}", "good") + said)
 
-    inputs = {**fields, "follow": follow, **spine.pair}
+    inputs = {**fields, "data": data.choice, "follow": follow, **spine.pair}
     outputs = {"start": start, "message": message, "run": spine.run}
     for button, run in ((start, start_run), (queue, queue_run)):
         bind(button.click, run, inputs, outputs, changes=True, previews=True).then(
@@ -145,12 +156,12 @@ def _bind_presets(services: Services, form: StartForm, note: gr.HTML, presets: g
     fields = form.fields
     filled = {name: fields[name] for name in FILLED}
 
-    def on_preset(preset: Any, checkpoint: Any) -> dict[str, Any]:
+    def on_preset(preset: object, checkpoint: object) -> dict[str, object]:
         if not is_preset(preset) or not isinstance(checkpoint, str) or not checkpoint:
             return {}
         return preset_values(preset, checkpoint)
 
-    def on_checkpoint(preset: Any, checkpoint: Any, **values: Any) -> dict[str, Any]:
+    def on_checkpoint(preset: object, checkpoint: object, **values: object) -> dict[str, object]:
         if not is_preset(preset) or not isinstance(checkpoint, str) or not checkpoint:
             return {}
         return checkpoint_changes(preset, checkpoint, values)
@@ -159,21 +170,22 @@ def _bind_presets(services: Services, form: StartForm, note: gr.HTML, presets: g
     bind(fields["preset"].input, on_preset, chosen, filled)
     bind(fields["checkpoint"].input, on_checkpoint, {**chosen, **filled}, filled)
 
-    def draw_checkpoint(checkpoint: Any) -> dict[str, Any]:
+    def draw_checkpoint(checkpoint: object) -> dict[str, object]:
         seen = checkpoint_note(services, checkpoint)
         html = render("train/checkpoint.html", note=seen)
         return {"note": html, "checkpoint": gr.update(choices=seen.choices)}
 
-    def draw_presets(checkpoint: Any) -> dict[str, Any]:
-        cards = preset_cards(services, checkpoint)
+    def draw_presets(checkpoint: object, data: object) -> dict[str, object]:
+        cards = preset_cards(services, checkpoint, data)
         return {"presets": render_part("quiet", TIMES_NOTE), "preset": gr.update(choices=cards)}
 
     one = {"checkpoint": fields["checkpoint"]}
     View("checkpoint", one, {"note": note, **one}, draw_checkpoint).bind()
-    View("presets", one, {"presets": presets, "preset": fields["preset"]}, draw_presets).bind()
+    both = {**one, "data": form.data.choice}
+    View("presets", both, {"presets": presets, "preset": fields["preset"]}, draw_presets).bind()
 
 
-def _follow(services: Services, run_id: str, sentence1: Any, sentence2: Any) -> str:
+def _follow(services: Services, run_id: str, sentence1: object, sentence2: object) -> str:
     """Pin the current pair to a run; return what there is to say of it."""
     if not isinstance(sentence1, str) or not isinstance(sentence2, str):
         raise InputError("A pair has two sentences.")
@@ -184,7 +196,7 @@ def _follow(services: Services, run_id: str, sentence1: Any, sentence2: Any) -> 
     return ""
 
 
-def _widget(name: str, value: Any) -> Field:
+def _widget(name: str, value: object) -> Field:
     field = TrainConfig.model_fields[name]
     common: dict[str, Any] = {
         "value": value,

@@ -14,6 +14,8 @@ from mrpc.app.train.endpoints import register_endpoints
 from mrpc.app.train.live import Live
 from mrpc.app.train.live_view import build_courier, build_live_place
 from mrpc.app.train.loops_view import build_loops_view
+from mrpc.app.train.onnx_view import build_onnx_fold
+from mrpc.app.train.publish_view import build_publish_fold
 from mrpc.app.train.runs_view import build_runs_view
 from mrpc.app.train.start_view import build_start_form
 from mrpc.app.view import place, view_tab
@@ -33,6 +35,8 @@ def build_train_tab(services: Services, spine: Spine) -> None:
             with gr.Column(elem_id="train-run"):
                 build_live_place("train/run_live.html", "run-live")
                 build_code_fold(services, spine)
+                build_onnx_fold(services, spine)
+                build_publish_fold(services, spine)
                 place(render_part("next", "compare/pair", "compare the model before and after"))
         with view_tab("Runs", "train/runs"):
             build_runs_view(services)
@@ -40,5 +44,5 @@ def build_train_tab(services: Services, spine: Spine) -> None:
         with view_tab("Three loops", "train/loops"):
             build_loops_view(services, spine)
             place(render_part("next", "train/start", "train with one of them"))
-    build_courier(services, live, spine, form.fields)
+    build_courier(services, live, spine, form)
     register_endpoints(services)

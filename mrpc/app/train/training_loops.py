@@ -157,11 +157,6 @@ class Machine:
     num_gpus: int
     has_config: bool
 
-    @property
-    def num_processes(self) -> int:
-        """How many processes ``accelerate launch`` starts by itself."""
-        return max(1, self.num_gpus)
-
 
 def find_machine() -> Machine:
     """Look at this machine, without torch."""

@@ -1,4 +1,4 @@
-"""Vectors of sentences and of pairs, and which pairs lie near a pair.
+"""Vectors of sentences and of pairs, kept on disk where asked for, and which pairs lie near a pair.
 
 A sentence's vector is the mean of its tokens' last hidden states, as sentence-transformers takes it; a
 pair's vector is the last hidden state of its first token, which the classification head looks at.
@@ -7,6 +7,7 @@ pair's vector is the last hidden state of its first token, which the classificat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from mrpc.core.model.prediction import MODEL_INPUTS, WINDOW_PAIRS, evaluation_mode
 from mrpc.core.text.batching import PairCollator
 from mrpc.core.text.tokenization import encode_pairs, tokenizer_lock
+from mrpc.files import open_regular, replacing
 
 FloatArray = npt.NDArray[np.float32]
 Encode = Callable[[int, int], "dict[str, list[list[int]]]"]
@@ -113,3 +115,19 @@ def _embed(
                 if on_progress is not None:
                     on_progress(num_done)
     return vectors
+
+
+def read_vectors(path: Path, num: int) -> np.ndarray | None:
+    """Return float32 [num, H], or None when the file is missing, torn, or of another length."""
+    try:
+        with open_regular(path) as file:
+            vectors: np.ndarray = np.load(file, allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return vectors if vectors.ndim == 2 and len(vectors) == num else None
+
+
+def write_vectors(path: Path, vectors: np.ndarray) -> None:
+    """Write vectors, whole or not at all."""
+    with replacing(path) as file:
+        np.save(file, vectors)

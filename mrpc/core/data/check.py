@@ -105,6 +105,7 @@ def check_file(table: Table, columns: Columns, labels: Labels, report: FileRepor
     ways = [_plain_batches, _careful_batches] if table.is_plain else [_careful_batches]
     for read in ways:
         trial = FileReport(**{**vars(report), "left_out": [], "notes": [*report.notes], "labels": {}})
+        trial.is_plain = read is _plain_batches
         checked = CheckedFile(table, columns, trial, path)
         try:
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, RAW_SCHEMA) as writer:
@@ -229,6 +230,7 @@ class _CarefulReading:
     num_rows: int = 0
     num_odd: int = 0
     num_bytes_texts: int = 0
+    num_literals: int = 0
     num_broken_bytes: Counter[str] = field(default_factory=Counter)
     num_idx: int = 0
     first_empty: DataError | None = None
@@ -266,7 +268,7 @@ class _CarefulReading:
             raise self.first_empty
         most_broken = max(self.num_broken_bytes.values(), default=0)
         if self.first_broken is not None and (
-            self.num_bytes_texts or most_broken > MAX_BROKEN_SHARE * self.num_rows
+            self.num_literals or most_broken > MAX_BROKEN_SHARE * self.num_rows
         ):
             raise self.first_broken
         if self.labels == "all or none" and self.no_label is not None and report.labels:
@@ -294,6 +296,7 @@ class _CarefulReading:
         if _BYTES_LITERAL.fullmatch(value.strip()):
             value = _decoded(ast.literal_eval(value.strip()), name)
             self.num_bytes_texts += 1
+            self.num_literals += 1
         elif value.lstrip().startswith(("b'", 'b"')):
             self.num_broken_bytes[name] += 1
             self.first_broken = self.first_broken or self.checked.table.refuse(

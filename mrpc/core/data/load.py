@@ -7,6 +7,8 @@ Hub is in
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from mrpc.core import hub
+from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.core.data.read import DATA_LIMITS, read_pairs, read_split_files
 from mrpc.core.data.report import DataReport, read_report, write_report
 from mrpc.core.data.splits import SplitFiles, find_split_files
@@ -156,7 +159,7 @@ def store_dataset(
     Args:
         source: what a person brought: a file, or a folder.
         folder: where data sets are kept, such as ``RUNS_DIR/.data``; this one goes to a folder inside,
-            named by its fingerprint. Nothing is written when it is there already.
+            named by its fingerprint. Rows that are there already are not written again.
         columns: as for :func:`load_data`.
         limits: how much is taken.
         name: what texts call the data; by default the name of the file.
@@ -170,9 +173,17 @@ def store_dataset(
     """
     dataset, report = read_pairs(source, columns, limits)
     report = replace(report, name=name[:80] or report.name)
-    target = folder.resolve() / report.fingerprint
+    return store_loaded(dataset, report, folder)
+
+
+def store_loaded(dataset: DatasetDict, report: DataReport, folder: Path) -> LoadedData:
+    """Keep rows that were read already; see :func:`store_dataset`."""
+    target = folder.resolve() / _stored_name(report)
     try:
-        if not (target / REPORT_FILE).is_file():
+        if (target / REPORT_FILE).is_file():
+            write_report(target / REPORT_FILE, report)  # the same rows, perhaps of another file
+            os.utime(target)
+        else:
             with replacing_folder(target) as writing:
                 for split, rows in dataset.items():
                     rows.to_parquet(writing / f"{split}.parquet")
@@ -182,6 +193,43 @@ def store_dataset(
     return _load_folder(target, None)
 
 
+def keep_odd(data: LoadedData, folder: Path) -> LoadedData:
+    """Keep a plain copy of what plain libraries would not read as it was read here.
+
+    The code that a run is exported as opens the files with the datasets library alone, and a run can be
+    resumed when the files are gone.
+
+    Raises:
+        UnavailableError: it cannot be written there.
+    """
+    is_odd = data.kind == "folder" and not _is_plain(data)
+    return store_loaded(data.dataset, data.report, folder) if is_odd else data
+
+
+def _is_plain(data: LoadedData) -> bool:
+    """Tell whether the datasets library reads the same rows: one plain file of the usual name a split."""
+    report = data.report
+    if data.data_dir is None or not data.data_dir.is_dir() or report.not_read or report.label_rule:
+        return False
+    return [file.split for file in report.files] == list(report.splits) and all(
+        file.is_plain
+        and not file.compression
+        and file.encoding in ("", "UTF-8")
+        and file.delimiter in ("", "comma")
+        and file.name in (f"{file.split}.jsonl", f"{file.split}.csv", f"{file.split}.parquet")
+        and all(role == name for role, name in file.columns.items())
+        and (data.data_dir / file.name).is_file()
+        for file in report.files
+    )
+
+
+def _stored_name(report: DataReport) -> str:
+    """Return the fingerprint, and a hash of the names of the classes if they are the data's own."""
+    if report.label_names == LABEL_NAMES:
+        return report.fingerprint
+    return f"{report.fingerprint}-{hashlib.sha256(repr(report.label_names).encode()).hexdigest()[:8]}"
+
+
 def _load_folder(data_dir: Path, columns: Sequence[str] | None) -> LoadedData:
     data_dir = full_path(data_dir)
     dataset, report = read_pairs(data_dir, columns)
@@ -189,7 +237,7 @@ def _load_folder(data_dir: Path, columns: Sequence[str] | None) -> LoadedData:
     if kept is not None and kept.fingerprint == report.fingerprint:
         report = kept  # what was understood of the files that these were made from
     what = "folder" if data_dir.is_dir() else "file"
-    reason = f"The {what} {data_dir}, because it is named."
+    reason = f"The {what} {data_dir.name}."  # without its path: visitors read this
     return _loaded(dataset, report, "folder", data_dir, reason, None if columns is None else tuple(columns))
 
 

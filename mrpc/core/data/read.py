@@ -46,7 +46,7 @@ from mrpc.settings import full_path
 DATA_LIMITS = Limits()
 """For what a person names on the command line."""
 
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 
 
 def read_pairs(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from mrpc.files import read_small
+from mrpc.files import read_small, write_bytes
 
 
 @dataclass
@@ -56,6 +56,7 @@ class FileReport:
         labels: the labels as they stand in the file, and how many rows have each.
         left_out: rows that were not taken.
         notes: what else a person should know, one sentence each.
+        is_plain: it was read by whole columns, as any library would read it.
     """
 
     name: str
@@ -73,6 +74,7 @@ class FileReport:
     labels: dict[str, int] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    is_plain: bool = False
 
     def leave_out(self, reason: str, place: str) -> None:
         """Count a row that is not taken."""
@@ -89,7 +91,7 @@ class FileReport:
         taken = ", ".join(f"{role} from {name!r}" for role, name in self.columns.items() if role != name)
         said = [
             f"{self.name}: {', '.join(part for part in shape if part)}; "
-            f"{count(self.num_rows, 'pair')}{self._lines()}."
+            f"{count(self.num_rows, 'pair')}{self.of_lines()}."
         ]
         if taken:
             said.append(f"{self.name}: {taken}.")
@@ -101,8 +103,8 @@ class FileReport:
             )
         return said + [f"{self.name}: {note}" for note in self.notes]
 
-    def _lines(self) -> str:
-        """Set the rows against the lines of the file."""
+    def of_lines(self) -> str:
+        """Set the rows against the lines of the file, behind their number: " in 7 lines (1 of names)"."""
         if self.num_lines is None:
             return ""
         num_rows = self.num_rows + sum(some.num_rows for some in self.left_out)
@@ -163,6 +165,15 @@ class DataReport:
         said = [sentence for file in self.files for sentence in file.sentences()]
         if self.label_rule:
             said.append(self.label_rule)
+        return said + self.split_sentences()
+
+    def as_text(self) -> str:
+        """Say all of it in lines for a terminal."""
+        return "\n".join([*self.sentences(), *(f"Look at this: {warning}" for warning in self.warnings())])
+
+    def split_sentences(self) -> list[str]:
+        """Say what is in each split."""
+        said = []
         for split, found in self.splits.items():
             names = zip(self.label_names, found.num_labels or (), strict=False)
             labels = ", ".join(f"{num:,} {name}" for name, num in names) or "no labels"
@@ -212,7 +223,7 @@ _REPORT = TypeAdapter(DataReport)
 
 def write_report(path: Path, report: DataReport) -> None:
     """Write a report as JSON."""
-    path.write_bytes(_REPORT.dump_json(report, indent=1))
+    write_bytes(path, _REPORT.dump_json(report, indent=1))
 
 
 def read_report(path: Path) -> DataReport | None:

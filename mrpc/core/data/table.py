@@ -501,7 +501,7 @@ def _rows_of_object(table: Table, whole: dict[str, Any]) -> list[dict[str, objec
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     row = dict(pairs)
     if len(row) < len(pairs):
         raise ValueError("a key stands twice in one object")

@@ -107,7 +107,7 @@ def check_tokenizer_files(directory: Path) -> None:
     )
 
 
-def longest_input(config: dict[str, Any]) -> int | None:
+def longest_input(config: dict[str, object]) -> int | None:
     """Return how many tokens an encoder can take by its ``config.json``; None where it does not say."""
     sizes = (config.get(key) for key in ("max_position_embeddings", "n_positions", "seq_length"))
     positions = next((size for size in sizes if isinstance(size, int) and size > 0), None)
@@ -165,7 +165,7 @@ def _count_parameters(path: Path) -> int:
     return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(path: Path) -> object:
     try:
         if not path.is_file() or path.stat().st_size > MAX_CONFIG_BYTES:
             return None

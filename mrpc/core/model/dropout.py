@@ -44,7 +44,7 @@ class DropoutStream:
         torch.ge(torch.from_numpy(lanes), num_dropped - LANES // 2, out=mask)  # 1.0 where kept
         return x * mask.mul_(LANES / (LANES - num_dropped)).view(x.shape)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Return the state as plain integers."""
         state = self._bits.state
         words = [int(word) for word in state["state"]["state"]]

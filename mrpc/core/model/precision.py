@@ -97,7 +97,7 @@ def train_in_bfloat16(model: PreTrainedModel) -> None:
     plain: Any = model.forward
 
     @functools.wraps(plain)
-    def forward(*args: Any, **inputs: Any) -> Any:
+    def forward(*args: object, **inputs: object) -> object:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=model.training):
             outputs = plain(*args, **inputs)
         outputs.logits = outputs.logits.float()

@@ -12,7 +12,7 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core import hub
@@ -29,7 +29,7 @@ from mrpc.core.model.checkpoint_folder import (
 from mrpc.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
     from mrpc.core.model.encoder_report import EncoderReport
 
@@ -297,7 +297,7 @@ def load_tokenizer(checkpoint: PretrainedFiles) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _tokenizer_class(model_type: str) -> Any:
+def _tokenizer_class(model_type: str) -> type[PreTrainedTokenizerBase | AutoTokenizer]:
     # AutoTokenizer imports torch (a second); BERT's own class, which it would choose, does not.
     if model_type == "bert":
         from transformers.models.bert import BertTokenizer

@@ -24,8 +24,8 @@ class ArgumentRow:
     """
 
     name: str
-    value: Any
-    default: Any
+    value: object
+    default: object
     description: str
 
     @property

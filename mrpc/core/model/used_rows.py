@@ -52,7 +52,7 @@ class UsedRows:
                 self._table.weight[self._ids] = self._rows
             self._is_ahead = False
 
-    def _leave_out(self, table: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    def _leave_out(self, table: nn.Module, state: dict[str, object], prefix: str, metadata: object) -> None:
         self._bring_up_to_date()
         del state[prefix + NAME]
 

@@ -40,7 +40,7 @@ class _Counter:
         self._rows, self._told_at = 0, time.monotonic()
 
 
-def _say(values: dict[str, Any]) -> None:
+def _say(values: dict[str, object]) -> None:
     os.write(1, json.dumps(values).encode() + b"\n")  # one write a line: worker processes share the pipe
 
 
@@ -52,7 +52,7 @@ def _encode(
     return encoded
 
 
-def run(rows_file: Path, checkpoint_dir: Path, way: str, work_dir: Path) -> dict[str, Any]:
+def run(rows_file: Path, checkpoint_dir: Path, way: str, work_dir: Path) -> dict[str, object]:
     """Tokenize every row and return the seconds it took and the columns that came out."""
     import datasets
 

@@ -62,7 +62,7 @@ class SessionTrainer(Trainer):
     session: TrainingSession
     loss_is_scaled_for_ga = False  # compute_loss returns the mean of one batch
 
-    def get_train_dataloader(self) -> DataLoader[Any]:
+    def get_train_dataloader(self) -> DataLoader[object]:
         """Return the session's batches, of whichever epoch is under way."""
         batches = EpochBatches(self.session)
         generator = torch.Generator()  # or iter() would draw from the global one

@@ -4,23 +4,12 @@ import pytest
 
 from mrpc.app.compare.comparisons import Comparisons
 from mrpc.app.compare.sides import BASELINES
-from mrpc.core.data.load import load_data
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
-from tests.finished_run import make_finished_run
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory, tiny_data_dir, tiny_checkpoint_dir):
-    runs_dir = tmp_path_factory.mktemp("runs")
-    data = load_data("folder", tiny_data_dir)
-    run = make_finished_run(runs_dir, data, tiny_checkpoint_dir)
-    return Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir)), run, runs_dir
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_every_baseline_compares_with_a_model(world, name):
-    comparisons, run, _ = world
+def test_every_baseline_compares_with_a_model(comparisons, run, name):
     result = comparisons.compare(f"baseline:{name}", f"{run.run_id}:best").scores.as_dict()
     assert result["num_pairs"] == 16
     assert result["right"]["accuracy"] > 0
@@ -28,8 +17,7 @@ def test_every_baseline_compares_with_a_model(world, name):
         assert result["left"]["accuracy"] == 0.5
 
 
-def test_vectors_of_sentences_are_kept_on_disk(world):
-    comparisons, run, runs_dir = world
+def test_vectors_of_sentences_are_kept_on_disk(comparisons, run, runs_dir):
     seen = []
     comparisons.compare("baseline:embedding", f"{run.run_id}:best")
     assert len(list((runs_dir / ".derived").glob("vectors-*.npy"))) == 2
@@ -41,8 +29,7 @@ def test_vectors_of_sentences_are_kept_on_disk(world):
     assert [found.run_id for found in RunStore(runs_dir).list()] == [run.run_id]
 
 
-def test_baselines_answer_typed_pairs(world):
-    comparisons, run, _ = world
+def test_baselines_answer_typed_pairs(comparisons, run):
     answers = comparisons.pair.answer(
         "baseline:overlap", f"{run.run_id}:best", "The same words.", "The same words."
     )
@@ -51,6 +38,5 @@ def test_baselines_answer_typed_pairs(world):
     assert answers.second.weights_sha256
 
 
-def test_two_baselines_compare_on_the_data_in_use(world):
-    comparisons, _, _ = world
+def test_two_baselines_compare_on_the_data_in_use(comparisons):
     assert comparisons.compare("baseline:majority", "baseline:tfidf").scores.as_dict()["num_pairs"] == 16

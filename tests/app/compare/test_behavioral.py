@@ -1,19 +1,13 @@
 import pytest
 
 from mrpc.app.compare.comparisons import Comparisons
-from mrpc.core.data.load import load_data
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
-from tests.finished_run import make_finished_run
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, tiny_data_dir, tiny_checkpoint_dir):
-    runs_dir = tmp_path_factory.mktemp("runs")
-    data = load_data("folder", tiny_data_dir)
-    run = make_finished_run(runs_dir, data, tiny_checkpoint_dir)
-    comparisons = Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
-    sides = "baseline:overlap", f"{run.run_id}:best"
+def results(comparisons, runs_dir, data, right):
+    sides = "baseline:overlap", right
     seen = []
     results = comparisons.compare(*sides).behavioral_tests(lambda *step: seen.append(step))
     assert seen

@@ -5,7 +5,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from mrpc.app.compare.comparisons import Comparisons
-from mrpc.core.data.load import load_data
 from mrpc.errors import InputError, UnavailableError
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
@@ -13,17 +12,11 @@ from tests.finished_run import make_finished_run
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory, tiny_data_dir, tiny_checkpoint_dir):
-    runs_dir = tmp_path_factory.mktemp("runs")
-    data = load_data("folder", tiny_data_dir)
-    run = make_finished_run(runs_dir, data, tiny_checkpoint_dir)
-    short = make_finished_run(runs_dir, data, tiny_checkpoint_dir, num_epochs=2)
-    comparisons = Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
-    return comparisons, run, short, data
+def short(runs_dir, data, tiny_checkpoint_dir):
+    return make_finished_run(runs_dir, data, tiny_checkpoint_dir, num_epochs=2)
 
 
-def test_the_map_is_that_of_the_losses_the_training_wrote(world):
-    comparisons, run, _, data = world
+def test_the_map_is_that_of_the_losses_the_training_wrote(comparisons, run, data):
     found = comparisons.compare(f"{run.run_id}:base", f"{run.run_id}:best").training_map
     assert sum(found.counts().values()) == 64
     pair = found.at(5)
@@ -39,21 +32,18 @@ def test_the_map_is_that_of_the_losses_the_training_wrote(world):
 
 
 @pytest.mark.parametrize("region", ["", None, "Hard", 1])
-def test_another_region_is_refused(world, region):
-    comparisons, run, _, _ = world
+def test_another_region_is_refused(comparisons, run, region):
     with pytest.raises(InputError, match="must be one of"):
         comparisons.compare(f"{run.run_id}:base", f"{run.run_id}:best").training_map.in_region(region)
 
 
 @pytest.mark.parametrize("row", [-1, 64, None, "5", True, 5.0])
-def test_another_row_is_refused(world, row):
-    comparisons, run, _, _ = world
+def test_another_row_is_refused(comparisons, run, row):
     with pytest.raises(InputError, match="did not train on pair"):
         comparisons.compare(f"{run.run_id}:base", f"{run.run_id}:best").training_map.at(row)
 
 
-def test_doubtful_labels_come_with_both_opinions(world):
-    comparisons, run, _, _ = world
+def test_doubtful_labels_come_with_both_opinions(comparisons, run):
     sides = f"{run.run_id}:base", f"{run.run_id}:best"
     pairs = comparisons.compare(*sides).doubtful_labels()
     assert len(pairs) == 30
@@ -67,24 +57,21 @@ def test_doubtful_labels_come_with_both_opinions(world):
     assert first.probs.second == pytest.approx(answers.second.prob_equivalent, abs=1e-6)
 
 
-def test_an_epoch_without_weights_has_no_opinion(world):
-    comparisons, run, _, _ = world
+def test_an_epoch_without_weights_has_no_opinion(comparisons, run):
     best = comparisons.catalog.read_record(run).best_epoch
     epoch = next(number for number in (1, 2) if number != best)
     pairs = comparisons.compare(f"{run.run_id}:epoch-{epoch}", f"{run.run_id}:last").doubtful_labels()
     assert all(pair.probs.first is None and pair.probs.second is not None for pair in pairs)
 
 
-def test_too_few_epochs_are_said(world):
-    comparisons, _, short, _ = world
+def test_too_few_epochs_are_said(comparisons, short):
     with pytest.raises(UnavailableError, match="at least 3 whole epochs; this run has 2"):
         assert comparisons.compare(f"{short.run_id}:base", f"{short.run_id}:best").training_map
     with pytest.raises(UnavailableError, match="Baselines are not trained"):
         assert comparisons.compare("baseline:majority", "baseline:tfidf").training_map
 
 
-def test_a_missing_file_is_a_missing_epoch(world, tmp_path):
-    _, run, _, data = world
+def test_a_missing_file_is_a_missing_epoch(run, data, tmp_path):
     shutil.copytree(run.paths.run_dir, tmp_path / run.run_id)
     store = RunStore(tmp_path)
     store.open(run.run_id).paths.train_records(2).unlink()

@@ -9,17 +9,7 @@ from mrpc.settings import Settings
 from tests.finished_run import make_finished_run
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory, tiny_data_dir, tiny_checkpoint_dir):
-    runs_dir = tmp_path_factory.mktemp("runs")
-    data = load_data("folder", tiny_data_dir)
-    run = make_finished_run(runs_dir, data, tiny_checkpoint_dir)
-    comparisons = Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
-    return comparisons, f"{run.run_id}:base", f"{run.run_id}:best", data
-
-
-def test_the_cells_hold_every_pair_once(world):
-    comparisons, left, right, data = world
+def test_the_cells_hold_every_pair_once(comparisons, left, right, data):
     counts = comparisons.compare(left, right).scores.as_dict()
     rows = []
     for cell in CELLS:
@@ -46,14 +36,12 @@ def test_the_cells_hold_every_pair_once(world):
 
 
 @pytest.mark.parametrize("cell", ["", "FIXED", None, 3, ["fixed"], "idx"])
-def test_another_cell_is_refused(world, cell):
-    comparisons, left, right, _ = world
+def test_another_cell_is_refused(comparisons, left, right, cell):
     with pytest.raises(InputError, match="must be one of fixed, broken"):
         comparisons.flips(left, right, "validation", cell)
 
 
-def test_kinds_of_pairs_are_scored_the_worst_first(world):
-    comparisons, left, right, _ = world
+def test_kinds_of_pairs_are_scored_the_worst_first(comparisons, left, right):
     changes = comparisons.compare(left, right).changes
     accuracies = [score.accuracy.second for score in changes.kinds]
     assert accuracies == sorted(accuracies)
@@ -71,8 +59,7 @@ def test_kinds_of_pairs_are_scored_the_worst_first(world):
         changes.of_kind("<b>nothing</b>")
 
 
-def test_pairs_to_look_at_are_those_that_changed(world):
-    comparisons, left, right, _ = world
+def test_pairs_to_look_at_are_those_that_changed(comparisons, left, right):
     changes = comparisons.compare(left, right).changes
     num_changed = len(changes.in_cell("fixed", "broken"))
     proposed = changes.proposed(6)

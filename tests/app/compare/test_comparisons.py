@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.comparisons import Comparisons
-from mrpc.app.compare.rows import find_row
-from mrpc.app.compare.sides import check_weights_differ
+from mrpc.app.compare.pair import find_row
+from mrpc.app.compare.sides import Both, check_weights_differ
 from mrpc.core.data.load import load_data
 from mrpc.core.data.pairs import SentencePair
 from mrpc.core.model.classifier import load_classifier, load_finetuned
@@ -25,21 +24,6 @@ from tests.finished_run import make_finished_run
 from tests.tiny import tiny_rows, write_jsonl
 
 SENTENCES = ("The mayor of the town closed two roads.", "Two roads were closed by the mayor of the town.")
-
-
-@pytest.fixture(scope="module")
-def data(tiny_data_dir):
-    return load_data("folder", tiny_data_dir)
-
-
-@pytest.fixture(scope="module")
-def runs_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("runs")
-
-
-@pytest.fixture(scope="module")
-def run(runs_dir, data, tiny_checkpoint_dir):
-    return make_finished_run(runs_dir, data, tiny_checkpoint_dir)
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,10 @@ import json
 import numpy as np
 
 from mrpc.app.compare import explain_figures as figures
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.explain_view import ChosenHead, choose_head, render_variations, render_words
 from mrpc.app.compare.explaining import Neighbour, SideAttribution, Variation
 from mrpc.app.compare.pair_tables import neighbours_table
-from mrpc.app.compare.sides import Side
+from mrpc.app.compare.sides import Both, Side
 from mrpc.core.analysis.attribution import Attention, Attribution, WordAttribution, WordEffect
 from tests.html import parse
 

@@ -2,32 +2,20 @@ import pytest
 import torch
 
 from mrpc.app.compare.comparisons import Comparisons
-from mrpc.core.data.load import load_data
 from mrpc.core.model.classifier import load_finetuned
 from mrpc.errors import InputError, UnavailableError
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
-from tests.finished_run import make_finished_run
 
 SENTENCES = ("The mayor of the town closed two roads.", "Two roads were closed by the mayor of the town.")
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory, tiny_data_dir, tiny_checkpoint_dir):
-    runs_dir = tmp_path_factory.mktemp("runs")
-    data = load_data("folder", tiny_data_dir)
-    run = make_finished_run(runs_dir, data, tiny_checkpoint_dir)
-    return Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir)), run, data
-
-
-@pytest.fixture(scope="module")
-def looked_at(world):
-    comparisons, run, _ = world
+def looked_at(comparisons, run):
     return comparisons.pair.look_at(f"{run.run_id}:base", f"{run.run_id}:best", *SENTENCES)
 
 
-def test_what_ifs_are_asked_of_both_sides(world, looked_at):
-    comparisons, run, _ = world
+def test_what_ifs_are_asked_of_both_sides(comparisons, run, looked_at):
     variations = comparisons.explanations.vary(*looked_at)
     assert [item.name for item in variations] == [
         "as typed",
@@ -42,8 +30,7 @@ def test_what_ifs_are_asked_of_both_sides(world, looked_at):
     assert all(0 < item.probs.first < 1 for item in variations)
 
 
-def test_words_and_effects_of_both_sides(world, looked_at):
-    comparisons, _, _ = world
+def test_words_and_effects_of_both_sides(comparisons, looked_at):
     for side in looked_at[0]:
         *_, found = comparisons.explanations.attribute(side, looked_at[1])
         assert found.side is side
@@ -55,22 +42,19 @@ def test_words_and_effects_of_both_sides(world, looked_at):
 
 
 @pytest.mark.parametrize("layer", [0, 3, -1, 1.5, None, "1", True, float("nan")])
-def test_a_layer_that_is_not_there_is_refused(world, looked_at, layer):
-    comparisons, _, _ = world
+def test_a_layer_that_is_not_there_is_refused(comparisons, looked_at, layer):
     with pytest.raises(InputError, match="whole number from 1 to 2"):
         comparisons.explanations.attend(looked_at[0].second, looked_at[1], layer)
 
 
-def test_attention_of_a_layer(world, looked_at):
-    comparisons, _, _ = world
+def test_attention_of_a_layer(comparisons, looked_at):
     attention = comparisons.explanations.attend(looked_at[0].second, looked_at[1], 2)
     assert attention.layer == 1
     assert attention.head is None
     assert attention.tokens1[0] == "the"
 
 
-def test_each_head_can_be_looked_at_and_the_mean_is_theirs(world, looked_at):
-    comparisons, _, _ = world
+def test_each_head_can_be_looked_at_and_the_mean_is_theirs(comparisons, looked_at):
     side, pair = looked_at[0].second, looked_at[1]
     num = comparisons.explanations.num_heads(side)
     heads = [comparisons.explanations.attend(side, pair, 1, head) for head in range(1, num + 1)]
@@ -84,8 +68,7 @@ def test_each_head_can_be_looked_at_and_the_mean_is_theirs(world, looked_at):
             comparisons.explanations.attend(side, pair, 1, head)
 
 
-def test_the_nearest_training_pair_of_a_training_pair_is_itself(world):
-    comparisons, run, data = world
+def test_the_nearest_training_pair_of_a_training_pair_is_itself(comparisons, run, data):
     row = data.dataset["train"][5]
     sides = f"{run.run_id}:base", f"{run.run_id}:best"
     both, pair = comparisons.pair.look_at(*sides, row["sentence1"], row["sentence2"])
@@ -103,8 +86,7 @@ def test_the_nearest_training_pair_of_a_training_pair_is_itself(world):
     assert again == found
 
 
-def test_a_baseline_is_asked_but_not_looked_into(world):
-    comparisons, run, _ = world
+def test_a_baseline_is_asked_but_not_looked_into(comparisons, run):
     sides, pair = comparisons.pair.look_at("baseline:overlap", f"{run.run_id}:best", *SENTENCES)
     overlap = sides.first
     assert [found.attribution for found in comparisons.explanations.attribute(overlap, pair)] == [None]

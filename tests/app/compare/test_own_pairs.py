@@ -3,25 +3,10 @@ import io
 
 import pytest
 
-from mrpc.app.compare.comparisons import Comparisons
-from mrpc.core.data.load import load_data
 from mrpc.errors import DataError, InputError
-from mrpc.runs.store import RunStore
-from mrpc.settings import Settings
-from tests.finished_run import make_finished_run
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory, tiny_data_dir, tiny_checkpoint_dir):
-    runs_dir = tmp_path_factory.mktemp("runs")
-    data = load_data("folder", tiny_data_dir)
-    run = make_finished_run(runs_dir, data, tiny_checkpoint_dir)
-    comparisons = Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
-    return comparisons, f"{run.run_id}:base", f"{run.run_id}:best"
-
-
-def test_lines_are_answered_by_both_sides_as_one_pair_is(world):
-    comparisons, left, right = world
+def test_lines_are_answered_by_both_sides_as_one_pair_is(comparisons, left, right):
     seen = []
     found = comparisons.answer_own(
         left,
@@ -42,8 +27,7 @@ def test_lines_are_answered_by_both_sides_as_one_pair_is(world):
     assert found.scores is None
 
 
-def test_labels_give_scores(world):
-    comparisons, left, right = world
+def test_labels_give_scores(comparisons, left, right):
     found = comparisons.answer_own(left, right, "The town.\tThe city.\t0\nThe mayor.\tThe mayor.\t1", None)
     scores = found.scores
     assert len(scores.labels) == 2
@@ -51,8 +35,7 @@ def test_labels_give_scores(world):
     assert scores.sides.second.metrics["accuracy"] == pytest.approx(expected)
 
 
-def test_a_file_comes_before_pasted_lines(world, tmp_path):
-    comparisons, left, right = world
+def test_a_file_comes_before_pasted_lines(comparisons, left, right, tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("sentence1,sentence2\n=1+1,The city.\n")
     found = comparisons.answer_own(left, right, "a\tb", str(path))
@@ -66,13 +49,11 @@ def test_a_file_comes_before_pasted_lines(world, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "  \n", None, 5])
-def test_nothing_is_said_so(world, text):
-    comparisons, left, right = world
+def test_nothing_is_said_so(comparisons, left, right, text):
     with pytest.raises(InputError, match="no pairs yet"):
         comparisons.answer_own(left, right, text, None)
 
 
-def test_a_bad_line_is_named(world):
-    comparisons, left, right = world
+def test_a_bad_line_is_named(comparisons, left, right):
     with pytest.raises(DataError, match="Line 2 has 1 part"):
         comparisons.answer_own(left, right, "a\tb\nc", None)

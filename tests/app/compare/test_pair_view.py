@@ -1,7 +1,6 @@
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.pair import PairAnswer
 from mrpc.app.compare.pair_view import render_answers
-from mrpc.app.compare.sides import Side
+from mrpc.app.compare.sides import Both, Side
 from tests.html import parse
 
 EVIL = "<img src=x onerror=alert(1)>"

@@ -1,32 +1,15 @@
 import json
 import re
 
-import pytest
-
-from mrpc.app.compare.comparisons import Comparisons
 from mrpc.app.compare.report import make_report, render_report
-from mrpc.core.data.load import load_data
-from mrpc.runs.store import RunStore
-from mrpc.settings import Settings
-from tests.finished_run import make_finished_run
 from tests.html import parse
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory, tiny_data_dir, tiny_checkpoint_dir):
-    runs_dir = tmp_path_factory.mktemp("runs")
-    data = load_data("folder", tiny_data_dir)
-    run = make_finished_run(runs_dir, data, tiny_checkpoint_dir)
-    comparisons = Comparisons(RunStore(runs_dir), lambda: data, Settings(runs_dir=runs_dir))
-    return comparisons, f"{run.run_id}:base", f"{run.run_id}:best", run
 
 
 def render(report):
     return render_report(report, css="", javascript="/* ours </script> */", plotly_js="/* plotly */")
 
 
-def test_a_report_says_what_was_compared_and_with_what(world):
-    comparisons, left, right, run = world
+def test_a_report_says_what_was_compared_and_with_what(comparisons, left, right, run):
     report = make_report(comparisons.compare(left, right, "validation"))
     text = render(report)
     page = parse(text)
@@ -45,16 +28,14 @@ def test_a_report_says_what_was_compared_and_with_what(world):
     assert str(run.config.data.data_dir) not in text
 
 
-def test_probes_are_in_it_once_they_were_run(world):
-    comparisons, left, right, _ = world
+def test_probes_are_in_it_once_they_were_run(comparisons, left, right):
     comparisons.compare(left, right).behavioral_tests()
     text = render(make_report(comparisons.compare(left, right, "validation")))
     assert "swapped order" in text
     assert "They were not run before" not in text
 
 
-def test_nothing_breaks_out_of_its_scripts(world):
-    comparisons, left, right, _ = world
+def test_nothing_breaks_out_of_its_scripts(comparisons, left, right):
     text = render(make_report(comparisons.compare(left, right, "validation")))
     assert text.count("</script>") == 3
     (content,) = re.findall(r"mrpcTables\.report\((.*)\);</script>", text)
@@ -65,8 +46,7 @@ def test_nothing_breaks_out_of_its_scripts(world):
     assert "default-src 'none'" in text
 
 
-def test_a_label_of_the_user_is_escaped(world):
-    comparisons, left, right, run = world
+def test_a_label_of_the_user_is_escaped(comparisons, left, right, run):
     run.paths.label.write_text(json.dumps({"name": "<img src=x onerror=alert(1)>", "note": ""}))
     try:
         text = render(make_report(comparisons.compare(left, right, "validation")))
@@ -76,8 +56,7 @@ def test_a_label_of_the_user_is_escaped(world):
     assert "&lt;img" in text
 
 
-def test_a_run_without_a_map_and_a_baseline_have_reports_too(world):
-    comparisons, _, right, _ = world
+def test_a_run_without_a_map_and_a_baseline_have_reports_too(comparisons, right):
     report = make_report(comparisons.compare("baseline:majority", "baseline:tfidf", "test"))
     assert report.training_map is None
     assert "so they have no data map" in render(report)
@@ -86,8 +65,7 @@ def test_a_run_without_a_map_and_a_baseline_have_reports_too(world):
     )
 
 
-def test_it_has_a_dark_form(world):
-    comparisons, left, right, _ = world
+def test_it_has_a_dark_form(comparisons, left, right):
     text = render(make_report(comparisons.compare(left, right)))
     assert "color-scheme: light dark" in text
     assert "body.dark {" in text

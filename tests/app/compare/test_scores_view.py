@@ -6,12 +6,11 @@ import pytest
 from sklearn import metrics
 
 from mrpc.app.compare import score_figures as figures
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.calibration import calibrate
-from mrpc.app.compare.score_tables import baselines_table
+from mrpc.app.compare.score_figures import baselines_table
 from mrpc.app.compare.scores import compare_answers
 from mrpc.app.compare.scores_view import ChosenSplit, choose_split, render_calibrations, render_scores
-from mrpc.app.compare.sides import Side
+from mrpc.app.compare.sides import Both, Side
 from mrpc.app.compare.sides_view import split_in_view
 from mrpc.core.model.stored_predictions import PairPredictions
 from tests.html import parse

@@ -1,8 +1,7 @@
 import numpy as np
 
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.scores import Scores, SideScores, compare_answers
-from mrpc.app.compare.sides import Side
+from mrpc.app.compare.sides import Both, Side
 from mrpc.app.compare.verdict import baseline_findings, one_answer_findings, side_finding
 from mrpc.core.model.stored_predictions import PairPredictions
 

@@ -3,9 +3,9 @@ import json
 from mrpc.app.compare import pair_tables as tables
 from mrpc.app.compare import where_figures as figures
 from mrpc.app.compare.behavioral import CaseAnswer, TestResult
-from mrpc.app.compare.both import Both
 from mrpc.app.compare.cartography import MappedPair
 from mrpc.app.compare.changes import ComparedPair, KindScore
+from mrpc.app.compare.sides import Both
 from mrpc.app.compare.where_view import CELL_HELP
 from mrpc.app.templates import render_macro
 from mrpc.core.analysis.behavioral_tests import BehavioralCase, BehavioralTest

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from mrpc.app.code import coloured
-from mrpc.app.templates import render
+from mrpc.app.templates import coloured, render
 from mrpc.app.tokenize.batch import BatchRow, PaddedBatch, SplitPadding, Strategy
 from mrpc.app.tokenize.batch_view import PAD_NAMES
 from mrpc.app.tokenize.data import Explorer, LengthBin, Page, Row, SplitOverview, marked
@@ -177,7 +176,7 @@ def test_code_is_coloured_and_unchanged():
 
 FIRST_COLOURS = """
 import threading
-from mrpc.app.code import coloured
+from mrpc.app.templates import coloured
 start, failed = threading.Barrier(8), []
 def colour():
     start.wait()
@@ -381,7 +380,7 @@ def test_one_answer_for_all_pairs_is_said_in_amber():
     one = Answer(5, 1, [0.1, 0.2], [0.475, 0.525], 1, 0.64)
     said = model_input([one, Answer(6, 0, [0.1, 0.2], [0.475, 0.525], 1, 0.74)]).one(cls="notice-warn").text
     assert said.startswith("All 2 pairs get the same answer, equivalent.")
-    assert "1 of 2 are equivalent" in said
+    assert "1 of 2 pairs are equivalent" in said
 
 
 @pytest.mark.parametrize(

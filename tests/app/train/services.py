@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from mrpc.app.access import Access
+from mrpc.app.own_data import OwnData
 from mrpc.app.train.catalog import Catalog
 from mrpc.app.train.monitoring import Monitoring
 from mrpc.config import build_config
 from mrpc.errors import UnavailableError
+from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
@@ -30,11 +32,13 @@ class FakeLauncher:
         if self.error is not None:
             raise self.error
 
-    def start(self, values: dict[str, Any]) -> str:
-        self._note("start", values)
+    def start(self, values: dict[str, Any], data: DataRef | None = None) -> str:
+        self._note("start", values, *([data] if data else []))
         return create_run(self.runs_dir, seed=build_config(values).seed).run_id
 
-    def add_to_queue(self, values: dict[str, Any], group: str | None = None) -> str:
+    def add_to_queue(
+        self, values: dict[str, Any], data: DataRef | None = None, group: str | None = None
+    ) -> str:
         self._note("add", values, group)
         run = create_run(self.runs_dir, seed=build_config(values).seed)
         self.queue.add(run.run_id)
@@ -71,6 +75,7 @@ class FakeServices:
         self.monitoring = Monitoring(self.store)
         self.catalog = Catalog(self.store)
         self.launcher = FakeLauncher(runs_dir)
+        self.own_data = OwnData(self.store, lambda: self.data)
 
     @property
     def data(self) -> Any:

@@ -23,7 +23,7 @@ def act(services: FakeServices, what: str, run_id: Any = "", **fields: Any) -> s
 
 @pytest.mark.parametrize("name", ["", EVIL, "start", "stop"])
 def test_what_is_no_act_is_refused(services: FakeServices, name: str) -> None:
-    with pytest.raises(InputError, match="nothing that can be done"):
+    with pytest.raises(InputError, match="not something that can be done"):
         act(services, name)
 
 
@@ -106,7 +106,7 @@ class TestManage:
         [
             ({}, "Choose a setting"),
             ({"setting1": EVIL, "values1": "1"}, "no setting"),
-            ({"setting1": "num_epochs", "values1": " , "}, "with commas"),
+            ({"setting1": "num_epochs", "values1": " , "}, "separated by commas"),
             ({"setting1": "num_epochs", "values1": "1,99"}, "num_epochs is '99'"),
             ({"setting1": "num_epochs", "values1": ",".join(map(str, range(1, 30)))}, "at most 20"),
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import json
 import re
 import sys
@@ -10,6 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import datasets
 import nbformat
 import pytest
 import torch
@@ -20,14 +22,15 @@ from mrpc.app.train.export import (
     BESIDE,
     CARRIED,
     FORMS,
-    SCRIPT_METADATA,
     TEMPLATES,
     CodeExport,
     literal,
+    script_metadata,
     write_notebook,
     write_script,
 )
 from mrpc.config import PRESETS, TrainConfig
+from mrpc.core.data.load import keep_odd, load_data
 from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.metrics import compute_metrics
 from mrpc.core.model.pretrained import resolve_pretrained
@@ -35,7 +38,8 @@ from mrpc.core.model.recipe import freeze, start_pooler_as_identity
 from mrpc.core.model.shared_words import add_shared_words, learn_shared_words
 from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import InputError, UnknownRunError
-from mrpc.runs.layout import DataRef
+from mrpc.files import write_model
+from mrpc.runs.layout import DataRef, ProcessInfo
 from mrpc.runs.store import Run, RunStore
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,7 +98,7 @@ def test_a_script_stands_alone(tmp_path: Path, form: str, settings: dict[str, An
     assert "#%" not in code
     assert "$" not in code
     num_lines = sum(bool(line.strip()) for line in code.splitlines())
-    num_metadata = len(SCRIPT_METADATA.splitlines())
+    num_metadata = len(script_metadata({}).splitlines())
     assert num_lines - num_metadata <= (160 if settings else 115)
 
 
@@ -342,6 +346,68 @@ def test_nothing_of_a_copied_run_is_code(tmp_path: Path, form: str, text: str) -
     }
 
 
+def write_odd(folder: Path, kind: str) -> Path:
+    """Write pairs that plain libraries would read otherwise, or not at all, and return where they are."""
+    folder.mkdir()
+    rows = [(f"Où est {at}?", f'Is "it" {at}?', ("no", "yes")[at % 2]) for at in range(40)]
+    if kind == "one file of an office program":
+        path = folder / "questions.csv"
+        lines = [";".join(("question1", "question2", "is_duplicate")), *map(";".join, rows)]
+        path.write_bytes("\r\n".join(lines).encode("cp1252"))
+        return path
+    if kind == "numbers with a point":
+        lines = [json.dumps({"sentence1": a, "sentence2": b, "label": float(c == "yes")}) for a, b, c in rows]
+        (folder / "train.jsonl").write_text("\n".join(lines))
+    if kind == "raw quotes":
+        lines = ["sentence1\tsentence2\tlabel", *(f'"{a}\t{b}\t{int(c == "yes")}' for a, b, c in rows)]
+        (folder / "train.tsv").write_text("\n".join(lines))
+    if kind == "no validation":
+        lines = ["sentence1,sentence2,label", *(f"{a},It {a},{int(c == 'yes')}" for a, _, c in rows)]
+        (folder / "train.csv").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "kind", ["one file of an office program", "numbers with a point", "raw quotes", "no validation"]
+)
+def test_the_code_reads_what_the_run_read(tmp_path: Path, kind: str) -> None:
+    read = load_data("folder", write_odd(tmp_path / "data", kind))
+    kept = keep_odd(read, tmp_path / "runs" / ".data")
+    run = RunStore(tmp_path / "runs").create(TrainConfig(), DataRef.model_validate(kept))
+    code = code_of(run, "pytorch")
+    assert kept.data_dir is not None
+    assert f"in .data/{kept.data_dir.name}." in " ".join(code.split())
+    assert f"on {kept.name} as run" in " ".join(code.split())
+    (made,) = (
+        node
+        for node in ast.parse(code).body
+        if isinstance(node, ast.FunctionDef) and node.name == "load_pairs"
+    )
+    scope: dict[str, Any] = {"Path": Path, "load_dataset": datasets.load_dataset}
+    exec(ast.unparse(made), scope)
+    got = scope["load_pairs"](str(kept.data_dir))
+    for split in ("train", "validation"):
+        assert got[split].to_list() == read.dataset[split].to_list()
+
+
+def test_plain_data_stays_where_it_is(tmp_path: Path, tiny_data_dir: Path) -> None:
+    read = load_data("folder", tiny_data_dir)
+    assert keep_odd(read, tmp_path) is read
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_code_computes_in_what_the_run_computed_in(tmp_path: Path, form: str) -> None:
+    run = make_run(tmp_path, mixed_precision="auto")
+    assert "bf16" not in code_of(run, form)
+    started = {"type": "started", "seq": 0, "time": 1.0, "step": 0, "mixed_precision": "bf16"}
+    numbers = ("num_steps", "num_epochs", "num_train_pairs", "num_validation_pairs", "num_threads")
+    started |= dict.fromkeys(numbers, 1) | {"majority_accuracy": 0.5, "majority_f1": 0.5, "device": "cpu"}
+    started |= {"base_weights_sha256": "0", "checkpoint_sha256": "0"}
+    run.paths.events.write_text(json.dumps(started) + "\n")
+    assert "bf16" in code_of(run, form)
+
+
 def test_a_template_prints_literals_alone() -> None:
     assert TEMPLATES.from_string("{{ x|literal }}").render(x='a"b\n') == repr('a"b\n')
     with pytest.raises(AssertionError, match="without the filter"):
@@ -366,6 +432,29 @@ def test_a_script_says_what_to_install(tmp_path: Path, form: str) -> None:
     ours = [Requirement(line) for line in lines if line and not line.startswith("#")]
     assert asked == {one.name: str(one.specifier) for one in ours if one.name in asked}
     assert imported(code) - set(sys.stdlib_module_names) <= set(asked)
+
+
+def test_a_script_asks_for_the_versions_that_trained_the_run(tmp_path: Path) -> None:
+    here = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "accelerate")}
+    recorded = {**here, "torch": "2.13.0+cpu", "numpy": '1",\n# evil', "datasets": "5.2.0rc1"}
+    run = make_run(tmp_path)
+    process = ProcessInfo(
+        pid=1, started_at=1.0, boot_id="", process_group=1, attempt=1, command=[], versions=recorded
+    )
+    write_model(run.paths.process, process)
+    for form in SCRIPTS:
+        code = code_of(run, form)
+        (block,) = re.findall(r"(?m)^# /// script\n((?:#(?: .*)?\n)+?)# ///$", code)
+        metadata = tomllib.loads("".join(line[2:] + "\n" for line in block.splitlines()))
+        asked = {
+            Requirement(text).name: str(Requirement(text).specifier) for text in metadata["dependencies"]
+        }
+        assert asked["torch"] == "==2.13.0"
+        assert asked["transformers"] == f"=={here['transformers']}"
+        assert asked["accelerate"] == f"=={here['accelerate']}"
+        assert asked["datasets"] == "==5.2.0rc1"
+        assert set(asked["numpy"].split(",")) == {">=2", "<3"}
+        assert "evil" not in code
 
 
 @pytest.mark.parametrize("settings", [{}, MANY], ids=["course", "many"])

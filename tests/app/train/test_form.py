@@ -51,7 +51,8 @@ class Estimates:
 def services() -> Any:
     train = SimpleNamespace(num_rows=3_668)
     data = SimpleNamespace(dataset={"train": train})
-    return SimpleNamespace(data=data, checkpoints=Checkpoints(), estimates=Estimates())
+    own_data = SimpleNamespace(get=lambda name: data)
+    return SimpleNamespace(own_data=own_data, checkpoints=Checkpoints(), estimates=Estimates())
 
 
 def form_values(**values: Any) -> dict[str, Any]:

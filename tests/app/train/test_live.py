@@ -40,7 +40,7 @@ class Page:
             **{"page": self.name, "run_id": self.run_id, "chosen": self.chosen},
             **{"has": self.has, "seen": self.seen},
         }
-        self.live._looks.clear()  # as if some time had passed
+        self.live._looks.trim(0)  # as if some time had passed
         self.answer = json.loads(self.live.answer(asked))
         self.has |= {name: mark for name, (mark, _) in self.answer["parts"].items()}
         return {name: content for name, (_, content) in self.answer["parts"].items()}

@@ -71,6 +71,25 @@ def test_a_status_is_a_plain_object_that_grows(tmp_path: Path) -> None:
     assert monitoring.run_status(run.run_id)["losses"][-1] == [6, pytest.approx(1 / 6)]
 
 
+def test_a_cursor_asks_for_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = RunStore(tmp_path)
+    run, log = make_run(store)
+    monitoring = Monitoring(store)
+    none = monitoring.run_status(run.run_id, cursor=-1)
+    assert (none["losses"], none["cursor"]) == ([], 5)
+    assert set(none) == set(monitoring.run_status(run.run_id))
+    for step in range(6, 12):
+        append_step(log, step)
+    monkeypatch.setattr("mrpc.app.train.monitoring.MAX_LOSSES", 4)
+    first = monitoring.run_status(run.run_id, none["cursor"])
+    assert [step for step, _ in first["losses"]] == [6, 7, 8, 9]
+    second = monitoring.run_status(run.run_id, first["cursor"])
+    assert [step for step, _ in second["losses"]] == [10, 11]
+    third = monitoring.run_status(run.run_id, second["cursor"])
+    assert (third["losses"], third["cursor"]) == ([], 11)
+    assert len(monitoring.run_status(run.run_id)["losses"]) == 11  # all, as scripts of before expect
+
+
 def test_ten_thousand_polls_of_fifty_runs_leave_memory_and_handles_flat(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     runs = [make_run(store) for _ in range(50)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from mrpc.app.train.reading import Curves, Reading, read, read_curves
 from mrpc.runs.events import EvaluationEvent, NonFiniteEvent
 from mrpc.runs.record import RunRecord
 from tests.written_run import evaluation_event, started_event, step_event
+
+REAL_CURVES = Path(__file__).parent / "real_curves"
 
 
 def evaluations(
@@ -120,6 +123,21 @@ def test_a_model_that_once_gave_both_answers_has_collapsed():
     assert "After epoch 1 it still gave both" in reading.seen
 
 
+def test_one_answer_after_losses_above_guessing_has_collapsed():
+    validation = evaluations([0.69, 0.63, 0.62], [0.5, 0.684, 0.684], 408)
+    reading = read(curves(validation, (0.74, 0.64), peak_rate=2e-3))
+    assert (reading.kind, reading.tone) == ("collapsed", "warn")
+    assert "0.74 in the first epoch, above the 0.69 of guessing" in reading.seen
+    assert "Lower the learning rate (it reached 0.002; 1e-5 to 2e-4 are usual)" in reading.advice
+
+
+def test_over_fitting_on_few_pairs_is_over_fitting():
+    validation = evaluations([0.69, 0.62, 0.8, 1.3], [0.5, 0.68, 0.69, 0.684])
+    reading = read(curves(validation, (0.66, 0.4, 0.1), num_pairs=300))
+    assert reading.kind == "over-fitting"
+    assert reading.advice.startswith("Use more pairs (300 are few), fewer epochs")
+
+
 def test_too_few_pairs():
     validation = evaluations([0.69, 0.66, 0.65], [0.5, 0.684, 0.686])
     reading = read(curves(validation, num_pairs=160))
@@ -131,6 +149,43 @@ def test_before_the_first_epoch_the_loss_of_guessing_is_explained():
     reading = read(curves(evaluations([0.71], [0.4]), ()))
     assert reading.kind == "start"
     assert "near ln 2 = 0.69: with two classes that is guessing" in reading.seen
+
+
+class TestRealRuns:
+    """Trainings on the real corpus, by their numbers alone: bundled checkpoint, seed 42."""
+
+    def reading(self, name: str, epochs: int | None = None) -> Reading:
+        """Read what a run showed after some of its epochs; None is its end."""
+        kept = json.loads((REAL_CURVES / f"{name}.json").read_text())
+        history = RunRecord(Path("nowhere"))
+        num_steps, facts = len(kept["losses"]), kept["started"]
+        history.fold([started_event(num_steps).model_copy(update=facts)])
+        for step, (loss, rate) in enumerate(zip(kept["losses"], kept["learning_rates"], strict=True), 1):
+            history.fold([step_event(step, num_steps, loss).model_copy(update={"learning_rate": rate})])
+        ends = kept["evaluations"][: None if epochs is None else epochs + 1]
+        history.fold([evaluation_event(num_steps=num_steps, **one) for one in ends])
+        reading = read_curves(take_series(history), is_over=epochs is None)
+        assert reading is not None
+        return reading
+
+    def test_one_that_ended_too_soon(self):
+        assert self.reading("under_fitted", 0).kind == "start"
+        reading = self.reading("under_fitted")
+        assert (reading.kind, reading.tone) == ("under-fitting", "warn")
+        assert reading.advice == "Train for more epochs, or raise the learning rate."
+
+    def test_an_over_fitted_one(self):
+        assert self.reading("over_fitted", 2).kind in {"too few pairs", "learning"}
+        reading = self.reading("over_fitted")
+        assert (reading.kind, reading.tone) == ("over-fitting", "warn")
+        assert "since epoch 2 (0.59 to 1.29) while training loss falls" in reading.seen
+        assert "more pairs (300 are few), fewer epochs" in reading.advice
+
+    def test_a_collapsed_one(self):
+        reading = self.reading("collapsed")
+        assert (reading.kind, reading.tone) == ("collapsed", "warn")
+        assert "“equivalent” to every validation pair" in reading.seen
+        assert "Lower the learning rate (it reached 0.002" in reading.advice
 
 
 class TestFromARun:

@@ -6,9 +6,8 @@ import pytest
 
 from mrpc.app.train.board import RunBoard
 from mrpc.app.train.monitoring import Monitoring
-from mrpc.app.train.runs import manage_html, runs_table
+from mrpc.app.train.runs import manage_html, queue_html, runs_table
 from mrpc.app.train.runs_view import disk_html
-from mrpc.app.train.waiting import queue_html
 from mrpc.errors import InputError
 from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel
@@ -77,14 +76,14 @@ def test_no_runs(tmp_path):
 def test_what_can_be_done_with_a_run(services: FakeServices, tmp_path):
     run = write_ended(tmp_path)
     write_model(run.paths.label, RunLabel(name='"><img src=x>', note=EVIL))
-    shown = parse(manage_html(services, run.run_id))
+    shown = parse(manage_html(services, RunBoard(services).sizes, run.run_id))
     assert not shown.all("img")
     assert shown.one("input", name="name").attributes["value"] == '"><img src=x>'
     assert shown.one("textarea").text == EVIL
     assert {form.attributes["data-act"] for form in shown.all("form")} == {"label", "repeat", "grid"}
     options = shown.one("select", name="setting1").all("option")
     assert "learning_rate" in [option.attributes["value"] for option in options]
-    assert manage_html(services, "gone") == ""
+    assert manage_html(services, RunBoard(services).sizes, "gone") == ""
 
 
 def test_the_queue_shows_its_order_and_that_it_waits_for_an_app(services: FakeServices, board: RunBoard):

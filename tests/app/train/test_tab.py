@@ -10,10 +10,10 @@ import gradio as gr
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from mrpc.app.downloads import zip_model
 from mrpc.app.spine import Spine, build_spine
 from mrpc.app.train import endpoints
 from mrpc.app.train.board import RunBoard
-from mrpc.app.train.downloads import zip_model
 from mrpc.app.train.form import fill_form
 from mrpc.app.train.live import Live
 from mrpc.app.train.live_view import build_courier
@@ -43,7 +43,7 @@ class Tab:
             self.spine: Spine = build_spine(self.services)
             self.form: StartForm = build_start_form(self.services, self.spine)
             live = Live(self.services, RunBoard(self.services))
-            build_courier(self.services, live, self.spine, self.form.fields)
+            build_courier(self.services, live, self.spine, self.form)
 
     def call(self, elem_id: str, event: str, data: Any = None, **values: Any) -> list[dict[str, Any]]:
         """Run the handler of an event, and return what it changes, by the id of the element."""
@@ -143,7 +143,7 @@ class TestCourier:
     @pytest.mark.parametrize("data", [None, "x", {}, {"act": ["x"], "run_id": {}, "fields": "no"}])
     def test_whatever_a_browser_sends(self, tab, data):
         (step,) = tab.call("train-courier", "act", data)
-        assert "nothing that can be done" in step["train-courier"]
+        assert "not something that can be done" in step["train-courier"]
 
     def test_the_list_of_runs_follows_and_a_picked_run_is_shown(self, tab, tmp_path):
         first, second = write_ended(tmp_path, seed=1), write_ended(tmp_path, seed=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,13 +17,14 @@ from transformers import BertForSequenceClassification, TrainingArguments, get_s
 
 import mrpc
 from mrpc.app.templates import render
+from mrpc.app.train.accelerate_commands import ask_accelerate
 from mrpc.app.train.loops_view import arguments_html
 from mrpc.app.train.processes import training_command
 from mrpc.app.train.training_loops import LoopSource, Machine, SourceLine, TrainingLoops
 from mrpc.config import LOOP_HELP
 from mrpc.core.model.metrics import new_metric
 from mrpc.core.model.trainer_arguments import argument_rows, trainer_arguments
-from mrpc.errors import UnknownRunError
+from mrpc.errors import UnavailableError, UnknownRunError
 from mrpc.files import write_model
 from mrpc.runs.layout import TrainerReport
 from mrpc.runs.store import RunStore
@@ -151,22 +153,44 @@ def code_of(source: LoopSource) -> str:
 
 
 @pytest.mark.parametrize(
-    ("machine", "words"),
+    ("machine", "answers", "words"),
     [
-        (Machine(2, 0, False), ("no NVIDIA GPU", "CPU only", "starts one process here", "torchrun")),
-        (Machine(8, 1, True), ("1 NVIDIA GPU", "no distributed training, no dynamo, bf16", "starts runs of")),
+        (
+            Machine(2, 0, False),
+            ["This machine", "No distributed training", "yes", "no", "no", "no"],
+            ("no NVIDIA GPU", "Launching training on CPU", "in the notebook’s own process", "torchrun"),
+        ),
+        (
+            Machine(8, 1, True),
+            ["This machine", "No distributed training", "no", "no", "no", "all", "no", "bf16"],
+            ("1 NVIDIA GPU", "starts runs of the loop accelerate by it"),
+        ),
         (
             Machine(8, 4, False),
-            ("multi-GPU with 4 processes", "starts 4 processes here", "forks 4 processes"),
+            ["This machine", "multi-GPU", "1", "no", "no", "no", "no", "no", "4", "all", "no", "bf16"],
+            ("4 NVIDIA GPUs", "starts 4 processes by forking", "starts a process for each GPU by itself"),
         ),
     ],
 )
-def test_what_accelerate_would_do_follows_the_machine(
-    loops: TrainingLoops, machine: Machine, words: tuple[str, ...]
+def test_accelerate_itself_says_what_it_asks_and_does(
+    machine: Machine, answers: list[str], words: tuple[str, ...]
 ) -> None:
-    shown = parse(render("train/loops.html", loops=loops.short_loops(), machine=machine)).text
+    said = ask_accelerate(machine.num_gpus, machine.has_config)
+    assert [question.answer for question in said.questions] == answers
+    assert said.questions[1].text == "Which type of machine are you using?"
+    assert "multi-GPU" in said.questions[1].options
+    assert "ACCELERATE_MIXED_PRECISION" in said.environment
+    distributed = "MULTI_GPU" if machine.num_gpus > 1 else "'NO'"
+    assert f"distributed_type: {distributed}" in said.config
+    shown = parse(render("train/accelerate.html", machine=machine, said=said)).text
     for each in words:
         assert each in shown
+
+
+def test_an_accelerate_that_does_not_answer_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(UnavailableError, match="could not be asked"):
+        ask_accelerate(7, False)
 
 
 def test_the_table_lists_every_argument_and_marks_those_that_differ(tmp_path: Path) -> None:

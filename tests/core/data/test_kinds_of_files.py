@@ -383,6 +383,15 @@ def test_a_text_that_only_begins_like_bytes_stays(tmp_path, text):
     assert dataset["train"]["sentence1"][:2] == [text, text]
 
 
+def test_a_column_of_bytes_may_hold_a_text_that_begins_like_bytes(tmp_path):
+    texts = [b"The road.", b"b' ", b"It rains."]
+    pq.write_table(
+        pa.table({"sentence1": texts, "sentence2": texts, "label": [0, 1, 0]}), tmp_path / "p.parquet"
+    )
+    dataset, _ = read_pairs(tmp_path / "p.parquet")
+    assert "b' " in [row["sentence1"] for split in dataset.values() for row in split]
+
+
 def test_bytes_of_python_that_were_cut_off_are_refused(tmp_path):
     lines = [f"b'The road {at} is op,b'A road,{at % 2}" for at in range(5)]
     with pytest.raises(DataError, match=r"line 2: sentence1 is .*bytes of Python, not text, and broken"):

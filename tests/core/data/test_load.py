@@ -69,7 +69,7 @@ def test_a_folder(tiny_data_dir: Path) -> None:
     assert train.to_list() == tiny_rows(64)
     assert str(train.split) == "train"
     assert (data.kind, data.data_dir) == ("folder", tiny_data_dir)
-    assert data.reason == f"The folder {tiny_data_dir}, because it is named."
+    assert data.reason == f"The folder {tiny_data_dir.name}."
     assert re.fullmatch("[0-9a-f]{16}", data.fingerprint)
     assert list(data.split_fingerprints) == ["train", "validation", "test"]
 

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from mrpc.app.compare.recent import Recent
+from mrpc.recent import Recent
 
 
 def test_what_was_not_used_for_longest_goes_first():

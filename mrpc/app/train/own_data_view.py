@@ -1,0 +1,95 @@
+"""What a training is done on: the choice among data sets, the upload of one's own, and how it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.app.templates import render, render_part
+from mrpc.app.view import SKIP, View, bind, place, stage
+from mrpc.core.data.pairs import SUFFIXES
+
+if TYPE_CHECKING:
+    from mrpc.app.services import Services
+
+UPLOAD_NOTE = (
+    "Two columns of sentences and one of labels: .csv, .tsv, .jsonl, .json or .parquet, also .gz, up to "
+    "20,000 pairs and 10 MB a file. One file, or one for each split: train, validation, test."
+)
+COLUMNS_HELP = "Only if they are not found: first,second,label as they are called in the file (--columns)."
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """The widgets.
+
+    Attributes:
+        choice: the name of the data set; "" for that of the app.
+        report: how it was read.
+    """
+
+    choice: gr.Dropdown
+    report: gr.HTML
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What an upload changes."""
+
+    message: Any = SKIP
+    data: Any = SKIP
+
+
+def build_data_choice() -> DataChoice:
+    """Build the choice, and the place of the report."""
+    choice = gr.Dropdown(
+        choices=[("the data of this app", "")],
+        value="",
+        label="Data",
+        allow_custom_value=True,  # what was kept is known only later; the handlers check it
+        elem_id="data-choice",
+    )
+    return DataChoice(choice, stage("data-report", elem_id="train-data-report"))
+
+
+def build_upload(services: Services, data: DataChoice) -> None:
+    """Build the upload of one's own data."""
+    file = gr.File(
+        label="Your data",
+        file_count="multiple",
+        file_types=[*SUFFIXES[:-1], ".gz"],
+        type="filepath",
+        elem_id="data-file",
+        height=140,
+    )
+    place(render_part("quiet", UPLOAD_NOTE))
+    with gr.Row(equal_height=True):
+        columns = gr.Textbox(
+            label="Columns", info=COLUMNS_HELP, max_lines=1, elem_id="data-columns", min_width=200
+        )
+        read = gr.Button("Read again", elem_id="data-read", scale=0, min_width=110)
+    message = place(elem_id="data-message")
+
+    def bring(files: object, columns: object) -> Iterator[Brought]:
+        yield Brought(render_part("loading", "Reading …"))
+        name = services.own_data.keep(files, columns)
+        yield Brought("", gr.update(value=name, choices=services.own_data.choices()))
+
+    inputs = {"files": file, "columns": columns}
+    events = [file.upload, columns.submit, read.click]
+    bind(events, bring, inputs, {"message": message, "data": data.choice}, changes=True)
+
+
+def bind_data_report(services: Services, data: DataChoice) -> None:
+    """Show how the chosen data was read, before anything starts."""
+    from mrpc.app.train.own_data import understand
+
+    def draw(data: object) -> dict[str, object]:
+        html = render("train/own_data.html", data=understand(services, data))
+        return {"report": html, "data": gr.update(choices=services.own_data.choices())}
+
+    one = {"data": data.choice}
+    View("data-report", one, {"report": data.report, **one}, draw).bind()

@@ -1,0 +1,92 @@
+"""Publishing the run that is looked at: a fold with a name, the card as it would be seen, and a button."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mrpc.app.spine import Spine
+from mrpc.app.templates import render, render_part
+from mrpc.app.view import SKIP, View, bind, place, stage
+
+if TYPE_CHECKING:
+    from mrpc.app.services import Services
+    from mrpc.app.task import Task
+
+INTRO = (
+    "Upload the best model of a finished run to the Hugging Face Hub, with a card that says how good it is, "
+    "what it cannot do, and how to train it again. The token is the one of the machine that this app runs "
+    "on: HF_TOKEN, or what hf auth login stored there. It is never asked for here."
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the fold shows: a word on how things stand, the card, and whether it can be published now."""
+
+    publish: str
+    card: Any = SKIP
+    go: Any = SKIP
+
+
+def build_publish_fold(services: Services, spine: Spine) -> None:
+    """Build the fold."""
+    with gr.Accordion("Publish to the Hub", open=False, elem_id="publish-fold"):
+        place(render_part("quiet", INTRO))
+        with gr.Row(equal_height=True):
+            repo = gr.Textbox(
+                label="Repository", placeholder="owner/name", max_length=200, elem_id="publish-repo"
+            )
+            private = gr.Checkbox(True, label="Private: only its owner sees it", elem_id="publish-private")
+        with gr.Row(elem_id="publish-buttons"):
+            look = gr.Button("Show the card", elem_id="publish-look", min_width=180)
+            go = gr.Button(
+                "Publish", variant="primary", interactive=False, elem_id="publish-go", min_width=180
+            )
+        shown = stage("publish")
+        card = gr.Markdown(elem_id="publish-card", latex_delimiters=[])
+    outputs = {"publish": shown, "card": card, "go": go}
+
+    def on_look(run: object, repo: object, task: Task) -> Shown:
+        written = services.publishing.card(run, repo, task.progress)
+        return Shown(
+            render("train/publish.html", head=written.data.to_yaml(), repo=repo),
+            written.text,
+            gr.update(interactive=True),
+        )
+
+    def on_go(run: object, repo: object, private: object, task: Task) -> Shown:
+        # Whatever else a browser sends for the box, it is private.
+        url = services.publishing.publish(run, repo, private is not False, task.progress)
+        return Shown(render("train/published.html", url=url, is_private=private is not False))
+
+    one = {"run": spine.run}
+    View("publish", one, outputs, lambda run: Shown(_said_first(services, run), "", _off())).bind()
+    bind(look.click, on_look, {**one, "repo": repo}, outputs, tasks=services.tasks, changes=True)
+    bind(
+        go.click,
+        on_go,
+        {**one, "repo": repo, "private": private},
+        outputs,
+        tasks=services.tasks,
+        changes=True,
+    )
+
+
+def _off() -> object:
+    return gr.update(interactive=False)
+
+
+def _said_first(services: Services, run_id: object) -> str:
+    """Say whether a run can be published.
+
+    Raises:
+        UnknownRunError: there is no such run.
+    """
+    if not run_id:
+        return render_part("quiet", "Start or pick a run to publish.")
+    if not services.store.open(run_id).has_weights():
+        return render_part("quiet", "This run has no fine-tuned model yet.")
+    return render_part("quiet", "Write a name and look at the card: then it can be published.")

@@ -1,0 +1,59 @@
+"""Cards of finished runs, and their way to the Hub. No gradio here.
+
+The token is the one of the machine that the app runs on (``HF_TOKEN``, or what ``hf auth login`` stored); it
+never passes through a page.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrpc.app.task import OnProgress, silent
+from mrpc.core.model.checkpoint_folder import weights_id
+from mrpc.runs.store import Run, RunStore
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCard
+
+    from mrpc.publish.card import TestedBehavior
+
+
+class Publishing:
+    """Publishes the runs of one folder. The behavioural tests of a model are run once."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._behavior: dict[str, list[TestedBehavior]] = {}
+
+    def card(self, run_id: object, repo_id: object, on_progress: OnProgress = silent) -> ModelCard:
+        """Return the card of a run as it would be published.
+
+        Raises:
+            InputError: the name cannot be one of a repository, or there is no such run.
+            RunStateError: the run has nothing to publish.
+        """
+        from mrpc.publish.upload import check_publishable, write_card
+
+        run = self._store.open(run_id)
+        name = check_publishable(run, repo_id)
+        return write_card(run, name, self._tested(run, on_progress))
+
+    def publish(
+        self, run_id: object, repo_id: object, is_private: bool, on_progress: OnProgress = silent
+    ) -> str:
+        """Upload a run and return its address; see :func:`mrpc.publish.upload.publish_run`."""
+        from mrpc.publish.upload import check_publishable, publish_run
+
+        run = self._store.open(run_id)
+        name = check_publishable(run, repo_id)
+        known = self._behavior.get(weights_id(run.paths.best_model))
+        return publish_run(run, name, None, is_private, on_progress, behavior=known)
+
+    def _tested(self, run: Run, on_progress: OnProgress) -> list[TestedBehavior]:
+        from mrpc.publish.card import run_behavioral_tests
+
+        weights = weights_id(run.paths.best_model)
+        if weights not in self._behavior:
+            on_progress("Running behavioural tests for the card", 0, 0)
+            self._behavior[weights] = run_behavioral_tests(run)
+        return self._behavior[weights]

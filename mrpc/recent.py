@@ -1,0 +1,94 @@
+"""What was worked out lately, so that it is not worked out again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class _Kept(Generic[Value]):
+    value: Value
+    version: Hashable
+    made_at: float = field(default_factory=time.monotonic)
+
+
+class Recent(Generic[Value]):
+    """Keeps the values that were used last. May be used from many threads."""
+
+    def __init__(self, max_kept: int, max_age_s: float = float("inf")) -> None:
+        """Keep nothing yet.
+
+        Args:
+            max_kept: how many values.
+            max_age_s: a value that was made longer ago is made anew.
+        """
+        self._max_kept = max_kept
+        self._max_age_s = max_age_s
+        self._kept: OrderedDict[Hashable, _Kept[Value]] = OrderedDict()
+        self._making: dict[Hashable, threading.RLock] = {}
+        self._lock = threading.Lock()
+
+    def once(self, key: Hashable, make: Callable[[], Value], version: Hashable = None) -> Value:
+        """Return the value of a key; make it if it is not there, once, however many threads ask.
+
+        Nothing is kept when ``make`` raises. The value that was not used for longest is let go of.
+
+        Args:
+            key: what the value is of.
+            make: makes it.
+            version: a value that is kept of another version is made anew.
+        """
+        with self._lock:
+            kept = self._use(key, version)
+            if kept is not None:
+                return kept.value
+            making = self._making.setdefault(key, threading.RLock())
+        with making:
+            with self._lock:
+                kept = self._use(key, version)
+                if kept is not None:
+                    return kept.value
+            try:
+                value = make()
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
+            with self._lock:
+                self._kept[key] = _Kept(value, version)
+                self._kept.move_to_end(key)
+            self.trim(self._max_kept)
+            return value
+
+    def get(self, key: Hashable) -> Value | None:
+        """Return the value of a key, or None. This is no use that keeps it for longer."""
+        with self._lock:
+            kept = self._kept.get(key)
+        return None if kept is None else kept.value
+
+    def forget(self, key: Hashable) -> None:
+        """Make the value of a key anew at its next use."""
+        with self._lock:
+            self._kept.pop(key, None)
+
+    def trim(self, num: int) -> None:
+        """Let go of all but the ``num`` values that were used last."""
+        with self._lock:
+            while len(self._kept) > num:
+                self._kept.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def _use(self, key: Hashable, version: Hashable) -> _Kept[Value] | None:
+        kept = self._kept.get(key)
+        if kept is None or kept.version != version or time.monotonic() - kept.made_at > self._max_age_s:
+            return None
+        self._kept.move_to_end(key)
+        return kept

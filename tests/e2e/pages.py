@@ -1,0 +1,55 @@
+"""What several files of tests ask of a page: whether a view is drawn, what axe finds, what Tab leads to."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+
+def stale(name: str) -> str:
+    """Return a selector of what is dimmed of a view; Gradio wraps the element that has the class."""
+    return f":is(#stage-{name}, #stage-{name} *).stale"
+
+
+def expect_settled(page: Page, name: str) -> None:
+    """Wait until a view is drawn and shows the newest."""
+    expect(page.locator(f"#stage-{name}")).to_contain_text(re.compile(r"\S"))
+    expect(page.locator(stale(name))).to_have_count(0)
+
+
+def drawings(page: Page, name: str) -> int:
+    """Return the number of the newest drawing of a view, a comment in its HTML; 0 before the first."""
+    html = page.locator(f"#stage-{name}").inner_html()
+    return max((int(number) for number in re.findall(r"<!--(\d+)-->", html)), default=0)
+
+
+def expect_drawn_since(page: Page, name: str, before: int) -> None:
+    """Wait until a view was drawn anew, and nothing newer is asked for."""
+    page.wait_for_function(
+        "([id, before]) => [...document.getElementById(id).innerHTML.matchAll(/<!--(\\d+)-->/g)]"
+        ".some(([, number]) => Number(number) > before)",
+        arg=[f"stage-{name}", before],
+    )
+    expect_settled(page, name)
+
+
+def serious_faults(page: Page) -> list[tuple[str, object, str]]:
+    """Return what axe finds and calls serious or critical."""
+    return [
+        (fault["id"], node["target"], node["html"][:200])
+        for fault in Axe().run(page).response["violations"]
+        if fault["impact"] in {"serious", "critical"}
+        for node in fault["nodes"]
+    ]
+
+
+def tab_to(page: Page, control: str, most: int = 80) -> None:
+    """Walk to a control with the Tab key."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", control):
+            return
+    pytest.fail(f"Tab does not lead to {control}")

@@ -1,0 +1,122 @@
+"""Every view at three widths, light and dark: what axe finds, what sticks out, what has a name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mrpc.core.data.load import load_data
+from mrpc.runs.store import Run
+from tests.e2e.pages import serious_faults
+from tests.finished_run import make_finished_run
+from tests.live_app import LiveApp
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+WIDTHS = (1440, 1024, 390)
+TINY = "checkpoint=local:tiny-bert"
+DRAWN = {
+    "inspect/data": "#data-about .tk-histogram",
+    "inspect/pair": "#stage-pair .tk-tokens",
+    "inspect/batch": "#split-padding table",
+    "inspect/step": "#stage-model-input .tk-answers",
+    "train/start": "#run-live .plots .main-svg",
+    "train/runs": "#runs-live tr[data-id]",
+    "train/loops": "#loops .loop",
+    "compare/pair": "#stage-compare-answers .cmp-meter",
+    "compare/scores": "#cmp-scores .cmp-confusion",
+    "compare/where": "#cmp-tests tbody tr",
+    "compare/own": "#at-compare-own-button",
+}
+"""What is there once a view is drawn."""
+
+
+@pytest.fixture(scope="module")
+def run(live_app: LiveApp, tiny_data_dir: Path, tiny_checkpoint_dir: Path) -> Run:
+    data = load_data("folder", tiny_data_dir)
+    make_finished_run(live_app.runs_dir, data, tiny_checkpoint_dir, num_epochs=2, seed=2)
+    return make_finished_run(live_app.runs_dir, data, tiny_checkpoint_dir)
+
+
+def open_all(page: Page) -> None:
+    """Open every fold of the view, and wait until what is in them is drawn."""
+    for _ in range(2):  # a fold may hold others
+        page.evaluate(
+            """(heads) => [...document.querySelectorAll(heads)]
+              .filter((one) => one.offsetParent).forEach((one) => one.click())""",
+            "button.label-wrap:not(.open), details.fold:not([open]) > summary",
+        )
+        page.wait_for_timeout(300)
+    page.wait_for_timeout(500)
+    page.wait_for_function(
+        "![...document.querySelectorAll('.stage[aria-busy], [id^=stage-] [aria-busy]')]"
+        ".some((one) => one.offsetParent)"
+    )
+
+
+def nameless_charts(page: Page) -> list[str]:
+    """Return the charts in sight without a name for screen readers."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("[role=img], .chart, [data-plot]")]
+          .filter((one) => one.offsetParent && !one.getAttribute("aria-label"))
+          .map((one) => one.outerHTML.slice(0, 120))"""
+    )
+
+
+def out_of_reach(page: Page) -> list[str]:
+    """Return what the Tab key leads to and stands beyond the edge, but in what scrolls by itself."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("button, a[href], summary, input, textarea, [tabindex='0']")]
+          .filter((one) => one.offsetParent && one.tabIndex >= 0 && one.getBoundingClientRect().width > 4)
+          .filter((one) => !one.closest(".table-scroll, [class*=scroll], pre, [role=tablist]"))
+          .filter((one) => {
+            const box = one.getBoundingClientRect();
+            return box.left < 0 || box.right > innerWidth + 1;
+          }).map((one) => one.outerHTML.slice(0, 140))"""
+    )
+
+
+@pytest.mark.parametrize("at", DRAWN)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_view_is_whole_named_and_without_serious_faults(open_page, run, at, scheme):
+    tab = {"inspect": "1 Inspect", "train": "2 Fine-tune", "compare": "3 Compare"}[at.split("/")[0]]
+    page = open_page(tab, WIDTHS[0], f"at={at}&{TINY}&run={run.run_id}&__theme={scheme}", color_scheme=scheme)
+    expect(page.locator(f"#at-{at.replace('/', '-')}-button")).to_have_attribute("aria-selected", "true")
+    expect(page.locator(DRAWN[at]).first).to_be_visible()
+    open_all(page)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(400)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, width
+        assert serious_faults(page) == [], width
+        assert nameless_charts(page) == [], width
+        assert out_of_reach(page) == [], width
+
+
+def test_the_runs_keep_every_column_at_every_width(open_page, run):
+    page = open_page("2 Fine-tune", 1440, "at=train/runs")
+    titles = ("State", "Accuracy", "F1", "Training pairs", "Epochs", "Seed", "Learning rate")
+    row = page.locator("#runs-live tr[data-id]").first
+    expect(row).to_be_visible()
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        for title in titles:
+            cell = row.locator(f"td[data-title='{title}']")
+            cell.scroll_into_view_if_needed()
+            box = cell.bounding_box()
+            assert box["x"] >= 0, (width, title)
+            assert box["x"] < width, (width, title)
+
+
+def test_a_group_is_one_stop_of_the_tab_key(open_page, run):
+    page = open_page("1 Inspect", 1440, TINY)
+    expect(page.locator("#stage-pair .tk-tokens").first).to_be_visible()
+    for group in (".tk-chips >> nth=0", "#truncation", "#tabs [role=tablist] >> nth=0"):
+        page.keyboard.press("Tab")
+        stops = page.locator(group).evaluate(
+            """(group) => [...group.querySelectorAll("input, button, [tabindex]")]
+              .filter((one) => one.offsetParent && one.tabIndex >= 0).length"""
+        )
+        assert stops == 1, group
