@@ -191,7 +191,6 @@ VISITORS = {
     *("draw stage-pair-origin", "draw stage-compare-kinds", "draw stage-compare-map"),
     *("select stage-compare-proposals", "select cmp-first-heads", "select stage-compare-scores"),
     *("select stage-compare-pairs", "select cmp-tests", "select cmp-kinds", "select cmp-pairs"),
-    "select cmp-map",
 }
 """What looks, or works on what a visitor typed."""
 
