@@ -15,10 +15,21 @@ from urllib.parse import urlsplit
 import httpx
 from gradio import networking, tunneling
 from gradio.exceptions import ChecksumMismatchError, ShareCertificateWriteError
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from mrpc.errors import UnavailableError
 from mrpc.files import hash_file
 from mrpc.settings import proxy_variable
+
+
+async def _forbid_robots(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("User-agent: *\nDisallow: /")
+
+
+FOR_ROBOTS = Route("/robots.txt", _forbid_robots)
+"""Keeps a public link out of search engines, as Gradio does with its own."""
 
 NO_NETWORK = "No public link: the share server cannot be reached from here. Serving locally."
 
