@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import subprocess
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -66,7 +68,7 @@ def close_link() -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         while tunneling.CURRENT_TUNNELS:
             tunnel = tunneling.CURRENT_TUNNELS.pop()
-            process = tunnel.proc
+            process = cast("subprocess.Popen[bytes] | None", tunnel.proc)
             tunnel.kill()
             if process is not None:
                 process.communicate()  # collects it, and closes its pipes
