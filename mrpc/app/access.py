@@ -34,6 +34,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import gradio as gr
+from gradio.exceptions import InvalidPathError
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -177,6 +178,21 @@ def _same(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
 
 
+UNFIT = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    OSError,
+    InvalidPathError,
+)
+"""What Gradio's components raise about values that are not of their type."""
+
+MAX_SAID_CHARS = 300
+
+
 class Page(gr.Blocks):
     """Blocks that ask :class:`Access` before they run a handler."""
 
@@ -195,6 +211,19 @@ class Page(gr.Blocks):
             except AccessError as error:
                 raise gr.Error(str(error), print_exception=False) from None
         return await super().process_api(block_fn, inputs, *args, **options)
+
+    async def preprocess_data(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> Any:
+        """Turn what a browser or script sent into a handler's arguments, and refuse in words what fits none.
+
+        The components check it, each its own type, and raise whatever comes of it.
+        """
+        try:
+            return await super().preprocess_data(block_fn, inputs, *args, **options)
+        except gr.Error as error:
+            said = str(error.message)
+        except UNFIT as error:
+            said = str(error).partition("\n")[0]
+        raise gr.Error(f"This cannot be used: {said[:MAX_SAID_CHARS]}", print_exception=False)
 
 
 def access_guards(access: Access) -> list[Middleware]:
