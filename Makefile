@@ -9,6 +9,7 @@ DATA ?=
 ARGS ?=
 T ?=
 KILLS ?= 200
+SPACE ?=
 JOBS ?= 2
 PYTEST_ARGS ?=
 
@@ -23,7 +24,7 @@ export GRADIO_ANALYTICS_ENABLED ?= False
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-quick faults bench check format install browser clean
+.PHONY: help run test test-quick faults bench check format install browser space-check deploy clean
 
 help:
 	@echo 'make run         start the app at http://127.0.0.1:7860    DATA=folder ARGS="..."'
@@ -34,6 +35,8 @@ help:
 	@echo '                 the two ratios alone, 3 minutes           DATA=folder ARGS=--quick'
 	@echo 'make check       formatting, lint and types'
 	@echo 'make format      format the code and apply safe fixes'
+	@echo 'make space-check install as a Hugging Face Space does, and test there   PYTHON=python3.12'
+	@echo 'make deploy      put the app on a Space   SPACE=owner/name ARGS="--public --visitors-train"'
 	@echo 'make install     install what the app needs, without starting it'
 	@echo 'make clean       remove caches (not $(VENV), not runs/)'
 
@@ -66,6 +69,12 @@ install: $(APP_INSTALLED)
 
 browser: $(TOOLS_INSTALLED)
 	@$(PY) tests/browser.py --install
+
+space-check: $(TOOLS_INSTALLED)
+	$(PY) -m tests.space_check $(ARGS)
+
+deploy: $(APP_INSTALLED)
+	$(PY) -m mrpc.publish.space '$(or $(SPACE),SPACE=owner/name is missing)' $(ARGS)
 
 clean:
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results

@@ -16,11 +16,16 @@ from mrpc.settings import (
     default_data_dir,
     default_runs_dir,
     full_path,
+    gpu_loan_s,
+    has_sign_in,
     mcp_is_asked_for,
     owner_key,
     prepare_environment,
+    space_author,
     space_host,
     space_id,
+    visitors_train,
+    zero_gpu,
 )
 
 WANTED_FILES = 4096
@@ -42,6 +47,12 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         "--open",
         action="store_true",
         help="let everybody who reaches the app start, stop and delete trainings, not the owner alone",
+    )
+    parser.add_argument(
+        "--example",
+        action="store_true",
+        default=on_space,
+        help="train a preview at once if there is no run yet; always on a Space",
     )
     parser.add_argument(
         "--mcp",
@@ -100,6 +111,12 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         owner_key=owner_key(),
         space_id=space_id(),
         space_host=space_host(),
+        space_author=space_author(),
+        has_sign_in=has_sign_in(),
+        zero_gpu=zero_gpu(),
+        gpu_loan_s=gpu_loan_s(),
+        visitors_train=visitors_train(),
+        example=given.example,
     )
 
 
@@ -196,10 +213,15 @@ def main(arguments: list[str] | None = None) -> int:
     # Gradio takes seconds to import: a mistake in the arguments is answered before. Collecting garbage
     # meanwhile would take half a second and find nothing; serve() switches it on again.
     gc.disable()
+    loans = None
+    if settings.zero_gpu:  # before torch and Gradio are imported, as ZeroGPU asks for
+        from mrpc.app.train.zero_gpu import register
+
+        loans = register(settings.gpu_loan_s)
     from mrpc.app.server import serve
     from mrpc.app.services import Services
 
-    return serve(Services(settings))
+    return serve(Services(settings, loans))
 
 
 if __name__ == "__main__":

@@ -12,16 +12,19 @@
 
 window.mrpcLive = (() => {
   const RETRY_MS = 3000;
+  const PAUSE_MS = 12000; // after "too many requests", as the proxy of a Space answers
   const page = Math.random().toString(36).slice(2);
   const contents = {}; // part -> [mark, content]
   const places = new Set();
   let runId = "";
   let runsMark = null;
   let wasAlive = false;
+  let own = new Set(); // ids of the runs that this visitor started
   let courierOf = null;
   let timer = null;
   let isAsking = false;
   let isOutdated = false;
+  let pausedUntil = 0;
   let saidIn = null; // where the answer to the last press is shown
 
   const isSeen = (element) => element.isConnected && element.checkVisibility();
@@ -35,6 +38,11 @@ window.mrpcLive = (() => {
     clearTimeout(timer);
     if (isAsking) {
       isOutdated = true;
+      return;
+    }
+    const pauseMs = pausedUntil - Date.now();
+    if (pauseMs > 0) {
+      timer = setTimeout(ask, pauseMs);
       return;
     }
     const seen = document.hidden || !courierOf ? [] : seenParts();
@@ -57,6 +65,14 @@ window.mrpcLive = (() => {
     timer = setTimeout(ask, isOutdated ? 0 : waitMs);
   }
 
+  // Gradio's client does not tell which status an answer had.
+  const plainFetch = window.fetch;
+  window.fetch = async (...request) => {
+    const answer = await plainFetch.apply(window, request);
+    if (answer.status === 429) pausedUntil = Date.now() + PAUSE_MS;
+    return answer;
+  };
+
   function take(answer) {
     const isGone = answer.run_id !== runId;
     const isNew = runsMark !== null && answer.runs !== runsMark;
@@ -65,7 +81,18 @@ window.mrpcLive = (() => {
     wasAlive = answer.is_alive;
     if (isGone || isNew) courierOf.trigger("runs", {});
     for (const [name, news] of Object.entries(answer.parts)) contents[name] = news;
+    own = new Set(answer.own);
     for (const element of places) partsIn(element).forEach(fill);
+    markOwn();
+  }
+
+  // A visitor sees which runs are theirs: those they may stop.
+  function markOwn() {
+    for (const element of places) {
+      for (const item of element.querySelectorAll("[data-run-id], tr[data-id]")) {
+        item.classList.toggle("is-own", own.has(item.dataset.runId ?? item.dataset.id));
+      }
+    }
   }
 
   function show(run) {
@@ -187,6 +214,7 @@ window.mrpcLive = (() => {
   }
 
   function showChosen(part) {
+    markOwn();
     for (const box of part.querySelectorAll("[data-choose]")) {
       const slot = slots.indexOf(box.dataset.choose);
       box.checked = slot >= 0;

@@ -83,6 +83,14 @@ window.mrpc = (() => {
     ask(view);
   }
 
+  // What is shown goes on by itself: it is drawn anew, and stays readable meanwhile.
+  function again(name) {
+    const view = stages[name];
+    if (!view || view.element.hasAttribute("aria-busy")) return;
+    view.isOutdated = true;
+    ask(view);
+  }
+
   // The address was read: views may be drawn.
   function ready() {
     if (isReady) return;
@@ -268,9 +276,15 @@ window.mrpc = (() => {
     }
   }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["open"] });
 
+  // In a frame of another site the sign-in's cookie would be blocked: a tab of its own keeps it.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("[data-sign-in]");
+    if (link && window.top !== window) link.target = "_blank";
+  });
+
   function courier(server) {
     cancelTask = (id) => server.cancel_task(id);
   }
 
-  return { stage, changed, draw, ready, go, unfold, where, remember, copy, courier };
+  return { stage, changed, draw, again, ready, go, unfold, where, remember, copy, courier };
 })();

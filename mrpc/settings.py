@@ -18,6 +18,9 @@ HUB_TIMEOUT_S = 3.0
 """How long the Hub may take to answer before it counts as away, in seconds."""
 
 
+GPU_LOAN_S = 60.0
+"""The longest training in one loan of a GPU, in seconds. People have 2 to 5 minutes a day on ZeroGPU."""
+
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 NEVER_BY_PROXY = ("localhost", "127.0.0.1", "::1")
@@ -42,7 +45,13 @@ class Settings:
         mcp: serve tools for agents.
         owner_key: a key that makes who holds it the owner, or None.
         space_id: the Space this runs on ("owner/name"), or None elsewhere.
-        space_host: the public host name of that Space, or None.
+        space_host: the public host names of that Space, with commas between them, or None.
+        space_author: the user or organisation that the Space belongs to, or None.
+        has_sign_in: whether the Space lets people sign in with Hugging Face (``hf_oauth: true``).
+        zero_gpu: whether the Space lends a GPU for a short time at a call (ZeroGPU).
+        gpu_loan_s: the longest training in one such loan (``MRPC_GPU_SECONDS``), in seconds.
+        visitors_train: let visitors train short previews (``MRPC_VISITORS=train``).
+        example: train a preview at once where there is no run yet.
     """
 
     runs_dir: Path = field(default_factory=lambda: Path("runs").resolve())
@@ -59,6 +68,12 @@ class Settings:
     owner_key: str | None = None
     space_id: str | None = None
     space_host: str | None = None
+    space_author: str | None = None
+    has_sign_in: bool = False
+    zero_gpu: bool = False
+    gpu_loan_s: float = GPU_LOAN_S
+    visitors_train: bool = False
+    example: bool = False
 
 
 def full_path(text: str | Path) -> Path:
@@ -89,6 +104,8 @@ def prepare_environment() -> str | None:
     problem = _proxy_problem(os.environ)
     if problem is not None:
         return problem
+    if "CPU_CORES" in os.environ:  # or torch would start a thread for each core of the host
+        os.environ.setdefault("OMP_NUM_THREADS", str(num_cores()))
     exceptions = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     listed = [name.strip() for name in exceptions.split(",") if name.strip()]
     listed += [name for name in NEVER_BY_PROXY if name not in listed]
@@ -179,8 +196,45 @@ def space_id() -> str | None:
 
 
 def space_host() -> str | None:
-    """Return the public host name of the Space this process runs on, or None elsewhere."""
+    """Return the public host names of the Space this process runs on, or None elsewhere."""
     return os.environ.get("SPACE_HOST") or None
+
+
+def space_author() -> str | None:
+    """Return whom the Space that this process runs on belongs to, or None elsewhere."""
+    return os.environ.get("SPACE_AUTHOR_NAME") or (space_id() or "").partition("/")[0] or None
+
+
+def has_sign_in() -> bool:
+    """Tell whether this Space lets people sign in: its README says ``hf_oauth: true``."""
+    names = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
+    return all(os.environ.get(name) for name in names)
+
+
+def zero_gpu() -> bool:
+    """Tell whether this Space lends a GPU for a short time at a call."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"}
+
+
+def gpu_loan_s() -> float:
+    """Return the longest training in one loan of a GPU (``MRPC_GPU_SECONDS``), from 10 to 600 seconds."""
+    try:
+        return min(600.0, max(10.0, float(os.environ["MRPC_GPU_SECONDS"])))
+    except (KeyError, ValueError):
+        return GPU_LOAN_S
+
+
+def visitors_train() -> bool:
+    """Tell whether visitors may train previews: ``MRPC_VISITORS`` says "train"."""
+    return os.environ.get("MRPC_VISITORS", "").strip().lower() == "train"
+
+
+def num_cores() -> int:
+    """Return how many cores this process may use; a container may see those of its host."""
+    try:
+        return max(1, int(float(os.environ["CPU_CORES"])))
+    except (KeyError, ValueError, OverflowError):
+        return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

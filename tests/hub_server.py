@@ -46,6 +46,8 @@ class HubServer:
         """Repositories that were created, "owner/name" -> whether they are private."""
         self._files: dict[str, dict[str, bytes]] = {}
         self.large: dict[str, bytes] = {}
+        self.spaces: dict[str, dict[str, list[dict[str, str]]]] = {}
+        """What was set of a Space, "owner/name" -> variables, secrets and hardware, as they were sent."""
         self._closing = threading.Event()
         hub = self
 
@@ -120,13 +122,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, b'{"error": "Invalid credentials"}')
         elif path == "/api/repos/create":
             asked = json.loads(body)
+            kind = f"{asked.get('type', 'model')}s"
             name = f"{asked.get('organization') or USER}/{asked['name']}"
             if name in hub.created:
                 self._send(409, json.dumps({"error": "exists", "url": f"{hub.url}/{name}"}).encode())
                 return
             private = asked.get("private") or asked.get("visibility") == "private"
             hub.created[name] = bool(private)
-            hub._files[f"models/{name}"] = {}
+            hub._files[f"{kind}/{name}"] = {}
             self._json({"url": f"{hub.url}/{name}", "id": name, "name": name})
         elif path.endswith("/preupload/main"):
             files = json.loads(body)["files"]
@@ -143,15 +146,21 @@ class _Handler(BaseHTTPRequestHandler):
                 for each in json.loads(body)["objects"]
             ]
             self._json({"transfer": "basic", "objects": objects}, "application/vnd.git-lfs+json")
-        elif match := re.fullmatch(r"/api/(models/[^/]+/[^/]+)/commit/main", path):
-            self._commit(match[1].removeprefix("models/"), body)
+        elif match := re.fullmatch(r"/api/((?:models|spaces)/[^/]+/[^/]+)/commit/main", path):
+            self._commit(match[1], body)
+        elif match := re.fullmatch(r"/api/spaces/([^/]+/[^/]+)/(variables|secrets|hardware)", path):
+            hub.spaces.setdefault(match[1], {}).setdefault(match[2], []).append(json.loads(body))
+            is_hardware = match[2] == "hardware"
+            self._json(
+                {"stage": "BUILDING", "hardware": {"current": None, "requested": None}} if is_hardware else {}
+            )
         elif path == "/api/validate-yaml":
             self._json({"errors": [], "warnings": []})
         else:
             self._send(404, b"{}")
 
-    def _commit(self, repo_id: str, body: bytes) -> None:
-        files = self.server_hub._files[f"models/{repo_id}"]
+    def _commit(self, repository: str, body: bytes) -> None:
+        files = self.server_hub._files[repository]
         for line in body.splitlines():
             step = json.loads(line)
             value = step["value"]
@@ -159,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
                 files[value["path"]] = base64.b64decode(value["content"])
             elif step["key"] == "lfsFile":
                 files[value["path"]] = self.server_hub.large[value["oid"]]
-        address = f"{self.server_hub.url}/{repo_id}/commit/{COMMIT}"
+        address = f"{self.server_hub.url}/{repository.removeprefix('models/')}/commit/{COMMIT}"
         self._json({"success": True, "commitOid": COMMIT, "commitUrl": address, "pullRequestUrl": None})
 
     def _refuse(self, path: str) -> bool:

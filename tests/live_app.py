@@ -50,6 +50,8 @@ class LiveApp:
     def end_trainings(self) -> None:
         """Kill what still trains in the runs folder."""
         for run in self.store.list():
+            if run.state() is RunState.STARTING:  # its process may not have said yet who it is
+                wait_until(lambda run=run: run.read_process() or run.state() is not RunState.STARTING)
             info = run.read_process()
             process = find_process(info) if info else None
             if process is not None and process.pid != os.getpid():  # a run that a test wrote

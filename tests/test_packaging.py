@@ -234,7 +234,10 @@ class TestWorkflow:
 class TestMake:
     @pytest.mark.parametrize(
         "target",
-        ["help", "run", "test", "test-quick", "bench", "check", "format", "install", "browser", "clean"],
+        [
+            *("help", "run", "test", "test-quick", "bench", "check", "format", "install", "browser", "clean"),
+            *("space-check", "deploy"),
+        ],
     )
     def test_target_exists(self, target):
         done = make(target)

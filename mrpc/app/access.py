@@ -13,7 +13,8 @@ space     a Hugging Face Space: who holds the key ``MRPC_OWNER_KEY``, or signed 
 
 Every way to a handler (event, named endpoint, function index, MCP) ends in :meth:`Page.process_api`, and a
 handler that does not say that visitors may call it is the owner's: forgetting is safe. Server functions of
-elements and downloads only read.
+elements and downloads only read. With ``MRPC_VISITORS=train`` a visitor may also call what starts and stops
+previews; :mod:`mrpc.app.visitors` says which.
 
 The owner's link carries a key that works once. Opening it sets a cookie and leads to the bare address, so the
 key stays in no history, ``Referer`` or log. A script sends ``Authorization: Bearer KEY``, where the key is
@@ -23,15 +24,17 @@ the one of ``MRPC_OWNER_KEY``.
 from __future__ import annotations
 
 import hmac
+import math
 import secrets
 import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import gradio as gr
 from gradio.exceptions import InvalidPathError
@@ -39,16 +42,19 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mrpc.app.caller import Caller, called_by
+from mrpc.app.visitors import VisitorMiddleware, set_cookie, visitor_mark
 from mrpc.errors import AccessError, InputError
-from mrpc.settings import Settings
+from mrpc.settings import Settings, root_path
 
 COOKIE = "mrpc_owner"
 KEY_NAME = "owner"
 COOKIE_AGE_S = 30 * 24 * 3600
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIN_KEY_CHARS = 16
-LOGINS_A_MINUTE = 10
-"""Tries to log in that one address has."""
+LOGINS_A_MINUTE = {"/login": 10}
+UPLOADS_A_MINUTE = {"/upload": 20}
+"""Requests that one address has a minute, by how their path ends: tries to log in, and files of visitors."""
 
 
 class Mode(StrEnum):
@@ -76,6 +82,31 @@ WAY = {
     Mode.LINK: "Open the owner's link, which the terminal printed when the app was started.",
     Mode.SPACE: "Duplicate this Space to train your own.",
 }
+SIGN_IN_PATH = "/login/huggingface?_target_url=/"
+SIGN_OUT_PATH = "/logout?_target_url=/"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the page tells whoever looks at it of what they may do.
+
+    Attributes:
+        is_owner: whether they may do everything.
+        trains: whether they may train previews, and stop their own.
+        way: how a visitor becomes the owner.
+        trouble: why a visitor who might train cannot, or "".
+        name: as whom they signed in, or "".
+        sign_in: where one signs in, or out; "" where one cannot.
+        duplicate: where one makes a copy of the Space, or "".
+    """
+
+    is_owner: bool = True
+    trains: bool = True
+    way: str = ""
+    trouble: str = ""
+    name: str = ""
+    sign_in: str = ""
+    duplicate: str = ""
 
 
 KEY_ADVICE = (
@@ -90,7 +121,9 @@ class Access:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.mode = mode_of(settings)
-        self._author = (settings.space_id or "").partition("/")[0]
+        self.trains_visitors = settings.visitors_train and self.mode in WAY
+        self.has_sign_in = settings.has_sign_in and self.mode is Mode.SPACE
+        self._author = settings.space_author or (settings.space_id or "").partition("/")[0]
         if settings.owner_key is not None and len(settings.owner_key) < MIN_KEY_CHARS:
             raise InputError(f"MRPC_OWNER_KEY is too short to be safe: give it {MIN_KEY_CHARS} characters.")
         self._lasting_key = settings.owner_key
@@ -129,6 +162,14 @@ class Access:
         headers = {str(name).lower(): str(value) for name, value in dict(request.headers or {}).items()}
         return self._is_owner(headers) or self._is_author(request)
 
+    def recognise(self, request: gr.Request | None) -> Caller:
+        """Tell who sent a request."""
+        if self.is_owner(request):
+            return Caller(is_owner=True)
+        headers = {str(name).lower(): str(value) for name, value in dict(request.headers or {}).items()}
+        client = getattr(request, "client", None)
+        return Caller(False, visitor_mark(headers), str(getattr(client, "host", "")))
+
     def lets_agent_in(self, headers: Mapping[str, str]) -> bool:
         """Tell whether an agent may look: where people log in, it shows the key of ``MRPC_OWNER_KEY``.
 
@@ -137,17 +178,30 @@ class Access:
         """
         return self.mode is not Mode.LOGIN or self._is_owner(headers)
 
-    def way(self, request: gr.Request | None) -> str:
-        """Return how a visitor becomes the owner; "" for the owner."""
-        return "" if self.is_owner(request) else WAY[self.mode]
+    def standing(self, request: gr.Request | None) -> Standing:
+        """Tell what whoever looks at the page may do, and how they could do more."""
+        who = self.recognise(request)
+        name = str(_person(request).get("preferred_username") or "") if self.has_sign_in else ""
+        sign_in = (SIGN_OUT_PATH if name else SIGN_IN_PATH) if self.has_sign_in else ""
+        if who.is_owner:
+            return Standing(name=name, sign_in=sign_in)
+        space = self.settings.space_id
+        duplicate = f"https://huggingface.co/spaces/{quote(space)}?duplicate=true" if space else ""
+        trouble = ""
+        if self.trains_visitors and not who.visitor:
+            trouble = (
+                "Your browser keeps no cookie of this page. To train a preview, open it in a tab of its own."
+            )
+        trains = self.trains_visitors and not trouble
+        return Standing(False, trains, WAY[self.mode], trouble, name, sign_in, duplicate)
 
-    def check(self, request: gr.Request | None) -> None:
+    def check(self, who: Caller) -> None:
         """Refuse what only the owner may do.
 
         Raises:
-            AccessError: the request is a visitor's; says how one becomes the owner.
+            AccessError: who asks is a visitor; says how one becomes the owner.
         """
-        if not self.is_owner(request):
+        if not who.is_owner:
             raise AccessError(f"Only the owner of this app may do that. {WAY[self.mode]}")
 
     def _is_owner(self, headers: Mapping[str, str]) -> bool:
@@ -162,16 +216,23 @@ class Access:
 
     def _is_author(self, request: gr.Request) -> bool:
         """Tell whether who signed in with Hugging Face owns this Space, or may write to it."""
-        scope = getattr(request.request, "scope", None) or {}
-        signed_in = (scope.get("session") or {}).get("oauth_info") or {}
-        person = signed_in.get("userinfo") or {}
         if self.mode is not Mode.SPACE or not self._author:
             return False
+        person = _person(request)
         roles = {one.get("preferred_username"): one.get("roleInOrg") for one in person.get("orgs") or []}
         return person.get("preferred_username") == self._author or roles.get(self._author) in {
             "admin",
             "write",
         }
+
+
+def _person(request: gr.Request | None) -> Mapping[str, Any]:
+    """Return what Hugging Face told of who signed in, as long as that counts; else nothing."""
+    scope = getattr(getattr(request, "request", None), "scope", None) or {}
+    signed_in = (scope.get("session") or {}).get("oauth_info") or {}
+    if signed_in.get("expires_at", math.inf) < time.time():
+        return {}
+    return signed_in.get("userinfo") or {}
 
 
 def _same(given: str, wanted: str) -> bool:
@@ -197,20 +258,27 @@ class Page(gr.Blocks):
     """Blocks that ask :class:`Access` before they run a handler."""
 
     def __init__(self, access: Access, **options: Any) -> None:
+        self.access = access  # first: Gradio looks at expects_oauth while it begins
         super().__init__(**options)
-        self.access = access
 
     async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> Any:
         """Run a handler, if who asks may; every way to a handler ends here."""
         handler = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
-        if not getattr(handler.fn, "for_visitors", False):
-            request = options.get("request", args[1] if len(args) > 1 else None)
-            asks = request[0] if isinstance(request, list) else request
+        request = options.get("request", args[1] if len(args) > 1 else None)
+        who = self.access.recognise(request[0] if isinstance(request, list) else request)
+        is_preview = self.access.trains_visitors and getattr(handler.fn, "for_previews", False)
+        if not is_preview and not getattr(handler.fn, "for_visitors", False):
             try:
-                self.access.check(asks)
+                self.access.check(who)
             except AccessError as error:
                 raise gr.Error(str(error), print_exception=False) from None
-        return await super().process_api(block_fn, inputs, *args, **options)
+        with called_by(who):
+            return await super().process_api(block_fn, inputs, *args, **options)
+
+    @property
+    def expects_oauth(self) -> bool:
+        """Whether Gradio offers to sign in with Hugging Face."""
+        return self.access.has_sign_in
 
     async def preprocess_data(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> Any:
         """Turn what a browser or script sent into a handler's arguments, and refuse in words what fits none.
@@ -227,8 +295,12 @@ class Page(gr.Blocks):
 
 
 def access_guards(access: Access) -> list[Middleware]:
-    """Return the middleware that answers the owner's link and limits logins."""
-    return [Middleware(OwnerLinkMiddleware, access=access), Middleware(LoginLimitMiddleware)]
+    """Return the middleware that answers the owner's link, knows visitors again and limits logins."""
+    limits = LOGINS_A_MINUTE | (UPLOADS_A_MINUTE if access.is_guarded else {})
+    guards = [Middleware(OwnerLinkMiddleware, access=access), Middleware(RateLimitMiddleware, limits=limits)]
+    if access.is_guarded:
+        guards.append(Middleware(VisitorMiddleware, is_framed=access.mode is Mode.SPACE))
+    return guards
 
 
 class OwnerLinkMiddleware:
@@ -251,41 +323,43 @@ class OwnerLinkMiddleware:
             text = "This owner's link was opened before, or was never one. Start the app anew for another."
             await PlainTextResponse(text, 403)(scope, receive, send)
             return
-        answer = RedirectResponse(
-            scope.get("root_path") or "/", 303, headers={"Referrer-Policy": "no-referrer"}
-        )
-        is_secure = scope.get("scheme") == "https" or self.access.mode is Mode.SPACE
-        answer.set_cookie(
+        answer = RedirectResponse(f"{root_path()}/", 303, headers={"Referrer-Policy": "no-referrer"})
+        cookie = set_cookie(
             COOKIE,
             token,
-            max_age=COOKIE_AGE_S,
-            httponly=True,
-            secure=is_secure,
-            samesite="none" if self.access.mode is Mode.SPACE else "lax",
+            COOKIE_AGE_S,
+            is_framed=self.access.mode is Mode.SPACE,
+            is_secure=scope.get("scheme") == "https",
         )
+        answer.raw_headers.append(cookie)
         await answer(scope, receive, send)
 
 
-class LoginLimitMiddleware:
-    """Let nobody guess passwords: an address has some tries to log in a minute."""
+class RateLimitMiddleware:
+    """Let nobody guess passwords or fill the disk: an address has some tries a minute."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, limits: Mapping[str, int]) -> None:
+        """Take how many requests a minute one address has, by how their path ends."""
         self.app = app
-        self._tries: dict[str, deque[float]] = defaultdict(deque)
+        self.limits = limits
+        self._tries: dict[tuple[str, str], deque[float]] = defaultdict(deque)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 429 for one try too many, else pass the request on."""
-        is_login = scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith("/login")
-        if is_login and self._is_too_many((scope.get("client") or ("",))[0], time.monotonic()):
-            await PlainTextResponse("Too many tries to log in. Wait a minute.", 429)(scope, receive, send)
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        path = next((end for end in self.limits if is_post and scope["path"].rstrip("/").endswith(end)), None)
+        address = (scope.get("client") or ("",))[0]
+        if path is not None and self._is_too_many(path, address, time.monotonic()):
+            what = path.removeprefix("/")
+            await PlainTextResponse(f"Too many tries to {what}. Wait a minute.", 429)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _is_too_many(self, address: str, now: float) -> bool:
+    def _is_too_many(self, path: str, address: str, now: float) -> bool:
         for other in [other for other, times in self._tries.items() if now - times[-1] > 60]:
             del self._tries[other]
-        tries = self._tries[address]
+        tries = self._tries[path, address]
         while tries and now - tries[0] > 60:
             tries.popleft()
         tries.append(now)
-        return len(tries) > LOGINS_A_MINUTE
+        return len(tries) > self.limits[path]

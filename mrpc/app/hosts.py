@@ -1,9 +1,12 @@
-"""Which host names the app answers to.
+"""Which host names the app answers to, and whose pages may drive it.
 
 A page of a stranger can point a name of its own at 127.0.0.1 (DNS rebinding) and then drive a local app
 from the visitor's browser. So only names that are really used are answered, and a request that changes
 something must come from a page of one of them. Where the user asked for every address (``--host 0.0.0.0``),
 numeric ones are answered too: they are no name that a stranger could point somewhere.
+
+A Space is public, and behind a proxy that may ask for it by names of its own: every name is answered there.
+Its cookies travel with requests of other pages, so those of other pages are refused all the same.
 """
 
 from __future__ import annotations
@@ -51,10 +54,10 @@ def answered_hosts(settings: Settings) -> list[str]:
 def host_guards(settings: Settings) -> list[Middleware]:
     """Return the middleware that refuses foreign hosts, pages and frames, and mends broken characters."""
     hosts = answered_hosts(settings)
-    guards = [Middleware(KnownHostMiddleware, hosts=hosts)]
-    if settings.space_id is None:  # a public Space may be driven from anywhere, as any Space
-        guards.append(Middleware(SameSiteMiddleware, hosts=hosts))
-    frames = FRAMES_OF_A_SPACE if settings.space_id is not None else ""
+    is_space = settings.space_id is not None
+    guards = [] if is_space else [Middleware(KnownHostMiddleware, hosts=hosts)]
+    guards.append(Middleware(SameSiteMiddleware, hosts=hosts))
+    frames = FRAMES_OF_A_SPACE if is_space else ""
     return [*guards, Middleware(FrameMiddleware, frames=frames), Middleware(WholeCharactersMiddleware)]
 
 
@@ -83,19 +86,22 @@ class SameSiteMiddleware:
 
     def __init__(self, app: ASGIApp, hosts: list[str]) -> None:
         self.app = app
-        self.hosts = hosts
+        self.names = [host for host in hosts if host != ANY_IP]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 403 for a foreign page, else pass the request on."""
         if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD", "OPTIONS"}:
-            origin = dict(scope["headers"]).get(b"origin")
-            if origin is not None and not self._is_ours(origin.decode("latin-1")):
+            headers = dict(scope["headers"])
+            origin = headers.get(b"origin")
+            host = headers.get(b"host", b"").decode("latin-1")
+            if origin is not None and not self._is_ours(origin.decode("latin-1"), host):
                 await PlainTextResponse("This request comes from a foreign page", 403)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
-    def _is_ours(self, origin: str) -> bool:
-        return is_answered(_host_name(origin), self.hosts)
+    def _is_ours(self, origin: str, host: str) -> bool:
+        name = _host_name(origin)  # an address is ours only where the request is sent to it
+        return is_answered(name, self.names) or (bool(name) and name == _host_name(f"//{host}"))
 
 
 class FrameMiddleware:

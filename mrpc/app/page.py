@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.access import Page
+from mrpc.app.access import Page, Standing
 from mrpc.app.address import Linked, read_address, remember_js
 from mrpc.app.compare.tab import build_compare_tab
-from mrpc.app.spine import build_spine, run_update
-from mrpc.app.templates import render
+from mrpc.app.spine import build_spine, render_head, run_update
 from mrpc.app.tokenize.tab import build_inspect_tab
 from mrpc.app.train.tab import build_train_tab
 from mrpc.app.view import QUICK, bind_changes, for_visitors
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
     from mrpc.app.services import Services
 
 TITLE = "MRPC Lab"
+FILES_S = (3600, 24 * 3600)
+FILES_OF_VISITORS_S = (600, 3600)
+"""How often old uploads and downloads are looked for, and how old they become, in seconds."""
+
 OPENED_JS = """
 () => {
   mrpc.ready();
@@ -35,10 +38,14 @@ def build_app(services: Services) -> Page:
     """Build the page. Nothing is started, loaded or read here."""
 
     def load_head(request: gr.Request) -> str:
-        return on_load_head(services, services.access.way(request))
+        return on_load_head(services, services.access.standing(request))
 
     with Page(
-        services.access, title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 24 * 3600)
+        services.access,
+        title=TITLE,
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=FILES_OF_VISITORS_S if services.access.is_guarded else FILES_S,
     ) as demo:
         spine = build_spine(services)
         with gr.Tabs(elem_id="tabs"):
@@ -85,11 +92,11 @@ def on_open(services: Services, links: Sequence[Linked], query: object) -> list[
     return updates
 
 
-def on_load_head(services: Services, way: str) -> str:
-    """Say which data is in use once it is known, and to a visitor how one becomes the owner."""
+def on_load_head(services: Services, standing: Standing) -> str:
+    """Say which data is in use once it is known, and to a visitor what they may do."""
     services.page_is_up.set()
     try:
         line = f"Data: {services.data.reason}"
     except MrpcError as error:
         line = f"Data cannot be used: {error}"
-    return render("templates/head.html", data_line=line, way=way)
+    return render_head(line, standing)

@@ -32,6 +32,11 @@ limit is 10,000. A page that was forgotten works on, with the lists of choices t
 FIRST_PAGE_TIMEOUT_S = 10.0
 """The heavy imports begin when the first page is drawn, and after this long without one, in seconds."""
 
+EXAMPLE_NOTE = (
+    "The app trains this by itself where there is no run yet, so that there is something to look at: a "
+    "preview on a part of the pairs, whose scores mean little."
+)
+
 CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 HOST_PID_NAMESPACE = "pid:[4026531836]"
 """The first PID namespace of Linux always has this number (PROC_PID_INIT_INO in its source)."""
@@ -98,6 +103,8 @@ def serve(services: Services) -> int:
             link = str(error)
     print(describe_address(settings, services.access, link), flush=True)
     threading.Thread(target=_warm_up, args=[services], daemon=True).start()
+    if settings.example:
+        threading.Thread(target=train_example, args=[services], daemon=True).start()
     ended.wait()
     print("\n" + (_end_training(services) if ends_all(received[0]) else describe_end(services)), flush=True)
     close_link()
@@ -115,6 +122,19 @@ def _warm_up(services: Services) -> None:
     services.warm_up()
 
 
+def train_example(services: Services) -> str | None:
+    """Train a preview where there is no run yet, so that every tab has something to show; return its id."""
+    if services.store.list():
+        return None
+    try:
+        run_id = services.launcher.start({"preset": "quick"})
+        services.catalog.rename(run_id, "Example", EXAMPLE_NOTE)
+    except MrpcError as error:
+        print(f"There is no example: {error}", flush=True)
+        return None
+    return run_id
+
+
 def describe_address(settings: Settings, access: Access, link: str = "") -> str:
     """Say where the app answers, and what is worth knowing about that.
 
@@ -130,6 +150,8 @@ def describe_address(settings: Settings, access: Access, link: str = "") -> str:
         lines.append(link)
     if settings.space_id is not None:
         lines.append("This is a Space: runs vanish when it restarts. Download what you want to keep.")
+    if access.trains_visitors:
+        lines.append("Visitors may train short previews, one at a time (MRPC_VISITORS=train).")
     owner_path = access.owner_path()
     if owner_path is not None:
         lines.append(f"You are the owner, once you have opened: {local}{owner_path}")

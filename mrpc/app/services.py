@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from mrpc.app.access import Access
 from mrpc.app.task import Tasks
+from mrpc.app.visitors import Visitors
 from mrpc.errors import MrpcError
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mrpc.app.train.monitoring import Monitoring
     from mrpc.app.train.publishing import Publishing
     from mrpc.app.train.training_loops import TrainingLoops
+    from mrpc.app.train.zero_gpu import Loans
     from mrpc.core.data.load import LoadedData
 
 PAUSE_BEFORE_TORCH_S = 1.0
@@ -87,14 +89,17 @@ class Services:
         settings: of this process.
         store: the runs.
         access: who may do what.
+        visitors: what visitors may train.
         tasks: the long work that pages wait for.
         page_is_up: set when the first page is drawn: from then on the heavy imports disturb nobody.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, loans: Loans | None = None) -> None:
+        self._loans = loans
         self.settings = settings
         self.store = RunStore(settings.runs_dir)
         self.access = Access(settings)
+        self.visitors = Visitors(self.store, self.access.trains_visitors)
         self.tasks = Tasks()
         self.page_is_up = threading.Event()
         self._libraries_lock = threading.Lock()
@@ -177,7 +182,7 @@ class Services:
         """Starts and stops trainings."""
         from mrpc.app.train.launcher import Launcher
 
-        return Launcher(self.store, lambda: self.data, self.checkpoints)
+        return Launcher(self.store, lambda: self.data, self.checkpoints, self.visitors, self._loans)
 
     @built_once
     def catalog(self) -> Catalog:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from mrpc.app.access import Standing
 from mrpc.app.address import Linked, text
 from mrpc.app.paths import read_paths
 from mrpc.app.run_names import run_choices
 from mrpc.app.templates import render
 from mrpc.app.view import place
+from mrpc.app.visitors import MAX_MINUTES, MAX_PAIRS
 
 if TYPE_CHECKING:
     from gradio.components import Component
@@ -57,7 +59,7 @@ def build_spine(services: Services) -> Spine:
     def cancel_task(task_id: str) -> None:  # a method cannot be marked as a server function
         services.tasks.cancel(task_id)
 
-    head = place(render("templates/head.html", data_line=LOADING_LINE, way=""), elem_id="masthead")
+    head = place(render_head(LOADING_LINE, Standing()), elem_id="masthead")
     place(render("templates/paths.html", paths=read_paths()), elem_id="paths")
     gr.HTML(
         html_template="<span hidden></span>",
@@ -84,6 +86,12 @@ def build_spine(services: Services) -> Spine:
         ]
     )
     return spine
+
+
+def render_head(data_line: str, standing: Standing) -> str:
+    """Draw the head of the page: its name, the data in use, and what whoever looks at it may do."""
+    limits = {"max_pairs": MAX_PAIRS, "max_minutes": round(MAX_MINUTES)}
+    return render("templates/head.html", data_line=data_line, standing=standing, **limits)
 
 
 def run_update(services: Services, run_id: object) -> object:

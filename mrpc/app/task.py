@@ -6,6 +6,7 @@ call raises :class:`TaskCancelled` once nobody wants the work any more, so no se
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import secrets
 import threading
@@ -25,6 +26,8 @@ MAX_RUNNING = 4
 """Tasks of all visitors at once; each computes on the same cores."""
 
 MAX_RUNNING_A_VISITOR = 3
+MAX_RUNNING_AN_ADDRESS = MAX_RUNNING - 1
+"""Of visitors of one address: whoever takes many names still leaves something to others."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +83,27 @@ class Task:
         self._cancelled.set()
 
 
+@dataclass(frozen=True)
+class _Running:
+    """Whose a task is."""
+
+    visitor: str
+    address: str
+    task: Task
+
+
 @dataclass
 class Tasks:
     """The tasks that run now. One for a whole app; may be used from many threads."""
 
     max_running: int = MAX_RUNNING
     max_running_a_visitor: int = MAX_RUNNING_A_VISITOR
-    _running: dict[str, tuple[str, Task]] = field(default_factory=dict)
+    _running: dict[str, _Running] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def follow(self, work: Callable[[Task], Result], visitor: str = "") -> Iterator[Progress | Done[Result]]:
+    def follow(
+        self, work: Callable[[Task], Result], visitor: str = "", address: str = ""
+    ) -> Iterator[Progress | Done[Result]]:
         """Do work in a thread and yield how far it is, at most five times a second, then its result.
 
         Whoever stops iterating (a page that was closed) cancels the work. What it raises is raised here.
@@ -97,6 +111,7 @@ class Tasks:
         Args:
             work: gets the task that it reports to.
             visitor: who asked for it; "" is nobody in particular.
+            address: where a visitor's request came from; "" for the owner, who is not counted by it.
 
         Raises:
             BusyError: too much runs already, for this visitor or for all.
@@ -104,10 +119,13 @@ class Tasks:
         """
         task = Task()
         with self._lock:
-            of_visitor = sum(owner == visitor for owner, _ in self._running.values())
+            of_visitor = sum(one.visitor == visitor for one in self._running.values())
+            of_address = sum(bool(address) and one.address == address for one in self._running.values())
             if of_visitor >= self.max_running_a_visitor or len(self._running) >= self.max_running:
                 raise BusyError("Other long work is under way here. Wait until it ends, or cancel it.")
-            self._running[task.task_id] = (visitor, task)
+            if of_address >= MAX_RUNNING_AN_ADDRESS:
+                raise BusyError("Much long work from your address is under way here. Wait until some ends.")
+            self._running[task.task_id] = _Running(visitor, address, task)
         ended: queue.SimpleQueue[Done[Result] | BaseException] = queue.SimpleQueue()
 
         def run() -> None:
@@ -119,7 +137,8 @@ class Tasks:
                 with self._lock:
                     self._running.pop(task.task_id, None)
 
-        threading.Thread(target=run, name="task", daemon=True).start()
+        in_context = contextvars.copy_context().run  # who asked for it counts there, too
+        threading.Thread(target=in_context, args=[run], name="task", daemon=True).start()
         shown: Progress | None = None
         try:
             while True:
@@ -140,9 +159,9 @@ class Tasks:
     def cancel(self, task_id: object) -> None:
         """Cancel a task by its name; one that has ended, or never was, is nobody's mistake."""
         with self._lock:
-            _, task = self._running.get(str(task_id)[:40], ("", None))
-        if task is not None:
-            task.cancel()
+            running = self._running.get(str(task_id)[:40])
+        if running is not None:
+            running.task.cancel()
 
 
 def silent(what: str, num_done: int, num_total: int) -> None:

@@ -24,6 +24,7 @@ from gradio.events import Dependency
 from pydantic import TypeAdapter, ValidationError
 
 from mrpc.app.alerts import shown_errors
+from mrpc.app.caller import caller
 from mrpc.app.task import Done, Progress, Task, Tasks
 from mrpc.app.templates import render_part
 from mrpc.app.theme import PLOTLY_URL
@@ -50,6 +51,9 @@ Updates: TypeAlias = dict[Component, object]
 
 OWNERS_CLASS = "owners"
 """Of components that only the owner can use; dimmed where a visitor looks (``assets/app.css``)."""
+
+PREVIEWS_CLASS = "previews"
+"""Of components that visitors can use, too, where they may train previews."""
 
 QUICK: dict[str, object] = {
     "api_visibility": "private",
@@ -78,6 +82,7 @@ def bind(
     data: Sequence[str] = (),
     tasks: Tasks | None = None,
     changes: bool = False,
+    previews: bool = False,
     **options: object,
 ) -> Dependency:
     """Attach a function to one or several events.
@@ -95,6 +100,8 @@ def bind(
             first output shows how far it is and how to cancel it.
         changes: whether it changes something that is not the visitor's own: then it is for the owner alone,
             see :mod:`mrpc.app.access`.
+        previews: whether it changes nothing but runs, so that visitors who may train previews may call it;
+            what they may do with it is checked where runs are made and ended (:mod:`mrpc.app.visitors`).
         options: for Gradio, laid over :data:`QUICK` or, for long work, :data:`SLOW`.
 
     Returns:
@@ -103,7 +110,8 @@ def bind(
     handler = _handler(run, inputs, outputs, data, tasks)
     if changes:
         for event in events if isinstance(events, Sequence) else [events]:
-            _mark_owners(getattr(event, "__self__", None))
+            _mark_owners(getattr(event, "__self__", None), PREVIEWS_CLASS if previews else OWNERS_CLASS)
+        handler.for_previews = previews  # type: ignore[attr-defined]
     else:
         for_visitors(handler)
     is_long = tasks is not None or inspect.isgeneratorfunction(inspect.unwrap(getattr(run, "func", run)))
@@ -118,12 +126,13 @@ def for_visitors(handler: Handler) -> Handler:
     return handler
 
 
-def api(endpoint: Run, *, changes: bool = False) -> None:
-    """Offer a function to scripts under its own name; see :func:`bind` for ``changes``.
+def api(endpoint: Run, *, changes: bool = False, previews: bool = False) -> None:
+    """Offer a function to scripts under its own name; see :func:`bind` for ``changes`` and ``previews``.
 
     Its docstring, parameters and types are what a script, or an agent, is told about it; an argument of
     another type is refused before it runs.
     """
+    endpoint.for_previews = previews  # type: ignore[attr-defined]
     checked = _checked(endpoint)
     gr.api(checked if changes else for_visitors(checked), api_name=endpoint.__name__, concurrency_limit=None)
 
@@ -290,10 +299,10 @@ def view_tab(title: str, at: str) -> Iterator[gr.Tab]:
         yield tab
 
 
-def _mark_owners(component: Component | None) -> None:
-    """Let the page show that a component is for the owner alone."""
-    if component is not None and OWNERS_CLASS not in component.elem_classes:
-        component.elem_classes = [*component.elem_classes, OWNERS_CLASS]
+def _mark_owners(component: Component | None, whose: str) -> None:
+    """Let the page show that a component is not for everybody."""
+    if component is not None and whose not in component.elem_classes:
+        component.elem_classes = [*component.elem_classes, whose]
 
 
 def _handler(run: Run, inputs: Inputs, outputs: Outputs, data: Sequence[str], tasks: Tasks | None) -> Run:
@@ -340,7 +349,8 @@ def _handler(run: Run, inputs: Inputs, outputs: Outputs, data: Sequence[str], ta
             return run(**given, task=task)
 
         try:
-            for step in tasks.follow(work, visitor=request.session_hash or ""):
+            who = caller()
+            for step in tasks.follow(work, who.visitor or request.session_hash or "", who.address):
                 if isinstance(step, Done):
                     yield updates(step.result)
                 elif isinstance(step, Progress):

@@ -82,7 +82,7 @@ def publish_run(
     try:
         api.whoami()
     except FAILURES as error:
-        raise _refused(error) from None
+        raise refused(error) from None
     on_progress("Running behavioural tests for the card", 1, 4)
     with tempfile.TemporaryDirectory(prefix="mrpc-publish-") as temporary:
         folder = Path(temporary) / "model"
@@ -95,7 +95,7 @@ def publish_run(
                 repo_id=repo_id, folder_path=folder, commit_message=f"Publish run {run.run_id} of MRPC Lab"
             )
         except FAILURES as error:
-            raise _refused(error) from None
+            raise refused(error) from None
     on_progress("Published", 4, 4)
     return str(url)
 
@@ -156,7 +156,8 @@ def _end_of(run: Run) -> FinishedEvent:
     return ends[-1]
 
 
-def _refused(error: Exception) -> UnavailableError:
+def refused(error: Exception) -> UnavailableError:
+    """Say in words what the Hub, or the way to it, answered."""
     cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
     status = getattr(getattr(cause, "response", None), "status_code", None)
     if status in WAYS_OUT:

@@ -109,6 +109,9 @@ class RunConfig(BaseModel):
     )
     group: str | None = Field(None, description="Runs that differ in their seed alone share a group.")
     log_with: TrackerName | None = Field(None, description="A tracker that gets the run's numbers as well.")
+    visitor: str | None = Field(
+        None, description="Hash of the cookie of the visitor who started it; None for the owner."
+    )
 
 
 class ProcessInfo(BaseModel):
@@ -208,11 +211,16 @@ class PinnedPairsFile(BaseModel):
 
 
 class StopRequest(BaseModel):
-    """``control/stop.json``: the user wants this attempt to end."""
+    """``control/stop.json``: this attempt is to end.
+
+    Attributes:
+        reason: a person asked for it, or the time for which a GPU was lent is over.
+    """
 
     attempt: int
     save: bool
     requested_at: float
+    reason: Literal["asked", "gpu time"] = "asked"
 
 
 class RunPaths:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 import filelock
 import psutil
@@ -113,7 +114,8 @@ class Run:
             outcome = self.read_status().outcome
             if outcome is not None:  # it could not even be launched
                 return RunState(outcome)
-            is_new = 0 <= time.time() - self.config.created_at < STARTING_GRACE_S
+            last_sign = max(self.config.created_at, self.read_status().updated_at)
+            is_new = 0 <= time.time() - last_sign < STARTING_GRACE_S
             if self.read_stop_request(1) is not None:
                 return RunState.STOPPING if is_new else RunState.STOPPED
             return RunState.STARTING if is_new else RunState.INTERRUPTED
@@ -182,11 +184,24 @@ class Run:
         if self.read_process() is None:
             write_model(self.paths.status, RunStatus(phase="failed", outcome="failed", error=cause))
 
-    def request_stop(self, save: bool) -> None:
+    def request_stop(self, save: bool, reason: Literal["asked", "gpu time"] = "asked") -> None:
         """Ask the process to end. It looks for this before every step."""
         process = self.read_process()
-        attempt = process.attempt if process else 1
-        write_model(self.paths.stop, StopRequest(attempt=attempt, save=save, requested_at=time.time()))
+        request = StopRequest(
+            attempt=process.attempt if process else 1, save=save, requested_at=time.time(), reason=reason
+        )
+        write_model(self.paths.stop, request)
+
+    def is_paused(self) -> bool:
+        """Tell whether the newest attempt ended because the time for which a GPU was lent was over."""
+        process = self.read_process()
+        request = self.read_stop_request(process.attempt) if process else None
+        return request is not None and request.reason == "gpu time" and self.state() is RunState.STOPPED
+
+    def wait_for_gpu(self) -> None:
+        """Note that the app waits for a GPU to be lent before a first process can train this run."""
+        if self.read_process() is None:
+            write_model(self.paths.status, RunStatus(phase="waiting for a GPU", updated_at=time.time()))
 
     def discard_weights(self) -> None:
         """Delete the weights and checkpoints; the log and the curves stay."""
@@ -217,6 +232,7 @@ class RunStore:
         checkpoint_dir: Path | None = None,
         group: str | None = None,
         log_with: TrackerName | None = None,
+        visitor: str | None = None,
     ) -> Run:
         """Make a new run directory with its ``config.json``."""
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -229,6 +245,7 @@ class RunStore:
             checkpoint_dir=checkpoint_dir,
             group=group,
             log_with=log_with,
+            visitor=visitor,
         )
         paths = RunPaths(self.runs_dir / run_id)
         paths.run_dir.mkdir(parents=True)

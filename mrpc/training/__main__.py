@@ -159,8 +159,9 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
         else:
             raise StopTraining(save=True)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    if threading.current_thread() is threading.main_thread():  # in another, the marker file has to do
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, on_signal)
     write_model(run.paths.process, describe_this_process(attempt, run.paths.run_dir, has_lock=True))
     session: Any = None
     try:
@@ -241,7 +242,9 @@ def _record_stop(stop: StopTraining, report: Reporter, session: Any) -> int:
         if session is not None and not report.preparing:
             session.stop(save)
         else:
-            report.end(StoppedEvent(step=report.status.step, saved=False), phase="stopped", outcome="stopped")
+            is_kept = save and any(report.run.paths.checkpoints.glob("step-*"))  # of an attempt before
+            event = StoppedEvent(step=report.status.step, saved=is_kept)
+            report.end(event, phase="stopped", outcome="stopped")
         return ExitCode.STOPPED
     except Exception as error:  # a full disk while the checkpoint is written, for one
         traceback.print_exc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -67,6 +68,7 @@ def served() -> Iterator[Serve]:
             api(change, changes=True)
             box = gr.Textbox()
             box.submit(forgotten, box, box, queue=False, api_name="forgotten")
+        demo.max_file_size = None  # as a launch sets it
         app = gr.routes.App.create_app(
             demo, app_kwargs={"middleware": access_guards(access)}, auth_dependency=None
         )
@@ -161,12 +163,16 @@ def test_where_everybody_may_everything_there_is_no_key(settings: Settings, serv
 
 
 OWNERS = {
-    *("start_run", "queue_run", "stop_run", "resume_run"),
-    *("click train-start", "click train-queue", "act train-courier", "upload data-file"),
-    *("click onnx-export", "click publish-look", "click publish-go"),
+    *("resume_run", "upload data-file", "click onnx-export", "click publish-look", "click publish-go"),
+}
+"""What changes something, and is for the owner alone: endpoints by name, others by event and element."""
+
+PREVIEWS = {
+    *("start_run", "queue_run", "stop_run"),
+    *("click train-start", "click train-queue", "act train-courier"),
     "select stage-compare-sides",  # trains a preview where there is nothing to compare yet
 }
-"""What changes something: endpoints by name, others by event and element."""
+"""What is for the owner, and for visitors who may train previews; what they may, the launcher looks at."""
 
 VISITORS = {
     *("inspect_pair", "list_runs", "run_status", "export_code", "compare_pair", "compare_split", "flips"),
@@ -215,6 +221,8 @@ def name_of(demo: Page, handler: Any) -> str:
         (Settings(host="0.0.0.0", owner_key=KEY), {"with the key"}),
         (Settings(host="0.0.0.0", space_id="ann/lab", owner_key=KEY), {"with the key"}),
         (Settings(host="0.0.0.0", space_id="ann/lab"), set()),
+        (Settings(host="0.0.0.0", space_id="ann/lab", visitors_train=True), set()),
+        (Settings(visitors_train=True), set(REQUEST_OF)),
     ],
 )
 def test_every_handler_of_the_page_in_every_mode(
@@ -231,7 +239,7 @@ def test_every_handler_of_the_page_in_every_mode(
         assert isinstance(demo, Page)
         handlers = {number: handler for number, handler in demo.fns.items() if handler.fn is not None}
         names = {name_of(demo, handler) for handler in handlers.values()}
-        assert names == OWNERS | VISITORS, "say in this test for whom a new handler is"
+        assert names == OWNERS | PREVIEWS | VISITORS, "say in this test for whom a new handler is"
         for number, handler in handlers.items():
             for who, request in REQUEST_OF.items():
                 is_refused = False
@@ -240,7 +248,8 @@ def test_every_handler_of_the_page_in_every_mode(
                 except gr.Error as error:
                     is_refused = "Only the owner" in str(error)
                 name = name_of(demo, handler)
-                assert is_refused == (name in OWNERS and who not in allowed), f"{name}, {who}"
+                is_changing = name in (OWNERS if settings.visitors_train else OWNERS | PREVIEWS)
+                assert is_refused == (is_changing and who not in allowed), f"{name}, {who}"
 
     monkeypatch.setattr(gr.Blocks, "process_api", run_nothing)
     with start_blocking_portal() as portal:
@@ -250,12 +259,13 @@ def test_every_handler_of_the_page_in_every_mode(
 class SignedIn(gr.Request):
     """A request of somebody who signed in with Hugging Face."""
 
-    def __init__(self, name: str, **roles: str) -> None:
+    def __init__(self, name: str, expires_at: float | None = None, **roles: str) -> None:
         super().__init__()
         orgs = [{"preferred_username": org, "roleInOrg": role} for org, role in roles.items()]
         userinfo = {"preferred_username": name, "orgs": orgs}
 
-        session = {"oauth_info": {"userinfo": userinfo}}
+        told = {"userinfo": userinfo} | ({"expires_at": expires_at} if expires_at else {})
+        session = {"oauth_info": told}
         self.request = SimpleNamespace(headers={}, scope={"session": session})  # type: ignore[assignment]
 
 
@@ -265,7 +275,8 @@ def test_the_author_of_a_space_is_its_owner() -> None:
     assert access.is_owner(SignedIn("ann", **{"lab-org": "write"}))
     for visitor in (SignedIn("ann", **{"lab-org": "read"}), SignedIn("ann", other="admin"), SignedIn("mrpc")):
         with pytest.raises(AccessError, match="Duplicate this Space"):
-            access.check(visitor)
+            access.check(access.recognise(visitor))
+    assert not access.is_owner(SignedIn("lab-org", expires_at=time.time() - 1))
 
 
 def test_a_login_cannot_be_guessed_quickly(served: Serve) -> None:
@@ -273,3 +284,11 @@ def test_a_login_cannot_be_guessed_quickly(served: Serve) -> None:
     answers = [client.post("/login", data={"username": "a", "password": "x"}).status_code for _ in range(12)]
     assert answers[-1] == 429
     assert 429 not in answers[:10]
+
+
+def test_the_disk_cannot_be_filled_quickly(served: Serve) -> None:
+    client = served(Access(Settings(share=True)))
+    files = {"files": ("pairs.csv", b"sentence1,sentence2", "text/csv")}
+    answers = [client.post("/gradio_api/upload", files=files).status_code for _ in range(22)]
+    assert answers[:20] == [200] * 20
+    assert answers[-1] == 429

@@ -18,12 +18,12 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 import app
-from mrpc.app.access import Access
+from mrpc.app.access import Access, Standing
 from mrpc.app.hosts import answered_hosts, host_guards
 from mrpc.app.server import describe_address, describe_end, serve
 from mrpc.app.services import Services, built_once
 from mrpc.app.share import NO_NETWORK
-from mrpc.app.templates import render
+from mrpc.app.spine import render_head
 from mrpc.app.theme import collect_css
 from mrpc.settings import Settings
 from tests.written_run import write_running
@@ -122,7 +122,8 @@ class TestHosts:
             ({"allowed_hosts": ("lab.example",)}, "lab.example:80", 200),
             ({"allowed_hosts": ("lab.example",)}, "www.lab.example", 400),
             ({"space_id": "a/b", "space_host": "a-b.hf.space"}, "a-b.hf.space", 200),
-            ({"space_id": "a/b", "space_host": "a-b.hf.space"}, "c-d.hf.space", 400),
+            ({"space_id": "a/b", "space_host": "a-b.hf.space, lab.example"}, "lab.example", 200),
+            ({"space_id": "a/b", "space_host": "a-b.hf.space"}, "a.probe", 200),  # the platform's own
         ],
     )
     def test_only_names_in_use_are_answered(self, settings, host, status):
@@ -139,7 +140,11 @@ class TestHosts:
             ({}, "http://[broken", 403),
             ({"share": True}, "https://abc.gradio.live", 200),
             ({"allowed_hosts": ("lab.example",)}, "https://lab.example", 200),
-            ({"space_id": "a/b"}, "https://elsewhere.example", 200),
+            ({"host": "0.0.0.0"}, "http://6.6.6.6", 403),
+            ({"space_id": "a/b", "host": "0.0.0.0"}, "https://elsewhere.example", 403),
+            ({"space_id": "a/b", "host": "0.0.0.0"}, "http://6.6.6.6", 403),
+            ({"space_id": "a/b", "space_host": "a-b.hf.space,lab.example"}, "https://lab.example", 200),
+            ({"space_id": "a/b", "space_host": "a-b.hf.space"}, "https://c-d.hf.space", 403),
         ],
     )
     def test_only_our_pages_may_change_something(self, settings, origin, status):
@@ -219,7 +224,7 @@ class TestTerminal:
 class TestHeader:
     def test_data_is_escaped(self):
         line = "Data: folder /tmp/<img src=x>"
-        assert "<img" not in render("templates/head.html", data_line=line, way="")
+        assert "<img" not in render_head(line, Standing())
 
     def test_app_css_comes_first(self):
         assert collect_css().startswith((PROJECT_DIR / "assets" / "app.css").read_text()[:80])

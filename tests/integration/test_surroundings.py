@@ -181,3 +181,17 @@ def test_a_full_runs_folder_is_said_in_words(
             assert "No space left on device" in words
             assert "Free some space." in words
         assert "Traceback" not in printed(app)
+
+
+def test_a_read_only_project_folder(tmp_path: Path) -> None:
+    mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && cd "$0" && exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-c", mount, str(PROJECT_DIR)]
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount")
+    probe = [*prefix, "touch", str(PROJECT_DIR / "probe")]
+    assert subprocess.run(probe, capture_output=True, check=False).returncode != 0
+    environment = {"HOME": None, "HF_HOME": None, "GRADIO_TEMP_DIR": None, "TMPDIR": str(tmp_path)}
+    with running_app(tmp_path / "runs", prefix=prefix, environment=environment) as app:
+        client = Client(app.url, verbose=False)
+        assert client.predict("One.", "Two.", "", api_name="/inspect_pair")["tokens"]
+        assert client.predict(api_name="/list_runs") == {"runs": []}

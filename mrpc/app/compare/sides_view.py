@@ -27,8 +27,10 @@ POLL_S = 0.5
 REFRESH_JS = """
 document.addEventListener('click', (event) => {
   if (event.target.closest?.('#at-compare-button')) mrpc.changed('compare-sides');
-});"""
-"""Runs end while nobody looks: whoever opens the tab is shown those that there are now."""
+});
+setInterval(() => document.querySelector('[data-training-now]') && mrpc.again('compare-sides'), 3000);"""
+"""Runs end while nobody looks: whoever opens the tab is shown those that there are now, and who waits for the
+first one sees how far it is."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def build_sides(services: Services, spine: Spine) -> SidesRow:
         {"stage": shown, "run": spine.run},
         tasks=services.tasks,
         changes=True,
+        previews=True,
     )
     spine.links.extend(
         [
@@ -121,7 +124,8 @@ def draw_sides(services: Services, run: object, first: object, second: object) -
     """Offer what can be compared now; keep what was chosen as long as it has to do with the current run."""
     runs = services.comparisons.comparable_runs()
     if not runs:
-        return SidesDrawn(render("compare/empty.html", training=services.store.holder() is not None))
+        holder = services.store.holder()
+        return SidesDrawn(render("compare/empty.html", status=holder and holder.read_status()))
     ids = [found.run_id for found in runs]
     note = ""
     if run not in ids:

@@ -15,6 +15,7 @@ from mrpc.app.limits import check_number, check_whole
 from mrpc.app.train.form import LABELS
 from mrpc.app.train.launcher import MAX_SEEDS
 from mrpc.app.train.sizes import SEEDS_OFFERED, plan_one_more, plan_sizes
+from mrpc.app.visitors import require_owner
 from mrpc.config import TrainConfig, build_config
 from mrpc.errors import InputError
 
@@ -26,6 +27,9 @@ MAX_VALUES_CHARS = 400
 MAX_PAIRS = 10_000_000
 GRID_SETTINGS = 2
 """Settings that a grid varies at once."""
+
+ENDINGS = frozenset({"keep", "discard", "end-now", "leave-queue"})
+"""What a visitor may do with a preview of their own; the launcher looks whose it is."""
 
 PLACES = {"up": -1, "down": 1}
 
@@ -65,6 +69,8 @@ def act_on(services: Services, act: Act) -> str:
     """
     if act.name not in _ACTS:
         raise InputError(f"{act.name[:60]!r} is not something that can be done with a run.")
+    if act.name not in ENDINGS:
+        require_owner()
     return _ACTS[act.name](services, act)
 
 

@@ -78,8 +78,9 @@ def register_endpoints(services: Services) -> None:
         """
         return on_export_code(services, run_id, form)
 
-    for endpoint in (start_run, queue_run, stop_run, resume_run):
-        api(endpoint, changes=True)
+    for endpoint in (start_run, queue_run, stop_run):
+        api(endpoint, changes=True, previews=True)
+    api(resume_run, changes=True)
     for question in (list_runs, run_status, export_code):
         api(question)
 

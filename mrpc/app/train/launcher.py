@@ -5,6 +5,7 @@ What is known about a training is in its run directory; an app that was restarte
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from mrpc.app.caller import caller
 from mrpc.app.train.accelerate_config import check_accelerate_config
 from mrpc.app.train.processes import (
     count_cuda_devices,
@@ -24,6 +26,8 @@ from mrpc.app.train.processes import (
     spawn,
     spawn_attempt,
 )
+from mrpc.app.train.zero_gpu import Loans, borrow
+from mrpc.app.visitors import Visitors, is_too_long
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
 from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
 from mrpc.files import disk_trouble_in_words
@@ -41,6 +45,9 @@ logger = logging.getLogger(__name__)
 DISCARD_TIMEOUT_S = 4.0
 SAVE_TIMEOUT_S = 60.0
 EXIT_TIMEOUT_S = 10.0
+GPU_WAIT_S = 60.0
+"""So long a start waits for a GPU to be lent; the run begins all the same when one is."""
+
 QUEUE_POLL_S = 1.0
 MAX_SEEDS = 20
 
@@ -49,7 +56,12 @@ class Launcher:
     """Starts and ends training processes in one runs folder."""
 
     def __init__(
-        self, store: RunStore, load_data: Callable[[], LoadedData], checkpoints: CheckpointShelf
+        self,
+        store: RunStore,
+        load_data: Callable[[], LoadedData],
+        checkpoints: CheckpointShelf,
+        visitors: Visitors | None = None,
+        loans: Loans | None = None,
     ) -> None:
         """Bind to a runs folder.
 
@@ -57,7 +69,11 @@ class Launcher:
             store: the runs.
             load_data: gives the data that a new run uses.
             checkpoints: those that may be chosen.
+            visitors: holds visitors to what they may do.
+            loans: on a ZeroGPU Space, what borrows a GPU.
         """
+        self._loans = loans
+        self._visitors = visitors or Visitors(store)
         self.queue = RunQueue(store.runs_dir)
         self._store = store
         self._load_data = load_data
@@ -136,8 +152,10 @@ class Launcher:
         Raises:
             RunStateError: when it does not wait.
         """
+        run = self._store.open(run_id)
+        self._visitors.check_own(run)
         self.queue.remove(run_id)
-        self._store.remove(self._store.open(run_id))
+        self._store.remove(run)
 
     def start_next(self) -> str | None:
         """Start the head of the queue if nothing trains; return its id, or None."""
@@ -201,8 +219,10 @@ class Launcher:
 
         Raises:
             RunStateError: when the run is not under way.
+            AccessError: when it is not the visitor's own.
         """
         run = self._store.open(run_id)
+        self._visitors.check_own(run)
         state = run.state()
         if state not in ALIVE_STATES:
             raise RunStateError(f"Run {run_id} is {state}; there is nothing to stop.")
@@ -235,8 +255,10 @@ class Launcher:
 
         Raises:
             RunStateError: when the run is not under way.
+            AccessError: when it is not the visitor's own.
         """
         run = self._store.open(run_id)
+        self._visitors.check_own(run)
         info = run.read_process()
         process = run.living_process()
         if info is not None and process is None and run.is_trained():
@@ -268,12 +290,16 @@ class Launcher:
         """Make the directory of a run that could load its checkpoint now."""
         self._check_launcher(config)
         self._checkpoints.require(config.checkpoint)
+        num_train_pairs = None
         if data is None:
             from mrpc.core.data.load import keep_odd  # brings datasets along
 
-            data = DataRef.model_validate(keep_odd(self._load_data(), self._store.data_dir))
+            loaded = self._load_data()
+            num_train_pairs = loaded.dataset["train"].num_rows
+            data = DataRef.model_validate(keep_odd(loaded, self._store.data_dir))
         folder = self._checkpoints.spec(config.checkpoint).folder
-        return self._store.create(config, data, folder, group)
+        with self._visitors.admit(config, num_train_pairs) as visitor:
+            return self._store.create(config, data, folder, group, visitor=visitor)
 
     def _check_launcher(self, config: TrainConfig) -> None:
         """Refuse what ``accelerate launch`` would fail or hang on, as far as its file tells."""
@@ -285,7 +311,10 @@ class Launcher:
         with self._launching:  # of many Starts at once, one makes a process; the others find its lock held
             self._refuse_if_busy()
             try:
-                spawn_attempt(run)
+                if self._loans is not None and not caller().is_app:
+                    self._launch_slice(run, self._loans)
+                else:
+                    spawn_attempt(run)
             except BusyError:  # lost the race to another app, or to a shell
                 deadline = time.monotonic() + 2.0
                 while time.monotonic() < deadline:  # the winner needs a moment to say who it is
@@ -295,6 +324,22 @@ class Launcher:
             except RunStateError as error:
                 run.record_failed_launch(str(error))
                 raise
+
+    def _launch_slice(self, run: Run, loans: Loans) -> None:
+        """Train a slice of a run on a GPU that is lent for it; wait until it has begun, within a limit."""
+        before = run.read_process()
+        attempt = before.attempt + 1 if before is not None else 1
+        ended = borrow(loans, run)
+        deadline = time.monotonic() + GPU_WAIT_S
+        while time.monotonic() < deadline:
+            run.wait_for_gpu()
+            with contextlib.suppress(TimeoutError):
+                error = ended.exception(timeout=0.5)
+                if error is not None:
+                    raise RunStateError(f"No GPU was lent: {error}")
+            info = run.read_process()
+            if ended.done() or (info is not None and info.attempt == attempt):
+                return
 
     def _refuse_if_busy(self) -> None:
         deadline = time.monotonic() + EXIT_TIMEOUT_S
@@ -312,9 +357,16 @@ class Launcher:
             time.sleep(QUEUE_POLL_S)
             reap()
             try:
+                self._end_long_preview()
                 self.start_next()
             except OSError as error:  # a folder that is away for a moment
                 logger.warning("the queue cannot be read: %s", error)
+
+    def _end_long_preview(self) -> None:
+        """Stop what a visitor trains longer than visitors may."""
+        run = self._store.holder() if self._visitors.may_train else None
+        if run is not None and run.state() is RunState.RUNNING and is_too_long(run):
+            self.stop(run.run_id, save=True)
 
 
 def _see_to_the_end(run: Run, process: psutil.Process, save: bool) -> None:

@@ -9,7 +9,6 @@ pages, and only while a page has it in sight.
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 import zlib
@@ -25,6 +24,7 @@ from mrpc.app.train.runs import manage_html, queue_html, runs_table
 from mrpc.app.train.seeds import seeds_parts
 from mrpc.errors import UnknownRunError
 from mrpc.recent import Recent
+from mrpc.settings import num_cores
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -33,7 +33,10 @@ ASK_S = 1.0
 """How often a page asks while a run is under way."""
 
 IDLE_ASK_S = 3.0
-MAX_QUESTIONS_PER_S = 4.0 * (os.cpu_count() or 1)
+SPACE_ASK_S = 2.5
+"""The proxy of Hugging Face Spaces answers 429 to pages that ask more often, as trackio found."""
+
+MAX_QUESTIONS_PER_S = 4.0 * num_cores()
 """Beyond this all pages ask less often: each question takes 3 ms from a training on all cores, measured on
 two busy ones, and many pages must not take more than a few per cent of it."""
 
@@ -61,10 +64,11 @@ class Live:
         self._beside: Recent[Content] = Recent(MAX_KEPT, BESIDE_AGE_S)
         self._foreign: Recent[str] = Recent(1, FOREIGN_AGE_S)
 
-    def answer(self, asked: object) -> str:
+    def answer(self, asked: object, visitor: str = "") -> str:
         """Answer a page.
 
         Args:
+            visitor: the mark of the visitor who looks at it; "" for the owner.
             asked: untrusted. ``page`` is a name that the page gave itself, ``run_id`` the run that it shows,
                 ``chosen`` the runs that it lays over each other, by place, ``seen`` the parts in sight, and
                 ``has`` the marks of what it has.
@@ -95,6 +99,7 @@ class Live:
             "run_id": shown.run_id,
             "runs": self._runs_mark(),
             "is_alive": shown.is_alive,
+            "own": [one.run_id for one in self._board.summaries() if visitor and one.visitor == visitor],
             "wait_s": self._wait_s(str(asked.get("page"))[:40], shown),
         }
         return f'{json.dumps(head)[:-1]},"parts":{{{news}}}}}'
@@ -151,7 +156,8 @@ class Live:
             while now - next(iter(self._pages.values())) > PAGE_AGE_S or len(self._pages) > MAX_PAGES:
                 self._pages.popitem(last=False)
             least = len(self._pages) / MAX_QUESTIONS_PER_S
-        return min(MAX_WAIT_S, max(least, ASK_S if shown.is_alive else IDLE_ASK_S))
+        usual = SPACE_ASK_S if self._services.settings.space_id is not None else ASK_S
+        return min(MAX_WAIT_S, max(least, usual if shown.is_alive else IDLE_ASK_S))
 
 
 _OF_CHOSEN = frozenset({Part.OVERLAY, Part.OVERLAY_PLOTS})

@@ -45,8 +45,9 @@ def build_live_place(template: str, elem_id: str) -> gr.HTML:
 def build_courier(services: Services, live: Live, spine: Spine, form: StartForm) -> None:
     """Build what asks and takes along; ``form`` is that of a new training."""
 
-    def ask(asked: object) -> Response:  # a method cannot be marked as a server function
-        return Response(live.answer(asked), media_type="application/json")
+    def ask(asked: object, request: gr.Request) -> Response:  # a method cannot be marked as a server function
+        visitor = services.access.recognise(request).visitor
+        return Response(live.answer(asked, visitor), media_type="application/json")
 
     courier = gr.HTML(
         "",
@@ -93,6 +94,7 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
         said,
         data=("act", "run_id", "fields"),
         changes=True,
+        previews=True,
         trigger_mode="multiple",
     ).then(None, js="() => mrpcLive.done()", api_visibility="private")
     bind(courier.runs, on_runs, one, one, data=("run_id",))

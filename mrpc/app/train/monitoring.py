@@ -39,6 +39,7 @@ class RunSummary(BaseModel):
         error: the cause of a failure in words.
         title: what people call it.
         hyperparameters: its settings.
+        visitor: the mark of the visitor who started it; None for the owner's.
         num_used_pairs: what it is really trained on; None before it is known.
     """
 
@@ -66,6 +67,7 @@ class RunSummary(BaseModel):
     error: str | None
     title: str = Field(exclude=True)
     hyperparameters: TrainConfig = Field(exclude=True)
+    visitor: str | None = Field(None, exclude=True)
     num_used_pairs: int | None = Field(None, exclude=True)
 
 
@@ -188,5 +190,6 @@ class Monitoring:
             error=run.error() if state is RunState.FAILED else None,
             title=compose_title(label.name, train, status.num_train_pairs),
             hyperparameters=train,
+            visitor=run.config.visitor,
             num_used_pairs=status.num_train_pairs,
         )

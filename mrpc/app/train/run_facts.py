@@ -29,6 +29,9 @@ STATE_SIGNS: dict[RunState, str] = {
 """A sign beside the name of each state, so that colour never stands alone."""
 
 
+PAUSED = "paused: GPU time used"
+
+
 @dataclass(frozen=True)
 class Figure:
     """One number of a run: its name, the number in words, and what it is of."""
@@ -46,7 +49,9 @@ class RunFacts:
         run_id: which run.
         title: what people call it.
         facts: its settings, one by one.
+        note: what somebody wrote of it, or "".
         state: what it is doing.
+        state_words: the same in words.
         step, num_steps: how far it is; None where the steps are not known yet.
         progress: the same in words.
         is_waiting: whether it works, and has not reported a step yet.
@@ -59,7 +64,9 @@ class RunFacts:
     run_id: str
     title: str
     facts: list[str]
+    note: str
     state: RunState
+    state_words: str
     sign: str
     step: int
     num_steps: int | None
@@ -95,7 +102,9 @@ def describe_run(
         run_id=run.run_id,
         title=run_title(run),
         facts=_describe_settings(run, history, num_split_pairs),
+        note=run.read_label().note,
         state=state,
+        state_words=PAUSED if state is RunState.STOPPED and run.is_paused() else str(state),
         sign=STATE_SIGNS[state],
         step=step,
         num_steps=num_steps,
@@ -129,6 +138,9 @@ def describe_outcome(
             )
         case RunState.STOPPED if terminal is None:
             notices.append(("warn", _describe_cut_short(run, status, history)))
+        case RunState.STOPPED if run.is_paused():
+            text = "The GPU is lent for about a minute at a time. Resume goes on exactly where this stopped."
+            notices.append(("note", text))
         case RunState.STOPPED:
             kept = "Its weights and a checkpoint are kept."
             if run.config.hyperparameters.loop not in RESUMABLE_LOOPS:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mrpc.app.caller import caller
 from mrpc.app.format import render_bytes, render_count, render_duration
 from mrpc.app.train.form import LABELS, read_form
-from mrpc.config import PresetName, build_config
-from mrpc.errors import ConfigError, MrpcError
+from mrpc.app.visitors import check_size
+from mrpc.config import PresetName, TrainConfig, build_config
+from mrpc.errors import AccessError, ConfigError, MrpcError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -72,8 +74,18 @@ def make_plan(services: Services, values: Mapping[str, object], data: object = "
         num_steps=config.num_steps(num_pairs),
         words=f"{used:,} pairs {batch}, {epochs}",
         needs=describe_needs(estimate),
-        warnings=estimate.warnings,
+        warnings=[*_too_much_for_a_visitor(config, num_pairs), *estimate.warnings],
     )
+
+
+def _too_much_for_a_visitor(config: TrainConfig, num_pairs: int) -> list[str]:
+    if caller().is_owner:
+        return []
+    try:
+        check_size(config, num_pairs)
+    except AccessError as error:
+        return [str(error)]
+    return []
 
 
 def in_peoples_words(error: ConfigError) -> dict[str, str]:

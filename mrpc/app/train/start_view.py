@@ -71,9 +71,10 @@ class Started:
 def build_start_form(services: Services, spine: Spine) -> StartForm:
     """Build the form and attach its handlers."""
     fields: dict[str, Field] = {}
+    first = "quick" if services.access.trains_visitors else DEFAULT_PRESET
     fields["preset"] = gr.Radio(
         choices=plain_cards(),
-        value=DEFAULT_PRESET,
+        value=first,
         label=LABELS["preset"],
         elem_id="train-preset",
         elem_classes="preset-cards",
@@ -96,7 +97,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
         elem_id="train-checkpoint",
     )
     note = stage("checkpoint", elem_id="train-checkpoint-note")
-    shown = preset_values(DEFAULT_PRESET)
+    shown = preset_values(first)
     for group, names in GROUPS.items():
         with gr.Accordion(group, open=False, elem_id=group_id(group), elem_classes="settings"):
             if group == "Data":
@@ -144,7 +145,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
     inputs = {**fields, "data": data.choice, "follow": follow, **spine.pair}
     outputs = {"start": start, "message": message, "run": spine.run}
     for button, run in ((start, start_run), (queue, queue_run)):
-        bind(button.click, run, inputs, outputs, changes=True).then(
+        bind(button.click, run, inputs, outputs, changes=True, previews=True).then(
             None, js="() => mrpcLive.ask()", api_visibility="private"
         )
     return form

@@ -6,7 +6,6 @@ The sources are read from the very files that run, not imported: a page shows wh
 from __future__ import annotations
 
 import difflib
-import os
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -17,7 +16,7 @@ from mrpc.config import LOOP_HELP, LoopName, TrainConfig, build_config
 from mrpc.files import read_model
 from mrpc.runs.layout import TrainerReport
 from mrpc.runs.store import RunStore
-from mrpc.settings import accelerate_config_file
+from mrpc.settings import accelerate_config_file, num_cores
 
 if TYPE_CHECKING:
     from mrpc.core.model.trainer_arguments import ArgumentRow
@@ -162,7 +161,7 @@ class Machine:
 def find_machine() -> Machine:
     """Look at this machine, without torch."""
     num_gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    return Machine(os.cpu_count() or 1, num_gpus, accelerate_config_file() is not None)
+    return Machine(num_cores(), num_gpus, accelerate_config_file() is not None)
 
 
 def _course() -> TrainConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mrpc.app.access import Access
 from mrpc.app.own_data import OwnData
 from mrpc.app.train.catalog import Catalog
 from mrpc.app.train.monitoring import Monitoring
@@ -13,6 +14,7 @@ from mrpc.errors import UnavailableError
 from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import RunStore
+from mrpc.settings import Settings
 from tests.written_run import create_run
 
 
@@ -67,6 +69,8 @@ class FakeServices:
     """What the tab calls, as far as it needs no model."""
 
     def __init__(self, runs_dir: Path) -> None:
+        self.settings = Settings(runs_dir=runs_dir)
+        self.access = Access(self.settings)
         self.store = RunStore(runs_dir)
         self.monitoring = Monitoring(self.store)
         self.catalog = Catalog(self.store)
