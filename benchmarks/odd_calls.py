@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import tempfile
 import threading
 import time
@@ -31,6 +32,8 @@ from tests.tiny import write_tiny_checkpoint, write_tiny_data
 
 EVERY = 500
 PATIENCE_S = 10.0
+FAULT = re.compile(r"[\w.]+(Error|Exception)\b")
+"""The last line of a stack trace that the app printed: there should be none."""
 THREADS = 4
 ODD: list[Any] = [
     *(
@@ -205,6 +208,8 @@ def main() -> None:
         with running_app(base / "runs", *arguments, environment={"HF_HUB_OFFLINE": "1"}) as app:
             caller = Caller(app, run.run_id, options.sessions == "new", options.seed)
             process = psutil.Process(app.process.pid)
+            printed: list[str] = []
+            threading.Thread(target=lambda: printed.extend(app.process.stdout or []), daemon=True).start()
             print(f"{len(caller.handlers)} handlers, {len(caller.servers)} server functions", flush=True)
             with ThreadPoolExecutor(THREADS) as pool:
                 for start in range(0, options.calls, EVERY):
@@ -216,6 +221,9 @@ def main() -> None:
                         f"{caller.slowest[0]:.1f} s ({caller.slowest[1]})",
                         flush=True,
                     )
+                    faults = Counter(line.strip() for line in printed if FAULT.match(line))
+                    for fault, num in faults.most_common(5):
+                        print(f"        printed {num} times: {fault[:150]}", flush=True)
                     caller.slowest = (0.0, "")
                     app.end_trainings()
 

@@ -157,7 +157,8 @@ def train_ours(name: str, data_dir: Path, checkpoint_dir: Path | None, turn: Tur
     from mrpc.training.loops.pytorch import evaluate
     from mrpc.training.ranks import join
     from mrpc.training.report import Reporter
-    from mrpc.training.session import TrainingSession, load_run_data, select_loop
+    from mrpc.training.session import TrainingSession, select_loop
+    from mrpc.training.setup import load_run_data
 
     class WithTorchDropout(fast_bert.FastForward):
         def _drop(self, x: torch.Tensor, p: float) -> torch.Tensor:

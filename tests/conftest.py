@@ -35,6 +35,7 @@ os.environ.update(
     GRADIO_ANALYTICS_ENABLED="False",
     GRADIO_TEMP_DIR=str(_HOME / "gradio"),
     TOKENIZERS_PARALLELISM="false",
+    OMP_NUM_THREADS="1",  # models are tiny, and the suite runs in as many processes as there are cores
 )
 
 

@@ -37,6 +37,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote
 
 import gradio as gr
+from gradio.exceptions import InvalidPathError
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -238,6 +239,21 @@ def _same(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
 
 
+UNFIT = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    OSError,
+    InvalidPathError,
+)
+"""What Gradio's components raise about values that are not of their type."""
+
+MAX_SAID_CHARS = 300
+
+
 class Page(gr.Blocks):
     """Blocks that ask :class:`Access` before they run a handler."""
 
@@ -263,6 +279,19 @@ class Page(gr.Blocks):
     def expects_oauth(self) -> bool:
         """Whether Gradio offers to sign in with Hugging Face."""
         return self.access.has_sign_in
+
+    async def preprocess_data(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> Any:
+        """Turn what a browser or script sent into a handler's arguments, and refuse in words what fits none.
+
+        The components check it, each its own type, and raise whatever comes of it.
+        """
+        try:
+            return await super().preprocess_data(block_fn, inputs, *args, **options)
+        except gr.Error as error:
+            said = str(error.message)
+        except UNFIT as error:
+            said = str(error).partition("\n")[0]
+        raise gr.Error(f"This cannot be used: {said[:MAX_SAID_CHARS]}", print_exception=False)
 
 
 def access_guards(access: Access) -> list[Middleware]:

@@ -34,7 +34,7 @@ OPENED_JS = """
 }"""
 
 
-def build_app(services: Services) -> gr.Blocks:
+def build_app(services: Services) -> Page:
     """Build the page. Nothing is started, loaded or read here."""
 
     def load_head(request: gr.Request) -> str:

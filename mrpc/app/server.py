@@ -16,7 +16,7 @@ from mrpc.app.access import Access, Mode, access_guards
 from mrpc.app.hosts import host_guards
 from mrpc.app.page import build_app
 from mrpc.app.services import Services
-from mrpc.app.share import close_link, open_link
+from mrpc.app.share import FOR_ROBOTS, close_link, open_link
 from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
 from mrpc.app.tools import INSTALL, PATH, can_serve_tools, tool_routes
 from mrpc.errors import MrpcError, UnavailableError
@@ -63,6 +63,9 @@ def serve(services: Services) -> int:
         signal.signal(number, end)
     demo = build_app(services)
     demo._queue.sleep_when_free = QUEUE_SLEEP_S
+    routes = [*static_routes(), *([FOR_ROBOTS] if settings.share else [])]
+    if settings.mcp:
+        routes += tool_routes(demo, services.access)
     # Gradio prints advice of its own; ours is below.
     with contextlib.redirect_stdout(io.StringIO()):
         demo.launch(
@@ -86,7 +89,7 @@ def serve(services: Services) -> int:
             head=collect_head(),
             app_kwargs={
                 "middleware": [*host_guards(settings), *access_guards(services.access)],
-                "routes": [*static_routes(), *(tool_routes(demo, services.access) if settings.mcp else [])],
+                "routes": routes,
             },
         )
     gc.freeze()  # what is here now stays: no need to look at it again at every collection

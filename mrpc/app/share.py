@@ -9,16 +9,29 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import subprocess
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import httpx
 from gradio import networking, tunneling
 from gradio.exceptions import ChecksumMismatchError, ShareCertificateWriteError
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from mrpc.errors import UnavailableError
 from mrpc.files import hash_file
 from mrpc.settings import proxy_variable
+
+
+async def _forbid_robots(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("User-agent: *\nDisallow: /")
+
+
+FOR_ROBOTS = Route("/robots.txt", _forbid_robots)
+"""Keeps a public link out of search engines, as Gradio does with its own."""
 
 NO_NETWORK = "No public link: the share server cannot be reached from here. Serving locally."
 
@@ -55,7 +68,7 @@ def close_link() -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         while tunneling.CURRENT_TUNNELS:
             tunnel = tunneling.CURRENT_TUNNELS.pop()
-            process = tunnel.proc
+            process = cast("subprocess.Popen[bytes] | None", tunnel.proc)
             tunnel.kill()
             if process is not None:
                 process.communicate()  # collects it, and closes its pipes

@@ -110,7 +110,7 @@ class ToolServer:
         self._calls = asyncio.Semaphore(MAX_CALLS)
         self._server = Server("MRPC Lab", __version__)
         self._server.list_tools()(self.list_tools)
-        self._server.call_tool()(self.call_tool)
+        self._server.call_tool(validate_input=False)(self.call_tool)  # endpoints check, in words
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -155,6 +155,11 @@ class ToolServer:
         tool = TOOLS[name]
         parameters = self._demo.get_api_info()["named_endpoints"][f"/{tool.endpoint}"]["parameters"]
         given = {**tool.defaults, **arguments}
+        has_default = {each["parameter_name"]: each["parameter_has_default"] for each in parameters}
+        for argument in sorted(given.keys() - has_default.keys()):
+            return _answer(types, f"{name} takes no {argument[:60]!r}.", True)
+        for argument in [each for each in has_default if each not in given and not has_default[each]]:
+            return _answer(types, f"{name} needs {argument!r}.", True)
         values = [
             given.get(parameter["parameter_name"], parameter["parameter_default"]) for parameter in parameters
         ]

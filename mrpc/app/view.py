@@ -8,25 +8,27 @@ has changed since, never before. Which one is in sight is known in the browser a
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import partial
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeVar, cast, get_type_hints
 from weakref import WeakKeyDictionary
 
 import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
+from pydantic import TypeAdapter, ValidationError
 
 from mrpc.app.alerts import shown_errors
 from mrpc.app.caller import caller
 from mrpc.app.task import Done, Progress, Task, Tasks
 from mrpc.app.templates import render_part
 from mrpc.app.theme import PLOTLY_URL
-from mrpc.errors import MrpcError, TaskCancelled
+from mrpc.errors import InputError, MrpcError, TaskCancelled
 
 
 class _Skip(Enum):
@@ -127,12 +129,35 @@ def for_visitors(handler: Handler) -> Handler:
 def api(endpoint: Run, *, changes: bool = False, previews: bool = False) -> None:
     """Offer a function to scripts under its own name; see :func:`bind` for ``changes`` and ``previews``.
 
-    Its docstring, parameters and types are what a script, or an agent, is told about it.
+    Its docstring, parameters and types are what a script, or an agent, is told about it; an argument of
+    another type is refused before it runs.
     """
     endpoint.for_previews = previews  # type: ignore[attr-defined]
-    gr.api(
-        endpoint if changes else for_visitors(endpoint), api_name=endpoint.__name__, concurrency_limit=None
-    )
+    checked = _checked(endpoint)
+    gr.api(checked if changes else for_visitors(checked), api_name=endpoint.__name__, concurrency_limit=None)
+
+
+def _checked(endpoint: Run) -> Run:
+    """Return the endpoint behind a check of its arguments by its signature."""
+    types = {name: TypeAdapter(hint) for name, hint in get_type_hints(endpoint).items() if name != "return"}
+    signature = inspect.signature(endpoint)
+
+    @functools.wraps(endpoint)
+    def run(*values: object, **named: object) -> object:
+        for name, value in signature.bind(*values, **named).arguments.items():
+            try:
+                types[name].validate_python(value, strict=True)
+            except ValidationError:
+                must = TYPE_WORDS.get(get_type_hints(endpoint)[name], "an object, such as {}")
+                with shown_errors():
+                    raise InputError(f"{name} is {str(value)[:60]}; it must be {must}.") from None
+        return endpoint(*values, **named)
+
+    return run
+
+
+TYPE_WORDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
+"""What an argument of an endpoint must be, in words; anything else is an object."""
 
 
 @dataclass(frozen=True)

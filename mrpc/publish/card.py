@@ -6,7 +6,7 @@ Every number is computed here from what the run stored, and from the model itsel
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,8 +123,14 @@ def _score(split: str, answers: PairPredictions) -> list[SplitScore]:
     ]
 
 
-def run_behavioral_tests(run: Run) -> list[TestedBehavior]:
+def run_behavioral_tests(
+    run: Run, on_progress: Callable[[int, int], None] = lambda num_done, num_total: None
+) -> list[TestedBehavior]:
     """Ask the best model pairs made from validation whose answer is known.
+
+    Args:
+        run: a finished one.
+        on_progress: told how many pairs are answered, and how many there are; what it raises ends the work.
 
     Raises:
         DataError: the data of the run changed since.
@@ -139,10 +145,21 @@ def run_behavioral_tests(run: Run) -> list[TestedBehavior]:
     tests = make_behavioral_tests(validation["sentence1"][:], validation["sentence2"][:])
     model, tokenizer = load_finetuned(run.paths.best_model)
     max_length = run.config.hyperparameters.max_length
+    num_total = sum(len(test.cases) * (2 if test.expects == "same" else 1) for test in tests)
+    num_before = 0
 
     def says_equivalent(pairs: Sequence[tuple[str, str]]) -> list[bool]:
         first, second = ([pair[side] for pair in pairs] for side in (0, 1))
-        logits = predict_pairs(model, tokenizer, first, second, max_length=max_length)
+        nonlocal num_before
+        logits = predict_pairs(
+            model,
+            tokenizer,
+            first,
+            second,
+            max_length=max_length,
+            on_progress=lambda num: on_progress(num_before + num, num_total),
+        )
+        num_before += len(first)
         return [bool(row[1] > row[0]) for row in logits]
 
     return [_judge(test, says_equivalent) for test in tests]

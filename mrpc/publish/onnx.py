@@ -118,7 +118,8 @@ def export_run(run: Run, on_progress: OnProgress = lambda what, num_done, num_to
         on_progress("Comparing with torch", 3, 4)
         lengths = [length for length in LENGTHS if length <= run.config.hyperparameters.max_length]
         with _one_thread():
-            models = {"torch": model, **{form: OnnxClassifier(folder / name) for form, name in FILES.items()}}
+            models: dict[str, torch.nn.Module] = {"torch": model}
+            models |= {form: OnnxClassifier(folder / name) for form, name in FILES.items()}
             differences = _differences(models, tokenizer, lengths)
             times = _times(models, tokenizer)
         if differences["onnx"] > MAX_DIFFERENCE:

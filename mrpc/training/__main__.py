@@ -173,7 +173,8 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
         report.phase("importing libraries")
         with no_garbage_collection():
             from mrpc.training.ranks import join
-            from mrpc.training.session import TrainingSession, load_run_data, select_loop
+            from mrpc.training.session import TrainingSession, select_loop
+            from mrpc.training.setup import load_run_data
 
             train = select_loop(run.config.hyperparameters.loop)
 
@@ -216,7 +217,8 @@ def _follow(launched: LaunchedProcesses) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):  # the main process handles them and decides when to stop
         signal.signal(number, signal.SIG_IGN)
     from mrpc.training.ranks import join
-    from mrpc.training.session import TrainingSession, load_run_data, select_loop
+    from mrpc.training.session import TrainingSession, select_loop
+    from mrpc.training.setup import load_run_data
 
     session: TrainingSession | None = None
     try:

@@ -20,7 +20,7 @@ from mrpc.errors import RunStateError
 from mrpc.runs.events import EvaluationEvent
 from mrpc.runs.log import EventLog
 from mrpc.runs.store import Run
-from mrpc.training.session import load_run_data
+from mrpc.training.setup import load_run_data
 
 logger = logging.getLogger("mrpc.training")
 

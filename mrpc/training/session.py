@@ -1,4 +1,4 @@
-"""What all training loops share: model, optimizer, batches, records, checkpoints, stopping.
+"""What all training loops share: batches, records, evaluations, checkpoints, stopping.
 
 A loop (see :mod:`mrpc.training.loops`) reads like the course's: ``for epoch in session.epochs()``, ``for
 batch in session.batches()``, forward, backward, step, and an evaluation with ``metric.add_batch``. What
@@ -24,43 +24,29 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
-from transformers import get_scheduler
 
 from mrpc.config import RESUMABLE_LOOPS, LoopName
-from mrpc.core.data.load import LoadedData, load_data, select_train_pairs
-from mrpc.core.model.classifier import (
-    load_base,
-    load_classifier,
-    require_known_tokens,
-    save_base_tensors,
-    save_model_folder,
-)
-from mrpc.core.model.dropout import DropoutStream
-from mrpc.core.model.fast_bert import use_fast_forward, why_not_fast
+from mrpc.core.data.load import LoadedData
+from mrpc.core.model.classifier import load_base, save_base_tensors, save_model_folder
 from mrpc.core.model.metrics import majority_metrics
-from mrpc.core.model.precision import WORDS, select_precision, train_in_bfloat16
+from mrpc.core.model.precision import WORDS
 from mrpc.core.model.prediction import predict_pairs
-from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
-from mrpc.core.model.recipe import freeze, start_pooler_as_identity
-from mrpc.core.model.shared_words import add_shared_words, learn_shared_words
 from mrpc.core.model.stored_predictions import write_predictions
 from mrpc.core.model.weights import weights_sha256
-from mrpc.core.text.batching import Batches, PairCollator
-from mrpc.errors import DataError, TrainingError
+from mrpc.core.text.batching import Batches
+from mrpc.errors import TrainingError
 from mrpc.files import read_model
 from mrpc.runs import events as ev
 from mrpc.runs.layout import PinnedPairsFile
 from mrpc.runs.process import installed_versions
 from mrpc.runs.record import is_new_best
 from mrpc.runs.store import Run
-from mrpc.settings import requested_mixed_precision
 from mrpc.training import checkpoints
 from mrpc.training.checkpoints import RandomState, read_random_state, restore_random_state
-from mrpc.training.pairs import TrainPairs
 from mrpc.training.ranks import Ranks
 from mrpc.training.records import EpochRecords, StepTotals, pair_records
 from mrpc.training.report import Reporter, StopTraining, peak_memory_bytes
-from mrpc.training.validation import Validation
+from mrpc.training.setup import TrainingSetup
 
 Batch = dict[str, torch.Tensor]
 
@@ -68,77 +54,17 @@ BASE_EVALUATION_STEP = 10
 """The untrained model is evaluated after this many steps, so that nobody waits for it before the first."""
 
 
-class TrainingSession:
+class TrainingSession(TrainingSetup):
     """One attempt at one run.
 
     Attributes:
-        config: the hyperparameters.
-        model: the classifier, plain, on ``device``.
-        optimizer, scheduler: AdamW and its learning rate; the scheduler steps once an optimizer step.
-        train, validation: the pairs to train on, and those to evaluate on.
-        collate: pads encoded pairs to a batch.
-        ranks: the processes of this training.
-        device: where the model lives.
-        mixed_precision: what the steps compute in, "no", "bf16" or "fp16", as the hardware allows.
         step: optimizer steps done.
         epoch: the epoch under way, 1-based; 0 before the first.
-        num_steps: optimizer steps of the whole training.
     """
 
     def __init__(self, run: Run, data: LoadedData, report: Reporter, ranks: Ranks) -> None:
-        self.run, self.report, self.ranks = run, report, ranks
-        self.config = config = run.config.hyperparameters
-        self.device = ranks.device
-        self.mixed_precision, warning = select_precision(config, requested_mixed_precision(), ranks.device)
-        if warning:
-            report.emit(ev.WarningEvent(message=warning))
-
-        report.phase("loading the checkpoint")
-        self.checkpoint = resolve_pretrained(config.checkpoint, run.config.checkpoint_dir)
-        self.tokenizer = load_tokenizer(self.checkpoint)
-        report.phase("tokenizing")
-        train = select_train_pairs(data.dataset["train"], config.num_train_pairs, config.seed)
-        self.train = TrainPairs(self.tokenizer, train, config, report.show_life)
-        self.validation = Validation(self.tokenizer, data.dataset["validation"], config.max_length)
-        report.check_stop()
-
-        self.model, self.new_parameters, self.encoder = load_classifier(
-            self.checkpoint, config.seed, config.attention_dropout, run.config.data.label_names
-        )
-        require_known_tokens(self.model, self.tokenizer, self.checkpoint.name)
-        for note in self.encoder.notes:
-            report.emit(ev.WarningEvent(message=f"{self.checkpoint.name}: {note}"))
-        if config.pooler_start == "identity":
-            self.new_parameters += start_pooler_as_identity(self.model)
-        freeze(self.model, config.freeze_word_embeddings, config.freeze_layers)
-        self.base_sha256 = weights_sha256(self.model)
-        self.second_task = (
-            add_shared_words(self.model, self.tokenizer, config.shared_words_weight)
-            if config.shared_words_weight
-            else None
-        )
-        if ranks.rank > 0:  # the main process goes on with the numbers after the head's
-            torch.manual_seed(config.seed + ranks.rank)
-        torch.nn.Module.to(self.model, self.device)  # transformers hides the type of its own
-        self.dropout = DropoutStream(config.seed + ranks.rank)
-        is_fast = config.fast and self._compute_fast()
-        if self.second_task and not is_fast:
-            learn_shared_words(self.model, self.second_task)
-        if self.mixed_precision == "bf16" and not is_fast:
-            train_in_bfloat16(self.model)
-        self.optimizer = torch.optim.AdamW(
-            _parameter_groups(self.model, config.weight_decay), lr=config.learning_rate, fused=True
-        )
-        self.batches_per_epoch = config.batches_per_epoch(len(self.train))
-        self.num_steps = config.num_steps(len(self.train))
-        self.scheduler = get_scheduler(
-            config.lr_scheduler_type,
-            self.optimizer,
-            round(config.warmup_ratio * self.num_steps),
-            self.num_steps,
-        )
-        self.collate = PairCollator(self.tokenizer)
-
+        """Load and build everything; no step is done."""
+        super().__init__(run, data, report, ranks)
         self.step = 0
         self.epoch = 0
         self._position = 0  # batches of this epoch that are done
@@ -211,9 +137,7 @@ class TrainingSession:
         self._rows = self.train.batches(self.epoch - 1)
         rows = self._rows[self._position :]
         left = Batches(len(rows), lambda number: self.ranks.share(rows[number]))
-        generator = torch.Generator().manual_seed(
-            self.config.seed
-        )  # or iter() would draw from the global one
+        generator = torch.Generator().manual_seed(self.config.seed)  # or iter() draws from the global one
         if self._resume_random_state is not None:
             restore_random_state(self._resume_random_state, self.dropout)
             self._resume_random_state = None
@@ -513,18 +437,6 @@ class TrainingSession:
         if self.ranks.is_main:
             records.write(self.run.paths.train_records(self.epoch), self.train.idx, self.epoch)
 
-    def _compute_fast(self) -> bool:
-        reason = why_not_fast(self.model)
-        if reason:
-            self.report.emit(ev.WarningEvent(message=f"The fast forward pass is not used: {reason}."))
-            return False
-        trains_words = self.model.get_input_embeddings().weight.requires_grad
-        is_exact = self.config.weight_decay == 0.0  # decay would move the other rows, too
-        token_ids = self.train.token_ids() if trains_words and is_exact else None
-        dtype = torch.bfloat16 if self.mixed_precision == "bf16" else torch.float32
-        use_fast_forward(self.model, self.dropout, token_ids, self.second_task, dtype)
-        return True
-
     def _require_finite(self, what: str, value: float) -> None:
         if not math.isfinite(value):
             self.report.emit(ev.NonFiniteEvent(step=self.step + 1, what=what, value=str(value)))
@@ -534,31 +446,7 @@ class TrainingSession:
             )
 
 
-def load_run_data(run: Run) -> LoadedData:
-    """Load the data that the run was created with.
-
-    Raises:
-        DataError: when the rows are not the same any more.
-    """
-    ref = run.config.data
-    data = load_data(ref.kind, ref.data_dir, ref.columns)
-    if data.fingerprint != ref.fingerprint:
-        where = ref.data_dir or ref.kind
-        raise DataError(
-            f"The data in {where} changed since this run was created (fingerprint {data.fingerprint}, then "
-            f"{ref.fingerprint}). Put the old rows back, or start a new run."
-        )
-    return data
-
-
 def select_loop(name: LoopName) -> Callable[[TrainingSession], None]:
     """Import and return the ``train`` function of a loop."""
     loop = importlib.import_module(f"mrpc.training.loops.{name}")
     return cast("Callable[[TrainingSession], None]", loop.train)
-
-
-def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Split the parameters in those that decay (matrices) and those that do not (biases, norms)."""
-    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    spared = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}]

@@ -11,8 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 from gradio import networking, tunneling
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
-from mrpc.app.share import close_link, open_link
+from mrpc.app.share import FOR_ROBOTS, close_link, open_link
 from mrpc.errors import UnavailableError
 from mrpc.files import hash_file
 from mrpc.settings import PROXIES
@@ -69,6 +71,11 @@ def test_a_link_and_its_end(program: Path) -> None:
     close_link()
     assert process.wait(10) is not None
     assert tunneling.CURRENT_TUNNELS == []
+
+
+def test_a_link_is_kept_out_of_search_engines() -> None:
+    with TestClient(Starlette(routes=[FOR_ROBOTS])) as client:
+        assert client.get("/robots.txt").text == "User-agent: *\nDisallow: /"
 
 
 def test_a_changed_program_is_never_run(program: Path, tmp_path: Path) -> None:

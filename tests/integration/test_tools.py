@@ -145,7 +145,12 @@ def test_what_cannot_be_done_is_a_sentence(local_app: LiveApp) -> None:
     assert "num_epochs" in refusal(local_app, "start_run", config={"num_epochs": -1})
     assert "no_such" in refusal(local_app, "start_run", config={"no_such": 1})
     assert "There is no tool 'export_code'" in refusal(local_app, "export_code", run_id="x")
-    assert "'run_id' is a required property" in refusal(local_app, "stop_run")
+    assert "num_epochs is 'x'" in refusal(local_app, "start_run", config={"num_epochs": "x"})
+    assert "config is seven" in refusal(local_app, "start_run", config="seven")
+    assert refusal(local_app, "stop_run") == "stop_run needs 'run_id'."
+    assert refusal(local_app, "list_runs", limit=3) == "list_runs takes no 'limit'."
+    assert "save is perhaps" in refusal(local_app, "stop_run", run_id="x", save="perhaps")
+    assert "There is no run" in refusal(local_app, "run_status", run_id=7)
     assert "cursor" in refusal(local_app, "run_status", run_id="x", cursor=-7)
 
 

@@ -199,9 +199,10 @@ def test_the_card_is_seen_before_and_is_the_one_that_is_published(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     publishing = Publishing(RunStore(run.paths.run_dir.parent))
-    said: list[str] = []
-    card = publishing.card(run.run_id, "ann/tiny", lambda what, done, total: said.append(what))
-    assert said == ["Running behavioural tests for the card"]
+    told: list[tuple[int, int]] = []
+    card = publishing.card(run.run_id, "ann/tiny", lambda what, done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1] > 0
     hub.refusals = {"/large/": [500, 0]}  # a broken line is tried again
     url = publishing.publish(run.run_id, "ann/tiny", False)
     assert url == f"{hub.url}/ann/tiny"

@@ -17,7 +17,8 @@ from mrpc.runs.store import Run, RunStore
 from mrpc.settings import LaunchedProcesses
 from mrpc.training.ranks import join
 from mrpc.training.report import Reporter
-from mrpc.training.session import TrainingSession, load_run_data, select_loop
+from mrpc.training.session import TrainingSession, select_loop
+from mrpc.training.setup import load_run_data
 
 
 def make_run(

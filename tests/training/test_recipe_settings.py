@@ -322,7 +322,7 @@ def test_attention_dropout_is_off_where_it_is_said_so(
 def test_a_model_without_a_fast_forward_trains_plainly_and_says_so(
     tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mrpc.training.session.why_not_fast", lambda model: "it is made for BERT")
+    monkeypatch.setattr("mrpc.training.setup.why_not_fast", lambda model: "it is made for BERT")
     run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, fast=True)
     session = open_session(run)
     assert not isinstance(session.model.forward, FastForward)

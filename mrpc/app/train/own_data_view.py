@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -39,8 +39,8 @@ class DataChoice:
 class Brought:
     """What an upload changes."""
 
-    message: Any = SKIP
-    data: Any = SKIP
+    message: object = SKIP
+    data: object = SKIP
 
 
 def build_data_choice() -> DataChoice:

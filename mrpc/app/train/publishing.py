@@ -54,6 +54,8 @@ class Publishing:
 
         weights = weights_id(run.paths.best_model)
         if weights not in self._behavior:
-            on_progress("Running behavioural tests for the card", 0, 0)
-            self._behavior[weights] = run_behavioral_tests(run)
+            self._behavior[weights] = run_behavioral_tests(
+                run,
+                lambda done, total: on_progress("Running behavioural tests for the card, pair", done, total),
+            )
         return self._behavior[weights]
