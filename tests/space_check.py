@@ -59,7 +59,8 @@ def main() -> int:
     run([str(python), "-c", SAY_VERSIONS, *SHOWN])
     run([str(python), "-m", "pip", "check", "--disable-pip-version-check"], may_fail=True)
     run([str(python), "-m", "pytest", "-q", *(given.tests or QUICK)])
-    run([str(python), "-m", "pytest", "-q", "tests/integration/test_space.py"])
+    starts = ["tests/integration/test_space.py", "tests/integration/test_sign_in.py"]
+    run([str(python), "-m", "pytest", "-q", *starts])
     return 0
 
 
