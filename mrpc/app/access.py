@@ -272,8 +272,12 @@ class Page(gr.Blocks):
                 self.access.check(who)
             except AccessError as error:
                 raise gr.Error(str(error), print_exception=False) from None
-        with called_by(who):
-            return await super().process_api(block_fn, inputs, *args, **options)
+        try:
+            with called_by(who):
+                return await super().process_api(block_fn, inputs, *args, **options)
+        except gr.Error as error:
+            error.print_exception = False  # it says in words what is wrong; a terminal needs no stack trace
+            raise
 
     @property
     def expects_oauth(self) -> bool:

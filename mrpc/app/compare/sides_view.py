@@ -136,8 +136,9 @@ def draw_sides(services: Services, run: object, first: object, second: object) -
             )
         run = ids[0]
     choices = side_choices(services, runs, run)
-    names = {name for _, name in choices}
-    is_kept = {first, second} <= names and any(str(name).startswith(f"{run}:") for name in (first, second))
+    names = [name for _, name in choices]
+    is_kept = all(side in names for side in (first, second))
+    is_kept = is_kept and any(str(side).startswith(f"{run}:") for side in (first, second))
     if not is_kept:
         first, second = f"{run}:base", f"{run}:best"
     return SidesDrawn(note, gr.update(choices=choices, value=first), gr.update(choices=choices, value=second))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
+
+import numpy as np
 
 from mrpc.errors import DataError
 
@@ -20,6 +23,7 @@ ENCODING_NAMES = {
 }
 
 _BLOCK_BYTES = 1 << 20
+_NEWLINE, _RETURN = 10, 13
 _BOMS = (
     *((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
     *((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")),
@@ -31,8 +35,25 @@ _UTF8_LETTER = re.compile(
 Open = Callable[[], BinaryIO]
 
 
-def find_encoding(shown: str, open_file: Open, max_bytes: int, is_json: bool) -> tuple[str, int]:
-    """Return the codec of a text file, and how many lines it has.
+@dataclass
+class TextFile:
+    """What a text file is like, found in one look at all of it.
+
+    Attributes:
+        codec: of Python's.
+        num_lines: whichever of the three line ends they have.
+        has_lone_returns: some line ends in a carriage return alone.
+        has_quotes: there is a double quote in it.
+    """
+
+    codec: str
+    num_lines: int = 0
+    has_lone_returns: bool = False
+    has_quotes: bool = False
+
+
+def look_at_text(shown: str, open_file: Open, max_bytes: int, is_json: bool) -> TextFile:
+    """Look at a text file from its first byte to its last.
 
     Windows-1252 is taken only for CSV, and only where the bytes are not UTF-8 that was damaged in a few
     places.
@@ -45,11 +66,11 @@ def find_encoding(shown: str, open_file: Open, max_bytes: int, is_json: bool) ->
     named = next((codec for mark, codec in _BOMS if head.startswith(mark)), None)
     codec = named or _utf16_without_mark(head) or "utf-8"
     try:
-        return codec, _count_lines(shown, open_file, codec, max_bytes)
+        return _read_all(shown, open_file, codec, max_bytes)
     except UnicodeDecodeError:
         if codec.startswith("utf-8") and not is_json and named is None and _looks_like_cp1252(open_file):
             try:
-                return "cp1252", _count_lines(shown, open_file, "cp1252", max_bytes)
+                return _read_all(shown, open_file, "cp1252", max_bytes)
             except UnicodeDecodeError:
                 raise _bad_byte(shown, open_file, "cp1252", "neither UTF-8 nor Windows-1252") from None
     raise _bad_byte(shown, open_file, codec, f"not {ENCODING_NAMES[codec].removesuffix(' with BOM')}")
@@ -62,10 +83,11 @@ def read_blocks(open_file: Open) -> Iterator[bytes]:
             yield block + file.readline()
 
 
-def _count_lines(shown: str, open_file: Open, codec: str, max_bytes: int) -> int:
-    """Decode a file to its end and count its lines, whichever of the three line ends they have."""
+def _read_all(shown: str, open_file: Open, codec: str, max_bytes: int) -> TextFile:
+    """Decode a file to its end and say what it is like."""
     decoder = codecs.getincrementaldecoder(codec)()
-    num_bytes = num_lines = 0
+    found = TextFile(codec)
+    num_bytes = 0
     last = b"\n"
     with open_file() as file:
         while True:
@@ -80,12 +102,19 @@ def _count_lines(shown: str, open_file: Open, codec: str, max_bytes: int) -> int
                 text.encode() if codec.startswith(("utf-16", "utf-32")) else block
             )  # the same bytes elsewhere
             if ends:
-                num_lines += ends.count(b"\n")
+                found.num_lines += ends.count(b"\n")
+                found.has_quotes = found.has_quotes or b'"' in ends
                 if b"\r" in ends or last == b"\r":
-                    num_lines += (last + ends[:-1]).count(b"\r") - (last + ends).count(b"\r\n")
+                    bytes_in = np.frombuffer(last + ends, np.uint8)
+                    is_lone = (bytes_in[:-1] == _RETURN) & (bytes_in[1:] != _NEWLINE)
+                    num_lone = int(np.count_nonzero(is_lone))  # the last byte's turn is in the next block
+                    found.num_lines += num_lone
+                    found.has_lone_returns = found.has_lone_returns or num_lone > 0
                 last = ends[-1:]
             if not block:
-                return num_lines + (last != b"\n")
+                found.num_lines += last != b"\n"
+                found.has_lone_returns = found.has_lone_returns or last == b"\r"
+                return found
 
 
 def _utf16_without_mark(head: bytes) -> str | None:

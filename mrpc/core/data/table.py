@@ -24,7 +24,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from mrpc.core.data.encoding import find_encoding, read_blocks
+from mrpc.core.data.encoding import look_at_text, read_blocks
 from mrpc.core.data.pairs import SUFFIXES
 from mrpc.core.data.report import count, listed
 from mrpc.errors import DataError
@@ -187,9 +187,8 @@ def _look(table: Table, head: bytes, recognizes: Recognizes) -> None:
     if head[:2] == b"PK" or head[:4] == b"\xd0\xcf\x11\xe0":
         raise DataError(f"{table.shown} is a workbook or a zip file, whatever its name says. Save it as CSV.")
     is_json = suffix in (".jsonl", ".ndjson", ".json")
-    table.encoding, table.num_lines = find_encoding(
-        table.shown, table.open, table.limits.max_file_bytes, is_json
-    )
+    looked = look_at_text(table.shown, table.open, table.limits.max_file_bytes, is_json)
+    table.encoding, table.num_lines = looked.codec, looked.num_lines
     if table.encoding == "cp1252":
         table.notes.append(
             "the text is not UTF-8 and was read as Windows-1252; look at its accents and quotes."
@@ -200,13 +199,14 @@ def _look(table: Table, head: bytes, recognizes: Recognizes) -> None:
     if is_json:
         _look_at_json(table, text)
     else:
-        _look_at_csv(table, text, suffix, recognizes)
+        table.is_plain = table.is_plain and not looked.has_lone_returns
+        _look_at_csv(table, text, suffix, recognizes, looked.has_quotes)
 
 
 # CSV
 
 
-def _look_at_csv(table: Table, text: str, suffix: str, recognizes: Recognizes) -> None:
+def _look_at_csv(table: Table, text: str, suffix: str, recognizes: Recognizes, has_quotes: bool) -> None:
     table.kind = "CSV"
     said = re.match(r'"?sep=(.)"?[;,\t]*(\r*\n|\r)', text, re.IGNORECASE)
     if said:  # Excel's own way of naming the delimiter
@@ -228,13 +228,16 @@ def _look_at_csv(table: Table, text: str, suffix: str, recognizes: Recognizes) -
     repeated = [name for name in table.columns if name and table.columns.count(name) > 1]
     if repeated:
         raise table.refuse(f"line {1 + table.num_skipped}", f"the column {repeated[0]!r} stands twice.")
-    table.has_raw_quotes = table.delimiter == "\t" and _quotes_are_raw(table)
+    table.has_raw_quotes = has_quotes and table.delimiter == "\t" and _quotes_are_raw(table)
     if table.has_raw_quotes:
         table.notes.append(
             "quotes are part of the text, as in the files of MRPC; none of them encloses a cell."
         )
     table.is_plain = (
-        table.is_plain and not table.has_raw_quotes and not table.skips_spaces and _is_plain_csv(table)
+        table.is_plain
+        and not table.has_raw_quotes
+        and not table.skips_spaces
+        and (not has_quotes or _has_plain_quotes(table))
     )
 
 
@@ -246,13 +249,11 @@ def _first_cells(text: str, delimiter: str) -> list[str]:
         return []
 
 
-def _is_plain_csv(table: Table) -> bool:
-    """Tell whether no quote and no line end asks for more care than Arrow takes."""
+def _has_plain_quotes(table: Table) -> bool:
+    """Tell whether no quote asks for more care than Arrow takes."""
     mark = table.delimiter.encode()
     starts, ends = (mark, b"\n"), (mark, b"\n", b"\r\n")
     for block in read_blocks(table.open):
-        if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
-            return False
         if b'"' not in block:
             continue
         lines = b"\n" + block + b"\n"
@@ -280,9 +281,6 @@ def _quotes_are_raw(table: Table) -> bool:
     """
     num_columns = len(table.columns)
     needless, bare = [0] * num_columns, [0] * num_columns
-    with table.lines() as lines:
-        if not any('"' in line for line in lines):
-            return False
     try:
         for record in _records(table):
             if len(record.cells) < num_columns:
