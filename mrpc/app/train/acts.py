@@ -161,8 +161,9 @@ def _sizes(services: Services, act: Act) -> str:
     """Queue what is still missing so that each proposed size has so many seeds."""
     num_seeds = check_whole(act.number("num_seeds"), "The number of seeds", 1, max(SEEDS_OFFERED))
     configs = plan_sizes(services, services.monitoring.list_runs(), act.run_id, num_seeds)
+    data = services.store.open(act.run_id).config.data
     for config in configs:
-        services.launcher.add_to_queue(config.model_dump())
+        services.launcher.add_to_queue(config.model_dump(), data)
     return _say_queued(len(configs)) if configs else "All of these runs are there, or wait already."
 
 
@@ -170,7 +171,7 @@ def _one_more(services: Services, act: Act) -> str:
     """Queue one more seed of one size."""
     num_pairs = check_whole(act.number("num_pairs"), "The number of pairs", 1, MAX_PAIRS)
     config = plan_one_more(services, services.monitoring.list_runs(), act.run_id, num_pairs)
-    services.launcher.add_to_queue(config.model_dump())
+    services.launcher.add_to_queue(config.model_dump(), services.store.open(act.run_id).config.data)
     return _say_queued(1)
 
 

@@ -179,8 +179,8 @@ def require_split_pairs(services: Services, run_id: object) -> int:
     Raises:
         MrpcError: the data are not there, or they are not those of the run.
     """
-    data = services.data
-    fingerprint = services.store.open(run_id).config.data.fingerprint
+    ref = services.store.open(run_id).config.data
+    data, fingerprint = services.own_data.get(services.own_data.name_of(ref)), ref.fingerprint
     if data.fingerprint != fingerprint:
         raise InputError(
             f"This run was trained on other data (fingerprint {fingerprint[:12]}) than those in use "
