@@ -25,6 +25,7 @@ class FakeLauncher:
         self.queue = RunQueue(runs_dir)
         self.runs_dir = runs_dir
         self.calls: list[tuple[Any, ...]] = []
+        self.trained_on: list[DataRef | None] = []
         self.error: Exception | None = None
 
     def _note(self, *call: Any) -> None:
@@ -33,13 +34,15 @@ class FakeLauncher:
             raise self.error
 
     def start(self, values: dict[str, Any], data: DataRef | None = None) -> str:
-        self._note("start", values, *([data] if data else []))
+        self._note("start", values)
+        self.trained_on.append(data)
         return create_run(self.runs_dir, seed=build_config(values).seed).run_id
 
     def add_to_queue(
         self, values: dict[str, Any], data: DataRef | None = None, group: str | None = None
     ) -> str:
         self._note("add", values, group)
+        self.trained_on.append(data)
         run = create_run(self.runs_dir, seed=build_config(values).seed)
         self.queue.add(run.run_id)
         return run.run_id

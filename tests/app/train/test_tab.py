@@ -11,6 +11,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from mrpc.app.downloads import zip_model
+from mrpc.app.own_data import OwnData
 from mrpc.app.spine import Spine, build_spine
 from mrpc.app.train import endpoints
 from mrpc.app.train.board import RunBoard
@@ -19,6 +20,7 @@ from mrpc.app.train.live import Live
 from mrpc.app.train.live_view import build_courier
 from mrpc.app.train.start_view import StartForm, build_start_form
 from mrpc.config import build_config
+from mrpc.core.data.load import load_data
 from mrpc.errors import BusyError, RunStateError
 from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel
@@ -185,6 +187,56 @@ def test_a_packed_model_holds_no_links(tmp_path: Path) -> None:
         names = archive.namelist()
         assert archive.read(f"{run.run_id}-best/model.safetensors") == b"weights"
     assert names == [f"{run.run_id}-best/config.json", f"{run.run_id}-best/model.safetensors"]
+
+
+class TestOwnData:
+    """A file that is uploaded, until a run is queued on it."""
+
+    @pytest.fixture(autouse=True)
+    def _app_data(self, services: FakeServices, tiny_data_dir: Path) -> None:
+        services.own_data = OwnData(services.store, lambda: load_data("folder", tiny_data_dir))
+
+    def bring(self, tab: Tab, path: Path, columns: str = "") -> tuple[str, Any]:
+        first, last = tab.call("data-file", "upload", **{"data-file": [str(path)], "data-columns": columns})
+        assert "Reading" in first["data-message"]
+        return last["data-message"], last.get("data-choice")
+
+    def test_it_is_read_shown_and_trained_on(self, tab, services, tmp_path):
+        lines = [f"Où est {at}?;Where is {at}?;{at % 2}" for at in range(40)]
+        text = "\r\n".join(["question1;question2;is_duplicate", *lines])
+        (tmp_path / "q.csv").write_bytes(text.encode("cp1252"))
+        said, chosen = self.bring(tab, tmp_path / "q.csv")
+        assert said == ""
+        assert ("q.csv (40 pairs)", chosen["value"]) in chosen["choices"]
+        (drawn,) = tab.call("train-data-report", "draw", {"asked": 1}, **{"data-choice": chosen["value"]})
+        assert "delimiter: semicolon" in drawn["train-data-report"]
+        tab.call("train-queue", "click", **{"data-choice": chosen["value"], "train-follow": False})
+        (ref,) = services.launcher.trained_on
+        assert ref.name == "q.csv"
+        assert ref.data_dir == services.store.data_dir / chosen["value"]
+        tab.call("train-queue", "click", **{"data-choice": "", "train-follow": False})
+        assert services.launcher.trained_on[-1] is None, "the data of the app"
+
+    def test_a_refusal_leaves_the_choice_alone(self, tab, tmp_path):
+        (tmp_path / "q.csv").write_text("a,b\n1,2\n")
+        said, chosen = self.bring(tab, tmp_path / "q.csv")
+        assert "Found the columns &#39;a&#39;, &#39;b&#39;" in said
+        assert chosen is None
+
+    @pytest.mark.parametrize("name", ["0" * 16, "../x", [], {"a": 1}, 7])
+    def test_a_choice_that_is_none_starts_nothing(self, tab, services, name):
+        for elem_id in ("train-start", "train-queue"):
+            answer = tab.call(elem_id, "click", **{"data-choice": name})[-1]
+            said = answer["train-message"]
+            assert "There is no data set" in said or name == []
+        assert [call for call in services.launcher.calls if name] == []
+
+    def test_the_settings_of_a_run_bring_its_data_along(self, tab, services, tmp_path):
+        (tmp_path / "q.csv").write_text("sentence1,sentence2,label\na,b,1\nc,d,0\ne,f,1\n")
+        _, chosen = self.bring(tab, tmp_path / "q.csv")
+        run = services.store.create(build_config({}), services.own_data.ref(chosen["value"]))
+        (filled,) = tab.call("train-courier", "fill", run=run.run_id)
+        assert filled["data-choice"] == chosen["value"]
 
 
 class TestEndpoints:
