@@ -89,6 +89,11 @@ class DataRef(BaseModel):
     split_fingerprints: dict[SplitName, Fingerprint] = {}
     reason: str = ""
 
+    @property
+    def title(self) -> str:
+        """What a list of settings calls it: its own name, or where it came from."""
+        return self.name if self.kind == "folder" and self.name != "MRPC" else f"{self.kind} data"
+
 
 class RunConfig(BaseModel):
     """``config.json``: all that is needed to start or resume a run.

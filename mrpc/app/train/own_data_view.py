@@ -49,6 +49,7 @@ def build_data_choice() -> DataChoice:
         choices=[("the data of this app", "")],
         value="",
         label="Data",
+        info="Yours: choose a file below, in the group Data.",
         allow_custom_value=True,  # what was kept is known only later; the handlers check it
         elem_id="data-choice",
     )
@@ -66,7 +67,7 @@ def build_upload(services: Services, data: DataChoice) -> None:
         height=140,
     )
     place(render_part("quiet", UPLOAD_NOTE))
-    with gr.Row(equal_height=True):
+    with gr.Row(equal_height=False):
         columns = gr.Textbox(
             label="Columns", info=COLUMNS_HELP, max_lines=1, elem_id="data-columns", min_width=200
         )

@@ -203,7 +203,7 @@ def run_caption(run: Run, history: RunRecord) -> str:
     config, started, process = run.config, history.started, run.read_process()
     name = run.read_label().name
     facts = [f"Run {run.run_id}" + (f" ({name})" if name else ""), f"seed {config.hyperparameters.seed}"]
-    facts.append(f"data {config.data.kind} {config.data.fingerprint[:12]}")
+    facts.append(f"data {config.data.title.removesuffix(' data')} {config.data.fingerprint[:12]}")
     versions = (started.versions if started else {}) or (process.versions if process else {})
     if versions:
         facts.append(", ".join(f"{package} {version}" for package, version in versions.items()))
@@ -230,7 +230,7 @@ def recent_speed(history: RunRecord) -> tuple[float, float, float] | None:
 def _describe_settings(run: Run, history: RunRecord, num_split_pairs: int | None) -> list[str]:
     train = run.config.hyperparameters
     facts = [train.checkpoint, _describe_pairs(run, history, num_split_pairs), f"seed {train.seed}"]
-    facts.append(f"{run.config.data.kind} data")
+    facts.append(run.config.data.title)
     shown = {"preset", "checkpoint", "num_train_pairs", "seed", "loop"}
     facts += [
         f"{name.replace('_', ' ')} {value}"
