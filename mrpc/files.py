@@ -6,6 +6,7 @@ file of any size. Imports the standard library, pydantic and :mod:`mrpc.errors` 
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import errno
 import hashlib
@@ -15,6 +16,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -197,3 +199,11 @@ def disk_trouble_in_words() -> Iterator[None]:
         where = f" ({error.filename})" if error.filename else ""
         advice = ADVICE.get(error.errno or 0, "Try again.")
         raise UnavailableError(f"The runs folder cannot be used: {what}{where}. {advice}") from error
+
+
+@cache
+def scratch_dir() -> Path:
+    """Return an empty folder that is removed when the interpreter ends."""
+    path = Path(tempfile.mkdtemp(prefix="mrpc-lab-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path

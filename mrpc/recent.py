@@ -57,12 +57,12 @@ class Recent(Generic[Value]):
                     return kept.value
             try:
                 value = make()
+                with self._lock:
+                    self._kept[key] = _Kept(value, version)
+                    self._kept.move_to_end(key)
             finally:
                 with self._lock:
                     self._making.pop(key, None)
-            with self._lock:
-                self._kept[key] = _Kept(value, version)
-                self._kept.move_to_end(key)
             self.trim(self._max_kept)
             return value
 
@@ -88,7 +88,7 @@ class Recent(Generic[Value]):
 
     def _use(self, key: Hashable, version: Hashable) -> _Kept[Value] | None:
         kept = self._kept.get(key)
-        if kept is None or kept.version != version or time.monotonic() - kept.made_at > self._max_age_s:
+        if kept is None or kept.version != version or time.monotonic() - kept.made_at >= self._max_age_s:
             return None
         self._kept.move_to_end(key)
         return kept

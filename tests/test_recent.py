@@ -40,3 +40,14 @@ def test_what_fails_is_tried_again():
     with pytest.raises(ZeroDivisionError):
         recent.once("a", lambda: 1 // 0)
     assert recent.once("a", lambda: 2) == 2
+
+
+def test_another_version_and_what_is_too_old_are_made_anew():
+    recent = Recent(2)
+    assert recent.once("a", lambda: 1, version="x") == 1
+    assert recent.once("a", lambda: pytest.fail("made anew"), version="x") == 1
+    assert recent.once("a", lambda: 2, version="y") == 2
+    recent.forget("a")
+    assert recent.get("a") is None
+    short = Recent(2, max_age_s=0.0)
+    assert [short.once("a", lambda number=number: number) for number in range(2)] == [0, 1]

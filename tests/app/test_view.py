@@ -11,7 +11,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from mrpc.app.task import Task, Tasks
-from mrpc.app.view import SKIP, View, bind, place, stage
+from mrpc.app.view import SKIP, View, bind, bind_changes, place, stage
 from mrpc.errors import InputError
 
 
@@ -108,6 +108,25 @@ def test_a_view_stamps_its_stage_and_empties_the_rest_on_an_error(blocks: Any) -
     assert "Type something." in answer[main]
     assert "<!--" not in answer[main]  # the page told no number
     assert answer[aside] == ""
+
+
+def test_inputs_of_the_same_views_share_one_event(blocks: Any) -> None:
+    one, two, three, button = gr.Textbox(), gr.Textbox(), gr.Textbox(), gr.Button(elem_classes="mine")
+    View("first", {"one": one, "two": two}, {"main": stage("first")}, lambda **values: "").bind()
+    View(
+        "second",
+        {"one": one, "two": two, "three": three},
+        {"main": stage("second", follows=False)},
+        lambda **values: "",
+        on_demand=button,
+    ).bind()
+    bind_changes(blocks)
+    told = {fn.js: [target for target, _ in fn.targets] for fn in blocks.fns.values() if fn.fn is None}
+    assert told == {
+        "() => mrpc.changed('first', 'second')": [one._id, two._id],
+        "() => mrpc.changed('second')": [three._id],
+    }
+    assert button.elem_classes == ["mine", "draws-second"]
 
 
 def test_long_work_shows_how_far_it_is(blocks: Any) -> None:

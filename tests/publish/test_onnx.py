@@ -140,6 +140,7 @@ def test_without_the_packages_the_pip_line_is_said(run: Run, monkeypatch: pytest
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_as_the_page_does_it(run: Run, tmp_path: Path) -> None:
     copy = shutil.copytree(run.paths.run_dir, tmp_path / "runs" / run.run_id)
     copied = RunStore(copy.parent).open(run.run_id)
@@ -154,6 +155,7 @@ def test_as_the_page_does_it(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_from_a_shell(run: Run, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mrpc.publish.onnx"]
     missing = subprocess.run(

@@ -144,6 +144,7 @@ def test_a_foreign_text_stays_one_code_span(text: str) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_from_a_shell(run: Run, hub: HubServer) -> None:
     command = [sys.executable, "-m", "mrpc.publish", str(run.paths.run_dir), "ann/shell"]
     environment = {

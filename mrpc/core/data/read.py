@@ -38,9 +38,8 @@ from mrpc.core.data.pairs import LABEL_NAMES, MAX_SENTENCE_CHARS, SPLITS
 from mrpc.core.data.report import DataReport, FileReport, SplitReport, listed, read_report, write_report
 from mrpc.core.data.splits import SplitFiles, draw_validation, find_split_files, keys_of
 from mrpc.core.data.table import DELIMITERS, Limits, Table, open_table
-from mrpc.core.scratch import scratch_dir
 from mrpc.errors import DataError, UnavailableError
-from mrpc.files import replacing_folder
+from mrpc.files import replacing_folder, scratch_dir
 from mrpc.settings import full_path
 
 DATA_LIMITS = Limits()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrpc.core.scratch import scratch_dir
+from mrpc.files import scratch_dir
 
 if TYPE_CHECKING:
     import evaluate

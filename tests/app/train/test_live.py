@@ -141,6 +141,7 @@ class TestParts:
         assert pages[0].answer["wait_s"] == 1.0
         assert pages[-1].answer["wait_s"] == min(MAX_WAIT_S, max(1.0, 50 / MAX_QUESTIONS_PER_S))
 
+    @pytest.mark.slow
     def test_ten_thousand_questions_of_many_pages_leave_memory_and_handles_flat(self, live, tmp_path):
         runs = [write_ended(tmp_path, num_steps=20, seed=seed) for seed in range(50)]
 
