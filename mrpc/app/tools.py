@@ -156,10 +156,12 @@ class ToolServer:
         parameters = self._demo.get_api_info()["named_endpoints"][f"/{tool.endpoint}"]["parameters"]
         given = {**tool.defaults, **arguments}
         has_default = {each["parameter_name"]: each["parameter_has_default"] for each in parameters}
-        for argument in sorted(given.keys() - has_default.keys()):
-            return _answer(types, f"{name} takes no {argument[:60]!r}.", True)
-        for argument in [each for each in has_default if each not in given and not has_default[each]]:
-            return _answer(types, f"{name} needs {argument!r}.", True)
+        unknown = given.keys() - has_default.keys()
+        missing = [each for each in has_default if each not in given and not has_default[each]]
+        if unknown:
+            return _answer(types, f"{name} takes no {min(unknown)[:60]!r}.", True)
+        if missing:
+            return _answer(types, f"{name} needs {missing[0]!r}.", True)
         values = [
             given.get(parameter["parameter_name"], parameter["parameter_default"]) for parameter in parameters
         ]
