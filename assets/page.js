@@ -83,14 +83,6 @@ window.mrpc = (() => {
     ask(view);
   }
 
-  // What is shown goes on by itself: it is drawn anew, and stays readable meanwhile.
-  function again(name) {
-    const view = stages[name];
-    if (!view || view.element.hasAttribute("aria-busy")) return;
-    view.isOutdated = true;
-    ask(view);
-  }
-
   // The address was read: views may be drawn.
   function ready() {
     if (isReady) return;
@@ -286,5 +278,5 @@ window.mrpc = (() => {
     cancelTask = (id) => server.cancel_task(id);
   }
 
-  return { stage, changed, draw, again, ready, go, unfold, where, remember, copy, courier };
+  return { stage, changed, draw, ready, go, unfold, where, remember, copy, courier };
 })();

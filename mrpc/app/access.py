@@ -168,7 +168,9 @@ class Access:
             return Caller(is_owner=True)
         headers = {str(name).lower(): str(value) for name, value in dict(request.headers or {}).items()}
         client = getattr(request, "client", None)
-        return Caller(False, visitor_mark(headers), str(getattr(client, "host", "")))
+        # On a Space every request comes from a proxy, and what that says of addresses anybody can say.
+        address = "" if self.mode is Mode.SPACE else str(getattr(client, "host", ""))
+        return Caller(False, visitor_mark(headers), address)
 
     def lets_agent_in(self, headers: Mapping[str, str]) -> bool:
         """Tell whether an agent may look: where people log in, it shows the key of ``MRPC_OWNER_KEY``.

@@ -349,8 +349,9 @@ def _handler(run: Run, inputs: Inputs, outputs: Outputs, data: Sequence[str], ta
             return run(**given, task=task)
 
         try:
-            who = caller()
-            for step in tasks.follow(work, who.visitor or request.session_hash or "", who.address):
+            who = caller()  # visitors without a cookie count as one
+            visitor = request.session_hash or "" if who.is_owner else who.visitor
+            for step in tasks.follow(work, visitor, who.address):
                 if isinstance(step, Done):
                     yield updates(step.result)
                 elif isinstance(step, Progress):

@@ -27,10 +27,8 @@ POLL_S = 0.5
 REFRESH_JS = """
 document.addEventListener('click', (event) => {
   if (event.target.closest?.('#at-compare-button')) mrpc.changed('compare-sides');
-});
-setInterval(() => document.querySelector('[data-training-now]') && mrpc.again('compare-sides'), 3000);"""
-"""Runs end while nobody looks: whoever opens the tab is shown those that there are now, and who waits for the
-first one sees how far it is."""
+});"""
+"""Runs end while nobody looks: whoever opens the tab is shown those that there are now."""
 
 
 @dataclass(frozen=True)
