@@ -278,7 +278,7 @@ def draw_attention(
     said = [attention for attention in attentions if attention is not None]
     sliders = {}
     if not said:
-        text = "Baselines have no attention."
+        text = "Baselines and exported models show no attention."
     else:
         num_layers, num_heads = said[-1].forth_by_head.shape
         which = (

@@ -54,7 +54,7 @@ def test_words_are_escaped_and_the_sum_is_shown():
         return parse(render_words(SIDES, Both(SideAttribution(BASE, None, 0.0), found))).all("article")
 
     base, best = draw(Attribution(words, 1.001, 32))
-    assert "A baseline has no gradients" in base.text
+    assert "Baselines and exported models have no gradients" in base.text
     assert [strip.text for strip in best.all("p", cls="cmp-strip")] == [EVIL, "not"]
     assert "They add up." in best.text
     assert "error 0.10 %, 32 Gauss-Legendre points, 0.6 s" in best.text
