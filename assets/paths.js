@@ -24,6 +24,22 @@
     show(stop.closest("dialog"));
   }
 
+  // Print a path alone: a copy of it is all that the page shows meanwhile.
+  function printAlone(path) {
+    const sheet = document.createElement("main");
+    sheet.className = "print-sheet";
+    sheet.append(path.cloneNode(true));
+    sheet.querySelectorAll("details").forEach((answer) => { answer.open = true; });
+    const away = [...document.body.children];
+    away.forEach((one) => one.setAttribute("data-away", ""));
+    document.body.append(sheet);
+    window.addEventListener("afterprint", () => {
+      sheet.remove();
+      away.forEach((one) => one.removeAttribute("data-away"));
+    }, { once: true });
+    window.print();
+  }
+
   document.addEventListener("click", (event) => {
     const target = event.target.closest?.("[data-open-path], [data-stop-link], [data-path-reset], [data-path-print], [data-stop] summary");
     if (!target) return;
@@ -37,10 +53,7 @@
       keep(seen);
       show(dialog);
     } else if ("pathPrint" in target.dataset) {
-      dialog.querySelectorAll("details").forEach((answer) => { answer.open = true; });
-      document.body.classList.add("print-path");
-      window.print();
-      document.body.classList.remove("print-path");
+      printAlone(target.closest("[data-path]"));
     } else {
       mark(target.closest("[data-stop]")); // a link then loads the view that it names
     }
