@@ -33,6 +33,8 @@ SHOWN = (
     "starlette",
 )
 QUICK = ["-m", "not slow", "--ignore", "tests/integration", "--ignore", "tests/e2e"]
+# Other versions than those of constraints.txt are what this is about.
+QUICK += ["--deselect", "tests/test_packaging.py::TestConstraints"]
 
 
 def front_matter() -> dict[str, object]:

@@ -16,7 +16,7 @@ from gradio_client.exceptions import AppError
 from tests.integration.test_hosts import status_of
 from tests.live_app import LiveApp, running_app, wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 KEY = "a-key-that-is-long-enough"
 SPACE = {
@@ -92,11 +92,9 @@ ANN, BEN = "a" * 22, "b" * 22
 
 def test_the_example_then_previews_of_visitors(space: LiveApp) -> None:
     wait_until(lambda: bool(space.store.list()), 60)
-    (example,) = space.store.list()
-    assert (
-        example.read_label().name == "Example" or wait_until(lambda: example.read_label().name != "") is None
-    )
-    wait_until(lambda: example.read_status().step > 0)
+    example = space.store.list()[-1]  # the oldest
+    wait_until(lambda: example.read_label().name == "Example")
+    wait_until(lambda: example.read_status().step > 0, 240)
     start = next(line for line in example.paths.events.read_text().splitlines() if '"started"' in line)
     assert json.loads(start)["num_threads"] == 2  # from CPU_CORES
 
@@ -123,9 +121,10 @@ def test_the_example_then_previews_of_visitors(space: LiveApp) -> None:
         ben.predict(mine, False, api_name="/stop_run")
 
     owner = client_of(space, Authorization=f"Bearer {KEY}")
-    owner.predict(example.run_id, False, api_name="/stop_run")
-    run = space.wait_for_state(mine, "running")
-    wait_until(lambda: run.read_status().step > 0)
+    if example.is_trained():
+        owner.predict(example.run_id, False, api_name="/stop_run")
+    run = space.wait_for_state(mine, "running", timeout_s=240)
+    wait_until(lambda: run.read_status().step > 0, 240)
     assert run.config.visitor is not None
     assert ANN not in run.paths.config.read_text()
     with pytest.raises(AppError, match="previews of their own"):
