@@ -78,7 +78,8 @@ def test_exported_taken_away_and_compared(open_page: Callable[..., Page], run: R
         assert any(name.endswith("onnx/model_quantized.onnx") for name in archive.namelist())
     stage.get_by_role("link", name="See on validation what int8 costs").click()
     expect(page.locator("#cmp-second input")).to_have_value(re.compile("ONNX int8"))
-    expect(page.locator("#stage-compare-scores")).to_contain_text("ONNX int8")
+    expect(page.locator("body")).to_contain_text("ONNX int8, epoch")
+    expect(page.locator("body")).to_contain_text("McNemar’s exact test")
 
 
 def test_published_after_the_card_was_seen(open_page: Callable[..., Page], run: Run, hub: HubServer) -> None:
