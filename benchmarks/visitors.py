@@ -79,7 +79,7 @@ class Visitor:
             one
             for one in self.config["dependencies"]
             if any(
-                ids[at].get("elem_id") == "stage-compare-words" and event == "draw"
+                ids.get(at, {}).get("elem_id") == "stage-compare-words" and event == "draw"
                 for at, event in one["targets"]
             )
         ]
