@@ -113,7 +113,8 @@ def _train_and_kill(run: Run, chance: random.Random, tally: Tally) -> bool:
     if process.poll() is not None:
         return False
     tally.in_another_namespace += is_apart
-    if chance.random() < 0.4 and (info := run.read_process()) is not None:  # so the file looks on a set clock
+    info = run.read_process()
+    if tally.kills % 2 and info is not None:  # so the file looks on a set clock
         moved = info.started_at + chance.choice((-7200, 7200))
         write_model(run.paths.process, info.model_copy(update={"started_at": moved, "start_ticks": None}))
         tally.clock_steps += 1

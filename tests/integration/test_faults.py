@@ -13,6 +13,7 @@ def test_kills_at_random_moments_lose_nothing(
     )
     assert tally.kills == 6
     assert tally.unreadable_runs == 0
+    assert tally.clock_steps > 0
     assert tally.taken_for_dead == 0
     assert tally.taken_for_living == 0
     assert tally.doubled_trainings == 0
