@@ -6,7 +6,6 @@ in ``docs/deploy.md``, with its counts.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from collections import Counter
@@ -18,6 +17,7 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -132,7 +132,10 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     def get(settings: Settings) -> Served:
         if settings not in served:
-            demo = asyncio.run(launch(settings))
+            with (
+                start_blocking_portal() as portal
+            ):  # in a thread: Playwright's loop may be running in this one
+                demo = portal.call(launch, settings)
             handlers = {number: one for number, one in demo.fns.items() if one.fn is not None}
             served[settings] = Served(f"http://{settings.host}:{demo.server_port}", demo, handlers)
         return served[settings]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from mrpc.app.access import access_guards
 from mrpc.app.page import build_app
@@ -64,7 +64,8 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             url=f"http://127.0.0.1:{demo.server_port}", demo=demo, tasks=services.tasks, number=number
         )
 
-    one = asyncio.run(launch())
+    with start_blocking_portal() as portal:  # in a thread: Playwright's loop may be running in this one
+        one = portal.call(launch)
     yield one
     one.demo.close(verbose=False)
 

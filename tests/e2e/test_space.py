@@ -116,10 +116,12 @@ def test_too_many_requests_pause_the_page_and_it_catches_up(space: LiveApp, brow
     page.route("**/component_server/", answer)
     watch(page, lambda: len(asked_at) == 1)
     (example,) = [run for run in space.store.list() if run.config.visitor is None]
+    label = example.paths.label.read_bytes()
     write_model(example.paths.label, RunLabel(name="Renamed meanwhile"))
     watch(page, lambda: len(asked_at) > 1)
     assert asked_at[1] - asked_at[0] > 11.5, "it pauses for twelve seconds"
     expect(log).to_contain_text("Renamed meanwhile")
+    example.paths.label.write_bytes(label)  # tests share the app
     page.close()
 
 

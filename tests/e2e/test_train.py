@@ -328,7 +328,7 @@ def test_what_a_run_says_is_text(open_page, live_app: LiveApp):
     page = open_page("2 Fine-tune", query=f"run={run.run_id}")
     expect(page.locator("#run-live h2")).to_contain_text("<script>window.hurt")
     expect(page.locator("#run-live .notice-bad")).to_contain_text("onerror=")
-    page.locator("#run-live summary", has_text="Log").click()
+    page.locator("#run-live").get_by_text("Log", exact=True).click()
     expect(page.locator("#run-live pre.log")).to_contain_text("<script>")
     assert page.evaluate("window.hurt") is None
     live_app.store.remove(run)

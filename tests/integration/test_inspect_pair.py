@@ -53,8 +53,8 @@ def test_a_long_pair_is_cut_and_a_local_checkpoint_can_be_named(client):
         (("a\x00", SECOND, ""), "control character"),
         (("a\x1b[31m", SECOND, ""), "control character"),
         ((FIRST, SECOND, "/etc/passwd"), "it must be one of"),
-        ((5, SECOND, ""), "not text"),
-        ((FIRST, SECOND, {"a": 1}), "it must be one of"),
+        ((5, SECOND, ""), "sentence1 is 5; it must be text"),
+        ((FIRST, SECOND, {"a": 1}), "it must be text"),
     ],
 )
 def test_a_bad_argument_gets_a_clear_error(client, arguments, message):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from tests.live_app import LiveApp, running_app, wait_until
 
@@ -78,7 +78,8 @@ def use(
             await session.initialize()
             return await work(session)
 
-    return asyncio.run(connect())
+    with start_blocking_portal() as portal:  # in a thread: Playwright's loop may be running in this one
+        return portal.call(connect)
 
 
 def call(app: LiveApp, name: str, headers: dict[str, str] | None = None, **arguments: Any) -> Any:
@@ -150,7 +151,7 @@ def test_what_cannot_be_done_is_a_sentence(local_app: LiveApp) -> None:
     assert refusal(local_app, "stop_run") == "stop_run needs 'run_id'."
     assert refusal(local_app, "list_runs", limit=3) == "list_runs takes no 'limit'."
     assert "save is perhaps" in refusal(local_app, "stop_run", run_id="x", save="perhaps")
-    assert "There is no run" in refusal(local_app, "run_status", run_id=7)
+    assert "it must be text" in refusal(local_app, "run_status", run_id=7)
     assert "cursor" in refusal(local_app, "run_status", run_id="x", cursor=-7)
 
 
