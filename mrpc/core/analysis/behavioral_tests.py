@@ -113,7 +113,10 @@ def make_behavioral_tests(
             [BehavioralCase(second, first, (first, second)) for first, second in pairs[:MAX_SWAPPED]],
         ),
         BehavioralTest(
-            "changed number", "Another number is another story.", "not_equivalent", changed(change_number)
+            "changed number",
+            "With another number, a sentence does not say the same.",
+            "not_equivalent",
+            changed(change_number),
         ),
         BehavioralTest(
             "negation added", "A negated sentence says the opposite.", "not_equivalent", changed(negate)

@@ -152,7 +152,7 @@ def test_before_the_first_epoch_the_loss_of_guessing_is_explained():
 
 
 class TestRealRuns:
-    """Trainings on the real corpus, by their numbers alone: bundled checkpoint, seed 42."""
+    """Trainings on the real corpus, by their numbers alone: bundled checkpoint, seed 42; the good one 101."""
 
     def reading(self, name: str, epochs: int | None = None) -> Reading:
         """Read what a run showed after some of its epochs; None is its end."""
@@ -167,6 +167,12 @@ class TestRealRuns:
         reading = read_curves(take_series(history), is_over=epochs is None)
         assert reading is not None
         return reading
+
+    def test_a_good_one(self):
+        assert self.reading("good", 0).kind == "start"
+        assert self.reading("good", 1).tone != "warn"
+        reading = self.reading("good")
+        assert (reading.kind, reading.tone) == ("learning", "good")
 
     def test_one_that_ended_too_soon(self):
         assert self.reading("under_fitted", 0).kind == "start"
