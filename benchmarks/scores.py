@@ -40,14 +40,15 @@ PROJECT_DIR = Path(__file__).resolve().parents[1]
 
 REFERENCE_GFLOPS = 140.0
 PARTS: dict[str, dict[str, Any]] = {
-    "recommended": {"preset": "recommended"},
+    "recommended": {"preset": "recommended", "mixed_precision": "no"},
+    "recommended_bf16": {"preset": "recommended", "mixed_precision": "bf16"},
     "quick": {"preset": "quick"},
     "course": {"preset": "course"},
     "course_fast": {"preset": "course", **CHEAP_STEPS},
 }
-WITH_TEST = ("recommended",)
+WITH_TEST = ("recommended", "recommended_bf16")
 SECONDS = ("train_s", "wall_s", "matmul_gflops", "train_s_at_140_gflops")
-TIMED = ("recommended", "quick")
+TIMED = ("recommended", "recommended_bf16", "quick")
 """The others show that scores do not fall; what their steps take, training_speed.py measures side by side."""
 
 

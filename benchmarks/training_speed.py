@@ -34,7 +34,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import AVX2_ONLY, describe_machine, has_amx, read_results, write_part
+from benchmarks.results import AVX2_ONLY, describe_machine, read_results, write_part
 from mrpc.config import CHEAP_STEPS
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
@@ -51,11 +51,11 @@ WAYS = {
     "exact": "course and fast: same batches, same dropout distribution",
     "fast": "course, fast, batches by length, word embeddings and two layers frozen, no attention dropout",
 }
-WITH_AMX = {
+IN_BFLOAT16 = {
     "trainer_bf16": "Trainer, bf16=True",
     "fast_bf16": "the fast steps in bfloat16, which mixed_precision auto takes here",
 }
-"""What is measured beside them where the processor has matrix units for bfloat16."""
+"""What is measured beside them where the processor multiplies in bfloat16."""
 
 ALONE = {
     "exact_torch_dropout": "exact, with torch's dropout",
@@ -513,7 +513,7 @@ def _row(worker: Worker, tokens: int, flops: float, matmul_gflops: float) -> dic
 
 def table(result: dict[str, Any], names: Iterator[str] | list[str]) -> str:
     """Return the rows as a Markdown table; speed-ups are those of whole epochs against Trainer."""
-    ways, labels = result["ways"], {**WAYS, **WITH_AMX, **ALONE}
+    ways, labels = result["ways"], {**WAYS, **IN_BFLOAT16, **ALONE}
     lines = [
         "| way | s an epoch | lowest to highest | against Trainer | tokens/s | padding | memory | of limit |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -545,7 +545,7 @@ def main() -> None:
     what.add_argument("--quick", action="store_true", help="the two ratios alone")
     what.add_argument("--every-change", action="store_true", help="every change alone as well")
     what.add_argument("--bert-base", action="store_true", help="random weights of BERT-base's shapes")
-    what.add_argument("--only", nargs="+", choices=[*WAYS, *WITH_AMX, *ALONE], help="measure these alone")
+    what.add_argument("--only", nargs="+", choices=[*WAYS, *IN_BFLOAT16, *ALONE], help="measure these alone")
     parser.add_argument("--avx2", action="store_true", help="hold torch, MKL and oneDNN to AVX2")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--checkpoint-dir", type=Path, help=argparse.SUPPRESS)
@@ -588,12 +588,20 @@ def chosen_ways(options: argparse.Namespace) -> list[str]:
     """Return the names of what is to be measured on this machine."""
     if options.only:
         return list(options.only)
-    with_amx = list(WITH_AMX) if has_amx() else []
+    in_bfloat16 = [] if options.avx2 or not _multiplies_in_bfloat16() else list(IN_BFLOAT16)
     if options.quick:
         return [*QUICK]
     if options.bert_base:
-        return [*BERT_BASE, *with_amx]
-    return [*WAYS, *with_amx, *(ALONE if options.every_change else ())]
+        return [*BERT_BASE, *in_bfloat16]
+    return [*WAYS, *in_bfloat16, *(ALONE if options.every_change else ())]
+
+
+def _multiplies_in_bfloat16() -> bool:
+    import torch
+
+    from mrpc.core.model.precision import computes_in
+
+    return computes_in("bf16", torch.device("cpu"))
 
 
 def headline(result: dict[str, Any], unbound: dict[str, Any]) -> dict[str, Any]:
@@ -621,7 +629,7 @@ def headline(result: dict[str, Any], unbound: dict[str, Any]) -> dict[str, Any]:
 
 
 def bert_base(result: dict[str, Any]) -> dict[str, Any]:
-    """Return seconds an epoch of BERT-base; without AMX ``auto`` computes as ``fast`` and is None here."""
+    """Return seconds an epoch of BERT-base; ``auto`` is None where it would be ``fast``."""
     seconds = {name: row["epoch_s"] for name, row in result["ways"].items()}
     auto_s = seconds.get("fast_bf16")
     return {

@@ -219,9 +219,9 @@ class TrainConfig(BaseModel):
     )
     mixed_precision: Literal["auto", "no", "bf16"] = _field(
         "no",
-        "auto computes the steps in bfloat16 on a CPU with AMX and on a GPU that has it, else in float32; "
-        "bf16 also on a CPU that has it in its vector units alone, and is refused elsewhere; no is float32, "
-        "or what a config of accelerate asks for. Evaluation is in float32, and so is the pytorch loop.",
+        "auto computes the steps in bfloat16 where the GPU or the CPU multiplies in it (AMX, avx512_bf16), "
+        "else in float32; bf16 is refused where it would be emulated; no is float32, or what a config of "
+        "accelerate asks for. Evaluation is in float32, and so is the pytorch loop.",
         raise_lower="auto and bf16 are faster on hardware that has it, with fewer digits. no keeps all.",
     )
     keep_epochs: Literal["best_last", "all"] = _field(

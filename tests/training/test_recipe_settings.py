@@ -183,7 +183,7 @@ def test_auto_takes_bfloat16_where_it_pays_and_the_run_says_so(
     tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for has_units, expected in ((False, "no"), (True, "bf16")):
-        monkeypatch.setattr("mrpc.core.model.precision.has_bfloat16_units", lambda device, has=has_units: has)
+        monkeypatch.setattr("mrpc.core.model.precision.computes_in", lambda mixed, device, has=has_units: has)
         values = {"mixed_precision": "auto", "fast": True}
         run = make_run(tmp_path / expected, tiny_data_dir, tiny_checkpoint_dir, **values)
         assert open_session(run).mixed_precision == expected
@@ -195,10 +195,11 @@ def test_going_on_in_another_precision_is_said(
     tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, mixed_precision="auto")
+    monkeypatch.setattr("mrpc.core.model.precision.computes_in", lambda mixed, device: False)
     session = open_session(run)
     session.step = session.epoch = 1
     session.save_checkpoint()
-    monkeypatch.setattr("mrpc.core.model.precision.has_bfloat16_units", lambda device: True)
+    monkeypatch.setattr("mrpc.core.model.precision.computes_in", lambda mixed, device: True)
     open_session(run)
     warnings = [e.message for e in read_events(run.paths.events).events if isinstance(e, WarningEvent)]
     assert any("its steps in bfloat16, the one before in float32" in message for message in warnings)

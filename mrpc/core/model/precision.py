@@ -36,7 +36,7 @@ class Precision(NamedTuple):
 def select_precision(config: TrainConfig, requested: str, device: torch.device) -> Precision:
     """Decide on mixed precision: never a format that the hardware would have to emulate.
 
-    ``auto`` takes bfloat16 where there are matrix units for it, see :func:`has_bfloat16_units`.
+    ``auto`` takes bfloat16 where :func:`computes_in` says that the hardware does.
 
     Args:
         config: the run's own settings.
@@ -49,16 +49,16 @@ def select_precision(config: TrainConfig, requested: str, device: torch.device) 
     wanted = config.mixed_precision
     if config.loop == "pytorch":
         return Precision("no")
-    if wanted == "auto" and has_bfloat16_units(device):
+    if wanted == "auto" and computes_in("bf16", device):
         return Precision("bf16")
     if wanted == "bf16":
-        if not _computes_in(wanted, device):
+        if not computes_in(wanted, device):
             raise TrainingError(
                 f"mixed_precision is {wanted}, but this {device.type} does not compute in it.",
                 "Start the run with mixed_precision no.",
             )
         return Precision(wanted)
-    if requested == "no" or _computes_in(requested, device):
+    if requested == "no" or computes_in(requested, device):
         return Precision(cast("Mixed", requested))
     return Precision(
         "no",
@@ -67,26 +67,20 @@ def select_precision(config: TrainConfig, requested: str, device: torch.device) 
     )
 
 
-def has_bfloat16_units(device: torch.device) -> bool:
-    """Tell whether there are matrix units for bfloat16: in a CPU with AMX, in GPUs from Ampere on.
+def computes_in(mixed: str, device: torch.device) -> bool:
+    """Tell whether the hardware itself multiplies in a format, "bf16" or "fp16".
 
-    A CPU that has it in its vector units alone (``avx512_bf16``) has to be asked for it with bf16.
+    For bfloat16: GPUs from Ampere on, and CPUs with AMX or with ``avx512_bf16`` in their vector units, such
+    as AMD's since Zen 4. Emulated elsewhere, it is tens of times slower than float32.
     """
-    import torch
-
-    if device.type == "cpu":
-        capabilities = torch.cpu.get_capabilities()
-        return bool(capabilities.get("amx_tile") and capabilities.get("amx_bf16"))
-    return _computes_in("bf16", device)
-
-
-def _computes_in(mixed: str, device: torch.device) -> bool:
     import torch
 
     if device.type == "cuda":
         return mixed == "fp16" or (mixed == "bf16" and torch.cuda.get_device_capability(device) >= (8, 0))
-    if device.type == "cpu":  # emulated, bfloat16 is tens of times slower than float32
-        return mixed == "bf16" and (torch.cpu._is_avx512_bf16_supported() or has_bfloat16_units(device))
+    if device.type == "cpu":
+        units = torch.cpu.get_capabilities()
+        has_amx = units.get("amx_tile") and units.get("amx_bf16")
+        return mixed == "bf16" and bool(has_amx or torch.cpu._is_avx512_bf16_supported())
     return False
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mrpc.config import DEFAULT_CHECKPOINT, PRESETS, TrainConfig, build_config
-from mrpc.core.model.precision import has_bfloat16_units, select_precision
+from mrpc.core.model.precision import computes_in, select_precision
 from mrpc.errors import TrainingError
 
 CPU = torch.device("cpu")
@@ -29,17 +29,17 @@ def test_float32_unless_asked() -> None:
     ("units", "expected"),
     [
         (("avx2",), "no"),
-        (("avx512_bf16",), "no"),
+        (("avx512_bf16",), "bf16"),
         (("amx_tile", "amx_int8"), "no"),
         (("avx512_bf16", "amx_tile", "amx_bf16"), "bf16"),
     ],
 )
-def test_auto_is_bfloat16_on_processors_with_amx_alone(
+def test_auto_is_bfloat16_on_processors_that_multiply_in_it(
     monkeypatch: pytest.MonkeyPatch, units: tuple[str, ...], expected: str
 ) -> None:
     let_the_processor_have(monkeypatch, *units)
     assert select_precision(config("auto"), "no", CPU) == (expected, "")
-    assert has_bfloat16_units(CPU) is (expected == "bf16")
+    assert computes_in("bf16", CPU) is (expected == "bf16")
 
 
 @pytest.mark.parametrize(("capability", "expected"), [((7, 5), "no"), ((8, 0), "bf16"), ((9, 0), "bf16")])
