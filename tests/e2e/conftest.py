@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.live_app import LiveApp, running_app
 
@@ -40,10 +40,18 @@ def live_app(
         yield app
 
 
+@pytest.fixture(scope="module")
+def shared_context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser that has compiled the page's scripts already; no test leaves anything stored in it."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def open_page(browser: Browser, live_app: LiveApp) -> Iterator[OpenPage]:
-    """Open pages of the app, each in a browser of its own; fails if one of them has errors in its console."""
-    opener = OpenPage(browser, live_app)
+def open_page(browser: Browser, shared_context: BrowserContext, live_app: LiveApp) -> Iterator[OpenPage]:
+    """Open pages of the app; fails if one of them has errors in its console."""
+    opener = OpenPage(browser, shared_context, live_app)
     yield opener
     opener.close()
     assert opener.errors == []
@@ -52,16 +60,26 @@ def open_page(browser: Browser, live_app: LiveApp) -> Iterator[OpenPage]:
 class OpenPage:
     """Opens pages and collects what they complain about."""
 
-    def __init__(self, browser: Browser, app: LiveApp) -> None:
+    def __init__(self, browser: Browser, shared: BrowserContext, app: LiveApp) -> None:
         self.errors: list[str] = []
         self._browser = browser
+        self._shared = shared
         self._app = app
-        self._contexts: list = []
+        self._contexts: list[BrowserContext] = []
+        self._pages: list[Page] = []
 
-    def __call__(self, tab: str, width: int = 1280, query: str = "", **context: object) -> Page:
-        """Open the page at a tab, with something after the question mark of its address."""
-        self._contexts.append(self._browser.new_context(viewport={"width": width, "height": 900}, **context))
-        page = self._contexts[-1].new_page()
+    def __call__(self, tab: str, width: int = 1280, query: str = "", permissions: Sequence[str] = ()) -> Page:
+        """Open the page at a tab, with something after the question mark of its address.
+
+        A page with permissions has a browser of its own.
+        """
+        context = self._shared
+        if permissions:
+            context = self._browser.new_context(permissions=list(permissions))
+            self._contexts.append(context)
+        page = context.new_page()
+        self._pages.append(page)
+        page.set_viewport_size({"width": width, "height": 900})
         page.set_default_timeout(TIMEOUT_MS)
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -73,7 +91,12 @@ class OpenPage:
         return page
 
     def close(self) -> None:
-        """Close all pages."""
+        """Close all pages and forget what they stored."""
+        for page in self._pages:
+            if not page.is_closed():
+                page.evaluate("localStorage.clear()")
+                page.close()
+        self._shared.clear_cookies()
         for context in self._contexts:
             context.close()
 

@@ -36,6 +36,15 @@ def expect_drawn_since(page: Page, name: str, before: int) -> None:
     expect_settled(page, name)
 
 
+def show_theme(page: Page, scheme: str) -> None:
+    """Let the system be light or dark, which the page follows, and wait until colours have faded over."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(
+        "(isDark) => document.body.classList.contains('dark') === isDark", arg=scheme == "dark"
+    )
+    page.wait_for_timeout(300)
+
+
 def serious_faults(page: Page) -> list[tuple[str, object, str]]:
     """Return what axe finds and calls serious or critical."""
     return [

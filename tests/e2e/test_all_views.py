@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from mrpc.core.data.load import load_data
 from mrpc.runs.store import Run
-from tests.e2e.pages import serious_faults
+from tests.e2e.pages import serious_faults, show_theme
 from tests.finished_run import make_finished_run
 from tests.live_app import LiveApp
 
@@ -79,20 +79,21 @@ def out_of_reach(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("at", DRAWN)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_view_is_whole_named_and_without_serious_faults(open_page, run, at, scheme):
+def test_a_view_is_whole_named_and_without_serious_faults(open_page, run, at):
     tab = {"inspect": "1 Inspect", "train": "2 Fine-tune", "compare": "3 Compare"}[at.split("/")[0]]
-    page = open_page(tab, WIDTHS[0], f"at={at}&{TINY}&run={run.run_id}&__theme={scheme}", color_scheme=scheme)
+    page = open_page(tab, WIDTHS[0], f"at={at}&{TINY}&run={run.run_id}")
     expect(page.locator(f"#at-{at.replace('/', '-')}-button")).to_have_attribute("aria-selected", "true")
     expect(page.locator(DRAWN[at]).first).to_be_visible()
     open_all(page)
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_timeout(400)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, width
-        assert serious_faults(page) == [], width
-        assert nameless_charts(page) == [], width
-        assert out_of_reach(page) == [], width
+    for scheme in ("light", "dark"):
+        show_theme(page, scheme)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(400)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (scheme, width)
+            assert serious_faults(page) == [], (scheme, width)
+            assert nameless_charts(page) == [], (scheme, width)
+            assert out_of_reach(page) == [], (scheme, width)
 
 
 def test_the_runs_keep_every_column_at_every_width(open_page, run):

@@ -383,8 +383,7 @@ def test_many_pairs_show_their_progress_and_can_be_cancelled(open_page, run, tmp
     expect(page.locator("#cmp-own-answers tbody tr")).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_report_opens_from_a_file_and_asks_for_nothing(open_page, run, browser, tmp_path, scheme):
+def test_the_report_opens_from_a_file_and_asks_for_nothing(open_page, run, browser, tmp_path):
     page = open_page(TAB)
     view(page, "Scores")
     page.locator("#cmp-report").click()
@@ -395,25 +394,26 @@ def test_the_report_opens_from_a_file_and_asks_for_nothing(open_page, run, brows
     downloaded.value.save_as(path)
     assert path.name == f"comparison-{run.run_id}-validation.html"
 
-    context = browser.new_context(offline=True, color_scheme=scheme)
-    asked, complaints = [], []
-    report = context.new_page()
-    report.on("request", lambda request: asked.append(request.url))
-    report.on("console", lambda message: complaints.append(message.text))
-    report.on("pageerror", lambda error: complaints.append(str(error)))
-    report.goto(path.as_uri())
-    expect(report.get_by_role("heading", name="What did fine-tuning change?")).to_be_visible()
-    verdict = report.locator(".notice", has_text="Against “always the more frequent answer”")
-    expect(verdict).to_be_visible()
-    expect(report.locator("[data-figure] .main-svg").first).to_be_visible()
-    for name in ("roc", "precision-recall", "reliability", "threshold", "baselines", "map"):
-        expect(report.locator(f"[data-figure={name}].js-plotly-plot")).to_be_visible()
-    expect(report.locator("body")).to_contain_text(run.config.data.fingerprint)
-    paper = report.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert paper == {"light": "rgb(251, 250, 247)", "dark": "rgb(18, 23, 29)"}[scheme]
-    names = report.locator("[data-table=kinds] tbody tr td:first-child")
-    report.locator("[data-table=kinds] th button", has_text="Kind of pair").click()
-    assert names.all_inner_texts() == sorted(names.all_inner_texts(), key=str.casefold)
-    context.close()
+    asked: list[str] = []
+    complaints: list[str] = []
+    for scheme, paper in (("light", "rgb(251, 250, 247)"), ("dark", "rgb(18, 23, 29)")):
+        context = browser.new_context(offline=True, color_scheme=scheme)
+        report = context.new_page()
+        report.on("request", lambda request: asked.append(request.url))
+        report.on("console", lambda message: complaints.append(message.text))
+        report.on("pageerror", lambda error: complaints.append(str(error)))
+        report.goto(path.as_uri())
+        expect(report.get_by_role("heading", name="What did fine-tuning change?")).to_be_visible()
+        verdict = report.locator(".notice", has_text="Against “always the more frequent answer”")
+        expect(verdict).to_be_visible()
+        expect(report.locator("[data-figure] .main-svg").first).to_be_visible()
+        for name in ("roc", "precision-recall", "reliability", "threshold", "baselines", "map"):
+            expect(report.locator(f"[data-figure={name}].js-plotly-plot")).to_be_visible()
+        expect(report.locator("body")).to_contain_text(run.config.data.fingerprint)
+        assert report.evaluate("getComputedStyle(document.body).backgroundColor") == paper
+        names = report.locator("[data-table=kinds] tbody tr td:first-child")
+        report.locator("[data-table=kinds] th button", has_text="Kind of pair").click()
+        assert names.all_inner_texts() == sorted(names.all_inner_texts(), key=str.casefold)
+        context.close()
     assert [text for text in complaints if not text.startswith("[.WebGL")] == []  # of a driver without a GPU
-    assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
+    assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()] * 2

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.pages import serious_faults, stale, tab_to
+from tests.e2e.pages import serious_faults, show_theme, stale, tab_to
 from tests.live_app import LiveApp, running_app
 from tests.tokenizer_families import make_family
 
@@ -37,8 +37,8 @@ def live_app(
 def open_view(open_page) -> OpenView:
     """Open the tab at an address."""
 
-    def open_at(query: str = "", width: int = 1280, **context: object) -> Page:
-        return open_page("1 Inspect", width, query, **context)
+    def open_at(query: str = "", width: int = 1280, permissions: Sequence[str] = ()) -> Page:
+        return open_page("1 Inspect", width, query, permissions)
 
     return open_at
 
@@ -457,19 +457,14 @@ def test_an_open_fold_stays_open_while_one_types(open_view):
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(open_view, view, theme):
-    page = open_view(f"at=inspect/{view}&{TINY}&length=12&__theme={theme}", color_scheme=theme)
+def test_a_view_with_all_it_has_is_without_serious_faults_and_its_code_is_copied(open_view, view):
+    page = open_view(f"at=inspect/{view}&{TINY}&length=12", permissions=["clipboard-read", "clipboard-write"])
     show_all(page, view)
-    assert serious_faults(page) == []
-    page.set_viewport_size({"width": 390, "height": 900})
-    assert serious_faults(page) == []
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_the_code_of_every_view_is_copied_and_is_python(open_view, view):
-    page = open_view(f"at=inspect/{view}&{TINY}", permissions=["clipboard-read", "clipboard-write"])
-    show_all(page, view)
+    for scheme in ("dark", "light"):
+        show_theme(page, scheme)
+        for width in (390, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert serious_faults(page) == [], (scheme, width)
     buttons = page.get_by_role("button", name="Copy: code", exact=True)
     assert buttons.count() == {"data": 1, "pair": 3, "batch": 2, "step": 2}[view]
     for button in buttons.all():
