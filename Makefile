@@ -12,6 +12,8 @@ KILLS ?= 200
 SPACE ?=
 JOBS ?= 2
 PYTEST_ARGS ?=
+# Whole files to each process, in the order of tests/conftest.py: the longest first.
+SHARED := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -44,10 +46,10 @@ run: $(APP_INSTALLED)
 	$(PY) app.py $(if $(DATA),--data-dir '$(DATA)') $(ARGS)
 
 test: $(TOOLS_INSTALLED) browser
-	$(PY) -m pytest $(strip $(if $(T),,-n $(JOBS) --dist loadfile) $(PYTEST_ARGS) $(T))
+	$(PY) -m pytest $(strip $(if $(T),,$(SHARED)) $(PYTEST_ARGS) $(T))
 
 test-quick: $(TOOLS_INSTALLED)
-	$(PY) -m pytest -n $(JOBS) --dist loadfile -m 'not slow' --ignore tests/integration --ignore tests/e2e $(PYTEST_ARGS)
+	$(PY) -m pytest $(SHARED) -m 'not slow' --ignore tests/integration --ignore tests/e2e $(PYTEST_ARGS)
 
 faults: $(TOOLS_INSTALLED)
 	$(PY) -m tests.integration.faults --kills $(KILLS)

@@ -80,12 +80,12 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium:
     return {**browser_type_launch_args, "executable_path": chromium, "args": list(browser.LAUNCH_ARGS)}
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Try tests of real processes and a real browser once more, until the rebuilt page has proved calm.
+LONG_FILES = ("e2e", "integration", "training", "publish")
+"""Folders of the files that take longest."""
 
-    What failed first is printed as a rerun, so that a test that needs it is seen, and mended. Without the
-    plugin (``-p no:rerunfailures``) nothing is tried again.
-    """
-    for item in items if config.pluginmanager.has_plugin("rerunfailures") else []:
-        if {"integration", "e2e"} & set(item.path.parts):
-            item.add_marker(pytest.mark.flaky(reruns=1))
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that processes which share the suite end together."""
+    items.sort(
+        key=lambda item: next((at for at, name in enumerate(LONG_FILES) if name in item.path.parts), 9)
+    )

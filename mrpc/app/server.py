@@ -21,6 +21,7 @@ from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
 from mrpc.app.tools import INSTALL, PATH, can_serve_tools, tool_routes
 from mrpc.errors import MrpcError, UnavailableError
 from mrpc.runs.process import pid_namespace
+from mrpc.runs.queue import RunQueue
 from mrpc.runs.store import RunState
 from mrpc.settings import Settings
 
@@ -113,7 +114,8 @@ def serve(services: Services) -> int:
 
 
 def _warm_up(services: Services) -> None:
-    services.page_is_up.wait(FIRST_PAGE_TIMEOUT_S)
+    if not RunQueue(services.settings.runs_dir).read():  # runs that wait need no page
+        services.page_is_up.wait(FIRST_PAGE_TIMEOUT_S)
     services.launcher.watch_queue()
     services.background.watch()
     if services.settings.data_dir is not None:  # what a person named is told how it was read

@@ -155,8 +155,9 @@ def test_with_dropout_the_pairs_are_the_same_and_a_resumed_run_goes_on_exactly(
     uncut = create_run(tmp_path / "uncut", tiny_data_dir, tiny_checkpoint_dir, **values)
     cut = create_run(tmp_path / "cut", tiny_data_dir, tiny_checkpoint_dir, **values)
     alone = create_run(tmp_path / "alone", tiny_data_dir, tiny_checkpoint_dir, **values)
-    assert wait_for_end(start(uncut, *TORCHRUN, **ON_CPU), uncut) == 0, uncut.paths.log.read_text()
+    process = start(uncut, *TORCHRUN, **ON_CPU)
     assert train(alone) == 0
+    assert wait_for_end(process, uncut) == 0, uncut.paths.log.read_text()
     for epoch in range(1, 7):
         assert train_records(uncut, epoch)["idx"] == train_records(alone, epoch)["idx"]
     assert step_losses(uncut) != step_losses(alone)  # each process drops activations of its own

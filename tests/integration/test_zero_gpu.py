@@ -154,8 +154,10 @@ def test_the_real_app_on_a_stand_in_for_zero_gpu(
         assert client.predict("One.", "Two.", "", api_name="/inspect_pair")["tokens"]
         assert client.predict(run_id, "He left.", "He went.", api_name="/compare_pair")  # on the CPU
         assert client.predict(run_id, api_name="/resume_run")["run_id"] == run_id
-        app.wait_for_state(run_id, "stopped", timeout_s=120)
-        assert run.read_status().step > first
+        wait_until(lambda: run.read_status().step > first)
+        client.predict(run_id, True, api_name="/stop_run")  # reaches a lent GPU, too
+        app.wait_for_state(run_id, "stopped")
+        assert not run.is_paused()
         resumed = [event for event in read_events(run.paths.events).events if event.type == "resumed"]
         assert [event.step for event in resumed] == [first]
     said = log.read_text().splitlines()
