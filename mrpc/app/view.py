@@ -132,26 +132,26 @@ def api(endpoint: Run, *, changes: bool = False, previews: bool = False) -> None
     Its docstring, parameters and types are what a script, or an agent, is told about it; an argument of
     another type is refused before it runs.
     """
-    endpoint.for_previews = previews  # type: ignore[attr-defined]
     checked = _checked(endpoint)
+    checked.for_previews = previews  # type: ignore[attr-defined]
     gr.api(checked if changes else for_visitors(checked), api_name=endpoint.__name__, concurrency_limit=None)
 
 
 def _checked(endpoint: Run) -> Run:
-    """Return the endpoint behind a check of its arguments by its signature."""
+    """Return the endpoint behind a check of its arguments by its signature; what it refuses is shown."""
     types = {name: TypeAdapter(hint) for name, hint in get_type_hints(endpoint).items() if name != "return"}
     signature = inspect.signature(endpoint)
 
     @functools.wraps(endpoint)
     def run(*values: object, **named: object) -> object:
-        for name, value in signature.bind(*values, **named).arguments.items():
-            try:
-                types[name].validate_python(value, strict=True)
-            except ValidationError:
-                must = TYPE_WORDS.get(get_type_hints(endpoint)[name], "an object, such as {}")
-                with shown_errors():
+        with shown_errors():
+            for name, value in signature.bind(*values, **named).arguments.items():
+                try:
+                    types[name].validate_python(value, strict=True)
+                except ValidationError:
+                    must = TYPE_WORDS.get(get_type_hints(endpoint)[name], "an object, such as {}")
                     raise InputError(f"{name} is {str(value)[:60]}; it must be {must}.") from None
-        return endpoint(*values, **named)
+            return endpoint(*values, **named)
 
     return run
 

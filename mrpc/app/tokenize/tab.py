@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.alerts import shown_errors
 from mrpc.app.tokenize.batch_view import build_batch_view
 from mrpc.app.tokenize.data_view import build_data_view
 from mrpc.app.tokenize.pair_view import build_pair_view
@@ -29,6 +28,11 @@ def build_inspect_tab(services: Services, spine: Spine) -> None:
             build_batch_view(services, spine, checkpoint)
         with view_tab("Step", "inspect/step"):
             build_step_view(services, spine, checkpoint)
+    add_endpoints(services)
+
+
+def add_endpoints(services: Services) -> None:
+    """Add the named endpoint of this tab, for scripts."""
 
     def inspect_pair(sentence1: str, sentence2: str, checkpoint: str = "") -> dict[str, object]:
         """Encode a pair as the model gets it: tokens, ids, masks, and where each token comes from.
@@ -38,14 +42,6 @@ def build_inspect_tab(services: Services, spine: Spine) -> None:
             sentence2: the second sentence.
             checkpoint: whose tokenizer encodes it; "" is the default, all-MiniLM-L6-v2.
         """
-        return answer_inspect_pair(services, sentence1, sentence2, checkpoint)
+        return services.inspection.inspect_pair(sentence1, sentence2, checkpoint).as_json()
 
     api(inspect_pair)
-
-
-def answer_inspect_pair(
-    services: Services, sentence1: object, sentence2: object, checkpoint: str
-) -> dict[str, object]:
-    """Answer the endpoint."""
-    with shown_errors():
-        return services.inspection.inspect_pair(sentence1, sentence2, checkpoint).as_json()

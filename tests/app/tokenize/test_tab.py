@@ -19,10 +19,11 @@ from mrpc.app.tokenize.data_view import select_row, show_data
 from mrpc.app.tokenize.pair_view import parse_names, show_checkpoints, show_one_or_two, show_origin, show_pair
 from mrpc.app.tokenize.speed_view import measure_ways, run_failing_map, show_code
 from mrpc.app.tokenize.step_view import show_model_input, take_step
-from mrpc.app.tokenize.tab import answer_inspect_pair
+from mrpc.app.tokenize.tab import add_endpoints
 from mrpc.app.view import SKIP
 from mrpc.errors import MrpcError
 from mrpc.settings import Settings
+from tests.app.endpoints import endpoints_of
 from tests.html import parse
 
 FIRST, SECOND = "This is the first sentence.", "This is the second one."
@@ -244,13 +245,14 @@ def test_names_of_checkpoints_in_an_address():
 
 
 def test_the_endpoint_answers_and_refuses(services):
-    answer = answer_inspect_pair(services, FIRST, SECOND, "")
+    inspect_pair = endpoints_of(add_endpoints, services)["inspect_pair"]
+    answer = inspect_pair(FIRST, SECOND)
     assert list(answer) == [
         *("checkpoint", "tokens", "input_ids", "token_type_ids", "attention_mask", "sequence_ids"),
         "num_truncated",
     ]
     assert len(answer["tokens"]) == 15
     with pytest.raises(gr.Error, match="Sentence 1 is empty"):
-        answer_inspect_pair(services, "", SECOND, "")
+        inspect_pair("", SECOND)
     with pytest.raises(gr.Error, match="&lt;b&gt;"):
-        answer_inspect_pair(services, FIRST, SECOND, "<b>")
+        inspect_pair(FIRST, SECOND, "<b>")

@@ -13,17 +13,18 @@ from anyio.from_thread import start_blocking_portal
 from mrpc.app.downloads import zip_model
 from mrpc.app.own_data import OwnData
 from mrpc.app.spine import Spine, build_spine
-from mrpc.app.train import endpoints
 from mrpc.app.train.board import RunBoard
 from mrpc.app.train.form import fill_form
 from mrpc.app.train.live import Live
 from mrpc.app.train.live_view import build_courier
 from mrpc.app.train.start_view import StartForm, build_start_form
+from mrpc.app.train.tab import add_endpoints
 from mrpc.config import build_config
 from mrpc.core.data.load import load_data
 from mrpc.errors import BusyError, RunStateError
 from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel
+from tests.app.endpoints import endpoints_of
 from tests.app.train.services import FakeServices
 from tests.html import parse
 from tests.written_run import write_ended, write_running
@@ -240,39 +241,49 @@ class TestOwnData:
 
 
 class TestEndpoints:
-    @pytest.mark.parametrize("config", [None, [], "x", 3])
-    def test_config_must_be_an_object(self, services, config):
-        for endpoint in (endpoints.on_start_run, endpoints.on_queue_run):
-            with pytest.raises(gr.Error, match="must be an object"):
-                endpoint(services, config)
+    @pytest.fixture
+    def endpoints(self, services):
+        return endpoints_of(add_endpoints, services)
 
-    def test_a_queued_run_is_given_back(self, services):
-        run_id = endpoints.on_queue_run(services, {})["run_id"]
+    @pytest.mark.parametrize("config", [None, [], "x", 3])
+    def test_config_must_be_an_object(self, endpoints, config):
+        for name in ("start_run", "queue_run"):
+            with pytest.raises(gr.Error, match="must be an object"):
+                endpoints[name](config)
+
+    def test_a_queued_run_is_given_back(self, endpoints, services):
+        run_id = endpoints["queue_run"]({})["run_id"]
         assert services.launcher.queue.read() == [run_id]
         services.launcher.error = RunStateError("It is <b>full</b>.")
         with pytest.raises(gr.Error, match="&lt;b&gt;full"):
-            endpoints.on_queue_run(services, {})
+            endpoints["queue_run"]({})
 
     @pytest.mark.parametrize("save", [None, 1, "yes"])
-    def test_save_must_be_true_or_false(self, services, save):
+    def test_save_must_be_true_or_false(self, endpoints, save):
         with pytest.raises(gr.Error, match="must be true or false"):
-            endpoints.on_stop_run(services, "run", save)
+            endpoints["stop_run"]("run", save)
 
-    @pytest.mark.parametrize("run_id", ["nope", None, 5, "<b>"])
-    def test_an_unknown_run_is_named(self, services, run_id):
-        with pytest.raises(gr.Error, match="There is no run") as caught:
-            endpoints.on_run_status(services, run_id)
+    @pytest.mark.parametrize(
+        ("run_id", "said"),
+        [
+            *(("nope", "There is no run"), ("<b>", "There is no run")),
+            *((None, "must be text"), (5, "must be text")),
+        ],
+    )
+    def test_an_unknown_run_is_named(self, endpoints, run_id, said):
+        with pytest.raises(gr.Error, match=said) as caught:
+            endpoints["run_status"](run_id)
         assert "<b>" not in caught.value.message
 
-    def test_runs_are_plain_json(self, services, tmp_path):
+    def test_runs_are_plain_json(self, endpoints, tmp_path):
         run = write_ended(tmp_path)
         write_model(run.paths.label, RunLabel(name="first try"))
-        (listed,) = endpoints.on_list_runs(services)["runs"]
+        (listed,) = endpoints["list_runs"]()["runs"]
         assert listed["run_id"] == run.run_id
         assert listed["state"] == "finished"
         assert listed["name"] == "first try"
         assert not {"title", "hyperparameters"} & listed.keys()
-        status = endpoints.on_run_status(services, run.run_id)
+        status = endpoints["run_status"](run.run_id)
         assert status["state"] == "finished"
         assert status["step"] == 90
         assert len(status["losses"]) == 90
