@@ -10,7 +10,9 @@
    mrpc.go("compare/scores") opens a tab and a view in it. Any element with data-go does so when it is clicked.
    mrpc.unfold("single,others") opens the folds with these ids.
 
-   mrpc.remember(keys, usual, values) writes values into the address; what is as usual is left out. */
+   mrpc.noticed(watched, values) is told the values of all components that are watched, when one of them has changed:
+   of each [the names of the views that show its effect, its key in the address or "", its usual value]. What is as
+   usual is left out of the address. */
 
 window.mrpc = (() => {
   const stages = {};
@@ -152,15 +154,24 @@ window.mrpc = (() => {
 
   const MAX_VALUE = 2000;
   let tooLong = false;
-  const same = (one, other) => String(one ?? "") === String(other ?? "");
+  let known = null; // the values, as JSON
 
-  function remember(keys, usual, values) {
+  function noticed(watched, values) {
+    const before = known ?? watched.map(([, , usual]) => JSON.stringify(usual ?? ""));
+    known = watched.map((_, at) => JSON.stringify(values[at] ?? ""));
+    changed(...new Set(watched.flatMap(([views], at) => (known[at] === before[at] ? [] : views))));
+    remember(watched, values);
+  }
+
+  function remember(watched, values) {
     if (!isReady) return;
     const address = new URL(location.href);
-    tooLong = values.some((value) => String(value ?? "").length > MAX_VALUE);
-    keys.forEach((key, number) => {
-      const value = String(values[number] ?? "");
-      if (same(values[number], usual[number]) || value.length > MAX_VALUE) address.searchParams.delete(key);
+    tooLong = false;
+    watched.forEach(([, key, usual], at) => {
+      if (!key) return;
+      const value = String(values[at] ?? "");
+      tooLong ||= value.length > MAX_VALUE;
+      if (value === String(usual ?? "") || value.length > MAX_VALUE) address.searchParams.delete(key);
       else address.searchParams.set(key, value);
     });
     if (address.href !== location.href) history.replaceState(history.state, "", address);
@@ -278,5 +289,5 @@ window.mrpc = (() => {
     cancelTask = (id) => server.cancel_task(id);
   }
 
-  return { stage, changed, draw, ready, go, unfold, where, remember, copy, courier };
+  return { stage, changed, noticed, draw, ready, go, unfold, where, copy, courier };
 })();

@@ -6,7 +6,6 @@ out, so that the widget keeps its own value.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -85,10 +84,3 @@ def read_address(query: object, links: Sequence[Linked]) -> dict[str, object]:
             if value is not None:
                 found[link.key] = value
     return found
-
-
-def remember_js(links: Sequence[Linked]) -> str:
-    """Return the function that writes the values of all links into the address, but for the usual ones."""
-    keys = json.dumps([link.key for link in links])
-    usual = json.dumps([link.widget.value for link in links])
-    return f"(...values) => {{ mrpc.remember({keys}, {usual}, values); }}"

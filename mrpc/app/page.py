@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.access import Page, Standing
-from mrpc.app.address import Linked, read_address, remember_js
+from mrpc.app.address import Linked, read_address
 from mrpc.app.compare.tab import build_compare_tab
 from mrpc.app.spine import build_spine, render_head, run_update
 from mrpc.app.tokenize.tab import build_inspect_tab
@@ -55,7 +55,6 @@ def build_app(services: Services) -> Page:
                 build_train_tab(services, spine)
             with gr.Tab("3 Compare", id="compare", elem_id="at-compare"):
                 build_compare_tab(services, spine)
-        bind_changes(demo)
         address = gr.Textbox(visible=False)
         linked = [link.widget for link in spine.links]
         demo.load(
@@ -67,14 +66,7 @@ def build_app(services: Services) -> Page:
         ).then(None, js=OPENED_JS, api_visibility="private").then(
             for_visitors(load_head), outputs=spine.head, **QUICK
         )
-        gr.on(
-            [link.widget.change for link in spine.links],  # type: ignore[attr-defined]
-            None,
-            inputs=linked,
-            js=remember_js(spine.links),
-            api_visibility="private",
-            show_progress="hidden",
-        )
+        bind_changes(demo, spine.links)
     demo.api_open = False  # as demo.queue(api_open=False) does, which would build the whole server once more
     return demo
 

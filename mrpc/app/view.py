@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import partial
-from typing import TypeAlias, TypeVar, cast, get_type_hints
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast, get_type_hints
 from weakref import WeakKeyDictionary
 
 import gradio as gr
@@ -29,6 +30,9 @@ from mrpc.app.task import Done, Progress, Task, Tasks
 from mrpc.app.templates import render_part
 from mrpc.app.theme import PLOTLY_URL
 from mrpc.errors import InputError, MrpcError, TaskCancelled
+
+if TYPE_CHECKING:
+    from mrpc.app.address import Linked
 
 
 class _Skip(Enum):
@@ -220,20 +224,24 @@ _SHOWN_IN: WeakKeyDictionary[Component, list[str]] = WeakKeyDictionary()
 """The names of the views that show the effect of a component."""
 
 
-def bind_changes(demo: gr.Blocks) -> None:
-    """Let every view of the page, which must be complete, know in the browser when an input has changed.
+def bind_changes(demo: gr.Blocks, links: Sequence[Linked] = ()) -> None:
+    """Let the browser notice, by one event, every change of a component of the page, which must be complete.
 
-    Inputs of the same views share one event.
+    It draws the views anew that show the effect, and writes what is linked into the address.
     """
-    groups: dict[tuple[str, ...], list[Event]] = {}
-    for component in list(demo.blocks.values()):
-        if isinstance(component, Component) and component in _SHOWN_IN:
-            change = component.change  # type: ignore[attr-defined]
-            groups.setdefault(tuple(_SHOWN_IN[component]), []).append(change)
-    for names, changes in groups.items():
-        gr.on(
-            changes, None, js=f"() => mrpc.changed({', '.join(map(repr, names))})", api_visibility="private"
-        )
+    keys = {link.widget: link.key for link in links}
+    watched = [one for one in demo.blocks.values() if isinstance(one, Component)]
+    watched = [one for one in watched if one in _SHOWN_IN or one in keys]
+    told = json.dumps([[_SHOWN_IN.get(one, []), keys.get(one, ""), one.value] for one in watched])
+    gr.on(
+        [one.change for one in watched],  # type: ignore[attr-defined]
+        None,
+        inputs=watched,
+        js=f"(...values) => mrpc.noticed({told}, values)",
+        api_visibility="private",
+        show_progress="hidden",
+        trigger_mode="multiple",
+    )
 
 
 def stage(name: str, *, elem_id: str | None = None, follows: bool = True) -> gr.HTML:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mrpc.app.address import Linked, choice, choices, flag, read_address, remember_js, text, whole
+from mrpc.app.address import Linked, choice, choices, flag, read_address, text, whole
 
 LINKS = [
     Linked("step", SimpleNamespace(value="pair"), choice("pair", "data")),
@@ -44,9 +44,3 @@ def test_what_cannot_be_used_is_left_out(query):
 
 def test_the_last_of_several_counts_and_broken_escapes_are_text():
     assert read_address("?length=9&length=10&s1=%zz", LINKS) == {"length": 10, "s1": "%zz"}
-
-
-def test_the_browser_is_told_the_usual_values():
-    script = remember_js(LINKS)
-    assert '["step", "s1", "length", "pad", "ways"]' in script
-    assert '["pair", "first", 128, false, ["a", "b"]]' in script

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import gradio as gr
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from mrpc.app.address import Linked, text
 from mrpc.app.task import Task, Tasks
 from mrpc.app.view import SKIP, View, bind, bind_changes, place, stage
 from mrpc.errors import InputError
@@ -110,7 +112,7 @@ def test_a_view_stamps_its_stage_and_empties_the_rest_on_an_error(blocks: Any) -
     assert answer[aside] == ""
 
 
-def test_inputs_of_the_same_views_share_one_event(blocks: Any) -> None:
+def test_all_changes_are_noticed_by_one_event(blocks: Any) -> None:
     one, two, three, button = gr.Textbox(), gr.Textbox(), gr.Textbox(), gr.Button(elem_classes="mine")
     View("first", {"one": one, "two": two}, {"main": stage("first")}, lambda **values: "").bind()
     View(
@@ -120,12 +122,19 @@ def test_inputs_of_the_same_views_share_one_event(blocks: Any) -> None:
         lambda **values: "",
         on_demand=button,
     ).bind()
-    bind_changes(blocks)
-    told = {fn.js: [target for target, _ in fn.targets] for fn in blocks.fns.values() if fn.fn is None}
-    assert told == {
-        "() => mrpc.changed('first', 'second')": [one._id, two._id],
-        "() => mrpc.changed('second')": [three._id],
-    }
+    four = gr.Textbox("usual")
+    bind_changes(blocks, [Linked("one", one, text(9)), Linked("four", four, text(9))])
+    (noticed,) = [fn for fn in blocks.fns.values() if fn.fn is None]
+    watched = [one, two, three, four]
+    assert noticed.targets == [(each._id, "change") for each in watched]
+    assert noticed.inputs == watched
+    told = json.loads(str(noticed.js).removeprefix("(...values) => mrpc.noticed(").removesuffix(", values)"))
+    assert told == [
+        [["first", "second"], "one", None],
+        [["first", "second"], "", None],
+        [["second"], "", None],
+        [[], "four", "usual"],
+    ]
     assert button.elem_classes == ["mine", "draws-second"]
 
 
