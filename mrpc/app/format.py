@@ -1,8 +1,15 @@
-"""How numbers and times read in the page."""
+"""How numbers, times and runs read in the page."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mrpc.config import TrainConfig
+    from mrpc.runs.store import Run
 
 
 def render_duration(seconds: float) -> str:
@@ -44,3 +51,36 @@ def render_bytes(num_bytes: int) -> str:
 def render_p_value(p_value: float) -> str:
     """Write a p-value as papers do: ``0.043``, ``< 0.001``."""
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def run_title(run: Run) -> str:
+    """Return a short name: the one that a person gave, else "quick · 160 pairs · 4 epochs · seed 7"."""
+    return compose_title(run.read_label().name, run.config.hyperparameters, run.read_status().num_train_pairs)
+
+
+def compose_title(name: str, config: TrainConfig, num_used_pairs: int | None) -> str:
+    """Return the same of what is known of a run.
+
+    Args:
+        name: the one that a person gave, or "".
+        config: its settings.
+        num_used_pairs: what it is really trained on, which may be fewer than were asked for; None before it
+            is known.
+    """
+    if name:
+        return name
+    num_pairs = num_used_pairs or config.num_train_pairs
+    pairs = f"{num_pairs:,} pairs" if config.num_train_pairs else "all pairs"
+    return f"{config.preset} · {pairs} · {render_count(config.num_epochs, 'epoch')} · seed {config.seed}"
+
+
+def run_choices(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Return (what people read, run id) for each run; runs of one title get their id behind it."""
+    titles = distinct_titles([(run_title(run), run.run_id) for run in runs])
+    return [(title, run.run_id) for title, run in zip(titles, runs, strict=True)]
+
+
+def distinct_titles(runs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the titles of (title, run id); those of one title get the end of their id behind it."""
+    times = Counter(title for title, _ in runs)
+    return [title if times[title] == 1 else f"{title} · {run_id[-4:]}" for title, run_id in runs]

@@ -11,8 +11,7 @@ from mrpc.core.model.dropout import DropoutStream
 from mrpc.core.model.fast_bert import use_fast_forward, why_not_fast
 from mrpc.core.model.precision import select_precision, train_in_bfloat16
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
-from mrpc.core.model.recipe import freeze, start_pooler_as_identity
-from mrpc.core.model.shared_words import add_shared_words, learn_shared_words
+from mrpc.core.model.recipe import add_shared_words, freeze, learn_shared_words, start_pooler_as_identity
 from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import PairCollator
 from mrpc.errors import DataError

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from mrpc.app.own_data import MAX_FILES, OwnData
-from mrpc.app.templates import render
-from mrpc.app.train.own_data import understand
+from mrpc.app.train.own_data_view import report_html
 from mrpc.config import build_config
 from mrpc.core.data.load import LoadedData, load_data
 from mrpc.errors import DataError, InputError, UnavailableError
@@ -150,11 +149,7 @@ def test_runs_that_moved_with_their_folder_find_their_data(
 
 def test_the_page_shows_what_was_understood(own: OwnData, tmp_path: Path) -> None:
     path = questions(tmp_path / "f.csv", extra=f"{EVIL};{EVIL};1\r\n;;\r\nWo ist Straße 1?;;1")
-
-    class Services:
-        own_data = own
-
-    html = render("train/own_data.html", data=understand(Services(), own.keep([path])))  # type: ignore[arg-type]
+    html = report_html(own.get(own.keep([path])), is_own=True)
     for said in ("f.csv", "Windows-1252", "delimiter: semicolon", "sentence1 from question1", "is_duplicate"):
         assert said in html
     for said in (

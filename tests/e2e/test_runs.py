@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from mrpc.app.run_names import run_title
+from mrpc.app.format import run_title
 from mrpc.app.train.catalog import Catalog
 from mrpc.core.data.load import load_data
 from mrpc.files import write_model

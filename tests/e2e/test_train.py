@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from mrpc.app.run_names import run_title
+from mrpc.app.format import run_title
 from mrpc.app.train.form import GROUPS, field_id
 from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel

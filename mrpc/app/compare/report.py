@@ -18,7 +18,7 @@ from mrpc.app.compare.scores import SideScores
 from mrpc.app.compare.scores_view import METRICS
 from mrpc.app.compare.sides import Side, side_names
 from mrpc.app.compare.verdict import RIVALS, Finding, baseline_findings, one_answer_findings, side_finding
-from mrpc.app.run_names import run_title
+from mrpc.app.format import run_title
 from mrpc.app.task import OnProgress, silent
 from mrpc.app.templates import render
 from mrpc.config import changed_settings

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from mrpc.app.run_names import run_title
+from mrpc.app.format import run_title
 from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.errors import InputError, RunStateError
 from mrpc.publish.onnx import FILES, Form, read_export

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
 
-from mrpc.app.run_names import compose_title
+from mrpc.app.format import compose_title
 from mrpc.config import TrainConfig
 from mrpc.files import read_tail
 from mrpc.runs.layout import RunStatus

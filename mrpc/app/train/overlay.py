@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mrpc.app.format import render_percent
-from mrpc.app.run_names import run_title
+from mrpc.app.format import render_percent, run_title
 from mrpc.app.templates import render
 from mrpc.app.train.curves import (
     Figure,

@@ -14,6 +14,10 @@ from mrpc.core.data.pairs import SUFFIXES
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
+    from mrpc.core.data.load import LoadedData
+
+PREVIEW_ROWS = 3
+"""Of each split."""
 
 UPLOAD_NOTE = (
     "Two columns of sentences and one of labels: .csv, .tsv, .jsonl, .json or .parquet, also .gz, up to "
@@ -86,11 +90,17 @@ def build_upload(services: Services, data: DataChoice) -> None:
 
 def bind_data_report(services: Services, data: DataChoice) -> None:
     """Show how the chosen data was read, before anything starts."""
-    from mrpc.app.train.own_data import understand
 
     def draw(data: object) -> dict[str, object]:
-        html = render("train/own_data.html", data=understand(services, data))
+        html = report_html(services.own_data.get(data), is_own=bool(data))
         return {"report": html, "data": gr.update(choices=services.own_data.choices())}
 
     one = {"data": data.choice}
     View("data-report", one, {"report": data.report, **one}, draw).bind()
+
+
+def report_html(data: LoadedData, is_own: bool) -> str:
+    """Show how a data set was read, with its first rows; ``is_own`` if somebody brought it."""
+    from mrpc.core.data.load import preview  # brings datasets along
+
+    return render("train/own_data.html", data=data, is_own=is_own, rows=preview(data.dataset, PREVIEW_ROWS))

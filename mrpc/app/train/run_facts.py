@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mrpc.app.format import render_bytes, render_count, render_duration, render_percent, render_time
-from mrpc.app.run_names import run_title
+from mrpc.app.format import (
+    render_bytes,
+    render_count,
+    render_duration,
+    render_percent,
+    render_time,
+    run_title,
+)
 from mrpc.config import RESUMABLE_LOOPS, changed_settings
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
 from mrpc.runs.layout import RunStatus

@@ -28,7 +28,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from mrpc.core.model.dropout import DropoutStream
-from mrpc.core.model.shared_words import SharedWords
+from mrpc.core.model.recipe import SharedWords
 from mrpc.core.model.used_rows import UsedRows
 
 

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from mrpc.core.model.classifier import load_classifier, save_model_folder
 from mrpc.core.model.pretrained import resolve_pretrained
-from mrpc.core.model.shared_words import add_shared_words, learn_shared_words
+from mrpc.core.model.recipe import add_shared_words, learn_shared_words
 from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import ConfigError
 
