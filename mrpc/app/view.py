@@ -1,9 +1,9 @@
 """The one way in which inputs, a computation and what is shown are tied together.
 
 :func:`bind` is how every handler of the page is attached: its function takes its inputs by name and returns a
-dataclass with a field for each output that it may change; fields that it leaves at :data:`SKIP` stay as they
-are. :class:`View` is what a person looks at: it is drawn when it comes into sight and something that it shows
-has changed since, never before. Which one is in sight is known in the browser alone (``assets/page.js``).
+dictionary of the outputs that it changes, by name. :class:`View` is what a person looks at: it is drawn when
+it comes into sight and something that it shows has changed since, never before. Which one is in sight is
+known in the browser alone (``assets/page.js``).
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
-from enum import Enum
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast, get_type_hints
 from weakref import WeakKeyDictionary
@@ -34,13 +33,6 @@ from mrpc.errors import InputError, MrpcError, TaskCancelled
 if TYPE_CHECKING:
     from mrpc.app.address import Linked
 
-
-class _Skip(Enum):
-    SKIP = "skip"
-
-
-SKIP: object = _Skip.SKIP
-"""What a field holds whose output stays as it is."""
 
 Run: TypeAlias = Callable[..., object]
 """What computes: it takes inputs by name."""
@@ -93,11 +85,12 @@ def bind(
 
     Args:
         events: an event, or a list of events, of components: ``button.click``. None is the page's loading.
-        run: takes the inputs, and what ``data`` names, by name. It returns a dataclass with a field for each
-            output, or the value itself where there is one output. A generator may yield several of them. An
-            error that is meant for people is shown in the output named ``message``, or else as a toast.
+        run: takes the inputs, and what ``data`` names, by name. It returns a dictionary of the outputs that
+            it changes, by name, or the value itself where there is one output. A generator may yield several
+            of them. An error that is meant for people is shown in the output named ``message``, or else as a
+            toast.
         inputs: components by the name that ``run`` gives them.
-        outputs: components by the name of the field.
+        outputs: components by name.
         data: entries of the event's own data, which a script of ours in the page sends. Untrusted, and None
             where there are none.
         tasks: given for long work: ``run`` then gets a :class:`mrpc.app.task.Task` named ``task``, and the
@@ -171,7 +164,7 @@ class View:
     Attributes:
         name: unique on the page.
         inputs: what it shows the effect of, by name.
-        outputs: what it draws, by name of the field; the first one is its stage, see :func:`stage`, and shows
+        outputs: what it draws, by name; the first one is its stage, see :func:`stage`, and shows
             errors and progress too.
         render: see :func:`bind`.
         tasks: given for long work.
@@ -209,10 +202,11 @@ class View:
         """Draw it, and stamp the stage with the number of the question, so that the page knows it is new."""
         first, *others = self.outputs
         try:
-            result = _as_dict(self.render(**values), self.outputs)
+            result = _by_name(self.render(**values), self.outputs)
         except MrpcError as error:
             tone = "note" if isinstance(error, TaskCancelled) else "bad"
-            result = {name: _empty(self.outputs[name]) for name in others}
+            places = {name: place for name in others if isinstance(place := self.outputs[name], gr.HTML)}
+            result = {name: _empty(place) for name, place in places.items()}
             result[first] = render_part("note", str(error), tone)
         drawn = result.get(first)
         if isinstance(drawn, str):
@@ -322,8 +316,7 @@ def _handler(run: Run, inputs: Inputs, outputs: Outputs, data: Sequence[str], ta
         return dict(zip(names, values, strict=True)) | {name: told.get(name) for name in data}
 
     def updates(result: object) -> Updates:
-        given = _as_dict(result, outputs)
-        changed = {outputs[name]: value for name, value in given.items() if value is not SKIP}
+        changed = {outputs[name]: value for name, value in _by_name(result, outputs).items()}
         # Gradio takes an empty dict for the value of one output.
         return changed or dict.fromkeys(outputs.values(), gr.skip())
 
@@ -379,23 +372,16 @@ def _stamp(asked: object) -> str:
     return f"<!--{asked}-->" if isinstance(asked, int) and not isinstance(asked, bool) else ""
 
 
-def _empty(output: Component) -> object:
-    """Return what an output shows when there is nothing to show; a widget stays as it is."""
-    if not isinstance(output, gr.HTML):
-        return SKIP
+def _empty(output: gr.HTML) -> object:
+    """Return what a place, a chart or a table shows when there is nothing to show."""
     return None if output.html_template != "${value}" else ""
 
 
-def _as_dict(result: object, outputs: Outputs) -> dict[str, object]:
-    """Return a result's fields by name; a plain value belongs to the only output, a dict is one already."""
-    if is_dataclass(result) and not isinstance(result, type):
-        given = {field.name: getattr(result, field.name) for field in fields(result)}
-        unknown = set(given) - set(outputs)
-        assert not unknown, f"{type(result).__name__} has fields without an output: {unknown}"
-        return given
+def _by_name(result: object, outputs: Outputs) -> dict[str, object]:
+    """Return the changed outputs by name; any other value than a dictionary is that of the only output."""
     if isinstance(result, dict) and set(result) <= set(outputs):
         return dict(result)
     if not outputs:
         return {}
-    assert len(outputs) == 1, f"{type(result).__name__} is no dataclass, and there are {len(outputs)} outputs"
+    assert len(outputs) == 1, f"{result!r:.80} names no outputs, and there are {', '.join(outputs)}"
     return {next(iter(outputs)): result}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -13,14 +12,8 @@ from anyio.from_thread import start_blocking_portal
 
 from mrpc.app.address import Linked, text
 from mrpc.app.task import Task, Tasks
-from mrpc.app.view import SKIP, View, bind, bind_changes, place, stage
+from mrpc.app.view import View, bind, bind_changes, place, stage
 from mrpc.errors import InputError
-
-
-@dataclass
-class Shown:
-    main: str
-    aside: Any = SKIP
 
 
 @pytest.fixture
@@ -48,7 +41,7 @@ def test_inputs_by_name_and_what_is_skipped_stays(blocks: Any) -> None:
     main, aside = place(), place()
     bind(
         button.click,
-        lambda second, first, row: Shown(f"{first}-{second}-{row}"),
+        lambda second, first, row: {"main": f"{first}-{second}-{row}"},
         {"first": one, "second": two},
         {"main": main, "aside": aside},
         data=("row",),
@@ -88,8 +81,8 @@ def test_an_error_is_shown_in_the_message_or_as_a_toast(blocks: Any) -> None:
 
 def test_parts_come_one_after_the_other(blocks: Any) -> None:
     def parts() -> Any:
-        yield Shown("one")
-        yield Shown("two", "aside")
+        yield {"main": "one"}
+        yield {"main": "two", "aside": "aside"}
 
     button, main, aside = gr.Button(), place(), place()
     bind(button.click, parts, {}, {"main": main, "aside": aside})
@@ -97,10 +90,10 @@ def test_parts_come_one_after_the_other(blocks: Any) -> None:
 
 
 def test_a_view_stamps_its_stage_and_empties_the_rest_on_an_error(blocks: Any) -> None:
-    def draw(text: str) -> Shown:
+    def draw(text: str) -> dict[str, Any]:
         if not text:
             raise InputError("Type something.")
-        return Shown(f"<p>{text}</p>", "aside")
+        return {"main": f"<p>{text}</p>", "aside": "aside"}
 
     text, main, aside = gr.Textbox(), stage("one"), place()
     View("one", {"text": text}, {"main": main, "aside": aside}, draw).bind()
@@ -139,10 +132,10 @@ def test_all_changes_are_noticed_by_one_event(blocks: Any) -> None:
 
 
 def test_long_work_shows_how_far_it_is(blocks: Any) -> None:
-    def work(task: Task) -> Shown:
+    def work(task: Task) -> dict[str, Any]:
         task.progress("Counting", 1, 3)
         time.sleep(0.5)
-        return Shown("done")
+        return {"main": "done"}
 
     button, main, aside = gr.Button(), place(), place()
     bind(button.click, work, {}, {"main": main, "aside": aside}, tasks=Tasks())

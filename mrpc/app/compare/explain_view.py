@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.templates import render, render_part
-from mrpc.app.view import SKIP, View, bind, chart, place, stage, table
+from mrpc.app.view import View, bind, chart, place, stage, table
 
 if TYPE_CHECKING:
     from gradio.components import Component
@@ -42,44 +42,6 @@ NEAREST_NOTE = (
     "Pairs of train whose vectors, as the head of the second side sees them, lie nearest. The vectors of "
     "all training pairs are computed once for these weights, about a minute on MRPC."
 )
-
-
-@dataclass(frozen=True)
-class WordsDrawn:
-    """What :func:`draw_words` draws."""
-
-    stage: str
-    effects: object
-
-
-@dataclass(frozen=True)
-class AttentionDrawn:
-    """What :func:`draw_attention` draws."""
-
-    stage: str
-    first_map: object
-    second_map: object
-    first_heads: object
-    second_heads: object
-    layers: object
-    layer: object = SKIP
-    head: object = SKIP
-
-
-@dataclass(frozen=True)
-class ChosenHead:
-    """The head that was clicked."""
-
-    layer: object = SKIP
-    head: object = SKIP
-
-
-@dataclass(frozen=True)
-class NearestDrawn:
-    """What :func:`draw_nearest` draws."""
-
-    stage: str
-    pairs: object
 
 
 @dataclass(frozen=True)
@@ -186,7 +148,7 @@ def _build_attention(services: Services, asked: dict[str, Component]) -> None:
     )
 
 
-def draw_words(services: Services, task: Task, **asked: object) -> WordsDrawn:
+def draw_words(services: Services, task: Task, **asked: object) -> dict[str, object]:
     """Share out both answers among the words, and leave out each."""
     from mrpc.app.compare.explain_figures import effects_figure
     from mrpc.app.compare.score_figures import plot_names
@@ -207,7 +169,7 @@ def draw_words(services: Services, task: Task, **asked: object) -> WordsDrawn:
             task.progress(f"Integrating the gradients of {side.title}, points", num, MAX_POINTS, draw())
     task.progress("Leaving out each word", 0, 0, draw())
     effects = sides.map(lambda side: explanations.leave_out(side, pair))
-    return WordsDrawn(draw(), effects_figure(plot_names(sides), effects))
+    return {"stage": draw(), "effects": effects_figure(plot_names(sides), effects)}
 
 
 def render_words(sides: Both[Side], found: Both[SideAttribution | None]) -> str:
@@ -251,7 +213,7 @@ def render_variations(sides: Both[Side], found: list[Variation], latencies: Both
 
 def draw_attention(
     services: Services, layer: object, head: object, direction: object, **asked: object
-) -> AttentionDrawn:
+) -> dict[str, object]:
     """Draw the attention of one layer, of one head or the mean of all; what is too high is the last one."""
     from mrpc.app.compare.explain_figures import attention_figure, heads_figure, layers_figure
     from mrpc.app.compare.score_figures import COLORS, plot_names
@@ -289,15 +251,13 @@ def draw_attention(
             "layer": _limited(layer, num_layers),
             "head": _limited(head, num_heads),
         }
-    return AttentionDrawn(
-        render_part("quiet", text),
-        maps[0],
-        maps[1],
-        heads[0],
-        heads[1],
-        layers_figure(names, attentions) if said else None,
+    return {
+        "stage": render_part("quiet", text),
+        **dict(zip(("first_map", "second_map"), maps, strict=True)),
+        **dict(zip(("first_heads", "second_heads"), heads, strict=True)),
+        "layers": layers_figure(names, attentions) if said else None,
         **sliders,
-    )
+    }
 
 
 def _limited(value: int, most: int) -> object:
@@ -305,15 +265,15 @@ def _limited(value: int, most: int) -> object:
     return gr.update(maximum=most) if value <= most else gr.update(maximum=most, value=most)
 
 
-def choose_head(id: object) -> ChosenHead:
+def choose_head(id: object) -> dict[str, object]:
     """Set layer and head to those that were clicked; what cannot be read chooses nothing."""
     layer, _, head = id.partition(":") if isinstance(id, str) else ("", "", "")
     if not (layer.isdigit() and head.isdigit() and len(layer) + len(head) < 7):
-        return ChosenHead()
-    return ChosenHead(int(layer), int(head))
+        return {}
+    return {"layer": int(layer), "head": int(head)}
 
 
-def draw_nearest(services: Services, task: Task, **asked: object) -> NearestDrawn:
+def draw_nearest(services: Services, task: Task, **asked: object) -> dict[str, object]:
     """List the training pairs nearest to the pair, in the second side's space."""
     from mrpc.app.compare.pair_tables import neighbours_table
     from mrpc.app.compare.sides import class_words
@@ -321,4 +281,4 @@ def draw_nearest(services: Services, task: Task, **asked: object) -> NearestDraw
     sides, pair = services.comparisons.pair.look_at(**asked)
     found = services.comparisons.explanations.find_nearest(sides.second, pair, task.progress)
     text = f"The {len(found)} training pairs nearest to the current pair, for {sides.second.title}."
-    return NearestDrawn(render_part("quiet", text), neighbours_table(found, class_words(sides)))
+    return {"stage": render_part("quiet", text), "pairs": neighbours_table(found, class_words(sides))}

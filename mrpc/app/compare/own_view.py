@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,15 +23,6 @@ NOTE = (
     "you have it. Or a file with two columns of sentences and, if known, one of labels: .csv, .tsv, .jsonl, "
     ".json or .parquet, also .gz, up to 20,000 pairs and 10 MB."
 )
-
-
-@dataclass(frozen=True)
-class OwnDrawn:
-    """What :func:`draw_own` draws."""
-
-    stage: str
-    answers: object
-    download: object
 
 
 def build_own_view(services: Services, row: SidesRow) -> None:
@@ -72,18 +62,18 @@ def build_own_view(services: Services, row: SidesRow) -> None:
 
 def draw_own(
     services: Services, cache_dir: Path, task: Task, first: object, second: object, text: object, path: object
-) -> OwnDrawn:
+) -> dict[str, object]:
     """Ask both sides and offer the answers."""
     from mrpc.app.compare.pair_tables import own_table
     from mrpc.app.compare.sides import side_names
 
     found = services.comparisons.answer_own(first, second, text, path, task.progress)
     file = write_download(cache_dir, "your-pairs.csv", found.as_csv())
-    return OwnDrawn(
-        render_own(found),
-        own_table(side_names(found.sides), found),
-        gr.update(value=file, interactive=True),
-    )
+    return {
+        "stage": render_own(found),
+        "answers": own_table(side_names(found.sides), found),
+        "download": gr.update(value=file, interactive=True),
+    }
 
 
 def render_own(found: OwnAnswers) -> str:

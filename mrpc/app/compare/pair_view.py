@@ -20,14 +20,6 @@ NUM_PROPOSED = 6
 
 
 @dataclass(frozen=True)
-class OpenedPair:
-    """A pair that becomes the current one."""
-
-    sentence1: str
-    sentence2: str
-
-
-@dataclass(frozen=True)
 class Card:
     """One side's answer as it is shown.
 
@@ -124,12 +116,12 @@ def draw_proposals(services: Services, first: object, second: object) -> str:
     return render("compare/proposals.html", pairs=pairs, words=CELL_WORDS)
 
 
-def open_pair(services: Services, first: object, second: object, id: object) -> OpenedPair:
+def open_pair(services: Services, first: object, second: object, id: object) -> dict[str, object]:
     """Make the pair of a row the current one."""
     from mrpc.app.compare.pair import find_row
 
     pair = find_row(services.comparisons, first, second, id)
-    return OpenedPair(pair.sentence1, pair.sentence2)
+    return {"sentence1": pair.sentence1, "sentence2": pair.sentence2}
 
 
 def _card(

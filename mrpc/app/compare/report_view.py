@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,14 +26,6 @@ NOTE = (
 )
 STYLES = ("app.css", "compare.css")
 SCRIPTS = ("plots.js", "tables.js")
-
-
-@dataclass(frozen=True)
-class ReportWritten:
-    """What :func:`write_report` shows."""
-
-    stage: str
-    download: object
 
 
 def build_report(services: Services, row: SidesRow) -> None:
@@ -66,16 +57,17 @@ def write_report(
     second: object,
     split: object,
     consent: object,
-) -> ReportWritten:
+) -> dict[str, object]:
     """Write the report of the split that is shown and offer it."""
     shown = split_in_view(split, consent)
     if not shown:
         raise InputError("Test is not shown yet. Show it above, or go back to validation.")
     comparison = services.comparisons.compare(first, second, shown, task.progress)
     file = write_download(cache_dir, report_name(comparison), report_text(comparison, task))
-    return ReportWritten(
-        render_part("note", "The report is ready.", "good"), gr.update(value=file, interactive=True)
-    )
+    return {
+        "stage": render_part("note", "The report is ready.", "good"),
+        "download": gr.update(value=file, interactive=True),
+    }
 
 
 def report_name(comparison: Comparison) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -32,49 +31,6 @@ BASELINES_NOTE = (
     "How good are answers that need no fine-tuning? Each baseline is fitted on train alone. Two of them "
     "read every sentence of train with the untrained encoder: a minute on MRPC, in the background, once."
 )
-
-
-@dataclass(frozen=True)
-class ScoresDrawn:
-    """What :func:`draw_scores` draws."""
-
-    stage: str
-    scores: str = ""
-
-
-@dataclass(frozen=True)
-class BaselinesDrawn:
-    """What :func:`draw_baselines` draws."""
-
-    stage: str
-    chart: object = None
-    table: object = None
-
-
-@dataclass(frozen=True)
-class CalibrationDrawn:
-    """What :func:`draw_calibration` draws."""
-
-    stage: str
-    roc: object = None
-    precision_recall: object = None
-    reliability: object = None
-
-
-@dataclass(frozen=True)
-class ThresholdDrawn:
-    """What :func:`draw_threshold` draws."""
-
-    stage: str
-    chart: object = None
-
-
-@dataclass(frozen=True)
-class ChosenSplit:
-    """The answer to the question whether test is to be shown."""
-
-    split: object
-    consent: object
 
 
 def build_scores_view(services: Services, row: SidesRow) -> None:
@@ -137,20 +93,20 @@ def _build_calibration(services: Services, row: SidesRow) -> None:
 
 def draw_scores(
     services: Services, task: Task, first: object, second: object, split: object, consent: object
-) -> ScoresDrawn:
+) -> dict[str, object]:
     """Draw the verdict and the scores, or ask whether test is to be shown; predict what is missing."""
     from mrpc.app.compare.verdict import baseline_findings, one_answer_findings, side_finding
 
     shown = split_in_view(split, consent)
     if not shown:
-        return ScoresDrawn(render_macro("compare/scores.html", "question"))
+        return {"stage": render_macro("compare/scores.html", "question"), "scores": ""}
     comparison = services.comparisons.compare(first, second, shown, task.progress)
     scores = comparison.scores
     found = one_answer_findings(scores)
     found += baseline_findings(scores, comparison.baselines(False, task.progress), ["majority"])
     verdict = render_macro("compare/scores.html", "verdict", scores, found)
     rest = render_macro("compare/parts.html", "findings", [side_finding(scores)])
-    return ScoresDrawn(verdict, rest + render_scores(scores))
+    return {"stage": verdict, "scores": rest + render_scores(scores)}
 
 
 def render_scores(scores: Scores) -> str:
@@ -165,7 +121,7 @@ def render_calibrations(scores: Scores, found: Calibrations) -> str:
 
 def draw_baselines(
     services: Services, task: Task, first: object, second: object, split: object, consent: object
-) -> BaselinesDrawn:
+) -> dict[str, object]:
     """Compare with the cosine of the untrained encoder where it is known, and draw the baselines.
 
     What needs the encoder is worked out in the background; the view asks again until it is there.
@@ -177,7 +133,7 @@ def draw_baselines(
 
     shown = split_in_view(split, consent)
     if not shown:
-        return BaselinesDrawn("")
+        return {"stage": "", "chart": None, "table": None}
     comparison = services.comparisons.compare(first, second, shown, task.progress)
     baselines = comparison.baselines(False, task.progress)
     found = baseline_findings(comparison.scores, baselines, ["embedding"])
@@ -192,35 +148,35 @@ def draw_baselines(
         for name, side in zip(names, comparison.scores.sides, strict=True)
         if side.side.kind != "baseline"
     ]
-    return BaselinesDrawn(
-        render_macro("compare/parts.html", "findings", found) + waits,
-        baselines_figure(named),
-        baselines_table(named),
-    )
+    return {
+        "stage": render_macro("compare/parts.html", "findings", found) + waits,
+        "chart": baselines_figure(named),
+        "table": baselines_table(named),
+    }
 
 
 def draw_calibration(
     services: Services, first: object, second: object, split: object, consent: object
-) -> CalibrationDrawn:
+) -> dict[str, object]:
     """Draw how well probabilities rank the pairs and mean what they say."""
     from mrpc.app.compare import score_figures as figures
 
     shown = split_in_view(split, consent)
     if not shown:
-        return CalibrationDrawn("")
+        return {"stage": "", "roc": None, "precision_recall": None, "reliability": None}
     comparison = services.comparisons.compare(first, second, shown)
     scores = comparison.scores
-    return CalibrationDrawn(
-        render_calibrations(scores, comparison.calibration()),
-        figures.roc_figure(scores),
-        figures.precision_recall_figure(scores),
-        figures.reliability_figure(scores),
-    )
+    return {
+        "stage": render_calibrations(scores, comparison.calibration()),
+        "roc": figures.roc_figure(scores),
+        "precision_recall": figures.precision_recall_figure(scores),
+        "reliability": figures.reliability_figure(scores),
+    }
 
 
 def draw_threshold(
     services: Services, first: object, second: object, split: object, consent: object, threshold: object
-) -> ThresholdDrawn:
+) -> dict[str, object]:
     """Show the scores at a threshold."""
     from mrpc.app.compare.calibration import confusion_at
     from mrpc.app.compare.score_figures import threshold_figure
@@ -228,19 +184,20 @@ def draw_threshold(
 
     shown = split_in_view(split, consent)
     if not shown:
-        return ThresholdDrawn("")
+        return {"stage": "", "chart": None}
     threshold = check_number(threshold, "The threshold", 0, 1)
     scores = services.comparisons.compare(first, second, shown).scores
     cells = scores.sides.map(lambda side: confusion_at(side.answers, threshold))
     text = render_macro(
         "compare/scores.html", "at_threshold", names_of(scores), threshold, cells, scores.words[1]
     )
-    return ThresholdDrawn(text, threshold_figure(scores, threshold))
+    return {"stage": text, "chart": threshold_figure(scores, threshold)}
 
 
-def choose_split(select: object) -> ChosenSplit:
+def choose_split(select: object) -> dict[str, object]:
     """Show test when that was the answer, else go back to validation."""
-    return ChosenSplit("test", True) if select == "test" else ChosenSplit("validation", False)
+    is_test = select == "test"
+    return {"split": "test" if is_test else "validation", "consent": is_test}
 
 
 def names_of(scores: Scores) -> Both[str]:

@@ -11,7 +11,7 @@ import gradio as gr
 from mrpc.app.address import Linked, choice, text
 from mrpc.app.spine import run_update
 from mrpc.app.templates import render, render_part
-from mrpc.app.view import SKIP, View, bind, stage
+from mrpc.app.view import View, bind, stage
 from mrpc.errors import TaskCancelled
 
 if TYPE_CHECKING:
@@ -49,23 +49,6 @@ class SidesRow:
     def on_split(self) -> dict[str, Component]:
         """Both sides, and what they are compared on, as inputs of a view."""
         return self.sides | {"split": self.split, "consent": self.consent}
-
-
-@dataclass(frozen=True)
-class SidesDrawn:
-    """What :func:`draw_sides` draws."""
-
-    stage: str
-    first: object = SKIP
-    second: object = SKIP
-
-
-@dataclass(frozen=True)
-class PreviewEnded:
-    """What is shown when a preview has ended, or is not waited for any more."""
-
-    stage: str
-    run: object
 
 
 def build_sides(services: Services, spine: Spine) -> SidesRow:
@@ -118,12 +101,12 @@ def build_sides(services: Services, spine: Spine) -> SidesRow:
     return row
 
 
-def draw_sides(services: Services, run: object, first: object, second: object) -> SidesDrawn:
+def draw_sides(services: Services, run: object, first: object, second: object) -> dict[str, object]:
     """Offer what can be compared now; keep what was chosen as long as it has to do with the current run."""
     runs = services.comparisons.comparable_runs()
     if not runs:
         holder = services.store.holder()
-        return SidesDrawn(render("compare/empty.html", status=holder and holder.read_status()))
+        return {"stage": render("compare/empty.html", status=holder and holder.read_status())}
     ids = [found.run_id for found in runs]
     note = ""
     if run not in ids:
@@ -139,7 +122,11 @@ def draw_sides(services: Services, run: object, first: object, second: object) -
     is_kept = is_kept and any(str(side).startswith(f"{run}:") for side in (first, second))
     if not is_kept:
         first, second = f"{run}:base", f"{run}:best"
-    return SidesDrawn(note, gr.update(choices=choices, value=first), gr.update(choices=choices, value=second))
+    return {
+        "stage": note,
+        "first": gr.update(choices=choices, value=first),
+        "second": gr.update(choices=choices, value=second),
+    }
 
 
 def side_choices(services: Services, runs: list[Run], run_id: object) -> list[tuple[str, str]]:
@@ -160,7 +147,7 @@ def side_choices(services: Services, runs: list[Run], run_id: object) -> list[tu
     return choices
 
 
-def train_preview(services: Services, task: Task) -> PreviewEnded:
+def train_preview(services: Services, task: Task) -> dict[str, object]:
     """Start a short training and wait for it; whoever stops waiting does not stop it."""
     run_id = services.launcher.start({"preset": "quick"})
     run = services.store.open(run_id)
@@ -171,7 +158,7 @@ def train_preview(services: Services, task: Task) -> PreviewEnded:
             time.sleep(POLL_S)
     except TaskCancelled:
         pass
-    return PreviewEnded(render_part("loading"), run_update(services, run_id))
+    return {"stage": render_part("loading"), "run": run_update(services, run_id)}
 
 
 def split_in_view(split: object, consent: object) -> str:

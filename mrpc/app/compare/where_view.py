@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.compare.pair_view import OpenedPair, open_pair
+from mrpc.app.compare.pair_view import open_pair
 from mrpc.app.compare.sides_view import split_in_view
 from mrpc.app.templates import render_macro, render_part
-from mrpc.app.view import SKIP, View, bind, chart, place, stage, table
+from mrpc.app.view import View, bind, chart, place, stage, table
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,43 +61,6 @@ FILTERS = [
 ]
 GO_TO_PAIR_JS = "() => mrpc.go('compare/pair')"
 SHOW_PAIRS_JS = "() => document.querySelector('#stage-compare-pairs')?.scrollIntoView({behavior: 'smooth'})"
-
-
-@dataclass(frozen=True)
-class TestsDrawn:
-    """What :func:`draw_tests` draws."""
-
-    __test__ = False  # no test of this project
-
-    stage: str
-    chart: object
-    table: object
-    pairs: object
-
-
-@dataclass(frozen=True)
-class PairsDrawn:
-    """What :func:`draw_pairs` draws."""
-
-    stage: str
-    table: object = None
-    kind: object = SKIP
-
-
-@dataclass(frozen=True)
-class TableDrawn:
-    """A sentence and the table or chart below it."""
-
-    stage: str
-    shown: object = None
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What the table of pairs is to show."""
-
-    pairs: object = SKIP
-    kind: object = SKIP
 
 
 def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
@@ -159,14 +121,14 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         lambda **values: draw_map(services, **values),
     ).bind()
     filters = {"pairs": pairs, "kind": kind}
-    bind(shown_pairs.select, lambda id: Filter(pairs=id), {}, filters, data=("id",))
+    bind(shown_pairs.select, lambda id: {"pairs": id}, {}, filters, data=("id",))
     for events, choose in (
-        ([tests_table.select, tests_chart.select], lambda id: Filter(pairs=f"test:{id}")),
-        ([kinds_table.select], lambda id: Filter(pairs="all", kind=id)),
+        ([tests_table.select, tests_chart.select], lambda id: {"pairs": f"test:{id}"}),
+        ([kinds_table.select], lambda id: {"pairs": "all", "kind": id}),
     ):
         bind(events, choose, {}, filters, data=("id",)).then(None, js=SHOW_PAIRS_JS, api_visibility="private")
 
-    def open_row(id: object, **sides: object) -> OpenedPair:
+    def open_row(id: object, **sides: object) -> dict[str, object]:
         row_id = f"train:{id}" if isinstance(id, int) else id  # a mark of the map is a number of train
         return open_pair(services, id=row_id, **sides)
 
@@ -176,7 +138,7 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
     place(render_part("next", "compare/own", "Your pairs: ask both sides about your own sentences"))
 
 
-def draw_tests(services: Services, task: Task, first: object, second: object) -> TestsDrawn:
+def draw_tests(services: Services, task: Task, first: object, second: object) -> dict[str, object]:
     """Ask both sides the behavioural tests and show the pass rates."""
     from mrpc.app.compare.behavioral import SYMMETRY_TEST
     from mrpc.app.compare.pair_tables import tests_table
@@ -196,12 +158,12 @@ def draw_tests(services: Services, task: Task, first: object, second: object) ->
     worst = min(results, key=lambda result: result.rates.second)
     warnings = one_answer_findings(comparison.scores)
     choices = [*FILTERS, *((f"Cases: {result.test.name}", f"test:{result.test.name}") for result in results)]
-    return TestsDrawn(
-        render_macro("compare/where.html", "tests", names, symmetry, worst, warnings),
-        tests_figure(plot_names(comparison.sides), results),
-        tests_table(names, results),
-        gr.update(choices=choices),
-    )
+    return {
+        "stage": render_macro("compare/where.html", "tests", names, symmetry, worst, warnings),
+        "chart": tests_figure(plot_names(comparison.sides), results),
+        "table": tests_table(names, results),
+        "pairs": gr.update(choices=choices),
+    }
 
 
 def draw_pairs(
@@ -212,13 +174,14 @@ def draw_pairs(
     consent: object,
     pairs: object,
     kind: object,
-) -> PairsDrawn:
+) -> dict[str, object]:
     """List the pairs that the filters ask for."""
     from mrpc.app.compare.pair_tables import CELL_WORDS
 
     shown = split_in_view(split, consent)
     if not shown:
-        return PairsDrawn(render_part("note", "Test is shown here once you asked for it under Scores."))
+        said = "Test is shown here once you asked for it under Scores."
+        return {"stage": render_part("note", said), "table": None}
     comparison = services.comparisons.compare(first, second, shown)
     kinds = [score.name for score in comparison.changes.kinds]
     kind = kind if kind in kinds else None
@@ -233,7 +196,7 @@ def draw_pairs(
         CELL_HELP,
     )
     update = gr.update(choices=[ANY_KIND, *kinds], value=kind or ANY_KIND)
-    return PairsDrawn(cells + render_part("quiet", text), listed, update)
+    return {"stage": cells + render_part("quiet", text), "table": listed, "kind": update}
 
 
 def _list_pairs(comparison: Comparison, pairs: object, kind: str | None) -> tuple[str, object]:
@@ -282,27 +245,28 @@ def _list_pairs(comparison: Comparison, pairs: object, kind: str | None) -> tupl
 
 def draw_kinds(
     services: Services, first: object, second: object, split: object, consent: object
-) -> TableDrawn:
+) -> dict[str, object]:
     """Score every kind of pairs."""
     from mrpc.app.compare.pair_tables import kinds_table
     from mrpc.app.compare.verdict import one_answer_findings
 
     shown = split_in_view(split, consent)
     if not shown:
-        return TableDrawn("")
+        return {"stage": "", "shown": None}
     comparison = services.comparisons.compare(first, second, shown)
     warning = render_macro("compare/parts.html", "findings", one_answer_findings(comparison.scores))
-    return TableDrawn(
-        warning + render_part("quiet", KINDS_NOTE), kinds_table(_names(comparison), comparison.changes.kinds)
-    )
+    return {
+        "stage": warning + render_part("quiet", KINDS_NOTE),
+        "shown": kinds_table(_names(comparison), comparison.changes.kinds),
+    }
 
 
-def draw_map(services: Services, first: object, second: object) -> TableDrawn:
+def draw_map(services: Services, first: object, second: object) -> dict[str, object]:
     """Draw the data map."""
     from mrpc.app.compare.where_figures import map_figure
 
     found = services.comparisons.compare(first, second).training_map
-    return TableDrawn(render_part("quiet", MAP_NOTE), map_figure(found.points()))
+    return {"stage": render_part("quiet", MAP_NOTE), "shown": map_figure(found.points())}
 
 
 def _names(comparison: Comparison) -> Both[str]:

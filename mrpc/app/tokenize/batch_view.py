@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,14 +27,6 @@ PAD_NAMES = {
     "128": "128",
     "512": "512",
 }
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A batch, and the padding of its split."""
-
-    batch: str
-    report: str
 
 
 def build_batch_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -> None:
@@ -84,7 +75,7 @@ def build_batch_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) 
 
 def show_batch(
     services: Services, checkpoint: str, split: str, rows: object, pad_to: str, batch_size: object
-) -> Shown:
+) -> dict[str, object]:
     """Draw the batch and the report of the split."""
     batch = services.padding.batch(split, rows, checkpoint, pad_to)
     padding = services.padding.report(split, checkpoint, batch_size)
@@ -97,14 +88,14 @@ def show_batch(
         pad_to,
         batch.lengths_by_choice["split"],
     )
-    return Shown(
-        batch=render(
+    return {
+        "batch": render(
             "tokenize/batch.html", batch=batch, names=PAD_NAMES, checkpoint=tokenizers.label(checkpoint)
         ),
-        report=render(
+        "report": render(
             "tokenize/split_padding.html", padding=padding, split=split, batch_size=batch_size, code=code
         ),
-    )
+    }
 
 
 def draw_rows(services: Services, split: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import gradio as gr
 from mrpc.app.address import Linked, choice, text, whole
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize import snippets
-from mrpc.app.view import SKIP, View, bind, place, stage
+from mrpc.app.view import View, bind, place, stage
 from mrpc.core.data.pairs import SPLITS
 
 if TYPE_CHECKING:
@@ -19,23 +18,6 @@ if TYPE_CHECKING:
     from mrpc.app.spine import Spine
 
 LABELS = [("both", "both"), ("equivalent", "equivalent"), ("not equivalent", "not_equivalent")]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The rows that were asked for, and what their split holds."""
-
-    rows: str
-    about: str
-
-
-@dataclass(frozen=True)
-class Selected:
-    """What a click on a row, or on the way to other rows, changes."""
-
-    sentence1: object = SKIP
-    sentence2: object = SKIP
-    start: object = SKIP
 
 
 def build_data_view(services: Services, spine: Spine) -> None:
@@ -87,7 +69,9 @@ def build_data_view(services: Services, spine: Spine) -> None:
     )
 
 
-def show_data(services: Services, split: object, label: object, query: object, start: object) -> Shown:
+def show_data(
+    services: Services, split: object, label: object, query: object, start: object
+) -> dict[str, object]:
     """Draw some rows, what the split holds, and the code."""
     from mrpc.app.tokenize.data import PAGE_ROWS, marked  # brings numpy and pyarrow along
 
@@ -95,8 +79,8 @@ def show_data(services: Services, split: object, label: object, query: object, s
     wanted = "" if label == "both" else label
     page = explorer.page(split, query, wanted, 0 if start is None else start)
     searched = str(query).strip()
-    return Shown(
-        rows=render(
+    return {
+        "rows": render(
             "tokenize/data.html",
             page=page,
             rows=[
@@ -105,23 +89,23 @@ def show_data(services: Services, split: object, label: object, query: object, s
             page_rows=PAGE_ROWS,
             is_filtered=bool(searched or wanted),
         ),
-        about=render(
+        "about": render(
             "tokenize/split.html",
             overview=explorer.overview(split),
             num_rows=explorer.num_rows(),
             features=explorer.features(),
             code=snippets.explore(str(split), searched, str(wanted)),
         ),
-    )
+    }
 
 
-def select_row(services: Services, split: object, row: object, start: object) -> Selected:
+def select_row(services: Services, split: object, row: object, start: object) -> dict[str, object]:
     """Make a row the current pair, or show other rows; both come from a button in the page."""
     if row is None:
-        return Selected(start=int(start)) if isinstance(start, str) and _is_number(start) else Selected()
+        return {"start": int(start)} if isinstance(start, str) and _is_number(start) else {}
     number = int(row) if isinstance(row, str) and _is_number(row) else row
     pair = services.explorer.row(split, number)
-    return Selected(pair.sentence1, pair.sentence2)
+    return {"sentence1": pair.sentence1, "sentence2": pair.sentence2}
 
 
 def _is_number(value: str) -> bool:

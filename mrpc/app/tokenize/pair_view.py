@@ -34,22 +34,6 @@ MAX_CUT_CHIPS = 200
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The tokens of a pair; what the tokenizer returned and the code."""
-
-    tokens: str
-    details: str
-
-
-@dataclass(frozen=True)
-class Choices:
-    """The lists of checkpoints, with what can be had now."""
-
-    checkpoint: object
-    compared: object
-
-
-@dataclass(frozen=True)
 class CheckpointColumn:
     """One checkpoint of several, as it is drawn.
 
@@ -145,13 +129,13 @@ def parse_names(known: Sequence[str], value: str) -> list[str] | None:
     return names[:MAX_COMPARED] or None
 
 
-def load_choices(services: Services) -> Choices:
+def load_choices(services: Services) -> dict[str, object]:
     """Offer every checkpoint, and say which cannot be had now."""
     options = [
         (one.spec.label if one.available else f"{one.spec.label} (not available)", one.spec.name)
         for one in services.checkpoints.availabilities()
     ]
-    return Choices(gr.update(choices=options), gr.update(choices=options))
+    return dict.fromkeys(("checkpoint", "compared"), gr.update(choices=options))
 
 
 def show_pair(
@@ -162,7 +146,7 @@ def show_pair(
     max_length: object,
     truncation: object,
     padding: object,
-) -> Shown:
+) -> dict[str, object]:
     """Draw one pair: the linked view, what the tokenizer returned, and the code."""
     pair = services.inspection.inspect_pair(
         sentence1, sentence2, checkpoint, max_length, truncation, padding is True
@@ -181,8 +165,8 @@ def show_pair(
         str(truncation),
         padding is True,
     )
-    return Shown(
-        tokens=render(
+    return {
+        "tokens": render(
             "tokenize/pair.html",
             pair=pair,
             chips=chips(pair.rows),
@@ -191,8 +175,8 @@ def show_pair(
             sentences=sentences,
             legend=LEGEND,
         ),
-        details=render("tokenize/pair_details.html", pair=pair, raw=raw, code=code),
-    )
+        "details": render("tokenize/pair_details.html", pair=pair, raw=raw, code=code),
+    }
 
 
 def show_origin(services: Services, sentence1: object, sentence2: object) -> str:

@@ -17,7 +17,7 @@ from mrpc.app.train.board import Part
 from mrpc.app.train.form import fill_form
 from mrpc.app.train.live import Live
 from mrpc.app.train.overlay import NUM_SLOTS
-from mrpc.app.view import SKIP, bind
+from mrpc.app.view import bind
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
             raise InputError(f"{str(what)[:40]!r} cannot be downloaded.")
         opened = services.store.open(run)
         path = zip_model(opened, folder) if what == "model" else services.catalog.bundle(run, folder)
-        return {"download": str(path), "message": SKIP}
+        return {"download": str(path)}
 
     one = {"run": spine.run}
     said = {"message": courier}

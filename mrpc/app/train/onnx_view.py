@@ -11,7 +11,7 @@ from mrpc.app.downloads import zip_onnx
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render, render_part
 from mrpc.app.train.exporting import can_export, export_in_process
-from mrpc.app.view import SKIP, View, bind, place, stage
+from mrpc.app.view import View, bind, place, stage
 from mrpc.publish.onnx import FILES, INSTALL, read_export
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def build_onnx_fold(services: Services, spine: Spine) -> None:
         return onnx_html(services, run)
 
     def on_take(run: object) -> dict[str, object]:
-        return {"download": str(zip_onnx(services.store.open(run), folder)), "message": SKIP}
+        return {"download": str(zip_onnx(services.store.open(run), folder))}
 
     View("onnx", one, {"onnx": shown}, lambda run: onnx_html(services, run)).bind()
     bind(export.click, on_export, one, {"onnx": shown}, tasks=services.tasks, changes=True)

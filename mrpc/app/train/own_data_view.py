@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.templates import render, render_part
-from mrpc.app.view import SKIP, View, bind, place, stage
+from mrpc.app.view import View, bind, place, stage
 from mrpc.core.data.pairs import SUFFIXES
 
 if TYPE_CHECKING:
@@ -37,14 +37,6 @@ class DataChoice:
 
     choice: gr.Dropdown
     report: gr.HTML
-
-
-@dataclass(frozen=True)
-class Brought:
-    """What an upload changes."""
-
-    message: object = SKIP
-    data: object = SKIP
 
 
 def build_data_choice() -> DataChoice:
@@ -78,10 +70,10 @@ def build_upload(services: Services, data: DataChoice) -> None:
         read = gr.Button("Read again", elem_id="data-read", scale=0, min_width=110)
     message = place(elem_id="data-message")
 
-    def bring(files: object, columns: object) -> Iterator[Brought]:
-        yield Brought(render_part("loading", "Reading …"))
+    def bring(files: object, columns: object) -> Iterator[dict[str, object]]:
+        yield {"message": render_part("loading", "Reading …")}
         name = services.own_data.keep(files, columns)
-        yield Brought("", gr.update(value=name, choices=services.own_data.choices()))
+        yield {"message": "", "data": gr.update(value=name, choices=services.own_data.choices())}
 
     inputs = {"files": file, "columns": columns}
     events = [file.upload, columns.submit, read.click]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render, render_part
-from mrpc.app.view import SKIP, View, bind, place, stage
+from mrpc.app.view import View, bind, place, stage
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -20,15 +19,6 @@ INTRO = (
     "what it cannot do, and how to train it again. The token is the one of the machine that this app runs "
     "on: HF_TOKEN, or what hf auth login stored there. It is never asked for here."
 )
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the fold shows: a word on how things stand, the card, and whether it can be published now."""
-
-    publish: str
-    card: Any = SKIP
-    go: Any = SKIP
 
 
 def build_publish_fold(services: Services, spine: Spine) -> None:
@@ -49,21 +39,24 @@ def build_publish_fold(services: Services, spine: Spine) -> None:
         card = gr.Markdown(elem_id="publish-card", latex_delimiters=[])
     outputs = {"publish": shown, "card": card, "go": go}
 
-    def on_look(run: object, repo: object, task: Task) -> Shown:
-        written = services.publishing.card(run, repo, task.progress)
-        return Shown(
-            render("train/publish.html", head=written.data.to_yaml(), repo=repo),
-            written.text,
-            gr.update(interactive=True),
-        )
+    def on_draw(run: object) -> dict[str, object]:
+        return {"publish": _said_first(services, run), "card": "", "go": gr.update(interactive=False)}
 
-    def on_go(run: object, repo: object, private: object, task: Task) -> Shown:
+    def on_look(run: object, repo: object, task: Task) -> dict[str, object]:
+        written = services.publishing.card(run, repo, task.progress)
+        return {
+            "publish": render("train/publish.html", head=written.data.to_yaml(), repo=repo),
+            "card": written.text,
+            "go": gr.update(interactive=True),
+        }
+
+    def on_go(run: object, repo: object, private: object, task: Task) -> dict[str, object]:
         # Whatever else a browser sends for the box, it is private.
         url = services.publishing.publish(run, repo, private is not False, task.progress)
-        return Shown(render("train/published.html", url=url, is_private=private is not False))
+        return {"publish": render("train/published.html", url=url, is_private=private is not False)}
 
     one = {"run": spine.run}
-    View("publish", one, outputs, lambda run: Shown(_said_first(services, run), "", _off())).bind()
+    View("publish", one, outputs, on_draw).bind()
     bind(look.click, on_look, {**one, "repo": repo}, outputs, tasks=services.tasks, changes=True)
     bind(
         go.click,
@@ -73,10 +66,6 @@ def build_publish_fold(services: Services, spine: Spine) -> None:
         tasks=services.tasks,
         changes=True,
     )
-
-
-def _off() -> object:
-    return gr.update(interactive=False)
 
 
 def _said_first(services: Services, run_id: object) -> str:

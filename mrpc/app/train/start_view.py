@@ -31,7 +31,7 @@ from mrpc.app.train.start import (
     plain_cards,
     preset_cards,
 )
-from mrpc.app.view import SKIP, View, bind, place, stage
+from mrpc.app.view import View, bind, place, stage
 from mrpc.config import DEFAULT_CHECKPOINT, PRESET_HELP, TrainConfig
 from mrpc.errors import InputError, MrpcError
 
@@ -57,15 +57,6 @@ class StartForm:
     fields: dict[str, Field]
     data: DataChoice
     message: gr.HTML
-
-
-@dataclass(frozen=True)
-class Started:
-    """What Start and "Add to queue" change."""
-
-    start: object = SKIP
-    message: object = SKIP
-    run: object = SKIP
 
 
 def build_start_form(services: Services, spine: Spine) -> StartForm:
@@ -120,27 +111,27 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
 
     def start_run(
         follow: object, sentence1: object, sentence2: object, data: object, **values: object
-    ) -> Iterator[Started]:
-        yield Started(gr.update(value="Starting …", interactive=False), "")
+    ) -> Iterator[dict[str, object]]:
+        yield {"start": gr.update(value="Starting …", interactive=False), "message": ""}
         button = gr.update(value=START_LABEL, interactive=True)
         try:
             run_id = services.launcher.start(read_form(values), services.own_data.ref(data))
         except MrpcError as error:
-            yield Started(button, render_part("alert", str(error)))
+            yield {"start": button, "message": render_part("alert", str(error))}
             return
         said = _follow(services, run_id, sentence1, sentence2) if follow is True else ""
-        yield Started(button, said, run_update(services, run_id))
+        yield {"start": button, "message": said, "run": run_update(services, run_id)}
 
     def queue_run(
         follow: object, sentence1: object, sentence2: object, data: object, **values: object
-    ) -> Started:
+    ) -> dict[str, object]:
         run_id = services.launcher.add_to_queue(read_form(values), services.own_data.ref(data))
         said = _follow(services, run_id, sentence1, sentence2) if follow is True else ""
         num = len(services.launcher.queue.read())
         when = (
             "It starts as soon as nothing trains." if num == 1 else f"It is number {num} of those that wait."
         )
-        return Started(message=render_part("note", f"Added to the queue. {when}", "good") + said)
+        return {"message": render_part("note", f"Added to the queue. {when}", "good") + said}
 
     inputs = {**fields, "data": data.choice, "follow": follow, **spine.pair}
     outputs = {"start": start, "message": message, "run": spine.run}

@@ -3,7 +3,7 @@ import json
 import numpy as np
 
 from mrpc.app.compare import explain_figures as figures
-from mrpc.app.compare.explain_view import ChosenHead, choose_head, render_variations, render_words
+from mrpc.app.compare.explain_view import choose_head, render_variations, render_words
 from mrpc.app.compare.explaining import Neighbour, SideAttribution, Variation
 from mrpc.app.compare.pair_tables import neighbours_table
 from mrpc.app.compare.sides import Both, Side
@@ -89,9 +89,9 @@ def test_heads_are_a_map_to_choose_from():
     assert figure["data"][0]["z"] == [[20.0, 40.0]]
     assert figure["data"][0]["customdata"] == [["1:1", "1:2"]]
     assert "most in layer 1, head 2, with 40.0 %" in figure["alt"]
-    assert choose_head("3:11") == ChosenHead(3, 11)
+    assert choose_head("3:11") == {"layer": 3, "head": 11}
     for nonsense in (None, 3, "3", "a:b", "3:", "1:2:3", "1234567:89"):
-        assert choose_head(nonsense) == ChosenHead()
+        assert choose_head(nonsense) == {}
 
 
 def test_neighbours_are_a_table():

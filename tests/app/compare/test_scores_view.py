@@ -9,7 +9,7 @@ from mrpc.app.compare import score_figures as figures
 from mrpc.app.compare.calibration import calibrate
 from mrpc.app.compare.score_figures import baselines_table
 from mrpc.app.compare.scores import compare_answers
-from mrpc.app.compare.scores_view import ChosenSplit, choose_split, render_calibrations, render_scores
+from mrpc.app.compare.scores_view import choose_split, render_calibrations, render_scores
 from mrpc.app.compare.sides import Both, Side
 from mrpc.app.compare.sides_view import split_in_view
 from mrpc.core.model.stored_predictions import PairPredictions
@@ -116,5 +116,5 @@ def test_test_is_shown_to_who_asked_for_it():
     assert split_in_view("test", True) == "test"
     for consent in (False, None, "yes", 1):
         assert split_in_view("test", consent) == ""
-    assert choose_split("test") == ChosenSplit("test", True)
-    assert choose_split(None) == ChosenSplit("validation", False)
+    assert choose_split("test") == {"split": "test", "consent": True}
+    assert choose_split(None) == {"split": "validation", "consent": False}

@@ -54,7 +54,7 @@ def services(tmp_path_factory) -> Any:
 
 def pair(services: Any, sentence1: str, sentence2: str, checkpoint: str = "", length: int = 128) -> Element:
     shown = show_pair(services, sentence1, sentence2, checkpoint, length, "longest_first", False)
-    return parse(shown.tokens + shown.details)
+    return parse(shown["tokens"] + shown["details"])
 
 
 def marked_text(view: Element, sentence: int) -> list[tuple[str, str]]:
