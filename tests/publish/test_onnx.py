@@ -83,7 +83,7 @@ def test_nobody_looks_into_an_exported_model(run: Run, comparisons: Comparisons)
     side = comparisons.catalog.find(f"{run.run_id}:int8")
     explanations = comparisons.explanations
     pair = comparisons.pair.look_at(f"{run.run_id}:best", side.name, *PAIR)[1]
-    assert explanations.num_layers(side) == 0
+    assert explanations.layers_and_heads(side) == (0, 0)
     (attribution,) = explanations.attribute(side, pair)
     assert attribution.attribution is None
     with pytest.raises(UnavailableError, match="no layers"):

@@ -226,7 +226,7 @@ def draw_attention(
     direction = "back" if direction == "back" else "forth"
 
     def attend(side: Side) -> Attention | None:
-        num_layers, num_heads = explanations.num_layers(side), explanations.num_heads(side)
+        num_layers, num_heads = explanations.layers_and_heads(side)
         if not num_layers:
             return None
         return explanations.attend(side, pair, min(layer, num_layers), min(head, num_heads) or None)

@@ -105,18 +105,11 @@ class Explanations:
             yield SideAttribution(side, None, 0.0)
             return
         predictor = self._loaded.get(side).predictor
-        rounds = att.integrated_gradients(
-            predictor.model, predictor.tokenizer, pair.sentence1, pair.sentence2, predictor.max_length
-        )
-        duration_s = 0.0
-        while True:
-            with predictor.lock:  # between two rounds others may ask
-                started_at = time.perf_counter()
-                attribution = next(rounds, None)
-                duration_s += time.perf_counter() - started_at
-            if attribution is None:
-                return
+        duration_s, started_at = 0.0, time.perf_counter()
+        for attribution in att.integrated_gradients(predictor, pair):
+            duration_s += time.perf_counter() - started_at
             yield SideAttribution(side, attribution, duration_s)
+            started_at = time.perf_counter()
 
     def leave_out(self, side: Side, pair: SentencePair) -> list[att.WordEffect]:
         """Return what leaving out each word does to a side's answer."""
@@ -147,28 +140,17 @@ class Explanations:
             UnavailableError: for a baseline.
         """
         predictor = self._model(side).predictor
-        shape = att.num_layers(predictor.model), att.num_heads(predictor.model)
-        layer = check_whole(layer, f"The layer of {side.title}", 1, shape[0])
+        num_layers, num_heads = att.layers_and_heads(predictor.model)
+        layer = check_whole(layer, f"The layer of {side.title}", 1, num_layers)
         if head is not None:
-            head = check_whole(head, f"The head of {side.title}", 1, shape[1]) - 1
-        with predictor.lock:
-            return att.attention_between(
-                predictor.model,
-                predictor.tokenizer,
-                pair.sentence1,
-                pair.sentence2,
-                layer - 1,
-                predictor.max_length,
-                head,
-            )
+            head = check_whole(head, f"The head of {side.title}", 1, num_heads) - 1
+        return att.attention_between(predictor, pair, layer - 1, head)
 
-    def num_layers(self, side: Side) -> int:
-        """Return how many layers a side has; 0 for a baseline."""
-        return att.num_layers(self._loaded.get(side).predictor.model) if side.is_transparent else 0
-
-    def num_heads(self, side: Side) -> int:
-        """Return how many heads each layer of a side has; 0 for a baseline."""
-        return att.num_heads(self._loaded.get(side).predictor.model) if side.is_transparent else 0
+    def layers_and_heads(self, side: Side) -> tuple[int, int]:
+        """Return how many layers a side has, and how many heads each; (0, 0) for a baseline."""
+        if not side.is_transparent:
+            return 0, 0
+        return att.layers_and_heads(self._loaded.get(side).predictor.model)
 
     def find_nearest(
         self, side: Side, pair: SentencePair, on_progress: OnProgress = silent
@@ -226,16 +208,7 @@ class Explanations:
     def _with_token_types(self, side: Side, pair: SentencePair, change: str) -> float | None:
         if not side.is_transparent:
             return None
-        predictor = self._loaded.get(side).predictor
-        with predictor.lock:
-            margin = att.margin_with_token_types(
-                predictor.model,
-                predictor.tokenizer,
-                pair.sentence1,
-                pair.sentence2,
-                change,
-                predictor.max_length,
-            )
+        margin = att.margin_with_token_types(self._loaded.get(side).predictor, pair, change)
         return None if margin is None else float(np.exp(-np.logaddexp(0.0, -margin)))
 
     def _model(self, side: Side) -> LoadedSide:

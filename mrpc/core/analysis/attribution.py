@@ -1,7 +1,7 @@
 """Why a model answers a pair as it does: word attributions, attention, and what a small change would do.
 
 All numbers are about the margin, the logit of equivalent minus that of not equivalent, or about the
-probability of equivalent. Every function expects the model's lock to be held.
+probability of equivalent. A function holds the model's lock while the model works.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
-from mrpc.core.model.prediction import MODEL_INPUTS, evaluation_mode
+from mrpc.core.data.pairs import SentencePair
+from mrpc.core.model.prediction import MODEL_INPUTS, Predictor, evaluation_mode
 from mrpc.core.text.tokenization import TokenRow, encode_pairs, token_rows
 from mrpc.core.text.wording import WORD
 
@@ -130,12 +131,7 @@ class Attention:
 
 
 def integrated_gradients(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    sentence1: str,
-    sentence2: str,
-    max_length: int = 128,
-    max_error: float = MAX_ERROR,
+    predictor: Predictor, pair: SentencePair, max_error: float = MAX_ERROR
 ) -> Iterator[Attribution]:
     """Attribute the margin to the words (Sundararajan et al., ICML 2017), from a pair of padding tokens.
 
@@ -143,15 +139,17 @@ def integrated_gradients(
     segments stay. It is cut into panels with a Gauss-Legendre rule each. What a panel should add up to is
     known, the margin at its end minus that at its start, so the worst ones are found and halved and the
     others kept: far fewer points than a finer rule for the whole path. Yields what there is after each
-    round, the last when the sum is right to ``max_error`` or ``MAX_POINTS`` are spent.
+    round, the last when the sum is right to ``max_error`` or ``MAX_POINTS`` are spent. Between two rounds
+    others may ask the model.
     """
-    inputs, rows = _encode(model, tokenizer, sentence1, sentence2, max_length)
-    keep = torch.tensor([row.is_special for row in rows])
-    path = _Path(model, inputs, keep, tokenizer.pad_token_id or 0)
-    panels = path.measure([(0.0, 0.5), (0.5, 1.0)])
+    with predictor.lock:
+        inputs, rows = _encode(predictor, pair)
+        keep = torch.tensor([row.is_special for row in rows])
+        path = _Path(predictor.model, inputs, keep, predictor.tokenizer.pad_token_id or 0)
+        panels = path.measure([(0.0, 0.5), (0.5, 1.0)])
     while True:
         by_token = np.sum([panel.by_token for panel in panels], axis=0).tolist()
-        words = _by_word(rows, by_token, (sentence1, sentence2))
+        words = _by_word(rows, by_token, (pair.sentence1, pair.sentence2))
         found = Attribution(words, path.margins[1.0] - path.margins[0.0], path.num_points)
         yield found
         if found.error < max_error or found.num_points >= MAX_POINTS:
@@ -162,7 +160,8 @@ def integrated_gradients(
         for panel in panels[:num_bad]:
             middle = (panel.low + panel.high) / 2
             halves += [(panel.low, middle), (middle, panel.high)]
-        panels = panels[num_bad:] + path.measure(halves)
+        with predictor.lock:
+            panels = panels[num_bad:] + path.measure(halves)
 
 
 @dataclass(frozen=True)
@@ -270,22 +269,17 @@ def word_effects(found: list[tuple[int, str]], margins: FloatArray) -> list[Word
 
 
 def attention_between(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    sentence1: str,
-    sentence2: str,
-    layer: int,
-    max_length: int = 128,
-    head: int | None = None,
+    predictor: Predictor, pair: SentencePair, layer: int, head: int | None = None
 ) -> Attention:
     """Return the attention between the sentences; ``layer`` counts from 0, or from the end if negative.
 
     ``head`` counts from 0; None is the mean of all heads.
     """
-    inputs, rows = _encode(model, tokenizer, sentence1, sentence2, max_length)
-    places = [[row.position for row in rows if row.sequence_id == number] for number in (0, 1)]
-    with evaluation_mode(model), _eager_attention(model), torch.no_grad():
+    model = predictor.model
+    with predictor.lock, evaluation_mode(model), _eager_attention(model), torch.no_grad():
+        inputs, rows = _encode(predictor, pair)
         layers = model(**inputs, output_attentions=True).attentions
+    places = [[row.position for row in rows if row.sequence_id == number] for number in (0, 1)]
     heads = torch.stack([attention[0] for attention in layers]).double().cpu().numpy()  # [L, A, T, T]
     layer = range(len(heads))[layer]
     forth, back = (heads[:, :, places[a]][:, :, :, places[b]] for a, b in ((0, 1), (1, 0)))
@@ -304,56 +298,35 @@ def attention_between(
     )
 
 
-def num_layers(model: PreTrainedModel) -> int:
-    """Return how many layers with attention a model has."""
-    return int(model.config.num_hidden_layers)
+def layers_and_heads(model: PreTrainedModel) -> tuple[int, int]:
+    """Return how many layers with attention a model has, and how many heads each of them."""
+    return int(model.config.num_hidden_layers), int(model.config.num_attention_heads)
 
 
-def num_heads(model: PreTrainedModel) -> int:
-    """Return how many heads each layer has."""
-    return int(model.config.num_attention_heads)
-
-
-def margin_with_token_types(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    sentence1: str,
-    sentence2: str,
-    change: str,
-    max_length: int = 128,
-) -> float | None:
+def margin_with_token_types(predictor: Predictor, pair: SentencePair, change: str) -> float | None:
     """Return the margin with other ``token_type_ids``; None for models that have none.
 
     Args:
-        model: the classifier.
-        tokenizer: the one that belongs to it.
-        sentence1: the first sentence.
-        sentence2: the second sentence.
+        predictor: the classifier.
+        pair: what is asked.
         change: "zeroed", as if all were sentence 1, or "swapped", 0 for 1 and 1 for 0.
-        max_length: longer pairs are cut to this many tokens.
     """
     assert change in ("zeroed", "swapped"), change
-    inputs, _ = _encode(model, tokenizer, sentence1, sentence2, max_length)
-    if "token_type_ids" not in inputs:
-        return None
-    types = inputs["token_type_ids"]
-    inputs["token_type_ids"] = torch.zeros_like(types) if change == "zeroed" else 1 - types
-    with evaluation_mode(model), torch.inference_mode():
-        logits = model(**inputs).logits[0]
+    with predictor.lock, evaluation_mode(predictor.model), torch.inference_mode():
+        inputs, _ = _encode(predictor, pair)
+        if "token_type_ids" not in inputs:
+            return None
+        types = inputs["token_type_ids"]
+        inputs["token_type_ids"] = torch.zeros_like(types) if change == "zeroed" else 1 - types
+        logits = predictor.model(**inputs).logits[0]
     return float(logits[1] - logits[0])
 
 
-def _encode(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    sentence1: str,
-    sentence2: str,
-    max_length: int,
-) -> tuple[dict[str, torch.Tensor], list[TokenRow]]:
-    encoded = encode_pairs(tokenizer, [sentence1], [sentence2], max_length)
+def _encode(predictor: Predictor, pair: SentencePair) -> tuple[dict[str, torch.Tensor], list[TokenRow]]:
+    encoded = encode_pairs(predictor.tokenizer, [pair.sentence1], [pair.sentence2], predictor.max_length)
     names = [name for name in MODEL_INPUTS if name in encoded]
-    inputs = {name: torch.tensor(encoded[name], device=model.device) for name in names}
-    return inputs, token_rows(tokenizer, encoded)
+    inputs = {name: torch.tensor(encoded[name], device=predictor.model.device) for name in names}
+    return inputs, token_rows(predictor.tokenizer, encoded)
 
 
 def _by_word(rows: list[TokenRow], values: list[float], sentences: tuple[str, str]) -> list[WordAttribution]:

@@ -56,7 +56,7 @@ def test_attention_of_a_layer(comparisons, looked_at):
 
 def test_each_head_can_be_looked_at_and_the_mean_is_theirs(comparisons, looked_at):
     side, pair = looked_at[0].second, looked_at[1]
-    num = comparisons.explanations.num_heads(side)
+    _, num = comparisons.explanations.layers_and_heads(side)
     heads = [comparisons.explanations.attend(side, pair, 1, head) for head in range(1, num + 1)]
     assert [found.head for found in heads] == list(range(num))
     mean = comparisons.explanations.attend(side, pair, 1)
@@ -91,7 +91,7 @@ def test_a_baseline_is_asked_but_not_looked_into(comparisons, run):
     overlap = sides.first
     assert [found.attribution for found in comparisons.explanations.attribute(overlap, pair)] == [None]
     assert len(comparisons.explanations.leave_out(overlap, pair)) == 18
-    assert comparisons.explanations.num_layers(overlap) == 0
+    assert comparisons.explanations.layers_and_heads(overlap) == (0, 0)
     for ask in (
         lambda: comparisons.explanations.attend(overlap, pair, 1),
         lambda: comparisons.explanations.find_nearest(overlap, pair),

@@ -3,12 +3,14 @@ import pytest
 import torch
 
 from mrpc.core.analysis import attribution as att
+from mrpc.core.data.pairs import SentencePair
 from mrpc.core.model.classifier import load_classifier
-from mrpc.core.model.prediction import predict_pairs
+from mrpc.core.model.prediction import Predictor, predict_pairs
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.model.weights import weights_sha256
 
 SENTENCES = ("The mayor of Springfield closed two roads.", "Two roads were not closed by the mayor.")
+PAIR = SentencePair(*SENTENCES)
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +35,14 @@ def margin(model, **inputs):
     return float(logits[1] - logits[0])
 
 
-def attribute(model, tokenizer, *sentences, **options):
+def attribute(model, tokenizer, **options):
     """Return the last and most exact of the attributions."""
-    *_, last = att.integrated_gradients(model, tokenizer, *sentences, **options)
+    *_, last = att.integrated_gradients(Predictor(model, tokenizer), PAIR, **options)
     return last
 
 
 def test_the_attributions_add_up_to_the_difference(model, tokenizer):
-    result = attribute(model, tokenizer, *SENTENCES)
+    result = attribute(model, tokenizer)
     assert result.is_complete
     assert result.error < att.MAX_ERROR
     full = tokenizer(*SENTENCES, return_tensors="pt")
@@ -72,7 +74,7 @@ def test_they_are_those_of_many_small_steps(model, tokenizer):
         (logits[0, 1] - logits[0, 0]).backward()
         gradients += point.grad / 400
     by_token = ((full - empty) * gradients).sum(-1)[0].tolist()
-    result = attribute(model, tokenizer, *SENTENCES, max_error=1e-4)
+    result = attribute(model, tokenizer, max_error=1e-4)
     expected: dict[tuple, float] = {}
     for place, value in enumerate(by_token):
         key = (encoding.sequence_ids(0)[place], encoding.word_ids(0)[place], place * special[0, place].item())
@@ -84,14 +86,14 @@ def test_they_are_those_of_many_small_steps(model, tokenizer):
 
 
 def test_pieces_of_a_word_are_one_word(model, tokenizer):
-    result = attribute(model, tokenizer, *SENTENCES)
+    result = attribute(model, tokenizer)
     texts = [word.text for word in result.words if word.sentence == 0]
     assert texts == ["The", "mayor", "of", "Springfield", "closed", "two", "roads", "."]
 
 
 def test_points_are_added_until_the_error_is_small_enough(model, tokenizer, monkeypatch):
     monkeypatch.setattr(att, "POINTS_A_PANEL", 2)
-    rounds = list(att.integrated_gradients(model, tokenizer, *SENTENCES, max_error=1e-3))
+    rounds = list(att.integrated_gradients(Predictor(model, tokenizer), PAIR, max_error=1e-3))
     assert rounds[0].num_points == 4
     assert len(rounds) > 1
     points = [found.num_points for found in rounds]
@@ -103,7 +105,7 @@ def test_points_are_added_until_the_error_is_small_enough(model, tokenizer, monk
 def test_points_that_do_not_suffice_are_spent_and_it_says_so(model, tokenizer, monkeypatch):
     monkeypatch.setattr(att, "MAX_POINTS", 40)
     monkeypatch.setattr(att, "MAX_ERROR", 0.0)  # never small enough
-    last = attribute(model, tokenizer, *SENTENCES, max_error=0.0)
+    last = attribute(model, tokenizer, max_error=0.0)
     assert last.num_points >= 40
     assert last.is_last
     assert not last.is_complete
@@ -117,9 +119,10 @@ def test_only_the_worst_panels_are_halved():
 
 def test_explaining_leaves_the_model_as_it_was(model, tokenizer):
     before, kernel = weights_sha256(model), model.config._attn_implementation
+    predictor = Predictor(model, tokenizer)
     model.train()
-    attribute(model, tokenizer, *SENTENCES)
-    att.attention_between(model, tokenizer, *SENTENCES, layer=0)
+    list(att.integrated_gradients(predictor, PAIR))
+    att.attention_between(predictor, PAIR, layer=0)
     assert weights_sha256(model) == before
     assert model.training
     assert model.config._attn_implementation == kernel
@@ -144,7 +147,7 @@ def test_a_word_is_left_out_and_its_space_with_it(model, tokenizer):
 
 
 def test_attention_is_that_of_the_eager_model(model, tokenizer):
-    result = att.attention_between(model, tokenizer, *SENTENCES, layer=-1)
+    result = att.attention_between(Predictor(model, tokenizer), PAIR, layer=-1)
     encoding = tokenizer(*SENTENCES, return_tensors="pt")
     model.set_attn_implementation("eager")
     with torch.no_grad():
@@ -157,7 +160,7 @@ def test_attention_is_that_of_the_eager_model(model, tokenizer):
     assert result.back.shape == (len(second), len(first))
     np.testing.assert_allclose(result.forth_by_layer[-1], expected.sum(1).mean(), atol=1e-6)
     assert ((result.forth_by_layer > 0) & (result.forth_by_layer < 1)).all()
-    assert len(result.back_by_layer) == att.num_layers(model) == 2
+    assert len(result.back_by_layer) == att.layers_and_heads(model)[0] == 2
 
 
 def test_token_types_zeroed_and_swapped(model, tokenizer):
@@ -165,7 +168,7 @@ def test_token_types_zeroed_and_swapped(model, tokenizer):
     zeroed = {**encoding, "token_type_ids": torch.zeros_like(encoding["token_type_ids"])}
     swapped = {**encoding, "token_type_ids": 1 - encoding["token_type_ids"]}
     for change, inputs in (("zeroed", zeroed), ("swapped", swapped)):
-        got = att.margin_with_token_types(model, tokenizer, *SENTENCES, change=change)
+        got = att.margin_with_token_types(Predictor(model, tokenizer), PAIR, change)
         assert got == pytest.approx(margin(model, **inputs), abs=1e-5)
 
 
@@ -176,6 +179,6 @@ def test_a_model_without_token_types_says_so(tokenizer):
     model = DistilBertForSequenceClassification(config).eval()
     plain = type(tokenizer).from_pretrained(tokenizer.name_or_path)
     plain.model_input_names = ["input_ids", "attention_mask"]
-    assert att.margin_with_token_types(model, plain, *SENTENCES, change="zeroed") is None
-    assert attribute(model, plain, *SENTENCES).is_complete
-    assert att.attention_between(model, plain, *SENTENCES, layer=0).forth.shape[0] > 0
+    assert att.margin_with_token_types(Predictor(model, plain), PAIR, "zeroed") is None
+    assert attribute(model, plain).is_complete
+    assert att.attention_between(Predictor(model, plain), PAIR, layer=0).forth.shape[0] > 0
