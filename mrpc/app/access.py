@@ -24,6 +24,7 @@ the one of ``MRPC_OWNER_KEY``.
 from __future__ import annotations
 
 import hmac
+import html
 import math
 import secrets
 import threading
@@ -44,7 +45,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mrpc.app.caller import Caller, called_by
 from mrpc.app.visitors import VisitorMiddleware, set_cookie, visitor_mark
-from mrpc.errors import AccessError, InputError
+from mrpc.errors import AccessError, InputError, MrpcError
 from mrpc.settings import Settings, root_path
 
 COOKIE = "mrpc_owner"
@@ -257,26 +258,30 @@ MAX_SAID_CHARS = 300
 
 
 class Page(gr.Blocks):
-    """Blocks that ask :class:`Access` before they run a handler."""
+    """Blocks that ask :class:`Access` before they run a handler, and say in words what a handler refuses."""
 
     def __init__(self, access: Access, **options: Any) -> None:
         self.access = access  # first: Gradio looks at expects_oauth while it begins
         super().__init__(**options)
 
     async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> Any:
-        """Run a handler, if who asks may; every way to a handler ends here."""
+        """Run a handler, if who asks may; every way to a handler ends here.
+
+        The page renders HTML in what it is told, so there it is escaped; a script gets plain text.
+        """
         handler = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
         request = options.get("request", args[1] if len(args) > 1 else None)
-        who = self.access.recognise(request[0] if isinstance(request, list) else request)
+        request = request[0] if isinstance(request, list) else request
+        who = self.access.recognise(request)
         is_preview = self.access.trains_visitors and getattr(handler.fn, "for_previews", False)
-        if not is_preview and not getattr(handler.fn, "for_visitors", False):
-            try:
-                self.access.check(who)
-            except AccessError as error:
-                raise gr.Error(str(error), print_exception=False) from None
         try:
+            if not is_preview and not getattr(handler.fn, "for_visitors", False):
+                self.access.check(who)
             with called_by(who):
                 return await super().process_api(block_fn, inputs, *args, **options)
+        except MrpcError as error:
+            text = html.escape(str(error), quote=False) if _is_of_a_page(request) else str(error)
+            raise gr.Error(text, print_exception=False) from None
         except gr.Error as error:
             error.print_exception = False  # it says in words what is wrong; a terminal needs no stack trace
             raise
@@ -298,6 +303,11 @@ class Page(gr.Blocks):
         except UNFIT as error:
             said = str(error).partition("\n")[0]
         raise gr.Error(f"This cannot be used: {said[:MAX_SAID_CHARS]}", print_exception=False)
+
+
+def _is_of_a_page(request: gr.Request | None) -> bool:
+    """Tell whether a page asks: it alone shows messages, and its client always says who it is."""
+    return request is None or request.headers.get("x-gradio-user") == "app"
 
 
 def access_guards(access: Access) -> list[Middleware]:

@@ -23,7 +23,6 @@ from gradio.components import Component
 from gradio.events import Dependency
 from pydantic import TypeAdapter, ValidationError
 
-from mrpc.app.alerts import shown_errors
 from mrpc.app.caller import caller
 from mrpc.app.task import Done, Progress, Task, Tasks
 from mrpc.app.templates import render_part
@@ -135,20 +134,19 @@ def api(endpoint: Run, *, changes: bool = False, previews: bool = False) -> None
 
 
 def _checked(endpoint: Run) -> Run:
-    """Return the endpoint behind a check of its arguments by its signature; what it refuses is shown."""
+    """Return the endpoint behind a check of its arguments by its signature."""
     types = {name: TypeAdapter(hint) for name, hint in get_type_hints(endpoint).items() if name != "return"}
     signature = inspect.signature(endpoint)
 
     @functools.wraps(endpoint)
     def run(*values: object, **named: object) -> object:
-        with shown_errors():
-            for name, value in signature.bind(*values, **named).arguments.items():
-                try:
-                    types[name].validate_python(value, strict=True)
-                except ValidationError:
-                    must = TYPE_WORDS.get(get_type_hints(endpoint)[name], "an object, such as {}")
-                    raise InputError(f"{name} is {str(value)[:60]}; it must be {must}.") from None
-            return endpoint(*values, **named)
+        for name, value in signature.bind(*values, **named).arguments.items():
+            try:
+                types[name].validate_python(value, strict=True)
+            except ValidationError:
+                must = TYPE_WORDS.get(get_type_hints(endpoint)[name], "an object, such as {}")
+                raise InputError(f"{name} is {str(value)[:60]}; it must be {must}.") from None
+        return endpoint(*values, **named)
 
     return run
 
@@ -323,8 +321,7 @@ def _handler(run: Run, inputs: Inputs, outputs: Outputs, data: Sequence[str], ta
     def said(error: MrpcError, asked: object = None) -> Updates:
         place = "message" if "message" in outputs else first if tasks else None
         if place is None:
-            with shown_errors():
-                raise error
+            raise error  # a toast: see mrpc.app.access.Page
         text = "" if isinstance(error, TaskCancelled) else render_part("alert", str(error))
         return {outputs[place]: text + _stamp(asked)}
 

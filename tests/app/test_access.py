@@ -64,10 +64,15 @@ def served() -> Iterator[Serve]:
                 """Nobody said whether visitors may call it."""
                 return f"forgot {text}"
 
+            def refuse(text: str) -> str:
+                """Refuse."""
+                raise InputError(f"<b> is no {text}.")
+
             api(look)
             api(change, changes=True)
             box = gr.Textbox()
             box.submit(forgotten, box, box, queue=False, api_name="forgotten")
+            api(refuse)
         demo.max_file_size = None  # as a launch sets it
         app = gr.routes.App.create_app(
             demo, app_kwargs={"middleware": access_guards(access)}, auth_dependency=None
@@ -125,6 +130,12 @@ def test_a_visitor_looks_and_the_owner_changes(served: Serve) -> None:
     assert run(client, "change").json()["data"] == ["changed x"]
     assert run(client, "forgotten").json()["data"] == ["forgot x"]
     assert run_by_index(client, 1).json()["data"] == ["changed x"]
+
+
+def test_what_is_refused_is_escaped_for_a_page_and_plain_for_a_script(served: Serve) -> None:
+    client = served(Access(Settings()))
+    assert run(client, "refuse").json()["error"] == "<b> is no x."
+    assert run(client, "refuse", **{"x-gradio-user": "app"}).json()["error"] == "&lt;b&gt; is no x."
 
 
 def test_the_link_works_once_and_a_guess_never(served: Serve) -> None:

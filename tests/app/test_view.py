@@ -75,7 +75,7 @@ def test_an_error_is_shown_in_the_message_or_as_a_toast(blocks: Any) -> None:
     said = call(blocks, 0)[message]
     assert "a &lt;b&gt; is not allowed" in said
     assert 'role="alert"' in said
-    with pytest.raises(gr.Error):
+    with pytest.raises(InputError):
         call(blocks, 1)
 
 

@@ -21,7 +21,7 @@ from mrpc.app.train.start_view import StartForm, build_start_form
 from mrpc.app.train.tab import add_endpoints
 from mrpc.config import build_config
 from mrpc.core.data.load import load_data
-from mrpc.errors import BusyError, RunStateError
+from mrpc.errors import BusyError, InputError, MrpcError, RunStateError
 from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel
 from tests.app.endpoints import endpoints_of
@@ -248,19 +248,19 @@ class TestEndpoints:
     @pytest.mark.parametrize("config", [None, [], "x", 3])
     def test_config_must_be_an_object(self, endpoints, config):
         for name in ("start_run", "queue_run"):
-            with pytest.raises(gr.Error, match="must be an object"):
+            with pytest.raises(InputError, match="must be an object"):
                 endpoints[name](config)
 
     def test_a_queued_run_is_given_back(self, endpoints, services):
         run_id = endpoints["queue_run"]({})["run_id"]
         assert services.launcher.queue.read() == [run_id]
-        services.launcher.error = RunStateError("It is <b>full</b>.")
-        with pytest.raises(gr.Error, match="&lt;b&gt;full"):
+        services.launcher.error = RunStateError("It is full.")
+        with pytest.raises(RunStateError, match="full"):
             endpoints["queue_run"]({})
 
     @pytest.mark.parametrize("save", [None, 1, "yes"])
     def test_save_must_be_true_or_false(self, endpoints, save):
-        with pytest.raises(gr.Error, match="must be true or false"):
+        with pytest.raises(InputError, match="must be true or false"):
             endpoints["stop_run"]("run", save)
 
     @pytest.mark.parametrize(
@@ -271,9 +271,8 @@ class TestEndpoints:
         ],
     )
     def test_an_unknown_run_is_named(self, endpoints, run_id, said):
-        with pytest.raises(gr.Error, match=said) as caught:
+        with pytest.raises(MrpcError, match=said):
             endpoints["run_status"](run_id)
-        assert "<b>" not in caught.value.message
 
     def test_runs_are_plain_json(self, endpoints, tmp_path):
         run = write_ended(tmp_path)
