@@ -98,17 +98,11 @@ class Answers:
             logits = margins_to_logits(self._baselines.margins(side, sentence1, sentence2, on_progress))
         else:
             loaded = self._loaded().get(side)
-            from mrpc.core.model.prediction import predict_pairs
-
-            with loaded.predictor.lock:
-                logits = predict_pairs(
-                    loaded.predictor.model,
-                    loaded.predictor.tokenizer,
-                    list(sentence1),
-                    list(sentence2),
-                    max_length=loaded.predictor.max_length,
-                    on_progress=lambda done: on_progress(f"{side.title} answers", done, num),
-                )
+            logits = loaded.predictor.predict(
+                list(sentence1),
+                list(sentence2),
+                lambda done: on_progress(f"{side.title} answers", done, num),
+            )
         known = [UNLABELLED if label is None else label for label in labels or [None] * num]
         return PairPredictions(np.arange(num), np.array(known, dtype=np.int64), logits)
 

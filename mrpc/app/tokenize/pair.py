@@ -219,10 +219,6 @@ class Inspection:
         with ThreadPoolExecutor(len(names)) as pool:  # each may wait for the Hub
             return list(pool.map(inspect, names))
 
-    def warm_up(self) -> None:
-        """Load the default tokenizer and encode once, so that the first click need not wait."""
-        self.inspect_pair("warm", "up")
-
 
 def _check_truncation(truncation: object) -> Truncation:
     for known in TRUNCATIONS:

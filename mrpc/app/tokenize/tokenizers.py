@@ -55,10 +55,6 @@ class Tokenizers:
         self._specs = list_pretrained(settings.checkpoint_dirs)
         self._loaded: Recent[LoadedTokenizer] = Recent(MAX_LOADED)
 
-    def specs(self) -> list[Pretrained]:
-        """Return every checkpoint that may be asked for, the default first."""
-        return list(self._specs.values())
-
     def label(self, name: str = "") -> str:
         """Return what people call a checkpoint.
 

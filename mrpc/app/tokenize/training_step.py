@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from mrpc.app.limits import check_number, check_whole
+from mrpc.app.task import OnProgress, silent
 from mrpc.core.data.pairs import check_pair
 from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.pretrained import resolve_pretrained
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 COURSE_LEARNING_RATE = 1e-3
 """What ``AdamW(model.parameters())`` takes when it is told nothing, as in the course's first cell."""
 
-OnProgress = Callable[[str, int, int], None]
 NUM_PARTS = 3
 
 
@@ -69,10 +69,6 @@ class TrainingStep:
     encoder: MovedPart
 
 
-def _tell_nobody(what: str, num_done: int, num_total: int) -> None:
-    """Take how far the work is, and leave it at that."""
-
-
 class TrainingSteps:
     """Takes single steps, each on a model made anew. May be used from many threads, one at a time trains."""
 
@@ -86,7 +82,7 @@ class TrainingSteps:
         checkpoint: str = "",
         learning_rate: object = COURSE_LEARNING_RATE,
         seed: object = 42,
-        on_progress: OnProgress = _tell_nobody,
+        on_progress: OnProgress = silent,
     ) -> TrainingStep:
         """Make the model, take one AdamW step on two sentences that are labelled 1, and compare.
 

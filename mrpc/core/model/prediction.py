@@ -1,4 +1,4 @@
-"""Answers of a model: for a whole data set, and for one pair under the model's own lock.
+"""Answers of a model: for a whole data set, and for any pairs under the model's own lock.
 
 Nothing here draws a random number, so predicting in the middle of a training changes nothing in it.
 """
@@ -8,14 +8,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mrpc.core.data.pairs import LABEL_NAMES, SentencePair
 from mrpc.core.model.stored_predictions import (
     UNLABELLED,
     PairPredictions,
@@ -27,26 +25,6 @@ WINDOW_PAIRS = 8192
 """Pairs that are encoded and sorted by length at a time, so that memory stays flat on any data set."""
 
 MODEL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
-
-
-@dataclass(frozen=True)
-class PairPrediction:
-    """The answer to one pair.
-
-    Attributes:
-        label: 1 for equivalent, 0 for not.
-        prob_equivalent: in [0, 1].
-        logits: scores for not equivalent and equivalent.
-    """
-
-    label: int
-    prob_equivalent: float
-    logits: tuple[float, float]
-
-    @property
-    def label_name(self) -> str:
-        """Either "equivalent" or "not_equivalent"."""
-        return LABEL_NAMES[self.label]
 
 
 @contextmanager
@@ -170,24 +148,17 @@ class Predictor:
 
     def predict(
         self,
-        pairs: list[SentencePair],
-        batch_size: int = 64,
+        sentence1: list[str],
+        sentence2: list[str],
         on_progress: Callable[[int], None] | None = None,
-    ) -> list[PairPrediction]:
-        """Predict pairs, in their order; the arguments are those of :func:`predict_pairs`."""
+    ) -> np.ndarray:
+        """Return the logits of pairs, float32 [N, 2]; the arguments are those of :func:`predict_pairs`."""
         with self.lock:
-            logits = predict_pairs(
+            return predict_pairs(
                 self.model,
                 self.tokenizer,
-                [pair.sentence1 for pair in pairs],
-                [pair.sentence2 for pair in pairs],
-                batch_size=batch_size,
+                sentence1,
+                sentence2,
                 max_length=self.max_length,
                 on_progress=on_progress,
             )
-        numbers = np.arange(len(pairs))
-        answers = PairPredictions(numbers, np.full(len(pairs), UNLABELLED), logits)
-        return [
-            PairPrediction(int(label), float(prob), (float(row[0]), float(row[1])))
-            for label, prob, row in zip(answers.predicted, answers.prob_equivalent, logits, strict=True)
-        ]

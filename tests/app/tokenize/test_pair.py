@@ -211,6 +211,6 @@ def test_no_tokenizer_brings_torch_along(tiny_checkpoint_dir: Path):
     code = (
         "import sys; from mrpc.app.tokenize.pair import Inspection\n"
         "from mrpc.settings import Settings\n"
-        "Inspection(None, Settings()).warm_up(); assert 'torch' not in sys.modules"
+        "Inspection(None, Settings()).inspect_pair('warm', 'up'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
