@@ -148,6 +148,8 @@ window.mrpc = (() => {
       document.querySelector("#tabs")?.scrollIntoView({ block: "start" });
     }
     if (event.target.closest?.('button[role="tab"]')) setTimeout(noteWhere, WAIT_MS);
+    // Runs end while nobody looks: whoever opens Compare is shown those that there are now.
+    if (event.target.closest?.("#at-compare-button")) changed("compare-sides");
   });
 
   /* What is shown stands in the address, so that a link opens the same. */

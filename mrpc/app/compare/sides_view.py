@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 
 MAX_OTHER_RUNS = 20
 POLL_S = 0.5
-REFRESH_JS = """
-document.addEventListener('click', (event) => {
-  if (event.target.closest?.('#at-compare-button')) mrpc.changed('compare-sides');
-});"""
-"""Runs end while nobody looks: whoever opens the tab is shown those that there are now."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,6 @@ class SidesRow:
 def build_sides(services: Services, spine: Spine) -> SidesRow:
     """Build the row and bind it to the current run."""
     shown = stage("compare-sides")
-    gr.HTML(html_template="<span hidden></span>", js_on_load=REFRESH_JS, apply_default_css=False)
     with gr.Row(elem_id="cmp-sides", equal_height=True):
         # Each page has its own list, so any text may come: whoever looks for a side checks it.
         first = gr.Dropdown(
