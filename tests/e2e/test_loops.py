@@ -89,8 +89,8 @@ def test_a_narrow_page_does_not_scroll_sideways(open_page, live_app: LiveApp) ->
     unfold(page, "export-fold")
     page.get_by_role("tab", name="Three loops", exact=True).click()
     expect(page.locator("#loops .loop")).to_have_count(3)
-    page.wait_for_timeout(1000)
+    page.wait_for_timeout(400)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("tab", name="Runs", exact=True).click()
-    page.wait_for_timeout(1000)
+    page.wait_for_timeout(400)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

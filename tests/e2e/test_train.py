@@ -166,7 +166,7 @@ def test_a_closed_page_does_not_end_the_training(open_page, live_app: LiveApp):
     stop(later)
     later.locator("#run-live summary", has_text="Discard …").click()
     expect(later.get_by_text("Really discard?")).to_be_visible()
-    later.wait_for_timeout(2_500)  # an open question stays open while news come
+    later.wait_for_timeout(1_500)  # an open question stays open while news come
     expect(later.get_by_text("Really discard?")).to_be_visible()
     stop(later)
     expect(later.get_by_text("Really discard?")).to_be_hidden()
@@ -313,7 +313,7 @@ def test_only_a_page_that_somebody_looks_at_asks(open_page, live_app: LiveApp):
     page.get_by_role("tab", name="1 Inspect", exact=True).click()
     page.wait_for_timeout(1_000)
     asked.clear()
-    page.wait_for_timeout(5_000)
+    page.wait_for_timeout(3_500)
     assert asked == []
     page.get_by_role("tab", name="2 Fine-tune", exact=True).click()
     page.wait_for_timeout(1_000)
