@@ -17,7 +17,6 @@ terminal event and a true exit code.
 from __future__ import annotations
 
 import argparse
-import errno
 import gc
 import logging
 import signal
@@ -33,26 +32,17 @@ from typing import Any, get_args
 from mrpc import settings
 from mrpc.config import PRESETS, RESUMABLE_LOOPS, TrainConfig, allowed_range, build_config
 from mrpc.core.data.columns import parse_columns
-from mrpc.errors import BusyError, ConfigError, DataError, InputError, MrpcError, RunStateError, TrainingError
+from mrpc.errors import BusyError, ConfigError, DataError, InputError, MrpcError, RunStateError
 from mrpc.files import write_model
-from mrpc.runs.events import FailedEvent, StoppedEvent
+from mrpc.runs.events import StoppedEvent
 from mrpc.runs.layout import DATA, DataRef, TrackerName
 from mrpc.runs.lock import hold
 from mrpc.runs.process import ExitCode, describe_this_process
 from mrpc.runs.store import Run, RunState, RunStore, training_lock
 from mrpc.settings import LaunchedProcesses
+from mrpc.training.failures import ABANDONED, record_failure, watch_signals
 from mrpc.training.report import Reporter, SilentReporter, StopTraining, add_log_file
 from mrpc.training.trackers import Tracking, check_tracker
-from mrpc.training.watch import watch_signals
-
-TRACEBACK_LINES = 12
-MEMORY_SIGNS = ("allocate memory", "out of memory", "could not create a primitive")
-"""What torch, CUDA and oneDNN say when there is no memory left."""
-
-ABANDONED = TrainingError(
-    "The launcher ended this process, because another process of the training died or it was stopped itself.",
-    "The log tells what the other process said last. Resume goes on from the newest checkpoint.",
-)
 
 logger = logging.getLogger("mrpc.training")
 
@@ -169,7 +159,7 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
         if log_with is not None:
             report.listeners.append(Tracking(log_with, run))
         if launched.world_size > 1:
-            heard = watch_signals(partial(_record_failure, ABANDONED, report), ExitCode.FAILED)
+            heard = watch_signals(partial(record_failure, ABANDONED, report), ExitCode.FAILED)
         report.phase("importing libraries")
         with no_garbage_collection():
             from mrpc.training.ranks import join
@@ -194,7 +184,7 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
     except Exception as error:  # the one place that catches everything: it is recorded
         traceback.print_exc()
         if report is not None:
-            _record_failure(error, report)
+            record_failure(error, report)
         return ExitCode.FAILED
     finally:
         if report is not None:
@@ -248,45 +238,8 @@ def _record_stop(stop: StopTraining, report: Reporter, session: Any) -> int:
         return ExitCode.STOPPED
     except Exception as error:  # a full disk while the checkpoint is written, for one
         traceback.print_exc()
-        _record_failure(error, report)
+        record_failure(error, report)
         return ExitCode.FAILED
-
-
-def _record_failure(error: Exception, report: Reporter) -> None:
-    report.free_reserve()
-    cause, suggestion = explain_failure(error)
-    lines = traceback.format_exception(error)
-    tail = "\n".join("".join(lines).splitlines()[-TRACEBACK_LINES:])
-    event = FailedEvent(step=report.status.step, cause=cause, suggestion=suggestion, traceback=tail)
-    report.end(event, phase="failed", outcome="failed", error=cause)
-
-
-def explain_failure(error: Exception) -> tuple[str, str]:
-    """Say in words why a training ended, and one thing to do about it."""
-    text = str(error) or type(error).__name__
-    if isinstance(error, TrainingError):
-        return text, error.suggestion
-    if "transport/tcp" in text or "NCCL" in text:
-        return f"Another process of this training ended: {text}", ABANDONED.suggestion
-    if isinstance(error, MrpcError):
-        return text, "Correct the cause named in the message and start again."
-    if _is_full_disk(error):
-        return f"The disk is full: {text}.", "Free some space or choose another runs folder, then resume."
-    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return f"A file may not be written: {text}.", "Make the runs folder writable, then resume."
-    if isinstance(error, FileNotFoundError):
-        return f"A file is gone: {text}.", "Put it back, or start a new run."
-    if isinstance(error, MemoryError) or any(sign in text for sign in MEMORY_SIGNS):
-        return f"The memory is exhausted: {text}", "Use a smaller batch or a shorter max length."
-    return f"{type(error).__name__}: {text}", "The last lines of the log tell more."
-
-
-def _is_full_disk(error: Exception) -> bool:
-    """Recognise a full disk also where safetensors and torch tell it in words of their own."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return True
-    signs = ("No space left on device", "File too large", "PytorchStreamWriter failed", "unexpected pos")
-    return any(sign in str(error) for sign in signs)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
