@@ -351,11 +351,6 @@ class TrainingSession(TrainingSetup):
         return self._train_s_before + time.monotonic() - self._began_at
 
     @property
-    def can_resume(self) -> bool:
-        """Whether a cut run of this loop can go on; transformers' Trainer keeps its own state."""
-        return self.config.loop in RESUMABLE_LOOPS
-
-    @property
     def _epoch_is_done(self) -> bool:
         return self._position >= self.batches_per_epoch or self.step >= self.num_steps
 
@@ -363,8 +358,8 @@ class TrainingSession(TrainingSetup):
         """Write everything that a resumed run needs to go on exactly."""
         started_at = time.monotonic()
         random_states = self.ranks.gather(read_random_state(self.dropout))
-        if not self.ranks.is_main or not self.can_resume:
-            return
+        if not self.ranks.is_main or self.config.loop not in RESUMABLE_LOOPS:
+            return  # transformers' Trainer keeps a state of its own
         state = {
             "epoch": self.epoch,
             "position": self._position,
@@ -410,26 +405,26 @@ class TrainingSession(TrainingSetup):
         self._base_is_evaluated = state.get("base_is_evaluated", True)  # 0.4.1 did it before the first step
         self._records.load_state_dict(state["records"])
         self._train_s_before = state["train_s"]
+        differences: list[str] = []
         if len(state["random"]) == self.ranks.world_size:
             self._resume_random_state = state["random"][self.ranks.rank]
         else:
-            message = (
+            differences.append(
                 f"This attempt trains with {self.ranks.world_size} processes, the one before with "
                 f"{len(state['random'])}: dropout drops other activations than it would have."
             )
-            self.report.emit(ev.WarningEvent(step=self.step, message=message))
         before = state.get("mixed_precision", self.mixed_precision)  # 0.4.1 did not keep it
         if before != self.mixed_precision:
-            message = (
+            differences.append(
                 f"This attempt computes its steps in {WORDS[self.mixed_precision]}, the one before in "
                 f"{WORDS[before]}: the results differ from those of a run that was not cut."
             )
-            self.report.emit(ev.WarningEvent(step=self.step, message=message))
         if state["num_threads"] != torch.get_num_threads():
-            message = (
+            differences.append(
                 f"This attempt computes with {torch.get_num_threads()} threads, the one before with "
                 f"{state['num_threads']}: the results may differ in the last digits."
             )
+        for message in differences:
             self.report.emit(ev.WarningEvent(step=self.step, message=message))
 
     def _write_train_records(self) -> None:

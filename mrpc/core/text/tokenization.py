@@ -14,7 +14,7 @@ import atexit
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -133,13 +133,8 @@ def encode_pairs(
         )
 
 
-def encode_dataset(
-    tokenizer: PreTrainedTokenizerBase,
-    dataset: Dataset,
-    max_length: int = 128,
-    on_progress: Callable[[], None] | None = None,
-) -> Dataset:
-    """Encode every pair of a data set for training.
+def encode_dataset(tokenizer: PreTrainedTokenizerBase, dataset: Dataset, max_length: int = 128) -> Dataset:
+    """Encode every pair of a data set, as :func:`encode_pairs` does.
 
     Small data sets stay in memory, larger ones in a file that Arrow maps.
 
@@ -147,17 +142,13 @@ def encode_dataset(
         tokenizer: a fast tokenizer.
         dataset: columns sentence1, sentence2 and label, N rows.
         max_length: pairs are cut to this many tokens.
-        on_progress: called after every thousand rows or so.
 
     Returns:
         N rows in the same order: input_ids, attention_mask, token_type_ids if the model has them, label.
     """
 
     def encode(rows: dict[str, list[Any]]) -> dict[str, list[list[int]]]:
-        encoded = dict(encode_pairs(tokenizer, rows["sentence1"], rows["sentence2"], max_length))
-        if on_progress is not None:
-            on_progress()
-        return encoded
+        return dict(encode_pairs(tokenizer, rows["sentence1"], rows["sentence2"], max_length))
 
     dropped = [name for name in dataset.column_names if name != "label"]
     if len(dataset) <= MAX_ROWS_IN_MEMORY:

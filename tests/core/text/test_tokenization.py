@@ -198,8 +198,3 @@ class TestEncodeDataset:
         assert len(mapped.cache_files) == 1
         assert mapped.column_names == in_memory.column_names
         assert mapped[:] == in_memory[:]
-
-    def test_says_that_it_gets_on(self, tokenizer):
-        calls: list[int] = []
-        tokenization.encode_dataset(tokenizer, self.dataset(2_500), on_progress=lambda: calls.append(1))
-        assert len(calls) == 3
