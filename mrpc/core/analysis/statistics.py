@@ -220,22 +220,5 @@ def share_difference_p(num_right: int, num: int, num_right_elsewhere: int, num_e
     return float(stats.fisher_exact(table).pvalue)
 
 
-def verdict(num_fixed: int, num_broken: int) -> str:
-    """Describe the change in a sentence, and whether chance may explain it."""
-    p = mcnemar_p(num_fixed, num_broken)
-    counts = f"{num_fixed:,} fixed, {num_broken:,} broken"
-    if num_fixed == num_broken:
-        same = "no answer changed between right and wrong" if num_fixed == 0 else "neither side gained"
-        return f"{counts}: {same}."
-    kind = "gain" if num_fixed > num_broken else "loss"
-    luck = "is unlikely to be luck" if p < SIGNIFICANT_P else "may well be luck"
-    return f"{counts}: the {kind} {luck} ({p_text(p)})."
-
-
-def p_text(p: float) -> str:
-    """Format a p-value for reading."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-
-
 def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else 0.0

@@ -166,15 +166,6 @@ def test_mcnemar_without_a_change_is_one():
     assert st.mcnemar_p(0, 0) == 1.0
 
 
-def test_the_verdict_is_a_sentence_for_beginners():
-    assert st.verdict(12, 3) == "12 fixed, 3 broken: the gain is unlikely to be luck (p = 0.035)."
-    assert st.verdict(4, 3) == "4 fixed, 3 broken: the gain may well be luck (p = 1.000)."
-    assert st.verdict(3, 12) == "3 fixed, 12 broken: the loss is unlikely to be luck (p = 0.035)."
-    assert st.verdict(90, 1) == "90 fixed, 1 broken: the gain is unlikely to be luck (p < 0.001)."
-    assert st.verdict(0, 0) == "0 fixed, 0 broken: no answer changed between right and wrong."
-    assert st.verdict(5, 5) == "5 fixed, 5 broken: neither side gained."
-
-
 def test_the_correction_for_many_finds_the_four_of_the_paper():
     # Y. Benjamini, Y. Hochberg, J. R. Statist. Soc. B 57 (1995), section 4.1
     p_values = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459]
