@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.compare.sides_view import split_in_view
+from mrpc.app.compare.sides_view import compare_in_view
 from mrpc.app.downloads import write_download
 from mrpc.app.templates import render_part
 from mrpc.app.theme import ASSETS_DIR, plotly_dir
@@ -49,20 +49,11 @@ def build_report(services: Services, row: SidesRow) -> None:
     ).bind()
 
 
-def write_report(
-    services: Services,
-    cache_dir: Path,
-    task: Task,
-    first: object,
-    second: object,
-    split: object,
-    consent: object,
-) -> dict[str, object]:
+def write_report(services: Services, cache_dir: Path, task: Task, **asked: object) -> dict[str, object]:
     """Write the report of the split that is shown and offer it."""
-    shown = split_in_view(split, consent)
-    if not shown:
+    comparison = compare_in_view(services, task.progress, **asked)
+    if comparison is None:
         raise InputError("Test is not shown yet. Show it above, or go back to validation.")
-    comparison = services.comparisons.compare(first, second, shown, task.progress)
     file = write_download(cache_dir, report_name(comparison), report_text(comparison, task))
     return {
         "stage": render_part("note", "The report is ready.", "good"),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.compare.report_view import build_report
-from mrpc.app.compare.sides_view import split_in_view
+from mrpc.app.compare.sides_view import compare_in_view
+from mrpc.app.task import silent
 from mrpc.app.templates import render_macro, render_part
 from mrpc.app.view import View, bind, chart, place, stage, table
 
@@ -91,16 +92,13 @@ def _build_calibration(services: Services, row: SidesRow) -> None:
     ).bind()
 
 
-def draw_scores(
-    services: Services, task: Task, first: object, second: object, split: object, consent: object
-) -> dict[str, object]:
+def draw_scores(services: Services, task: Task, **asked: object) -> dict[str, object]:
     """Draw the verdict and the scores, or ask whether test is to be shown; predict what is missing."""
     from mrpc.app.compare.verdict import baseline_findings, one_answer_findings, side_finding
 
-    shown = split_in_view(split, consent)
-    if not shown:
+    comparison = compare_in_view(services, task.progress, **asked)
+    if comparison is None:
         return {"stage": render_macro("compare/scores.html", "question"), "scores": ""}
-    comparison = services.comparisons.compare(first, second, shown, task.progress)
     scores = comparison.scores
     found = one_answer_findings(scores)
     found += baseline_findings(scores, comparison.baselines(False, task.progress), ["majority"])
@@ -119,9 +117,7 @@ def render_calibrations(scores: Scores, found: Calibrations) -> str:
     return render_macro("compare/scores.html", "calibrations", names_of(scores), scores, found)
 
 
-def draw_baselines(
-    services: Services, task: Task, first: object, second: object, split: object, consent: object
-) -> dict[str, object]:
+def draw_baselines(services: Services, task: Task, **asked: object) -> dict[str, object]:
     """Compare with the cosine of the untrained encoder where it is known, and draw the baselines.
 
     What needs the encoder is worked out in the background; the view asks again until it is there.
@@ -131,15 +127,15 @@ def draw_baselines(
     from mrpc.app.compare.sides import BASELINES
     from mrpc.app.compare.verdict import baseline_findings
 
-    shown = split_in_view(split, consent)
-    if not shown:
+    comparison = compare_in_view(services, task.progress, **asked)
+    if comparison is None:
         return {"stage": "", "chart": None, "table": None}
-    comparison = services.comparisons.compare(first, second, shown, task.progress)
     baselines = comparison.baselines(False, task.progress)
     found = baseline_findings(comparison.scores, baselines, ["embedding"])
     waits = ""
     if len(baselines) < len(BASELINES):
-        said = services.background.want(Job("baselines", str(first), str(second), shown))
+        sides = comparison.sides.map(lambda side: side.name)
+        said = services.background.want(Job("baselines", *sides, comparison.split))
         waits = render_macro("compare/scores.html", "waits", said)
     named = [(side.side.title.removeprefix("Baseline: "), side) for side in baselines]
     names = names_of(comparison.scores)
@@ -155,16 +151,13 @@ def draw_baselines(
     }
 
 
-def draw_calibration(
-    services: Services, first: object, second: object, split: object, consent: object
-) -> dict[str, object]:
+def draw_calibration(services: Services, **asked: object) -> dict[str, object]:
     """Draw how well probabilities rank the pairs and mean what they say."""
     from mrpc.app.compare import score_figures as figures
 
-    shown = split_in_view(split, consent)
-    if not shown:
+    comparison = compare_in_view(services, silent, **asked)
+    if comparison is None:
         return {"stage": "", "roc": None, "precision_recall": None, "reliability": None}
-    comparison = services.comparisons.compare(first, second, shown)
     scores = comparison.scores
     return {
         "stage": render_calibrations(scores, comparison.calibration()),
@@ -174,19 +167,17 @@ def draw_calibration(
     }
 
 
-def draw_threshold(
-    services: Services, first: object, second: object, split: object, consent: object, threshold: object
-) -> dict[str, object]:
+def draw_threshold(services: Services, threshold: object, **asked: object) -> dict[str, object]:
     """Show the scores at a threshold."""
     from mrpc.app.compare.calibration import confusion_at
     from mrpc.app.compare.score_figures import threshold_figure
     from mrpc.app.limits import check_number
 
-    shown = split_in_view(split, consent)
-    if not shown:
+    comparison = compare_in_view(services, silent, **asked)
+    if comparison is None:
         return {"stage": "", "chart": None}
     threshold = check_number(threshold, "The threshold", 0, 1)
-    scores = services.comparisons.compare(first, second, shown).scores
+    scores = comparison.scores
     cells = scores.sides.map(lambda side: confusion_at(side.answers, threshold))
     text = render_macro(
         "compare/scores.html", "at_threshold", names_of(scores), threshold, cells, scores.words[1]

@@ -10,6 +10,7 @@ import gradio as gr
 
 from mrpc.app.address import Linked, choice, text
 from mrpc.app.spine import run_update
+from mrpc.app.task import OnProgress
 from mrpc.app.templates import render, render_part
 from mrpc.app.view import View, bind, stage
 from mrpc.errors import TaskCancelled
@@ -17,6 +18,7 @@ from mrpc.errors import TaskCancelled
 if TYPE_CHECKING:
     from gradio.components import Component
 
+    from mrpc.app.compare.comparisons import Comparison
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
     from mrpc.app.task import Task
@@ -160,3 +162,11 @@ def split_in_view(split: object, consent: object) -> str:
     if split == "test":
         return "test" if consent is True else ""
     return "validation"
+
+
+def compare_in_view(
+    services: Services, on_progress: OnProgress, first: object, second: object, split: object, consent: object
+) -> Comparison | None:
+    """Return the comparison on the split that may be shown; None where test must be asked for first."""
+    shown = split_in_view(split, consent)
+    return services.comparisons.compare(first, second, shown, on_progress) if shown else None

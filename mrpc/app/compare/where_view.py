@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.compare.pair_view import open_pair
-from mrpc.app.compare.sides_view import split_in_view
+from mrpc.app.compare.sides_view import compare_in_view
+from mrpc.app.task import silent
 from mrpc.app.templates import render_macro, render_part
 from mrpc.app.view import View, bind, chart, place, stage, table
 from mrpc.errors import InputError
@@ -166,23 +167,14 @@ def draw_tests(services: Services, task: Task, first: object, second: object) ->
     }
 
 
-def draw_pairs(
-    services: Services,
-    first: object,
-    second: object,
-    split: object,
-    consent: object,
-    pairs: object,
-    kind: object,
-) -> dict[str, object]:
+def draw_pairs(services: Services, pairs: object, kind: object, **asked: object) -> dict[str, object]:
     """List the pairs that the filters ask for."""
     from mrpc.app.compare.pair_tables import CELL_WORDS
 
-    shown = split_in_view(split, consent)
-    if not shown:
+    comparison = compare_in_view(services, silent, **asked)
+    if comparison is None:
         said = "Test is shown here once you asked for it under Scores."
         return {"stage": render_part("note", said), "table": None}
-    comparison = services.comparisons.compare(first, second, shown)
     kinds = [score.name for score in comparison.changes.kinds]
     kind = kind if kind in kinds else None
     text, listed = _list_pairs(comparison, pairs, kind)
@@ -243,17 +235,14 @@ def _list_pairs(comparison: Comparison, pairs: object, kind: str | None) -> tupl
     return text, pair_tables.changes_table(names, comparison.split, listed, what, words)
 
 
-def draw_kinds(
-    services: Services, first: object, second: object, split: object, consent: object
-) -> dict[str, object]:
+def draw_kinds(services: Services, **asked: object) -> dict[str, object]:
     """Score every kind of pairs."""
     from mrpc.app.compare.pair_tables import kinds_table
     from mrpc.app.compare.verdict import one_answer_findings
 
-    shown = split_in_view(split, consent)
-    if not shown:
+    comparison = compare_in_view(services, silent, **asked)
+    if comparison is None:
         return {"stage": "", "shown": None}
-    comparison = services.comparisons.compare(first, second, shown)
     warning = render_macro("compare/parts.html", "findings", one_answer_findings(comparison.scores))
     return {
         "stage": warning + render_part("quiet", KINDS_NOTE),
