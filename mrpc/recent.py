@@ -1,4 +1,4 @@
-"""What was worked out lately, so that it is not worked out again."""
+"""What was worked out before, so that it is not worked out again."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, overload
 
+Owner = TypeVar("Owner")
 Value = TypeVar("Value")
 
 
@@ -92,3 +93,39 @@ class Recent(Generic[Value]):
             return None
         self._kept.move_to_end(key)
         return kept
+
+
+class built_once(Generic[Owner, Value]):
+    """A property whose value is built at the first use, once, however many threads ask at the same time.
+
+    Each property waits on a lock of its own. Nothing is kept when building raises, so the next use tries
+    again.
+    """
+
+    def __init__(self, build: Callable[[Owner], Value]) -> None:
+        self._build = build
+        self.__doc__ = build.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> built_once[Owner, Value]: ...
+
+    @overload
+    def __get__(self, instance: Owner, owner: type) -> Value: ...
+
+    def __get__(self, instance: Owner | None, owner: type) -> built_once[Owner, Value] | Value:
+        if instance is None:
+            return self
+        values = instance.__dict__
+        if self._name not in values:
+            with _LOCKS_LOCK:
+                lock = values.setdefault(f"_{self._name}_lock", threading.RLock())
+            with lock:
+                if self._name not in values:
+                    values[self._name] = self._build(instance)
+        return values[self._name]
+
+
+_LOCKS_LOCK = threading.Lock()

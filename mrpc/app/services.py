@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar, overload
+from typing import TYPE_CHECKING
 
 from mrpc.app.access import Access
 from mrpc.app.task import Tasks
 from mrpc.app.visitors import Visitors
 from mrpc.errors import MrpcError
+from mrpc.recent import built_once
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
 
@@ -41,45 +41,6 @@ if TYPE_CHECKING:
     from mrpc.core.data.load import LoadedData
 
 PAUSE_BEFORE_TORCH_S = 1.0
-
-Owner = TypeVar("Owner")
-Value = TypeVar("Value")
-
-
-class built_once(Generic[Owner, Value]):
-    """A property whose value is built at the first use, once, however many threads ask at the same time.
-
-    Each property waits on a lock of its own. Nothing is kept when building raises, so the next use tries
-    again.
-    """
-
-    def __init__(self, build: Callable[[Owner], Value]) -> None:
-        self._build = build
-        self.__doc__ = build.__doc__
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> built_once[Owner, Value]: ...
-
-    @overload
-    def __get__(self, instance: Owner, owner: type) -> Value: ...
-
-    def __get__(self, instance: Owner | None, owner: type) -> built_once[Owner, Value] | Value:
-        if instance is None:
-            return self
-        values = instance.__dict__
-        if self._name not in values:
-            with _LOCKS_LOCK:
-                lock = values.setdefault(f"_{self._name}_lock", threading.RLock())
-            with lock:
-                if self._name not in values:
-                    values[self._name] = self._build(instance)
-        return values[self._name]
-
-
-_LOCKS_LOCK = threading.Lock()
 
 
 class Services:

@@ -21,10 +21,11 @@ import app
 from mrpc.app.access import Access, Standing
 from mrpc.app.hosts import answered_hosts, host_guards
 from mrpc.app.server import describe_address, describe_end, serve
-from mrpc.app.services import Services, built_once
+from mrpc.app.services import Services
 from mrpc.app.share import NO_NETWORK
 from mrpc.app.spine import render_head
 from mrpc.app.theme import collect_css
+from mrpc.recent import built_once
 from mrpc.settings import Settings
 from tests.written_run import write_running
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +17,7 @@ from mrpc.app.compare.shelf import DataShelf, check_same_split, check_split
 from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog
 from mrpc.app.task import OnProgress, silent
 from mrpc.errors import UnavailableError
-from mrpc.recent import Recent
+from mrpc.recent import Recent, built_once
 from mrpc.runs.store import Run, RunStore
 from mrpc.settings import Settings
 
@@ -153,30 +152,20 @@ class Comparisons:
         self.baselines = Baselines(self.shelf, self.held, settings.runs_dir / DERIVED_DIR)
         self.answers = Answers(self.shelf, self.baselines, lambda: self.loaded)
         self.pair = OnePair(self.catalog, self.shelf, self.answers, lambda: self.loaded)
-        self._loaded: LoadedSides | None = None
-        self._explanations: Explanations | None = None
-        self._lock = threading.Lock()
 
-    @property
+    @built_once
     def loaded(self) -> LoadedSides:
         """The models in memory; the first use imports torch."""
-        with self._lock:
-            if self._loaded is None:
-                from mrpc.app.compare.loaded import LoadedSides
+        from mrpc.app.compare.loaded import LoadedSides
 
-                self._loaded = LoadedSides()
-            return self._loaded
+        return LoadedSides()
 
-    @property
+    @built_once
     def explanations(self) -> Explanations:
         """What looks into answers; the first use imports torch."""
-        loaded = self.loaded
-        with self._lock:
-            if self._explanations is None:
-                from mrpc.app.compare.explaining import Explanations
+        from mrpc.app.compare.explaining import Explanations
 
-                self._explanations = Explanations(self.answers, self.shelf, loaded)
-            return self._explanations
+        return Explanations(self.answers, self.shelf, self.loaded)
 
     def comparable_runs(self) -> list[Run]:
         """Return the runs with a base and a fine-tuned model, the newest first."""

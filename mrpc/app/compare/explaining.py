@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +19,7 @@ from mrpc.core.analysis import attribution as att
 from mrpc.core.analysis.embeddings import embed_pairs, nearest, read_vectors, write_vectors
 from mrpc.core.data.pairs import SentencePair
 from mrpc.errors import UnavailableError
+from mrpc.recent import Recent
 
 if TYPE_CHECKING:
     from mrpc.app.compare.loaded import LoadedSide, LoadedSides
@@ -82,8 +81,7 @@ class Explanations:
         self._answers = answers
         self._shelf = shelf
         self._loaded = loaded
-        self._vectors: tuple[Path, np.ndarray] | None = None
-        self._lock = threading.Lock()
+        self._vectors: Recent[np.ndarray] = Recent(1)
 
     def vary(self, sides: Both[Side], pair: SentencePair) -> list[Variation]:
         """Return what swapping the sentences and changing the token types does to both sides."""
@@ -186,9 +184,8 @@ class Explanations:
         data = self._shelf.get(side.data)
         fingerprint = split_fingerprint(side.run.config.data, "train")[:16]
         path = side.run.paths.derived / f"vectors-train-{side.weights_sha256[:16]}-{fingerprint}.npy"
-        with self._lock:
-            if self._vectors is not None and self._vectors[0] == path:
-                return self._vectors[1]
+
+        def read() -> np.ndarray:
             train = data.dataset["train"]
             vectors = read_vectors(path, len(train))
             if vectors is None:
@@ -202,8 +199,9 @@ class Explanations:
                         on_progress=lambda num: on_progress("Reading the training pairs", num, len(train)),
                     )
                 write_vectors(path, vectors)
-            self._vectors = path, vectors
             return vectors
+
+        return self._vectors.once(path, read)
 
     def _with_token_types(self, side: Side, pair: SentencePair, change: str) -> float | None:
         if not side.is_transparent:

@@ -7,7 +7,6 @@ costs tens of milliseconds and next to no memory.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrpc.app.limits import check_whole, find_split
-from mrpc.core.data.pairs import LABEL_NAMES
+from mrpc.core.data.pairs import LABEL_NAMES, SPLITS
 from mrpc.errors import InputError
+from mrpc.recent import Recent
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -137,8 +137,7 @@ class Explorer:
 
     def __init__(self, read_data: Callable[[], LoadedData]) -> None:
         self._read_data = read_data
-        self._overviews: dict[str, SplitOverview] = {}
-        self._lock = threading.Lock()
+        self._overviews: Recent[SplitOverview] = Recent(len(SPLITS))
 
     def num_rows(self) -> dict[str, int]:
         """Return how many rows each split has."""
@@ -203,10 +202,7 @@ class Explorer:
         """
         dataset = self._split(split)
         name = str(split)
-        with self._lock:
-            if name not in self._overviews:
-                self._overviews[name] = _overview(name, _table(dataset))
-            return self._overviews[name]
+        return self._overviews.once(name, lambda: _overview(name, _table(dataset)))
 
     def _split(self, split: object) -> Dataset:
         return find_split(self._read_data(), split)

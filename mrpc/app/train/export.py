@@ -175,27 +175,16 @@ def write_notebook(config: RunConfig, started: StartedEvent | None = None) -> st
 def _render(template: str, form: str, config: RunConfig, started: StartedEvent | None) -> str:
     train = config.hyperparameters
     max_length = started.max_length if started is not None and started.max_length else train.max_length
-    return TEMPLATES.get_template(f"{template}.jinja").render(
+    values = {
+        **train.model_dump(),
         **_flags(train, is_fitted=started is not None and bool(started.encoder_notes)),
-        precision=_precision(train, started),
-        script=form != "notebook",
-        notebook=form == "notebook",
-        checkpoint=_checkpoint(config)[0],
-        seed=train.seed,
-        num_epochs=train.num_epochs,
-        batch_size=train.train_batch_size,
-        learning_rate=train.learning_rate,
-        lr_scheduler_type=train.lr_scheduler_type,
-        max_length=min(train.max_length, max_length),
-        num_train_pairs=train.num_train_pairs,
-        max_steps=train.max_steps,
-        max_grad_norm=train.max_grad_norm,
-        weight_decay=train.weight_decay,
-        warmup_ratio=train.warmup_ratio,
-        freeze_layers=train.freeze_layers,
-        shared_words_weight=train.shared_words_weight,
-        accumulation_steps=train.gradient_accumulation_steps,
-    )
+        "precision": _precision(train, started),
+        "script": form != "notebook",
+        "notebook": form == "notebook",
+        "checkpoint": _checkpoint(config)[0],
+        "max_length": min(train.max_length, max_length),
+    }
+    return TEMPLATES.get_template(f"{template}.jinja").render(values)
 
 
 def _flags(train: TrainConfig, is_fitted: bool) -> dict[str, bool]:
