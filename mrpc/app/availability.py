@@ -7,8 +7,6 @@ folder that was named on the command line is tried on two pairs, once for the sa
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +22,7 @@ from mrpc.core.model.pretrained import (
     resolve_pretrained,
 )
 from mrpc.errors import ConfigError, UnavailableError
+from mrpc.recent import Recent
 
 AGE_S = 10.0
 """An answer of the Hub counts for so long, in seconds."""
@@ -35,8 +34,8 @@ class CheckpointShelf:
     def __init__(self, folders: Sequence[Path] = ()) -> None:
         """Take the allow-list and the folders that were named on the command line."""
         self._specs = list_pretrained(folders)
-        self._locks = {name: threading.Lock() for name in self._specs}
-        self._answers: dict[str, tuple[float, Availability]] = {}
+        self._asked: Recent[Availability] = Recent(len(self._specs), AGE_S)
+        self._looked_at: Recent[Availability] = Recent(len(self._specs), 0.0)  # anew each time, one by one
 
     def spec(self, name: str) -> Pretrained:
         """Return what is known of a checkpoint.
@@ -62,12 +61,8 @@ class CheckpointShelf:
     def availability(self, name: str) -> Availability:
         """Tell whether a checkpoint can be had now; waits for the Hub as long as its time limit at most."""
         spec = self.spec(name)
-        with self._locks[name]:
-            asked_at, answer = self._answers.get(name, (float("-inf"), None))
-            if answer is None or spec.repo_id is None or time.monotonic() - asked_at > AGE_S:
-                answer = availability_of(spec) if spec.folder is None else _try_folder(spec)
-                self._answers[name] = time.monotonic(), answer
-            return answer
+        answers = self._looked_at if spec.repo_id is None else self._asked
+        return answers.once(name, lambda: availability_of(spec) if spec.folder is None else _try_folder(spec))
 
     def availabilities(self) -> list[Availability]:
         """Tell it of every checkpoint, in the time that the slowest answer takes."""

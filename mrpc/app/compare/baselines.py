@@ -37,7 +37,7 @@ class Baselines:
         self._shelf = shelf
         self._derived_dir = derived_dir
         self._held = held
-        self._book: tuple[str, _VectorBook] | None = None
+        self._books: Recent[_VectorBook] = Recent(1)
         self._lock = threading.RLock()
 
     def answers(self, side: Side, split: str, on_progress: OnProgress = silent) -> PairPredictions:
@@ -108,10 +108,8 @@ class Baselines:
 
     def _open_book(self, side: Side) -> _VectorBook:
         name = _checkpoint_name(side)
-        if self._book is None or self._book[0] != name:
-            directory = side.context.config.checkpoint_dir if side.context else None
-            self._book = name, _VectorBook(name, directory, self._derived_dir)
-        return self._book[1]
+        directory = side.context.config.checkpoint_dir if side.context else None
+        return self._books.once(name, lambda: _VectorBook(name, directory, self._derived_dir))
 
 
 class _VectorBook:
