@@ -49,9 +49,9 @@ def test_many_that_ask_at_once_cost_one_question(asked):
 
 
 def test_an_answer_is_forgotten(asked, monkeypatch):
+    monkeypatch.setattr(availability, "AGE_S", 0.0)
     shelf = CheckpointShelf()
     shelf.availability(BERT)
-    monkeypatch.setattr(availability, "AGE_S", 0.0)
     shelf.availability(BERT)
     assert asked == [BERT, BERT]
 
