@@ -252,7 +252,7 @@ class TestMake:
         assert "-m pytest -k one tests/core/test_x.py" in done.stdout
 
     def test_the_whole_suite_runs_in_two_processes(self):
-        assert "-m pytest -n 2 --dist loadfile\n" in make("test").stdout
+        assert "-m pytest -n 2 --dist loadfile --no-loadscope-reorder\n" in make("test").stdout
 
     def test_the_quick_suite_starts_no_training_and_no_browser(self):
         done = make("test-quick")

@@ -221,7 +221,7 @@ def bind_changes(demo: gr.Blocks, links: Sequence[Linked] = ()) -> None:
 
     It draws the views anew that show the effect, and writes what is linked into the address.
     """
-    keys = {link.widget: link.key for link in links}
+    keys: dict[Component, str] = {link.widget: link.key for link in links}
     watched = [one for one in demo.blocks.values() if isinstance(one, Component)]
     watched = [one for one in watched if one in _SHOWN_IN or one in keys]
     told = json.dumps([[_SHOWN_IN.get(one, []), keys.get(one, ""), one.value] for one in watched])

@@ -134,8 +134,8 @@ def draw_baselines(services: Services, task: Task, **asked: object) -> dict[str,
     found = baseline_findings(comparison.scores, baselines, ["embedding"])
     waits = ""
     if len(baselines) < len(BASELINES):
-        sides = comparison.sides.map(lambda side: side.name)
-        said = services.background.want(Job("baselines", *sides, comparison.split))
+        first, second = comparison.sides.map(lambda side: side.name)
+        said = services.background.want(Job("baselines", first, second, comparison.split))
         waits = render_macro("compare/scores.html", "waits", said)
     named = [(side.side.title.removeprefix("Baseline: "), side) for side in baselines]
     names = names_of(comparison.scores)
