@@ -2,8 +2,9 @@
 
     python -m benchmarks.visitors DATA_DIR [--visitors 20] [--seconds 40]
 
-Each visitor types a pair, asks both models about it, and now and then has its words explained, with pauses as
-people make them. Keeps the figures in ``benchmarks/results.json`` as ``visitors``.
+None of them is the owner, and each has an address and a cookie of its own. Each types a pair, asks both
+models about it, and now and then has its words explained, with pauses as people make them. Keeps the figures
+in ``benchmarks/results.json`` as ``visitors``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import httpx
 from gradio_client import Client
 
 from benchmarks.results import describe_machine, write_part
+from mrpc.app.visitors import COOKIE
 from mrpc.runs.events import StepEvent
 from mrpc.runs.log import read_events
 from tests.live_app import LiveApp, running_app
@@ -32,6 +34,8 @@ WORDS = ["company", "bakery", "rival", "shares", "council", "bridge", "vote", "r
 PAUSE_S = (2.0, 6.0)
 EXPLAIN_EVERY = 5
 BASELINE_S = 15.0
+FIRST_ADDRESS = 10
+KEY = "the-key-of-the-owner-of-this-app"
 IS_BUSY = "Other long work is under way"
 
 
@@ -44,7 +48,9 @@ class Visitor:
         self.num_busy = 0
         self.lost: list[str] = []
         self.random = random.Random(number)
-        self.client = httpx.AsyncClient(base_url=app.url, timeout=120)
+        transport = httpx.AsyncHTTPTransport(local_address=f"127.0.0.{FIRST_ADDRESS + number}")
+        cookies = {COOKIE: f"{number:022d}"}
+        self.client = httpx.AsyncClient(base_url=app.url, timeout=120, transport=transport, cookies=cookies)
 
     async def visit(self, until: float) -> None:
         """Act until it is time to leave."""
@@ -109,9 +115,13 @@ def measure(data_dir: Path, num_visitors: int, duration_s: float) -> dict[str, A
     """Let visitors come while a run trains; return what they waited and what the training lost."""
     with (
         tempfile.TemporaryDirectory() as runs,
-        running_app(Path(runs), "--data-dir", str(data_dir), num_threads=None) as app,
+        running_app(
+            *(Path(runs), "--data-dir", str(data_dir), "--host", "0.0.0.0"),
+            num_threads=None,
+            environment={"MRPC_OWNER_KEY": KEY},
+        ) as app,
     ):
-        client = Client(app.url, verbose=False)
+        client = Client(app.url, headers={"Authorization": f"Bearer {KEY}"}, verbose=False)
         shown = client.predict({"preset": "quick", "num_train_pairs": 160}, api_name="/start_run")["run_id"]
         app.wait_for_state(shown, "finished", timeout_s=300)
         pair = (shown, "He left.", "He went away.")

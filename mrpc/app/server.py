@@ -16,6 +16,7 @@ from mrpc.app.access import Access, Mode, access_guards
 from mrpc.app.hosts import host_guards
 from mrpc.app.page import build_app
 from mrpc.app.services import Services
+from mrpc.app.sessions import MAX_SESSIONS, keep_sessions_small
 from mrpc.app.share import FOR_ROBOTS, close_link, open_link
 from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
 from mrpc.app.tools import INSTALL, PATH, can_serve_tools, tool_routes
@@ -26,9 +27,6 @@ from mrpc.runs.store import RunState
 from mrpc.settings import Settings
 
 MAX_UPLOAD = "20mb"
-MAX_SESSIONS = 200
-"""Pages whose widgets Gradio remembers: those used last. Each takes half a megabyte, and Gradio's own
-limit is 10,000. A page that was forgotten works on, with the lists of choices that a new page has."""
 
 FIRST_PAGE_TIMEOUT_S = 10.0
 """The heavy imports begin when the first page is drawn, and after this long without one, in seconds."""
@@ -93,6 +91,7 @@ def serve(services: Services) -> int:
                 "routes": routes,
             },
         )
+    keep_sessions_small(demo)
     gc.freeze()  # what is here now stays: no need to look at it again at every collection
     gc.enable()
     link = ""

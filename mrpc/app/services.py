@@ -61,7 +61,7 @@ class Services:
         self.store = RunStore(settings.runs_dir)
         self.access = Access(settings)
         self.visitors = Visitors(self.store, self.access.trains_visitors)
-        self.tasks = Tasks()
+        self.tasks = Tasks(is_training=lambda: self.store.holder() is not None)
         self.page_is_up = threading.Event()
         self._libraries_lock = threading.Lock()
 

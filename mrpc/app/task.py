@@ -10,8 +10,9 @@ import contextvars
 import queue
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from mrpc.errors import BusyError, TaskCancelled
@@ -29,6 +30,15 @@ MAX_RUNNING_A_VISITOR = 3
 MAX_RUNNING_AN_ADDRESS = MAX_RUNNING - 1
 """Of visitors of one address: whoever takes many names still leaves something to others."""
 
+VISITORS_SHARE = 0.1
+"""Share of the time in which the long work of all visitors together computes while a training runs. A step
+needs all cores, and waits for the one that is taken. Priorities do not help: Linux may share the processor
+between sessions first, whatever their niceness (``sched_autogroup_enabled``)."""
+
+MAX_REST_S = 10.0
+LOOK_EVERY_S = 2.0
+"""How often it is looked whether a training runs."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -40,6 +50,7 @@ class Progress:
         num_done: of ``num_total``.
         num_total: 0 where it is not known.
         so_far: HTML of the part of the answer that is known already.
+        is_resting: whether it takes longer because a training goes first.
     """
 
     task_id: str
@@ -47,6 +58,7 @@ class Progress:
     num_done: int = 0
     num_total: int = 0
     so_far: str = ""
+    is_resting: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,9 +71,16 @@ class Done(Generic[Result]):
 class Task:
     """What long work tells, and asks by telling. The default one tells nobody and is never cancelled."""
 
-    def __init__(self) -> None:
+    def __init__(self, rest: Callable[[], float] = lambda: 0.0) -> None:
+        """Begin.
+
+        Args:
+            rest: how long to rest between two parts, in multiples of what the part before took.
+        """
         self.task_id = secrets.token_urlsafe(12)
         self.newest = Progress(self.task_id)
+        self._rest = rest
+        self._part_began_at = time.monotonic()
         self._cancelled = threading.Event()
 
     def progress(self, what: str, num_done: int, num_total: int, so_far: str = "") -> None:
@@ -70,13 +89,18 @@ class Task:
         Raises:
             TaskCancelled: nobody wants the result any more.
         """
-        self.newest = Progress(self.task_id, what, num_done, num_total, so_far)
+        is_resting = self.newest.is_resting
+        self.newest = Progress(self.task_id, what, num_done, num_total, so_far, is_resting)
         self.check()
 
     def check(self) -> None:
-        """Raise :class:`TaskCancelled` if nobody wants the result any more."""
-        if self._cancelled.is_set():
+        """Rest if others go first, and raise :class:`TaskCancelled` if nobody wants the result any more."""
+        rest_s = min(MAX_REST_S, self._rest() * (time.monotonic() - self._part_began_at))
+        if rest_s > 0 and not self.newest.is_resting:
+            self.newest = replace(self.newest, is_resting=True)
+        if self._cancelled.wait(rest_s):
             raise TaskCancelled("Cancelled.")
+        self._part_began_at = time.monotonic()
 
     def cancel(self) -> None:
         """Let the next call of :meth:`progress` or :meth:`check` end the work."""
@@ -98,11 +122,13 @@ class Tasks:
 
     max_running: int = MAX_RUNNING
     max_running_a_visitor: int = MAX_RUNNING_A_VISITOR
+    is_training: Callable[[], bool] = lambda: False
+    _looked: tuple[float, bool] = (float("-inf"), False)
     _running: dict[str, _Running] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def follow(
-        self, work: Callable[[Task], Result], visitor: str = "", address: str = ""
+        self, work: Callable[[Task], Result], visitor: str = "", address: str = "", gives_way: bool = False
     ) -> Iterator[Progress | Done[Result]]:
         """Do work in a thread and yield how far it is, at most five times a second, then its result.
 
@@ -112,12 +138,13 @@ class Tasks:
             work: gets the task that it reports to.
             visitor: who asked for it; "" is nobody in particular.
             address: where a visitor's request came from; "" for the owner, who is not counted by it.
+            gives_way: compute :data:`VISITORS_SHARE` of the time alone while a training runs.
 
         Raises:
             BusyError: too much runs already, for this visitor or for all.
             TaskCancelled: it was cancelled.
         """
-        task = Task()
+        task = Task(self._rest) if gives_way else Task()
         with self._lock:
             of_visitor = sum(one.visitor == visitor for one in self._running.values())
             of_address = sum(bool(address) and one.address == address for one in self._running.values())
@@ -155,6 +182,14 @@ class Tasks:
                 return
         finally:
             task.cancel()
+
+    def _rest(self) -> float:
+        """Return how long the work of one visitor rests, in multiples of how long it computes."""
+        looked_at, is_training = self._looked
+        if time.monotonic() > looked_at + LOOK_EVERY_S:
+            is_training = self.is_training()
+            self._looked = time.monotonic(), is_training
+        return max(1, len(self._running)) / VISITORS_SHARE - 1 if is_training else 0.0
 
     def cancel(self, task_id: object) -> None:
         """Cancel a task by its name; one that has ended, or never was, is nobody's mistake."""

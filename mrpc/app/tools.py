@@ -20,7 +20,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from gradio.state_holder import SessionState
 from gradio.utils import get_function_description
 from pydantic import TypeAdapter
 from starlette.responses import PlainTextResponse
@@ -29,6 +28,7 @@ from starlette.types import Receive, Scope, Send
 
 from mrpc import __version__
 from mrpc.app.access import KEY_ADVICE, Access, Page
+from mrpc.app.sessions import new_session
 from mrpc.app.train.monitoring import NO_LOSSES
 from mrpc.config import TrainConfig
 
@@ -169,7 +169,7 @@ class ToolServer:
         try:
             async with self._calls:
                 result = await self._demo.process_api(
-                    self._handler(tool), values, SessionState(self._demo), asked_by
+                    self._handler(tool), values, new_session(self._demo), asked_by
                 )
         except gr.Error as error:
             return _answer(types, str(error.message), True)

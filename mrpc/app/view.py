@@ -349,7 +349,7 @@ def _handler(run: Run, inputs: Inputs, outputs: Outputs, data: Sequence[str], ta
         try:
             who = caller()  # visitors without a cookie count as one
             visitor = request.session_hash or "" if who.is_owner else who.visitor
-            for step in tasks.follow(work, visitor, who.address):
+            for step in tasks.follow(work, visitor, who.address, gives_way=not who.is_owner):
                 if isinstance(step, Done):
                     yield updates(step.result)
                 elif isinstance(step, Progress):

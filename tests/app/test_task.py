@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
-from mrpc.app.task import Done, Progress, Task, Tasks
+from mrpc.app.task import VISITORS_SHARE, Done, Progress, Task, Tasks
 from mrpc.errors import BusyError, InputError, TaskCancelled
 from tests.live_app import wait_until
 
@@ -74,6 +75,31 @@ def test_one_visitor_does_not_take_all_places_and_all_together_are_bounded() -> 
         steps.close()  # type: ignore[attr-defined]
     wait_until(lambda: not tasks._running, 5)
     assert isinstance(list(tasks.follow(count, "ann"))[-1], Done)
+
+
+def test_work_of_visitors_rests_while_a_training_runs_and_can_be_cancelled_in_its_rest() -> None:
+    tasks = Tasks(is_training=lambda: True)
+
+    def work(task: Task) -> float:
+        began_at = time.monotonic()
+        time.sleep(0.05)
+        task.progress("half", 1, 2)
+        return time.monotonic() - began_at
+
+    assert time_of(tasks.follow(work)) < 0.2
+    assert time_of(tasks.follow(work, gives_way=True)) > 0.05 / VISITORS_SHARE * 0.9
+    assert time_of(Tasks().follow(work, gives_way=True)) < 0.2
+    resting = Task(rest=lambda: 1e9)
+    threading.Timer(0.1, resting.cancel).start()
+    with pytest.raises(TaskCancelled):
+        resting.progress("part", 1, 2)
+    assert resting.newest.is_resting
+
+
+def time_of(steps: Iterator[Progress | Done[float]]) -> float:
+    last = list(steps)[-1]
+    assert isinstance(last, Done)
+    return last.result
 
 
 def test_work_that_nobody_follows_is_never_cancelled() -> None:

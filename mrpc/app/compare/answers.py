@@ -60,14 +60,14 @@ class Answers:
         from mrpc.core.model.prediction import predict_dataset
 
         dataset = self._shelf.get(side.data).split(split)
-        with loaded.predictor.lock:
-            predictions = predict_dataset(
-                loaded.predictor.model,
-                loaded.predictor.tokenizer,
-                dataset,
-                max_length=loaded.predictor.max_length,
-                on_progress=lambda num: on_progress(f"{side.title} answers {split}", num, len(dataset)),
-            )
+        predictions = predict_dataset(
+            loaded.predictor.model,
+            loaded.predictor.tokenizer,
+            dataset,
+            max_length=loaded.predictor.max_length,
+            on_progress=lambda num: on_progress(f"{side.title} answers {split}", num, len(dataset)),
+            lock=loaded.predictor.lock,
+        )
         write_predictions(
             _derived_path(side, split), predictions, {"weights_sha256": loaded.weights_sha256, "split": split}
         )

@@ -189,15 +189,15 @@ class Explanations:
             train = data.dataset["train"]
             vectors = read_vectors(path, len(train))
             if vectors is None:
-                with loaded.predictor.lock:
-                    vectors = embed_pairs(
-                        loaded.predictor.model,
-                        loaded.predictor.tokenizer,
-                        list(train["sentence1"]),
-                        list(train["sentence2"]),
-                        loaded.predictor.max_length,
-                        on_progress=lambda num: on_progress("Reading the training pairs", num, len(train)),
-                    )
+                vectors = embed_pairs(
+                    loaded.predictor.model,
+                    loaded.predictor.tokenizer,
+                    list(train["sentence1"]),
+                    list(train["sentence2"]),
+                    loaded.predictor.max_length,
+                    on_progress=lambda num: on_progress("Reading the training pairs", num, len(train)),
+                    lock=loaded.predictor.lock,
+                )
                 write_vectors(path, vectors)
             return vectors
 

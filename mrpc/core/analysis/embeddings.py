@@ -7,6 +7,7 @@ pair's vector is the last hidden state of its first token, which the classificat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mrpc.core.model.prediction import MODEL_INPUTS, WINDOW_PAIRS, evaluation_mode
+from mrpc.core.model.prediction import MODEL_INPUTS, WINDOW_PAIRS, Lock, evaluation_mode
 from mrpc.core.text.batching import PairCollator
 from mrpc.core.text.tokenization import encode_pairs, tokenizer_lock
 from mrpc.files import open_regular, replacing
@@ -54,10 +55,12 @@ def embed_pairs(
     sentence2: Sequence[str],
     max_length: int = 128,
     on_progress: Callable[[int], None] | None = None,
+    lock: Lock | None = None,
 ) -> FloatArray:
     """Return the vectors that a classifier's head sees, float32 [N, H], each of length 1.
 
-    ``on_progress`` is called with the number done so far; what it raises ends the work.
+    ``on_progress`` is called with the number done so far; what it raises ends the work. The model's ``lock``
+    is held for one batch at a time.
     """
 
     def encode(first: int, last: int) -> dict[str, list[list[int]]]:
@@ -70,6 +73,7 @@ def embed_pairs(
         len(sentence1),
         lambda hidden, mask: hidden[:, 0],
         on_progress,
+        lock,
     )
 
 
@@ -94,6 +98,7 @@ def _embed(
     num: int,
     pool: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     on_progress: Callable[[int], None] | None,
+    lock: Lock | None = None,
     batch_size: int = 64,
 ) -> FloatArray:
     collate = PairCollator(tokenizer)
@@ -108,7 +113,8 @@ def _embed(
                 rows = longest_first[first : first + batch_size]
                 batch = collate([{name: encoding[name][row] for name in names} for row in rows])
                 batch = {name: batch[name].to(encoder.device) for name in names}
-                hidden = encoder(**batch).last_hidden_state
+                with lock or nullcontext():
+                    hidden = encoder(**batch).last_hidden_state
                 pooled = torch.nn.functional.normalize(pool(hidden, batch["attention_mask"]).float(), dim=-1)
                 vectors[start + rows] = pooled.cpu().numpy()
                 num_done += len(rows)

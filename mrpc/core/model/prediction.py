@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from mrpc.core.text.tokenization import encode_pairs
 WINDOW_PAIRS = 8192
 """Pairs that are encoded and sorted by length at a time, so that memory stays flat on any data set."""
 
+Lock = AbstractContextManager[object]
 MODEL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 
 
@@ -46,6 +47,7 @@ def predict_pairs(
     batch_size: int = 64,
     max_length: int = 128,
     on_progress: Callable[[int], None] | None = None,
+    lock: Lock | None = None,
 ) -> np.ndarray:
     """Return the logits of pairs, float32 [N, 2], in their own order.
 
@@ -59,6 +61,7 @@ def predict_pairs(
         batch_size: pairs in one forward pass.
         max_length: longer pairs are cut to this many tokens.
         on_progress: called with the number of pairs done so far; what it raises ends the work.
+        lock: of the model, held for one batch at a time, so that others are answered between two.
     """
     collate = PairCollator(tokenizer)
     logits = np.empty((len(sentence1), 2), dtype=np.float32)
@@ -73,7 +76,8 @@ def predict_pairs(
             for first in range(0, len(lengths), batch_size):
                 rows = longest_first[first : first + batch_size]
                 batch = collate([{name: encoding[name][row] for name in names} for row in rows])
-                output = model(**{name: batch[name].to(model.device) for name in names})
+                with lock or nullcontext():
+                    output = model(**{name: batch[name].to(model.device) for name in names})
                 logits[start + rows] = output.logits.float().cpu().numpy()
                 num_done += len(rows)
                 if on_progress is not None:
@@ -88,6 +92,7 @@ def predict_dataset(
     batch_size: int = 64,
     max_length: int = 128,
     on_progress: Callable[[int], None] | None = None,
+    lock: Lock | None = None,
 ) -> PairPredictions:
     """Predict every pair of a data set, in its order.
 
@@ -98,6 +103,7 @@ def predict_dataset(
         batch_size: pairs in one forward pass.
         max_length: longer pairs are cut to this many tokens.
         on_progress: called with the number of pairs done so far; what it raises ends the work.
+        lock: as for :func:`predict_pairs`.
     """
     num = len(dataset)
     parts = []
@@ -117,6 +123,7 @@ def predict_dataset(
                 batch_size=batch_size,
                 max_length=max_length,
                 on_progress=report,
+                lock=lock,
             )
         )
     # A whole column with [:]: going through it value by value takes a hundred times as long.
@@ -129,7 +136,7 @@ def predict_dataset(
 
 
 class Predictor:
-    """One loaded model that answers one caller at a time.
+    """One loaded model that answers one batch at a time.
 
     Attributes:
         model: in evaluation mode.
@@ -153,12 +160,12 @@ class Predictor:
         on_progress: Callable[[int], None] | None = None,
     ) -> np.ndarray:
         """Return the logits of pairs, float32 [N, 2]; the arguments are those of :func:`predict_pairs`."""
-        with self.lock:
-            return predict_pairs(
-                self.model,
-                self.tokenizer,
-                sentence1,
-                sentence2,
-                max_length=self.max_length,
-                on_progress=on_progress,
-            )
+        return predict_pairs(
+            self.model,
+            self.tokenizer,
+            sentence1,
+            sentence2,
+            max_length=self.max_length,
+            on_progress=on_progress,
+            lock=self.lock,
+        )

@@ -102,7 +102,11 @@ def test_time_is_that_of_the_run_whose_steps_cost_most_alike(estimates, store):
     assert minutes(fast=True, batch_order="length") == pytest.approx(0.25)
 
 
-def test_the_time_of_other_steps_is_scaled_and_said_to_be(estimates, store):
+@pytest.mark.parametrize(("multiplies_in_bfloat16", "speedup"), [(False, 2.43), (True, 3.57)])
+def test_the_time_of_other_steps_is_scaled_and_said_to_be(
+    estimates, store, monkeypatch, multiplies_in_bfloat16, speedup
+):
+    monkeypatch.setattr("mrpc.app.train.estimates._has_bfloat16", lambda: multiplies_in_bfloat16)
     finish(store, tokens_per_s=1_000.0, tokens_per_epoch=30_000, num_train_pairs=600, evaluation_s=0.0)
     presets = [
         build_config({"preset": preset, "num_epochs": 1}) for preset in ("course", "recommended", "quick")
@@ -110,7 +114,7 @@ def test_the_time_of_other_steps_is_scaled_and_said_to_be(estimates, store):
     course, recommended, quick = estimates.minutes(presets, 600)
     assert (course.source, recommended.source) == ("measured", "scaled")
     assert course.minutes == pytest.approx(0.5)
-    assert recommended.minutes == quick.minutes == pytest.approx(0.5 / 2.43, rel=0.05)
+    assert recommended.minutes == quick.minutes == pytest.approx(0.5 / speedup, rel=0.05)
 
 
 def test_the_checkpoint_of_a_folder_that_does_not_tell_its_size_has_no_time(estimates, monkeypatch):
