@@ -71,8 +71,10 @@ window.mrpcPlots = (() => {
     async function redraw() {
       const figure = props.value;
       place.hidden = !figure;
+      if (place.numbers) place.numbers.fold.hidden = !figure;
       if (!figure || !place.offsetWidth) return;
       await draw(place, figure, await loadPlotly(url));
+      mrpcTables.behind(place, figure);
       if (!drawn) {
         drawn = true;
         place.on('plotly_click', (event) => {
@@ -82,7 +84,7 @@ window.mrpcPlots = (() => {
       }
     }
     watch('value', redraw);
-    new ResizeObserver(redraw).observe(element);
+    new ResizeObserver(redraw).observe(place); // not of the table below it
     new MutationObserver(redraw).observe(document.body, { attributes: true, attributeFilter: ['class'] });
     redraw();
   }
@@ -178,6 +180,7 @@ window.mrpcPlots = (() => {
             ],
           };
           await Plotly.react(place, figure.data, themedLive(figure.layout, place), place.config);
+          mrpcTables.behind(place, figure);
         }
       }
       const tookMs = performance.now() - beganAt;

@@ -193,6 +193,7 @@ def _guide(line: dict[str, object]) -> dict[str, object]:
     return {
         "type": "scatter",
         "mode": "lines",
+        "meta": "guide",
         "hoverinfo": "skip",
         "line": {"color": GUIDE_COLOR, "width": 1, "dash": "dot"},
         **line,

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 TESTS_NOTE = (
     "A score says how often a model is right, not what it has learned. Here the sentences of validation "
-    "are changed in ways whose answer is known. Asked in the background after a run, while nothing trains; "
-    "opened earlier, it takes about 20 seconds on two cores."
+    "are changed in ways whose answer is known. They run in the background after a training, while nothing "
+    "trains; if you open this view earlier, they take about 20 seconds on two cores."
 )
 MAP_NOTE = (
     "Each mark is a pair that the run of the second side trained on. The training wrote down every loss "
@@ -68,7 +68,7 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
     """Build the view."""
     place(render_part("quiet", TESTS_NOTE))
     tests = stage("compare-tests")
-    tests_chart = chart("cmp-tests-chart")
+    tests_chart = chart("cmp-tests-chart", has_table=True)
     tests_table = table("cmp-tests")
     shown_pairs = stage("compare-pairs")
     with gr.Row(elem_classes="cmp-controls"):

@@ -74,7 +74,7 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
 
     def on_fill(run: object) -> dict[str, object]:
         config = services.store.open(run).config
-        said = render_part("note", "Its settings are in the form under Train.", "good")
+        said = render_part("note", "The form under Train now has the settings of this run.", "good")
         data = services.own_data.name_of(config.data)
         return {"message": said, "data": data, **fill_form(config.hyperparameters)}
 

@@ -41,7 +41,7 @@ def runs_table(summaries: Sequence[RunSummary]) -> Table:
         column("done", "Done", "percent", digits=0),
         column("accuracy", "Accuracy", "percent"),
         column("f1", "F1", "percent"),
-        *([column("warning", "Careful", "flag")] if any(one.collapsed for one in listed) else []),
+        *([column("warning", "Warning", "flag")] if any(one.collapsed for one in listed) else []),
         *(_column(name) for name in ALWAYS),
         column("data", "Data"),
         column("trained", "Trained", sort="train_s"),

@@ -27,7 +27,7 @@ CARDS: Mapping[PresetName, tuple[str, str]] = {
 TIMES = {
     "measured": "{}, measured here",
     "scaled": "about {}, from other runs here",
-    "machine": "roughly {}, guessed from this machine's speed",
+    "machine": "roughly {}, estimated from this machine's speed",
     "unknown": "time not known yet",
 }
 """How a time is said, by where it comes from."""

@@ -177,7 +177,7 @@ def test_needs_in_words() -> None:
     [
         (Minutes(7.51, "measured"), "7 min 31 s, measured here"),
         (Minutes(7.51, "scaled"), "about 8 min 00 s, from other runs here"),
-        (Minutes(0.4, "machine"), "roughly 24 s, guessed from this machine's speed"),
+        (Minutes(0.4, "machine"), "roughly 24 s, estimated from this machine's speed"),
     ],
 )
 def test_a_time_says_how_far_to_believe_it(time: Minutes, words: str) -> None:

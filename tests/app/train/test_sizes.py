@@ -164,7 +164,7 @@ class TestQueue:
         for num_pairs in (10, 20, 40, 160):
             finished(tmp_path, num_pairs, 7, 0.7)
         page = manage_html(services, lambda run_id: shown(services, own), own.run_id)
-        assert "1 seed of each size: all there, or waiting." in page
+        assert "1 seed of each size: all done or in the queue." in page
 
 
 class TestCurve:
