@@ -149,6 +149,12 @@ class TestPinned:
         with pytest.raises(InputError, match="must have 1 to 2,000"):
             act(services, "pin", run.run_id, sentence1=pair[0], sentence2=pair[1])
 
+    def test_the_record_of_a_finished_run_stays(self, services, tmp_path):
+        run = write_ended(tmp_path)
+        for name in ("pin", "unpin"):
+            with pytest.raises(RunStateError, match="its record stays as it is"):
+                act(services, name, run.run_id, sentence1="a", sentence2="b", pair_id="x")
+
     def test_at_most_five(self, services, tmp_path):
         run = write_running(tmp_path)
         for number in range(5):
