@@ -44,6 +44,21 @@ window.mrpc = (() => {
     }, Number(waits.dataset.again));
   }
 
+  // A view may propose a pair: it becomes the current one where nobody has typed another yet.
+  let hasTakenPair = false;
+  function takeProposed(element) {
+    const place = element.querySelector("[data-proposes]");
+    if (!place || hasTakenPair) return;
+    const [usual, proposed] = [place.dataset.insteadOf, place.dataset.proposes].map((text) => JSON.parse(text));
+    const fields = [1, 2].map((number) => document.querySelector(`#sentence${number} textarea`));
+    if (!fields.every((field, at) => field?.value === usual[at] && field !== document.activeElement)) return;
+    hasTakenPair = true;
+    fields.forEach((field, at) => {
+      field.value = proposed[at];
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  }
+
   function stage(element, name, follows, trigger, watch) {
     const before = stages[name];
     const view = { element, trigger, follows, asked: before?.asked ?? 0, isOutdated: follows, timer: 0 };
@@ -58,6 +73,7 @@ window.mrpc = (() => {
       element.removeAttribute("aria-busy");
       if (!view.isOutdated) element.classList.remove("stale");
       askAgain(view);
+      takeProposed(element);
     });
     element.addEventListener("click", (event) => {
       const button = event.target.closest("[data-select]");

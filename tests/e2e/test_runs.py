@@ -206,7 +206,7 @@ def test_repeats_with_seeds(open_page, live_app: LiveApp):
     grid.locator("[name=setting1]").select_option("num_epochs")
     grid.locator("[name=values1]").fill("1, 99")
     grid.locator("button").click()
-    expect(page.locator("#runs-live [data-said]")).to_contain_text("num_epochs is '99'")
+    expect(page.locator("#runs-live [data-said]")).to_contain_text("Epochs is '99'")
     grid.locator("[name=values1]").fill("1, 2")
     grid.locator("button").click()
     expect(page.locator("#runs-live .queue li")).to_have_count(4)

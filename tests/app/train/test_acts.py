@@ -107,7 +107,7 @@ class TestManage:
             ({}, "Choose a setting"),
             ({"setting1": EVIL, "values1": "1"}, "no setting"),
             ({"setting1": "num_epochs", "values1": " , "}, "separated by commas"),
-            ({"setting1": "num_epochs", "values1": "1,99"}, "num_epochs is '99'"),
+            ({"setting1": "num_epochs", "values1": "1,99"}, "Epochs is '99'"),
             ({"setting1": "num_epochs", "values1": ",".join(map(str, range(1, 30)))}, "at most 20"),
         ],
     )
