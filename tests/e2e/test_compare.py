@@ -161,6 +161,11 @@ def test_calibration_thresholds_and_baselines_are_folded(open_page, run):
     unfold(page, "calibration")
     for name in ("roc", "precision-recall", "reliability", "threshold-chart"):
         expect(page.locator(f"#cmp-{name} .js-plotly-plot")).to_be_visible()
+    behind = page.locator("#cmp-roc details.numbers")
+    behind.locator("summary").click()
+    titles = ["Line", "true positive rate (recall)", "false positive rate"]
+    expect(behind.locator("thead th")).to_have_text(titles)
+    expect(behind.locator("tbody tr").first).to_contain_text(re.compile(r"Base: AUC 0\.\d{3}"))
     page.locator("#cmp-threshold input[type=number]").fill("0.3")
     expect(page.locator("#stage-compare-threshold")).to_contain_text("above 0.30")
     unfold(page, "baselines")
