@@ -66,7 +66,7 @@ def nameless_charts(page: Page) -> list[str]:
 
 
 def open_tables(page: Page) -> None:
-    """Open the table behind every chart in sight, and wait until each has rows, unless one stands beside it."""
+    """Open the table behind every chart in sight, and wait until each has rows."""
     page.wait_for_function(
         """() => {
           const isSeen = (one) => one.offsetParent;
