@@ -275,13 +275,15 @@ window.mrpcTables = (() => {
   function tableOf(figure, caption) {
     const layout = figure.layout ?? {};
     const rows = figure.data.flatMap((trace) => pointsOf(trace, layout));
-    const titles = {
-      line: 'Line', y: labelText(layout.yaxis?.title?.text) || 'Value', x: labelText(layout.xaxis?.title?.text) || 'Name',
-      value: labelText(figure.data[0]?.name), low: 'from', high: 'to', note: 'Details',
-    };
     const isGiven = (key) => rows.some((row) => row[key] !== undefined && row[key] !== null && row[key] !== '');
     const isText = (key) => rows.some((row) => typeof row[key] === 'string');
-    const columns = Object.entries(titles).filter(([key]) => isGiven(key))
+    const axis = (key) => [key, labelText(layout[`${key}axis`]?.title?.text) || (isText(key) ? 'Name' : 'Value')];
+    const isMap = figure.data[0]?.type === 'heatmap';
+    const titles = [
+      ['line', 'Line'], axis(isMap ? 'y' : 'x'), axis(isMap ? 'x' : 'y'), ['value', labelText(figure.data[0]?.name)],
+      ['low', 'from'], ['high', 'to'], ['note', 'Details'],
+    ];
+    const columns = titles.filter(([key]) => isGiven(key))
       .map(([key, title]) => ({ key, title, kind: isText(key) ? 'text' : 'exact' }));
     const file = `${caption.toLowerCase().replace(/[^a-z0-9]+/g, '-').slice(0, 60)}.csv`;
     return { columns, rows, caption, file, page_size: 15, keep: true };
