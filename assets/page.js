@@ -8,7 +8,7 @@
    dimming away.
 
    mrpc.go("compare/scores") opens a tab and a view in it. Any element with data-go does so when it is clicked.
-   mrpc.unfold("single,others") opens the folds with these ids.
+   mrpc.unfold("single,others") opens the folds with these ids. Those that are open in the view stand in the address.
 
    mrpc.noticed(watched, values) is told the values of all components that are watched, when one of them has changed:
    of each [the names of the views that show its effect, its key in the address or "", its usual value]. What is as
@@ -148,12 +148,20 @@ window.mrpc = (() => {
     return open.map((tab) => tab.id.slice("at-".length, -"-button".length)).at(-1)?.replace("-", "/") ?? "";
   }
 
+  function openFoldIds() {
+    const heads = [...document.querySelectorAll("details[id] > summary, [id] > button.label-wrap")].filter(isSeen);
+    return heads.filter((head) => head.parentElement.open || head.classList.contains("open")).map((head) => head.parentElement.id);
+  }
+
   function noteWhere() {
     const at = where();
+    if (!at) return;
     const address = new URL(location.href);
-    if (!at || at === address.searchParams.get("at")) return;
+    const folds = openFoldIds().join(",");
     address.searchParams.set("at", at);
-    history.replaceState(history.state, "", address);
+    if (folds) address.searchParams.set("open", folds);
+    else address.searchParams.delete("open");
+    if (address.href !== location.href) history.replaceState(history.state, "", address);
   }
 
   document.addEventListener("click", (event) => {
@@ -163,7 +171,7 @@ window.mrpc = (() => {
       go(target.dataset.go);
       document.querySelector("#tabs")?.scrollIntoView({ block: "start" });
     }
-    if (event.target.closest?.('button[role="tab"]')) setTimeout(noteWhere, WAIT_MS);
+    if (event.target.closest?.('button[role="tab"], summary, button.label-wrap')) setTimeout(noteWhere, WAIT_MS);
     // Runs end while nobody looks: whoever opens Compare is shown those that there are now.
     if (event.target.closest?.("#at-compare-button")) changed("compare-sides");
   });

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from mrpc.app.address import Linked, text
 from mrpc.app.compare.pair_view import open_pair
 from mrpc.app.compare.sides_view import compare_in_view
 from mrpc.app.task import silent
@@ -122,6 +123,7 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         lambda **values: draw_map(services, **values),
     ).bind()
     filters = {"pairs": pairs, "kind": kind}
+    spine.links.extend([Linked("pairs", pairs, text(100)), Linked("kind", kind, text(100))])
     bind(shown_pairs.select, lambda id: {"pairs": id}, {}, filters, data=("id",))
     for events, choose in (
         ([tests_table.select, tests_chart.select], lambda id: {"pairs": f"test:{id}"}),
