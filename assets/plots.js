@@ -192,9 +192,15 @@ window.mrpcPlots = (() => {
       restsUntil = 0;
       drawSafely();
     };
+    // Drawn once more at its new size, or a legend that takes fewer lines there stays where it was.
+    const resize = async (place) => {
+      await window.Plotly.Plots.resize(place);
+      place.drawn = null;
+      drawNow();
+    };
     const seen = new ResizeObserver((entries) => {
       for (const { target } of entries) {
-        if (isVisible(target) && target.drawn && window.Plotly) window.Plotly.Plots.resize(target);
+        if (isVisible(target) && target.drawn && window.Plotly) resize(target);
       }
       drawNow();
     });

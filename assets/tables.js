@@ -10,6 +10,8 @@ window.mrpcTables = (() => {
   const NUMBERS = ['number', 'percent', 'p', 'exact']; // kinds of columns that are set flush right
   const NUMBER = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
+  const counted = (rows) => rows.length.toLocaleString('en');
+
   function plain(cell) {
     if (cell === null || cell === undefined) return '';
     if (Array.isArray(cell)) return cell.map(([text]) => text).join('');
@@ -17,7 +19,7 @@ window.mrpcTables = (() => {
   }
 
   function shown(cell, column) {
-    if (typeof cell === 'number' && column.kind === 'exact') return String(cell);
+    if (typeof cell === 'number' && column.kind === 'exact') return cell && Math.abs(cell) < 0.001 ? cell.toExponential() : String(cell);
     if (typeof cell === 'number' && column.kind === 'p') return cell < 0.001 ? '< 0.001' : cell.toFixed(3);
     if (typeof cell === 'number') {
       const number = column.kind === 'percent' ? 100 * cell : cell;
@@ -174,7 +176,7 @@ window.mrpcTables = (() => {
         make('thead', {}, head), make('tbody', {}, ...lines)));
       if (box || name) body.querySelector(box ? `[data-choose="${CSS.escape(box)}"]` : `[data-row="${CSS.escape(name)}"]`)?.focus();
       const pages = last ? `, page ${page + 1} of ${last + 1}` : '';
-      count.textContent = (wanted ? `${rows.length} of ${value.rows.length} rows` : `${rows.length} rows`) + pages;
+      count.textContent = (wanted ? `${counted(rows)} of ${counted(value.rows)} rows` : `${counted(rows)} ${rows.length === 1 ? 'row' : 'rows'}`) + pages;
       before.hidden = after.hidden = !last;
       before.disabled = page === 0;
       after.disabled = page === last;
@@ -280,7 +282,7 @@ window.mrpcTables = (() => {
     const axis = (key) => [key, labelText(layout[`${key}axis`]?.title?.text) || (isText(key) ? 'Name' : 'Value')];
     const isMap = figure.data[0]?.type === 'heatmap';
     const titles = [
-      ['line', 'Line'], axis(isMap ? 'y' : 'x'), axis(isMap ? 'x' : 'y'), ['value', labelText(figure.data[0]?.name)],
+      ['line', 'Series'], axis(isMap ? 'y' : 'x'), axis(isMap ? 'x' : 'y'), ['value', labelText(figure.data[0]?.name)],
       ['low', 'from'], ['high', 'to'], ['note', 'Details'],
     ];
     const columns = titles.filter(([key]) => isGiven(key))

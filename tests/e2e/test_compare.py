@@ -163,7 +163,7 @@ def test_calibration_thresholds_and_baselines_are_folded(open_page, run):
         expect(page.locator(f"#cmp-{name} .js-plotly-plot")).to_be_visible()
     behind = page.locator("#cmp-roc details.numbers")
     behind.locator("summary").click()
-    titles = ["Line", "false positive rate", "true positive rate (recall)"]
+    titles = ["Series", "false positive rate", "true positive rate (recall)"]
     expect(behind.locator("thead th")).to_have_text(titles)
     expect(behind.locator("tbody tr").first).to_contain_text(re.compile(r"Base: AUC 0\.\d{3}"))
     page.locator("#cmp-threshold input[type=number]").fill("0.3")

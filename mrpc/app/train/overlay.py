@@ -37,7 +37,7 @@ RUN_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "2px
 RUN_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
 NUM_SLOTS = len(RUN_COLORS)
 MAX_STEPS_POINTS = 100
-MAX_NAME = 44
+MAX_NAME = 56
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def build_upload(services: Services, data: DataChoice) -> None:
         columns = gr.Textbox(
             label="Columns", info=COLUMNS_HELP, max_lines=1, elem_id="data-columns", min_width=200
         )
-        read = gr.Button("Read again", elem_id="data-read", scale=0, min_width=110)
+        read = gr.Button("Read again", elem_id="data-read", scale=0, min_width=140)
     message = place(elem_id="data-message")
 
     def bring(files: object, columns: object) -> Iterator[dict[str, object]]:
