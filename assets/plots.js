@@ -51,7 +51,8 @@ window.mrpcPlots = (() => {
       ...given,
     };
     for (const key of Object.keys(given)) {
-      if (/^[xy]axis\d*$/.test(key)) layout[key] = { ...axis, ...given[key] };
+      if (!/^[xy]axis\d*$/.test(key)) continue;
+      layout[key] = { ...axis, ...given[key], title: { ...given[key].title, font: { size: 13 } } };
     }
     layout.xaxis ??= axis;
     layout.yaxis ??= axis;

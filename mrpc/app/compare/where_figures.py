@@ -58,7 +58,7 @@ def tests_figure(side_names: Both[str], results: Sequence[TestResult]) -> Figure
         )
     layout = {
         "height": 90 + 52 * len(names),
-        "xaxis": {"title": {"text": "passed, %, with 95 % intervals"}, "range": [-2, 102]},
+        "xaxis": {"title": {"text": "passed, %<br>with 95 % intervals"}, "range": [-2, 102]},
         "yaxis": {
             "tickmode": "array",
             "tickvals": list(range(len(names))),
