@@ -73,7 +73,7 @@ window.mrpc = (() => {
       element.removeAttribute("aria-busy");
       if (!view.isOutdated) element.classList.remove("stale");
       askAgain(view);
-      takeProposed(element);
+      setTimeout(takeProposed, WAIT_MS, element); // Gradio is still setting what was drawn
     });
     element.addEventListener("click", (event) => {
       const button = event.target.closest("[data-select]");
