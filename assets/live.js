@@ -191,6 +191,8 @@ window.mrpcLive = (() => {
   const chosen = () => slots.join(",");
 
   function fillTable(part, value) {
+    part.hidden = !value;
+    if (!value) return;
     if (!part.props) {
       part.props = { value };
       part.addEventListener("filled", () => showChosen(part));

@@ -8,7 +8,7 @@
    dimming away.
 
    mrpc.go("compare/scores") opens a tab and a view in it. Any element with data-go does so when it is clicked.
-   mrpc.unfold("single,others") opens the folds with these ids.
+   mrpc.unfold("single,others") opens the folds with these ids. Those that are open in the view stand in the address.
 
    mrpc.noticed(watched, values) is told the values of all components that are watched, when one of them has changed:
    of each [the names of the views that show its effect, its key in the address or "", its usual value]. What is as
@@ -44,6 +44,21 @@ window.mrpc = (() => {
     }, Number(waits.dataset.again));
   }
 
+  // A view may propose a pair: it becomes the current one where nobody has typed another yet.
+  let hasTakenPair = false;
+  function takeProposed(element) {
+    const place = element.querySelector("[data-proposes]");
+    if (!place || hasTakenPair) return;
+    const [usual, proposed] = [place.dataset.insteadOf, place.dataset.proposes].map((text) => JSON.parse(text));
+    const fields = [1, 2].map((number) => document.querySelector(`#sentence${number} textarea`));
+    if (!fields.every((field, at) => field?.value === usual[at] && field !== document.activeElement)) return;
+    hasTakenPair = true;
+    fields.forEach((field, at) => {
+      field.value = proposed[at];
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  }
+
   function stage(element, name, follows, trigger, watch) {
     const before = stages[name];
     const view = { element, trigger, follows, asked: before?.asked ?? 0, isOutdated: follows, timer: 0 };
@@ -58,6 +73,7 @@ window.mrpc = (() => {
       element.removeAttribute("aria-busy");
       if (!view.isOutdated) element.classList.remove("stale");
       askAgain(view);
+      setTimeout(takeProposed, WAIT_MS, element); // Gradio is still setting what was drawn
     });
     element.addEventListener("click", (event) => {
       const button = event.target.closest("[data-select]");
@@ -132,12 +148,20 @@ window.mrpc = (() => {
     return open.map((tab) => tab.id.slice("at-".length, -"-button".length)).at(-1)?.replace("-", "/") ?? "";
   }
 
+  function openFoldIds() {
+    const heads = [...document.querySelectorAll("details[id] > summary, [id] > button.label-wrap")].filter(isSeen);
+    return heads.filter((head) => head.parentElement.open || head.classList.contains("open")).map((head) => head.parentElement.id);
+  }
+
   function noteWhere() {
     const at = where();
+    if (!at) return;
     const address = new URL(location.href);
-    if (!at || at === address.searchParams.get("at")) return;
+    const folds = openFoldIds().join(",");
     address.searchParams.set("at", at);
-    history.replaceState(history.state, "", address);
+    if (folds) address.searchParams.set("open", folds);
+    else address.searchParams.delete("open");
+    if (address.href !== location.href) history.replaceState(history.state, "", address);
   }
 
   document.addEventListener("click", (event) => {
@@ -147,7 +171,7 @@ window.mrpc = (() => {
       go(target.dataset.go);
       document.querySelector("#tabs")?.scrollIntoView({ block: "start" });
     }
-    if (event.target.closest?.('button[role="tab"]')) setTimeout(noteWhere, WAIT_MS);
+    if (event.target.closest?.('button[role="tab"], summary, button.label-wrap')) setTimeout(noteWhere, WAIT_MS);
     // Runs end while nobody looks: whoever opens Compare is shown those that there are now.
     if (event.target.closest?.("#at-compare-button")) changed("compare-sides");
   });

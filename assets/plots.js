@@ -51,7 +51,8 @@ window.mrpcPlots = (() => {
       ...given,
     };
     for (const key of Object.keys(given)) {
-      if (/^[xy]axis\d*$/.test(key)) layout[key] = { ...axis, ...given[key] };
+      if (!/^[xy]axis\d*$/.test(key)) continue;
+      layout[key] = { ...axis, ...given[key], title: { ...given[key].title, font: { size: 13 } } };
     }
     layout.xaxis ??= axis;
     layout.yaxis ??= axis;
@@ -71,8 +72,10 @@ window.mrpcPlots = (() => {
     async function redraw() {
       const figure = props.value;
       place.hidden = !figure;
+      if (place.numbers) place.numbers.fold.hidden = !figure;
       if (!figure || !place.offsetWidth) return;
       await draw(place, figure, await loadPlotly(url));
+      mrpcTables.behind(place, figure);
       if (!drawn) {
         drawn = true;
         place.on('plotly_click', (event) => {
@@ -82,7 +85,7 @@ window.mrpcPlots = (() => {
       }
     }
     watch('value', redraw);
-    new ResizeObserver(redraw).observe(element);
+    new ResizeObserver(redraw).observe(place); // not of the table below it
     new MutationObserver(redraw).observe(document.body, { attributes: true, attributeFilter: ['class'] });
     redraw();
   }
@@ -178,6 +181,7 @@ window.mrpcPlots = (() => {
             ],
           };
           await Plotly.react(place, figure.data, themedLive(figure.layout, place), place.config);
+          mrpcTables.behind(place, figure);
         }
       }
       const tookMs = performance.now() - beganAt;
@@ -189,9 +193,15 @@ window.mrpcPlots = (() => {
       restsUntil = 0;
       drawSafely();
     };
+    // Drawn once more at its new size, or a legend that takes fewer lines there stays where it was.
+    const resize = async (place) => {
+      await window.Plotly.Plots.resize(place);
+      place.drawn = null;
+      drawNow();
+    };
     const seen = new ResizeObserver((entries) => {
       for (const { target } of entries) {
-        if (isVisible(target) && target.drawn && window.Plotly) window.Plotly.Plots.resize(target);
+        if (isVisible(target) && target.drawn && window.Plotly) resize(target);
       }
       drawNow();
     });

@@ -3,10 +3,14 @@
    mrpcTables.table(element, props, watch, trigger) shows props.value; the button of a row sends `select` with its id.
    With `keep` in a value, order, page and filter stay when it changes; `choose` gives each row a box [data-choose].
    The element gets an event `filled` after each drawing.
+   mrpcTables.behind(place, figure) puts a fold with the points of a chart as such a table below the chart.
    A table that came as HTML with the class `sortable` gets buttons that sort and download it. */
 window.mrpcTables = (() => {
   const FORMULA = /^[=+\-@\t\r]/;
+  const NUMBERS = ['number', 'percent', 'p', 'exact']; // kinds of columns that are set flush right
   const NUMBER = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
+
+  const counted = (rows) => rows.length.toLocaleString('en');
 
   function plain(cell) {
     if (cell === null || cell === undefined) return '';
@@ -15,6 +19,7 @@ window.mrpcTables = (() => {
   }
 
   function shown(cell, column) {
+    if (typeof cell === 'number' && column.kind === 'exact') return cell && Math.abs(cell) < 0.001 ? cell.toExponential() : String(cell);
     if (typeof cell === 'number' && column.kind === 'p') return cell < 0.001 ? '< 0.001' : cell.toFixed(3);
     if (typeof cell === 'number') {
       const number = column.kind === 'percent' ? 100 * cell : cell;
@@ -73,7 +78,7 @@ window.mrpcTables = (() => {
       const pill = make('span', { class: column.kind === 'state' ? `state state-${plain(cell)}` : 'flag' }, plain(cell));
       return make('td', { 'data-title': column.title }, plain(cell) ? pill : '');
     }
-    const classes = ['number', 'percent', 'p'].includes(column.kind) ? 'number' : column.kind === 'diff' ? 'text-cell' : '';
+    const classes = NUMBERS.includes(column.kind) ? 'number' : column.kind === 'diff' ? 'text-cell' : '';
     const td = make('td', { class: classes, 'data-title': column.title });
     if (Array.isArray(cell)) {
       for (const [text, mark] of cell) td.append(mark === 'only' ? make('mark', {}, text) : text);
@@ -147,7 +152,7 @@ window.mrpcTables = (() => {
         },
       }, column.title + arrow);
       button.dataset.key = column.key;
-      const kind = ['number', 'percent', 'p'].includes(column.kind) ? 'number' : null;
+      const kind = NUMBERS.includes(column.kind) ? 'number' : null;
       return make('th', { scope: 'col', 'aria-sort': direction, class: kind }, button);
     }
 
@@ -171,7 +176,7 @@ window.mrpcTables = (() => {
         make('thead', {}, head), make('tbody', {}, ...lines)));
       if (box || name) body.querySelector(box ? `[data-choose="${CSS.escape(box)}"]` : `[data-row="${CSS.escape(name)}"]`)?.focus();
       const pages = last ? `, page ${page + 1} of ${last + 1}` : '';
-      count.textContent = (wanted ? `${rows.length} of ${value.rows.length} rows` : `${rows.length} rows`) + pages;
+      count.textContent = (wanted ? `${counted(rows)} of ${counted(value.rows)} rows` : `${counted(rows)} ${rows.length === 1 ? 'row' : 'rows'}`) + pages;
       before.hidden = after.hidden = !last;
       before.disabled = page === 0;
       after.disabled = page === last;
@@ -230,13 +235,100 @@ window.mrpcTables = (() => {
   }
   new MutationObserver(enhanceAll).observe(document.documentElement, { childList: true, subtree: true });
 
+  /* The table behind a chart */
+
+  // Labels of a chart are a little HTML: text is escaped, and lines are broken.
+  function labelText(label) {
+    const page = new DOMParser().parseFromString(String(label ?? '').replaceAll('<br>', ' '), 'text/html');
+    return page.body.textContent;
+  }
+
+  const rounded = (value) => (Number.isInteger(value) ? value : Number(value.toPrecision(4)));
+
+  function cellOf(value, axis) {
+    const at = axis?.tickvals?.indexOf(value) ?? -1;
+    if (typeof value === 'number' && at < 0) return rounded(value);
+    return value === null || value === undefined ? null : labelText(typeof value === 'number' ? axis.ticktext[at] : value);
+  }
+
+  // A row a point: the line that it is of, where it stands, how far it may be off, and what is written at it.
+  function pointsOf(trace, layout) {
+    const line = labelText(trace.name);
+    if (trace.meta === 'guide') { // a straight line to compare with: its height, if it has one
+      return new Set(trace.y).size === 1 ? [{ line, y: rounded(trace.y[0]) }] : [];
+    }
+    if (trace.type === 'heatmap') {
+      return trace.z.flatMap((values, row) => values.map((value, at) => (
+        { x: cellOf(trace.x[at]), y: cellOf(trace.y[row]), value: rounded(value) }
+      )));
+    }
+    const error = trace.error_x ?? trace.error_y;
+    const middle = trace.error_x ? trace.x : trace.y;
+    return trace.x.map((x, at) => ({
+      line,
+      x: cellOf(x, layout.xaxis),
+      y: cellOf(trace.y[at], layout.yaxis),
+      low: error && rounded(middle[at] - (error.arrayminus ?? error.array)[at]),
+      high: error && rounded(middle[at] + error.array[at]),
+      note: trace.mode?.includes('text') ? null : trace.text?.[at] && labelText(trace.text[at]),
+    }));
+  }
+
+  function tableOf(figure, caption) {
+    const layout = figure.layout ?? {};
+    const rows = figure.data.flatMap((trace) => pointsOf(trace, layout));
+    const isGiven = (key) => rows.some((row) => row[key] !== undefined && row[key] !== null && row[key] !== '');
+    const isText = (key) => rows.some((row) => typeof row[key] === 'string');
+    const axis = (key) => [key, labelText(layout[`${key}axis`]?.title?.text) || (isText(key) ? 'Name' : 'Value')];
+    const isMap = figure.data[0]?.type === 'heatmap';
+    const titles = [
+      ['line', 'Series'], axis(isMap ? 'y' : 'x'), axis(isMap ? 'x' : 'y'), ['value', labelText(figure.data[0]?.name)],
+      ['low', 'from'], ['high', 'to'], ['note', 'Details'],
+    ];
+    const columns = titles.filter(([key]) => isGiven(key))
+      .map(([key, title]) => ({ key, title, kind: isText(key) ? 'text' : 'exact' }));
+    const file = `${caption.toLowerCase().replace(/[^a-z0-9]+/g, '-').slice(0, 60)}.csv`;
+    return { columns, rows, caption, file, page_size: 15, keep: true };
+  }
+
+  // The table is made when the fold is opened, and again when the chart has changed meanwhile.
+  function behind(place, figure) {
+    if (place.dataset.numbers === 'beside') return; // its table stands there already
+    const name = place.getAttribute('aria-label') ?? '';
+    if (!place.numbers) {
+      const body = make('div', {}, make('div', { class: 'data-table' }));
+      const title = make('summary', {}, 'As a table', make('span', { class: 'unseen' }, `: ${name}`));
+      const fold = make('details', { class: 'fold numbers', ontoggle: () => place.numbers.show() }, title, body);
+      place.numbers = {
+        fold,
+        show() {
+          if (!fold.open) return;
+          const value = tableOf(this.figure, place.getAttribute('aria-label') ?? '');
+          if (this.props) {
+            this.props.value = value;
+            this.changed();
+          } else {
+            this.props = { value };
+            table(body, this.props, (_, changed) => { this.changed = changed; }, () => {});
+          }
+        },
+      };
+      place.after(fold);
+    }
+    if (place.numbers.figure === figure) return;
+    place.numbers.figure = figure;
+    place.numbers.show();
+  }
+
   // A report that stands on its own: draws what its page holds as data, light or dark as the reader's system is.
   function report(content) {
     const dark = window.matchMedia('(prefers-color-scheme: dark)');
     function draw() {
       document.body.classList.toggle('dark', dark.matches);
       for (const place of document.querySelectorAll('[data-figure]')) {
-        mrpcPlots.draw(place, content.figures[place.dataset.figure], window.Plotly);
+        const figure = content.figures[place.dataset.figure];
+        mrpcPlots.draw(place, figure, window.Plotly);
+        behind(place, figure);
       }
     }
     dark.addEventListener('change', draw);
@@ -246,5 +338,5 @@ window.mrpcTables = (() => {
     }
   }
 
-  return { table, report, csv };
+  return { table, behind, report, csv };
 })();

@@ -336,7 +336,7 @@ class OwnerLinkMiddleware:
             return
         token = self.access.take_key(given[-1])
         if token is None:
-            text = "This owner's link was opened before, or was never one. Start the app anew for another."
+            text = "This link was used before, or is not valid. Start the app again for a new one."
             await PlainTextResponse(text, 403)(scope, receive, send)
             return
         answer = RedirectResponse(f"{root_path()}/", 303, headers={"Referrer-Policy": "no-referrer"})

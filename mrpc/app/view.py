@@ -259,13 +259,15 @@ def place(value: str = "", elem_id: str | None = None) -> gr.HTML:
     return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
 
 
-def chart(elem_id: str) -> gr.HTML:
+def chart(elem_id: str, *, has_table: bool = False) -> gr.HTML:
     """Build a chart. Its value is a plotly figure as a dict with ``alt``, a sentence for screen readers.
 
-    Clicking a point that has ``customdata`` sends a ``select`` event with it as ``id``.
+    Clicking a point that has ``customdata`` sends a ``select`` event with it as ``id``. Its points are a
+    table in a fold below it, made in the browser, unless ``has_table`` says that one stands beside it.
     """
+    beside = ' data-numbers="beside"' if has_table else ""
     return gr.HTML(
-        html_template='<div class="chart" role="img"></div>',
+        html_template=f'<div class="chart" role="img"{beside}></div>',
         js_on_load=f"mrpcPlots.chart(element, props, watch, trigger, {PLOTLY_URL!r}) /* 'select' */",
         elem_id=elem_id,
         elem_classes="chart-box",

@@ -128,7 +128,9 @@ def require_owner() -> None:
         AccessError: who asks is a visitor.
     """
     if not caller().is_owner:
-        raise AccessError("A visitor may stop previews of their own. All else is for the owner of this app.")
+        raise AccessError(
+            "A visitor may stop previews of their own. Everything else is for the owner of this app."
+        )
 
 
 def check_size(config: TrainConfig, num_train_pairs: int) -> None:

@@ -1,4 +1,4 @@
-"""Every view at three widths, light and dark: what axe finds, what sticks out, what has a name."""
+"""Every view at three widths, light and dark: what axe finds, what sticks out, what has names and tables."""
 
 from __future__ import annotations
 
@@ -65,6 +65,21 @@ def nameless_charts(page: Page) -> list[str]:
     )
 
 
+def open_tables(page: Page) -> None:
+    """Open the table behind every chart in sight, and wait until each has rows."""
+    page.wait_for_function(
+        """() => {
+          const isSeen = (one) => one.offsetParent;
+          const closed = [...document.querySelectorAll(".numbers:not([open]) > summary")].filter(isSeen);
+          closed.forEach((one) => one.click());
+          const bare = [...document.querySelectorAll(".chart, [data-plot]")]
+            .filter((one) => isSeen(one) && one.dataset.numbers !== "beside")
+            .filter((one) => !one.parentElement.querySelector(".numbers[open] tbody tr"));
+          return !closed.length && !bare.length;
+        }"""
+    )
+
+
 def out_of_reach(page: Page) -> list[str]:
     """Return what the Tab key leads to and stands beyond the edge, but in what scrolls by itself."""
     return page.evaluate(
@@ -85,6 +100,7 @@ def test_a_view_is_whole_named_and_without_serious_faults(open_page, run, at):
     expect(page.locator(f"#at-{at.replace('/', '-')}-button")).to_have_attribute("aria-selected", "true")
     expect(page.locator(DRAWN[at]).first).to_be_visible()
     open_all(page)
+    open_tables(page)
     for scheme in ("light", "dark"):
         show_theme(page, scheme)
         for width in WIDTHS:

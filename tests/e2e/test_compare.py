@@ -86,16 +86,26 @@ def test_the_tab_opens_filled_with_pairs_that_changed(open_page, run):
     expect(page.locator("#cmp-first input")).to_have_value("Base")
     expect(page.locator("#cmp-second input")).to_have_value(re.compile(r"^Fine-tuned, epoch [123] \(best\)$"))
     expect(page.locator("#stage-compare-answers .cmp-meter")).to_have_count(2)
-    proposals = page.locator("#stage-compare-proposals button")
     expect(page.get_by_role("heading", name="A pair that it changed")).to_be_visible()
-    proposals.first.click()
     expect(page.locator("#sentence1 textarea")).not_to_have_value("This is the first sentence.")
     expect(page.locator("#stage-compare-answers")).to_contain_text("The corpus says:")
+    first = page.locator("#sentence1 textarea").input_value()
+    page.locator("#stage-compare-proposals button").last.click()
+    expect(page.locator("#sentence1 textarea")).not_to_have_value(first)
+
+
+def test_a_pair_that_was_typed_stays_when_the_tab_is_opened(open_page, run):
+    page = open_page("1 Inspect")
+    page.locator("#sentence1 textarea").fill("The river rose.")
+    page.get_by_role("tab", name=TAB).click()
+    expect_settled(page, "compare-proposals")
+    expect(page.locator("#sentence1 textarea")).to_have_value("The river rose.")
+    expect(page.locator("#sentence2 textarea")).to_have_value("This is the second one.")
 
 
 def test_a_change_of_a_side_costs_at_most_two_requests(open_page, run):
     page = open_page(TAB)
-    expect(page.locator("#stage-compare-proposals button").first).to_be_visible()
+    expect(page.locator("#stage-compare-answers")).to_contain_text("The corpus says:")
     posts: list[str] = []
     page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
     choose(page, "#cmp-second", re.compile("more frequent answer"))
@@ -151,6 +161,11 @@ def test_calibration_thresholds_and_baselines_are_folded(open_page, run):
     unfold(page, "calibration")
     for name in ("roc", "precision-recall", "reliability", "threshold-chart"):
         expect(page.locator(f"#cmp-{name} .js-plotly-plot")).to_be_visible()
+    behind = page.locator("#cmp-roc details.numbers")
+    behind.locator("summary").click()
+    titles = ["Series", "false positive rate", "true positive rate (recall)"]
+    expect(behind.locator("thead th")).to_have_text(titles)
+    expect(behind.locator("tbody tr").first).to_contain_text(re.compile(r"Base: AUC 0\.\d{3}"))
     page.locator("#cmp-threshold input[type=number]").fill("0.3")
     expect(page.locator("#stage-compare-threshold")).to_contain_text("above 0.30")
     unfold(page, "baselines")

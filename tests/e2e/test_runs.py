@@ -144,7 +144,7 @@ def test_name_duplicate_record_and_delete(open_page, live_app: LiveApp):
     expect(row(page, run)).to_contain_text("baseline <script>")
     expect(page.locator("#run input")).to_have_value(re.compile("baseline <script>"))
     page.get_by_role("button", name="Use its settings").click()
-    expect(page.locator("#runs-live [data-said]")).to_contain_text("Its settings are in the form")
+    expect(page.locator("#runs-live [data-said]")).to_contain_text("now has the settings of this run")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the record").click()
     with zipfile.ZipFile(download.value.path()) as archive:
@@ -206,7 +206,7 @@ def test_repeats_with_seeds(open_page, live_app: LiveApp):
     grid.locator("[name=setting1]").select_option("num_epochs")
     grid.locator("[name=values1]").fill("1, 99")
     grid.locator("button").click()
-    expect(page.locator("#runs-live [data-said]")).to_contain_text("num_epochs is '99'")
+    expect(page.locator("#runs-live [data-said]")).to_contain_text("Epochs is '99'")
     grid.locator("[name=values1]").fill("1, 2")
     grid.locator("button").click()
     expect(page.locator("#runs-live .queue li")).to_have_count(4)

@@ -21,7 +21,10 @@ TRAINED_MS = 300_000
 
 def test_two_clicks_from_an_empty_folder_to_a_comparison(open_page, live_app: LiveApp):
     """First of this file, while the runs folder is empty."""
-    page = open_page("1 Inspect")
+    page = open_page("2 Fine-tune")
+    expect(page.locator(".run-empty")).to_contain_text("Here you will see")
+    for fold in ("#evaluation", ".followed", ".run-log", "#export-fold", "#onnx-fold", "#publish-fold"):
+        expect(page.locator(fold)).to_be_hidden()
     page.get_by_role("tab", name="3 Compare").click()
     page.get_by_role("button", name="Train a preview").click()
     expect(page.locator("#stage-compare-answers .cmp-meter")).to_have_count(2, timeout=TRAINED_MS)

@@ -115,6 +115,8 @@ def test_discard_ends_the_process_within_five_seconds_and_keeps_the_curves(
     assert not run.paths.checkpoints.exists()
     assert monitoring.run_status(run.run_id)["step"] > 10
     assert run.paths.log.stat().st_size > 0
+    with pytest.raises(RunStateError, match="was discarded"):
+        launcher.resume(run.run_id)
 
 
 def test_stop_while_the_process_still_imports(

@@ -77,6 +77,7 @@ def attention_figure(attention: Attention, direction: str, name: str, color: str
     from_, to = DIRECTIONS[direction]
     trace = {
         "type": "heatmap",
+        "name": "attention, %",
         "z": (100 * values).round(2).tolist(),
         "x": [f"{number} {plotly_text(token)}" for number, token in enumerate(columns)],
         "y": [f"{number} {plotly_text(token)}" for number, token in enumerate(rows)],
@@ -118,6 +119,7 @@ def heads_figure(attention: Attention, direction: str, name: str, color: str) ->
     from_, to = DIRECTIONS[direction]
     trace = {
         "type": "heatmap",
+        "name": "attention, %",
         "z": (100 * shares).round(2).tolist(),
         "x": list(range(1, num_heads + 1)),
         "y": list(range(1, num_layers + 1)),

@@ -134,7 +134,7 @@ def tests_table(names: Both[str], results: Sequence[TestResult]) -> Table:
         column("num", "Cases", "number"),
         column("first", f"{names.first}, %", "percent", digits=0, help="passed, in percent"),
         column("second", f"{names.second}, %", "percent", digits=0, help="passed, in percent"),
-        column("p", "p", "p", help="that the difference is luck (McNemar’s exact test)"),
+        column("p", "p", "p", help="p-value of McNemar’s exact test: both sides pass equally often"),
     ]
     rows = [
         {
@@ -163,7 +163,7 @@ def kinds_table(names: Both[str], scores: Sequence[KindScore]) -> Table:
         column("high", "to", "percent", help=f"upper end of the 95 % interval of {names.second}"),
         column("fixed", "Fixed", "number"),
         column("broken", "Broken", "number"),
-        column("p", "p, corrected", "p", help=f"that {names.second} does here as elsewhere"),
+        column("p", "p, corrected", "p", help=f"p-value: {names.second} is as accurate here as on all pairs"),
         column("reading", "Reading"),
     ]
     rows = [

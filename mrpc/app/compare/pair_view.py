@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mrpc.app.compare.explain_view import build_explanations
+from mrpc.app.spine import COURSE_SENTENCES
 from mrpc.app.templates import render, render_part
 from mrpc.app.view import View, bind, place, stage
 
@@ -113,7 +114,7 @@ def draw_proposals(services: Services, first: object, second: object) -> str:
     from mrpc.app.compare.pair_tables import CELL_WORDS
 
     pairs = services.comparisons.compare(first, second).changes.proposed(NUM_PROPOSED)
-    return render("compare/proposals.html", pairs=pairs, words=CELL_WORDS)
+    return render("compare/proposals.html", pairs=pairs, words=CELL_WORDS, usual=COURSE_SENTENCES)
 
 
 def open_pair(services: Services, first: object, second: object, id: object) -> dict[str, object]:

@@ -30,14 +30,11 @@ SCRIPTS = ("plots.js", "tables.js")
 
 def build_report(services: Services, row: SidesRow) -> None:
     """Build the button."""
-    with gr.Accordion("Report", open=True, elem_id="cmp-report-section"):
-        place(render_part("quiet", NOTE))
-        with gr.Row(elem_classes="cmp-controls"):
-            write = gr.Button("Write the report", scale=0, elem_id="cmp-report")
-            download = gr.DownloadButton(
-                "Download", interactive=False, scale=0, elem_id="cmp-report-download"
-            )
-        drawn = stage("compare-report", follows=False)
+    with gr.Row(elem_classes="cmp-controls"):
+        write = gr.Button("Write the report", scale=0, elem_id="cmp-report")
+        download = gr.DownloadButton("Download", interactive=False, scale=0, elem_id="cmp-report-download")
+    place(render_part("quiet", NOTE))
+    drawn = stage("compare-report", follows=False)
     cache_dir = Path(download.GRADIO_CACHE)
     View(
         "compare-report",

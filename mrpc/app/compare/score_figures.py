@@ -140,7 +140,7 @@ def baselines_figure(sides: Sequence[tuple[str, SideScores]]) -> Figure:
     }
     layout = {
         "height": 90 + 46 * len(names),
-        "xaxis": {"title": {"text": "accuracy, %, with its 95 % interval"}},
+        "xaxis": {"title": {"text": "accuracy, %<br>with its 95 % interval"}},
         "yaxis": {"type": "category"},
     }
     said = "; ".join(f"{name} {100 * value:.1f} %" for name, value in zip(names, values, strict=True))
@@ -193,6 +193,7 @@ def _guide(line: dict[str, object]) -> dict[str, object]:
     return {
         "type": "scatter",
         "mode": "lines",
+        "meta": "guide",
         "hoverinfo": "skip",
         "line": {"color": GUIDE_COLOR, "width": 1, "dash": "dot"},
         **line,

@@ -49,7 +49,7 @@ def build_scores_view(services: Services, row: SidesRow) -> None:
     bind(verdict.select, choose_split, {}, {"split": row.split, "consent": row.consent}, data=("select",))
     with gr.Accordion("Baselines", open=False, elem_id="cmp-baselines-section"):
         place(render_part("quiet", BASELINES_NOTE))
-        baselines_chart = chart("cmp-baselines")
+        baselines_chart = chart("cmp-baselines", has_table=True)
         baselines_table = table("cmp-baselines-table")
     View(
         "compare-baselines",
@@ -70,7 +70,9 @@ def _build_calibration(services: Services, row: SidesRow) -> None:
         roc = chart("cmp-roc")
         precision_recall = chart("cmp-precision-recall")
         reliability = chart("cmp-reliability")
-    threshold = gr.Slider(0, 1, 0.5, step=0.01, label="Say “equivalent” above", elem_id="cmp-threshold")
+    threshold = gr.Slider(
+        0, 1, 0.5, step=0.01, label="Threshold: answer “equivalent” above", elem_id="cmp-threshold"
+    )
     at_threshold = stage("compare-threshold")
     threshold_chart = chart("cmp-threshold-chart")
     View(

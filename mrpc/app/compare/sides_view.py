@@ -68,7 +68,7 @@ def build_sides(services: Services, spine: Spine) -> SidesRow:
             scale=0,
         )
         consent = gr.Checkbox(
-            False, label="All is decided: show test", elem_id="cmp-consent", min_width=190, scale=0
+            False, label="Everything is decided: show test", elem_id="cmp-consent", min_width=190, scale=0
         )
     row = SidesRow(first, second, split, consent)
     View(

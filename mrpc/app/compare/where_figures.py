@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mrpc.app.compare.behavioral import TestResult
 
 MAX_POINTS = 6000
-HOVER = "pair %{customdata} of train<br>confidence %{y:.2f}, variability %{x:.2f}<br>%{text}<extra></extra>"
+HOVER = "%{text}<br>confidence %{y:.2f}, variability %{x:.2f}<extra></extra>"
 REGION_STYLE = {
     "easy": ("var(--tuned)", "circle"),
     "ambiguous": ("var(--s2)", "diamond"),
@@ -58,7 +58,7 @@ def tests_figure(side_names: Both[str], results: Sequence[TestResult]) -> Figure
         )
     layout = {
         "height": 90 + 52 * len(names),
-        "xaxis": {"title": {"text": "passed, %, with 95 % intervals"}, "range": [-2, 102]},
+        "xaxis": {"title": {"text": "passed, %<br>with 95 % intervals"}, "range": [-2, 102]},
         "yaxis": {
             "tickmode": "array",
             "tickvals": list(range(len(names))),
@@ -92,7 +92,10 @@ def map_figure(points: Sequence[tuple[int, float, float, float, str]]) -> Figure
                 "x": [round(point[1], 4) for point in chosen],
                 "y": [round(point[2], 4) for point in chosen],
                 "customdata": [point[0] for point in chosen],
-                "text": [f"right in {100 * point[3]:.0f} % of the epochs" for point in chosen],
+                "text": [
+                    f"pair {point[0]} of train, right in {100 * point[3]:.0f} % of the epochs"
+                    for point in chosen
+                ],
                 "hovertemplate": HOVER,
                 "marker": {"color": color, "symbol": symbol, "size": 6, "opacity": 0.55},
             }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from mrpc.app.address import Linked, text
 from mrpc.app.compare.pair_view import open_pair
 from mrpc.app.compare.sides_view import compare_in_view
 from mrpc.app.task import silent
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 TESTS_NOTE = (
     "A score says how often a model is right, not what it has learned. Here the sentences of validation "
-    "are changed in ways whose answer is known. Asked in the background after a run, while nothing trains; "
-    "opened earlier, it takes about 20 seconds on two cores."
+    "are changed in ways whose answer is known. They run in the background after a training, while nothing "
+    "trains; if you open this view earlier, they take about 20 seconds on two cores."
 )
 MAP_NOTE = (
     "Each mark is a pair that the run of the second side trained on. The training wrote down every loss "
@@ -68,7 +69,7 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
     """Build the view."""
     place(render_part("quiet", TESTS_NOTE))
     tests = stage("compare-tests")
-    tests_chart = chart("cmp-tests-chart")
+    tests_chart = chart("cmp-tests-chart", has_table=True)
     tests_table = table("cmp-tests")
     shown_pairs = stage("compare-pairs")
     with gr.Row(elem_classes="cmp-controls"):
@@ -122,6 +123,7 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         lambda **values: draw_map(services, **values),
     ).bind()
     filters = {"pairs": pairs, "kind": kind}
+    spine.links.extend([Linked("pairs", pairs, text(100)), Linked("kind", kind, text(100))])
     bind(shown_pairs.select, lambda id: {"pairs": id}, {}, filters, data=("id",))
     for events, choose in (
         ([tests_table.select, tests_chart.select], lambda id: {"pairs": f"test:{id}"}),

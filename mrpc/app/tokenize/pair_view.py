@@ -68,7 +68,7 @@ def build_pair_view(services: Services, spine: Spine) -> gr.Dropdown:
         )
         max_length = gr.Slider(8, 512, 128, step=1, label="Max length, in tokens", elem_id="max-length")
         truncation = gr.Radio(
-            TRUNCATION_CHOICES, value="longest_first", label="Cut first", elem_id="truncation"
+            TRUNCATION_CHOICES, value="longest_first", label="Truncation", elem_id="truncation"
         )
         padding = gr.Checkbox(False, label="Pad to max length", elem_id="pad")
     details = place(elem_id="pair-details")

@@ -15,9 +15,10 @@ from mrpc.app.limits import check_number, check_whole
 from mrpc.app.train.form import LABELS
 from mrpc.app.train.launcher import MAX_SEEDS
 from mrpc.app.train.sizes import SEEDS_OFFERED, plan_one_more, plan_sizes
+from mrpc.app.train.start import in_peoples_words
 from mrpc.app.visitors import require_owner
 from mrpc.config import TrainConfig, build_config
-from mrpc.errors import InputError
+from mrpc.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -147,8 +148,11 @@ def _grid(services: Services, act: Act) -> str:
             f"This grid is {len(points) * num_seeds:,} runs; at most {MAX_SEEDS} can be queued at once."
         )
     wanted = [{**config.model_dump(), **dict(zip(axes, point, strict=True))} for point in points]
-    for values in wanted:
-        build_config(values)  # all are checked before the first is queued
+    try:
+        for values in wanted:
+            build_config(values)  # all are checked before the first is queued
+    except ConfigError as error:
+        raise InputError(" ".join(in_peoples_words(error).values()) or str(error)) from None
     for values in wanted:
         group = None
         for seed in range(config.seed, config.seed + num_seeds):
@@ -177,7 +181,7 @@ def _one_more(services: Services, act: Act) -> str:
 
 def _grid_values(name: str, text: str) -> list[str]:
     if name not in TrainConfig.model_fields:
-        raise InputError(f"{name[:60]!r} is no setting.")
+        raise InputError(f"There is no setting called {name[:60]!r}.")
     values = [value.strip() for value in text[:MAX_VALUES_CHARS].split(",") if value.strip()]
     if not values:
         raise InputError(f"Write the values of {LABELS[name]} separated by commas.")

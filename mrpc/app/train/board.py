@@ -19,7 +19,7 @@ from mrpc.app.train.size_curve import ShownSizes, show_sizes
 from mrpc.config import RESUMABLE_LOOPS
 from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.recent import Recent
-from mrpc.runs.store import ALIVE_STATES, RESUMABLE_STATES, RunState
+from mrpc.runs.store import ALIVE_STATES, OVER_STATES, RESUMABLE_STATES, RunState
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -210,7 +210,9 @@ class RunBoard:
                 ),
                 Part.PLOTS: {**run_figures(series, run.run_id), "caption": caption},
                 Part.PINNED: render(
-                    "train/pinned.html", pairs=pinned, is_over=view.state is RunState.FINISHED
+                    "train/pinned.html",
+                    pairs=pinned,
+                    is_over=view.state in OVER_STATES and not actions.can_resume,
                 ),
                 Part.PINNED_PLOT: {"pinned": pinned_plot, "caption": caption} if pinned else None,
                 Part.USAGE: render(

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mrpc.errors import InputError
+from mrpc.errors import InputError, RunStateError
 from mrpc.files import disk_trouble_in_words, read_model, write_model
 from mrpc.runs.layout import (
     MAX_NAME_CHARS,
@@ -76,8 +76,14 @@ class Catalog:
 
         Raises:
             InputError: when there are too many, or a sentence is empty or too long.
+            RunStateError: when the run has finished, so that no evaluation will follow.
         """
         run = self._store.open(run_id)
+        if run.state() is RunState.FINISHED:
+            raise RunStateError(
+                f"Run {run.run_id} has finished: its record stays as it is. "
+                "Ask its model about the pair under Compare."
+            )
         if len(pairs) > MAX_PINNED_PAIRS:
             raise InputError(f"At most {MAX_PINNED_PAIRS} pairs can be pinned; these are {len(pairs)}.")
         try:

@@ -215,7 +215,12 @@ def score_figure(series: RunSeries, run_id: str) -> Figure:
             text = f"{name} of always answering the majority"
             data.append(
                 line_trace(
-                    [-0.2, num_epochs + 0.2], [100 * score] * 2, name=text, line=baseline, showlegend=False
+                    [-0.2, num_epochs + 0.2],
+                    [100 * score] * 2,
+                    name=text,
+                    meta="guide",
+                    line=baseline,
+                    showlegend=False,
                 )
             )
             layout["annotations"].append(

@@ -9,6 +9,7 @@ is measured. The rest follows from the size of the checkpoint.
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -181,9 +182,17 @@ class Estimates:
         )
 
 
-@cache
+_measuring = threading.Lock()
+
+
 def matrix_flops_per_s() -> float:
-    """Measure how many operations of float32 matrix products this machine does in a second, once."""
+    """Return how many operations of float32 matrix products this machine does in a second, measured once."""
+    with _measuring:  # two at once would be half as fast, and differ
+        return _measure_flops_per_s()
+
+
+@cache
+def _measure_flops_per_s() -> float:
     import numpy as np  # a tenth of a second that opening the page need not wait for
 
     size = 1024

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrpc.app.templates import render
+from mrpc.app.templates import render, render_part
 from mrpc.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mrpc.runs.events import EvaluationEvent
 
 NUM_SHOWN = 3
+NOT_YET = "Appears here after the first evaluation: the logits of some pairs, and how a score comes of them."
 COMPUTE_METRICS = """\
 metric = evaluate.load("glue", "mrpc")
 
@@ -67,14 +68,14 @@ class EvaluationSteps:
 
 
 def evaluation_html(services: Services, run_id: str) -> str:
-    """Show the newest evaluation of a run as steps; nothing before the first.
+    """Show the newest evaluation of a run as steps, or say when there will be one.
 
     Raises:
         UnknownRunError: there is no such run.
     """
     steps = take_apart(services, run_id)
     if steps is None:
-        return ""
+        return render_part("quiet", NOT_YET)
     return render("train/evaluation.html", steps=steps, code=COMPUTE_METRICS, ln2=math.log(2))
 
 

@@ -69,5 +69,5 @@ def export_in_process(run: Run, task: Task) -> OnnxExport:
         lines = read_tail(errors, TAIL_BYTES).decode(errors="replace").strip().splitlines()
     export = read_export(run)
     if process.returncode != 0 or export is None:
-        raise UnavailableError(lines[-1] if lines else "The export ended without a word. Try again.")
+        raise UnavailableError(lines[-1] if lines else "The export ended without a message. Try again.")
     return export

@@ -26,6 +26,7 @@ from mrpc.app.train.processes import (
     spawn,
     spawn_attempt,
 )
+from mrpc.app.train.run_facts import is_discarded
 from mrpc.app.train.zero_gpu import Loans, borrow
 from mrpc.app.visitors import Visitors, is_too_long
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
@@ -187,7 +188,7 @@ class Launcher:
         """Continue a run that was cut, stopped or failed, from its newest checkpoint.
 
         Raises:
-            RunStateError: when the run is under way or finished, or its loop cannot go on exactly.
+            RunStateError: when the run is under way, finished or discarded, or its loop cannot go on exactly.
             BusyError: when another training is under way.
             UnavailableError: when the checkpoint or the disk is not to be had now.
         """
@@ -201,6 +202,11 @@ class Launcher:
             raise RunStateError(
                 f"Run {run_id} cannot go on: the loop {run.config.hyperparameters.loop} writes no "
                 "checkpoints, because transformers' Trainer would not continue exactly. "
+                "Start a new run with the same settings."
+            )
+        if is_discarded(run, self._store.records.read(run)):
+            raise RunStateError(
+                f"Run {run_id} was discarded: its weights and checkpoints are deleted. "
                 "Start a new run with the same settings."
             )
         self._refuse_if_busy()

@@ -74,7 +74,7 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
 
     def on_fill(run: object) -> dict[str, object]:
         config = services.store.open(run).config
-        said = render_part("note", "Its settings are in the form under Train.", "good")
+        said = render_part("note", "The form under Train now has the settings of this run.", "good")
         data = services.own_data.name_of(config.data)
         return {"message": said, "data": data, **fill_form(config.hyperparameters)}
 
@@ -87,7 +87,7 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
 
     one = {"run": spine.run}
     said = {"message": courier}
-    bind(
+    acted = bind(
         courier.act,
         on_act,
         {**one, **spine.pair},
@@ -96,10 +96,13 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
         changes=True,
         previews=True,
         trigger_mode="multiple",
-    ).then(None, js="() => mrpcLive.done()", api_visibility="private")
+    )
     bind(courier.runs, on_runs, one, one, data=("run_id",))
-    bind(courier.fill, on_fill, one, {**said, "data": form.data.choice, **form.fields})
-    bind(courier.take, on_take, one, {**said, "download": download}, data=("what",), queue=True).success(
+    filled = bind(courier.fill, on_fill, one, {**said, "data": form.data.choice, **form.fields})
+    taken = bind(courier.take, on_take, one, {**said, "download": download}, data=("what",), queue=True)
+    for pressed in (acted, filled, taken):
+        pressed.then(None, js="() => mrpcLive.done()", api_visibility="private")
+    taken.success(
         None,
         js="() => document.querySelector('#train-download')?.click()",
         api_visibility="private",

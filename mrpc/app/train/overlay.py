@@ -27,7 +27,7 @@ from mrpc.app.train.form import LABELS, said_value
 from mrpc.app.train.run_facts import run_caption
 from mrpc.errors import UnknownRunError
 from mrpc.runs.layout import RunConfig
-from mrpc.runs.record import best_of
+from mrpc.runs.record import best_of, has_collapsed
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -37,7 +37,7 @@ RUN_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "2px
 RUN_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
 NUM_SLOTS = len(RUN_COLORS)
 MAX_STEPS_POINTS = 100
-MAX_NAME = 44
+MAX_NAME = 56
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,12 @@ def overlay_parts(services: Services, chosen: object) -> tuple[str, dict[str, ob
 def overlay_html(runs: Sequence[OverlaidRun]) -> str:
     """Show the chosen runs with their signs, their best scores, and the settings in which they differ."""
     rows = [
-        {"swatch": swatch(run.slot), "label": run.label, "best_f1": render_percent(_best_f1(run))}
+        {
+            "swatch": swatch(run.slot),
+            "label": run.label,
+            "best_f1": render_percent(_best_f1(run)),
+            "collapsed": has_collapsed(run.series.evaluations),
+        }
         for run in runs
     ]
     differing = {

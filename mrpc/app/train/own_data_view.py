@@ -23,7 +23,9 @@ UPLOAD_NOTE = (
     "Two columns of sentences and one of labels: .csv, .tsv, .jsonl, .json or .parquet, also .gz, up to "
     "20,000 pairs and 10 MB a file. One file, or one for each split: train, validation, test."
 )
-COLUMNS_HELP = "Only if they are not found: first,second,label as they are called in the file (--columns)."
+COLUMNS_HELP = (
+    "Only if they are not recognised: the names of both sentence columns and of the label, with commas."
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def build_upload(services: Services, data: DataChoice) -> None:
         columns = gr.Textbox(
             label="Columns", info=COLUMNS_HELP, max_lines=1, elem_id="data-columns", min_width=200
         )
-        read = gr.Button("Read again", elem_id="data-read", scale=0, min_width=110)
+        read = gr.Button("Read again", elem_id="data-read", scale=0, min_width=140)
     message = place(elem_id="data-message")
 
     def bring(files: object, columns: object) -> Iterator[dict[str, object]]:

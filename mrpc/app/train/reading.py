@@ -201,7 +201,7 @@ def _one_answer(curves: Curves) -> Reading | None:
             f"Lower the learning rate{rate}, or give it a longer warmup.",
         )  # fmt: skip
     return Reading(
-        "one answer", "warn", f"{seen}, and it has learned nothing that can be seen.",
+        "one answer", "warn", f"{seen}, and the curves show no learning.",
         f"Train for more steps, or change the learning rate.{few}",
     )  # fmt: skip
 
@@ -274,9 +274,9 @@ def _noise_only(curves: Curves) -> Reading | None:
     if abs(last.accuracy - before.accuracy) > curves.chance or before.loss - last.loss > FALL:
         return None
     seen = (
-        f"Epochs {before.epoch} and {last.epoch} differ by {100 * abs(last.accuracy - before.accuracy):.1f} "
-        f"points of accuracy, and {last.num_pairs:,} pairs move by {100 * curves.chance:.1f} by chance: "
-        "noise only."
+        f"Accuracy differs by {100 * abs(last.accuracy - before.accuracy):.1f} points between epochs "
+        f"{before.epoch} and {last.epoch}; on {last.num_pairs:,} pairs chance alone gives "
+        f"{100 * curves.chance:.1f} points (one standard error): noise only."
     )
     return Reading("noise only", "note", seen, "Repeat with other seeds before you believe a difference.")
 

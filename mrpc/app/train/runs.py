@@ -28,11 +28,13 @@ ALWAYS = (*NUMBERS, "learning_rate", "checkpoint")
 NO_GRID = frozenset({"preset", "seed", "checkpoint"})
 
 
-def runs_table(summaries: Sequence[RunSummary]) -> Table:
-    """Return the runs, the newest first, for the browser to sort, search and download.
+def runs_table(summaries: Sequence[RunSummary]) -> Table | None:
+    """Return the runs, the newest first, for the browser to sort, search and download; None without a run.
 
     Which one a page looks at is not in it, so that it is the same for all pages.
     """
+    if not summaries:
+        return None
     listed = summaries[:MAX_LISTED]
     others = _differing(listed)
     columns = [
@@ -41,7 +43,7 @@ def runs_table(summaries: Sequence[RunSummary]) -> Table:
         column("done", "Done", "percent", digits=0),
         column("accuracy", "Accuracy", "percent"),
         column("f1", "F1", "percent"),
-        *([column("warning", "Careful", "flag")] if any(one.collapsed for one in listed) else []),
+        *([column("warning", "Warning", "flag")] if any(one.collapsed for one in listed) else []),
         *(_column(name) for name in ALWAYS),
         column("data", "Data"),
         column("trained", "Trained", sort="train_s"),
@@ -58,7 +60,7 @@ def runs_table(summaries: Sequence[RunSummary]) -> Table:
 
 
 def manage_html(services: Services, sizes_of: Callable[[str], ShownSizes], run_id: str) -> str:
-    """Show what can be done with a run; nothing where there is none.
+    """Show what can be done with a run; where there is no run at all, say what will stand here.
 
     Args:
         services: of the app.
@@ -68,7 +70,7 @@ def manage_html(services: Services, sizes_of: Callable[[str], ShownSizes], run_i
     try:
         run = services.store.open(run_id)
     except UnknownRunError:
-        return ""
+        return "" if services.store.list() else render("train/no_runs.html")
     sizes = sizes_of(run.run_id)
     settings = [(name, LABELS[name], allowed_range(name)) for name in LABELS if name not in NO_GRID]
     return render(

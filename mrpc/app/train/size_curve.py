@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mrpc.app.train.monitoring import RunSummary
     from mrpc.runs.events import StartedEvent
 
+LEAST_TICK_RATIO = 1.3
 MEASURES = (("best_accuracy", "accuracy", TRAINING_COLOR), ("best_f1", "F1", SECOND_COLOR))
 
 
@@ -145,10 +146,19 @@ def size_figure(
             }
         )
     layout = plot_layout(f"sizes:{key}", "training pairs (logarithmic)", f"{name} on validation (%)")
-    ticks = [size.num_pairs for size in sizes]
+    ticks = _apart([size.num_pairs for size in sizes])
     layout |= {"hovermode": "closest"}
     layout["xaxis"] |= {"type": "log", "tickvals": ticks, "ticktext": [f"{num:,}" for num in ticks]}
     return {"data": data, "layout": layout}
+
+
+def _apart(numbers: Sequence[int]) -> list[int]:
+    """Leave out the numbers whose labels would touch the one before them on a logarithmic axis."""
+    kept: list[int] = []
+    for num in numbers:
+        if not kept or num >= LEAST_TICK_RATIO * kept[-1]:
+            kept.append(num)
+    return kept
 
 
 def _describe_last_step(before: Size, last: Size) -> str:

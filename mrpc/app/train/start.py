@@ -27,7 +27,7 @@ CARDS: Mapping[PresetName, tuple[str, str]] = {
 TIMES = {
     "measured": "{}, measured here",
     "scaled": "about {}, from other runs here",
-    "machine": "roughly {}, guessed from this machine's speed",
+    "machine": "roughly {}, estimated from this machine's speed",
     "unknown": "time not known yet",
 }
 """How a time is said, by where it comes from."""
@@ -108,8 +108,9 @@ def describe_needs(estimate: Estimate) -> str:
 def describe_time(time: Minutes) -> str:
     """Say how long a training takes, and how far to believe it."""
     minutes = 0.0 if time.minutes is None else time.minutes
-    rounded = minutes if minutes < 1 or time.source == "measured" else round(minutes)
-    return TIMES[time.source].format(render_duration(60 * rounded))
+    is_rough = 1 <= minutes < 60 and time.source != "measured"
+    words = f"{round(minutes)} min" if is_rough else render_duration(60 * minutes)
+    return TIMES[time.source].format(words)
 
 
 def preset_cards(services: Services, checkpoint: object, data: object = "") -> list[tuple[str, str]]:

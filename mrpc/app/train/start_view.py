@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Field = gr.Radio | gr.Dropdown | gr.Number | gr.Textbox | gr.Checkbox
 
 START_LABEL = "Start training"
-TIMES_NOTE = "Times are for this machine and the checkpoint below, with nothing else to do."
+TIMES_NOTE = "Times are for this machine and the checkpoint below, with nothing else running."
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class TestManage:
             ({}, "Choose a setting"),
             ({"setting1": EVIL, "values1": "1"}, "no setting"),
             ({"setting1": "num_epochs", "values1": " , "}, "separated by commas"),
-            ({"setting1": "num_epochs", "values1": "1,99"}, "num_epochs is '99'"),
+            ({"setting1": "num_epochs", "values1": "1,99"}, "Epochs is '99'"),
             ({"setting1": "num_epochs", "values1": ",".join(map(str, range(1, 30)))}, "at most 20"),
         ],
     )
@@ -148,6 +148,12 @@ class TestPinned:
         run = write_running(tmp_path)
         with pytest.raises(InputError, match="must have 1 to 2,000"):
             act(services, "pin", run.run_id, sentence1=pair[0], sentence2=pair[1])
+
+    def test_the_record_of_a_finished_run_stays(self, services, tmp_path):
+        run = write_ended(tmp_path)
+        for name in ("pin", "unpin"):
+            with pytest.raises(RunStateError, match="its record stays as it is"):
+                act(services, name, run.run_id, sentence1="a", sentence2="b", pair_id="x")
 
     def test_at_most_five(self, services, tmp_path):
         run = write_running(tmp_path)

@@ -19,9 +19,9 @@ def write(run, epoch: int) -> None:
     write_predictions(run.paths.validation_predictions(epoch), found, {"epoch": str(epoch)})
 
 
-def test_nothing_before_the_first_evaluation_and_for_no_run(services, tmp_path):
+def test_before_the_first_evaluation_it_says_so_and_for_no_run(services, tmp_path):
     run = write_ended(tmp_path)
-    assert evaluation_html(services, run.run_id) == ""
+    assert "after the first evaluation" in evaluation_html(services, run.run_id)
     with pytest.raises(UnknownRunError):
         evaluation_html(services, "gone")
 

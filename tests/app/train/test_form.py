@@ -176,8 +176,8 @@ def test_needs_in_words() -> None:
     ("time", "words"),
     [
         (Minutes(7.51, "measured"), "7 min 31 s, measured here"),
-        (Minutes(7.51, "scaled"), "about 8 min 00 s, from other runs here"),
-        (Minutes(0.4, "machine"), "roughly 24 s, guessed from this machine's speed"),
+        (Minutes(7.51, "scaled"), "about 8 min, from other runs here"),
+        (Minutes(0.4, "machine"), "roughly 24 s, estimated from this machine's speed"),
     ],
 )
 def test_a_time_says_how_far_to_believe_it(time: Minutes, words: str) -> None:
@@ -188,7 +188,7 @@ def test_each_card_has_the_time_of_its_own_preset(services: Any) -> None:
     cards = {name: text for text, name in preset_cards(services, "all-MiniLM-L6-v2")}
     assert set(cards) == set(PRESETS)
     times = [text.splitlines()[1] for text in cards.values()]
-    assert times == [f"about {time}, from other runs here" for time in ("30 s", "2 min 00 s", "3 min 00 s")]
+    assert times == [f"about {time}, from other runs here" for time in ("30 s", "2 min", "3 min")]
 
 
 @pytest.mark.parametrize("checkpoint", [None, 3, "", "x" * 500])

@@ -90,7 +90,7 @@ def test_a_plateau():
 def test_noise_only_says_how_much_chance_moves_a_score():
     reading = read(curves(evaluations([0.69, 0.43, 0.44], [0.4, 0.83, 0.84]), (0.5, 0.4)))
     assert reading.kind == "noise only"
-    assert "differ by 1.0 points of accuracy, and 408 pairs move by 1.8 by chance" in reading.seen
+    assert "on 408 pairs chance alone gives 1.8 points (one standard error)" in reading.seen
     assert "other seeds" in reading.advice
 
 

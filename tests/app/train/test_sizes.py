@@ -125,6 +125,21 @@ class TestQueue:
             *((10, 9), (20, 9), (40, 9), (80, 9), (0, 9)),
         ]
 
+    def test_a_run_on_data_of_ones_own_gets_the_sizes_of_that_data(self, services, tmp_path):
+        lines = [f"Is road {at} open?,Where is road {at}?,{at % 2}" for at in range(100)]
+        file = tmp_path / "roads.csv"
+        file.write_text("\n".join(["sentence1,sentence2,label", *lines]))
+        name = services.own_data.keep([str(file)])
+        data = services.own_data.ref(name)
+        own = finished(tmp_path, 0, 7, 0.75)
+        write_model(own.paths.config, own.config.model_copy(update={"data": data}))
+        assert [offer.num_runs for offer in shown(services, own).offers] == [3, 11]
+        assert act(services, "sizes", own, num_seeds="1") == "3 runs wait in the queue."
+        act(services, "one-more", own, num_pairs="45")
+        queued = [values["num_train_pairs"] for _, values, _ in services.launcher.calls]
+        assert queued == [11, 22, 45, 45], "its train split has 90 pairs, the app's data 160"
+        assert services.launcher.trained_on == [data] * 4
+
     def test_what_failed_is_tried_again(self, services, tmp_path):
         own = finished(tmp_path, 80, 7, 0.75)
         write_ended(tmp_path, "failed", num_train_pairs=20, seed=7)
@@ -164,7 +179,7 @@ class TestQueue:
         for num_pairs in (10, 20, 40, 160):
             finished(tmp_path, num_pairs, 7, 0.7)
         page = manage_html(services, lambda run_id: shown(services, own), own.run_id)
-        assert "1 seed of each size: all there, or waiting." in page
+        assert "1 seed of each size: all done or in the queue." in page
 
 
 class TestCurve:
