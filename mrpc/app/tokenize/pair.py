@@ -113,12 +113,10 @@ class SeparateAndJoined:
     Attributes:
         pair: encoded together.
         alone: the tokens of each sentence encoded by itself.
-        alone_raw: what the tokenizer returned for each by itself.
     """
 
     pair: PairInspection
     alone: tuple[list[TokenRow], list[TokenRow]]
-    alone_raw: tuple[dict[str, list[int]], dict[str, list[int]]]
 
     @property
     def joined(self) -> list[TokenRow]:
@@ -187,9 +185,8 @@ class Inspection:
         encoded = [encode_single(loaded.tokenizer, text) for text in (pair.sentence1, pair.sentence2)]
         first, second = (token_rows(loaded.tokenizer, one) for one in encoded)
         second = [row if row.sequence_id is None else replace(row, sequence_id=1) for row in second]
-        raw = [{key: list(one[key][0]) for key in one} for one in encoded]
         joined = _inspect(loaded, pair, MAX_LENGTH, "longest_first", pad_to_max=False)
-        return SeparateAndJoined(joined, (first, second), (raw[0], raw[1]))
+        return SeparateAndJoined(joined, (first, second))
 
     def compare_checkpoints(
         self, sentence1: object, sentence2: object, checkpoints: Sequence[str]

@@ -78,14 +78,14 @@ def test_one_or_two_shows_where_joined_lists_differ(inspection):
     assert [row.token_type_id for row in both.joined] == [0] * 16
     # A second [CLS] pushes everything on by one, and no place of sentence 2 has token type 1.
     assert both.differences == list(range(8, 16))
-    assert both.alone_raw[1]["input_ids"] == [101, 2023, 2003, 1996, 2117, 2028, 1012, 102]
+    assert [row.id for row in both.alone[1]] == [101, 2023, 2003, 1996, 2117, 2028, 1012, 102]
 
 
 def test_element_15_of_train_separately_and_as_a_pair(inspection, mrpc_data_dir):
     data = load_data("folder", mrpc_data_dir)
     row = data.dataset["train"][15]
     both = inspection.separate_and_joined(row["sentence1"], row["sentence2"])
-    first, second = (raw["input_ids"] for raw in both.alone_raw)
+    first, second = ([row.id for row in rows] for rows in both.alone)
     assert both.pair.raw["input_ids"] == first + second[1:]  # all but the second [CLS]
     assert both.pair.raw["token_type_ids"] == [0] * len(first) + [1] * (len(second) - 1)
     assert both.differences == list(range(len(first), len(first) + len(second)))
