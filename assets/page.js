@@ -17,6 +17,7 @@
 window.mrpc = (() => {
   const stages = {};
   const WAIT_MS = 30; // changes that come together are one
+  const LOST_MS = 60000; // an answer that takes longer may never come
   let isReady = !location.search; // with an address, views wait until it was read
   let cancelTask = () => {};
 
@@ -25,9 +26,11 @@ window.mrpc = (() => {
   function ask(view) {
     clearTimeout(view.timer);
     view.timer = setTimeout(() => {
-      if (!isReady || !isSeen(view.element) || !view.isOutdated) return;
+      const isDrawn = view.answered === view.asked || Date.now() - view.askedAt > LOST_MS;
+      if (!isReady || !isSeen(view.element) || !view.isOutdated || !isDrawn) return;
       view.isOutdated = false;
       view.asked += 1;
+      view.askedAt = Date.now();
       view.element.setAttribute("aria-busy", "true");
       view.trigger("draw", { asked: view.asked });
     }, WAIT_MS);
@@ -62,6 +65,7 @@ window.mrpc = (() => {
   function stage(element, name, follows, trigger, watch) {
     const before = stages[name];
     const view = { element, trigger, follows, asked: before?.asked ?? 0, isOutdated: follows, timer: 0 };
+    view.answered = view.asked;
     stages[name] = view;
     watch("value", () => {
       const comments = document.createNodeIterator(element, NodeFilter.SHOW_COMMENT);
@@ -69,9 +73,12 @@ window.mrpc = (() => {
       for (let node = comments.nextNode(); node; node = comments.nextNode()) {
         if (/^\d+$/.test(node.data)) number = Number(node.data);
       }
+      view.askedAt = Date.now(); // it works
       if (number !== view.asked) return;
+      view.answered = number;
       element.removeAttribute("aria-busy");
       if (!view.isOutdated) element.classList.remove("stale");
+      else ask(view); // something changed meanwhile: Gradio would forget the number of a question that waits
       askAgain(view);
       setTimeout(takeProposed, WAIT_MS, element); // Gradio is still setting what was drawn
     });
@@ -154,9 +161,11 @@ window.mrpc = (() => {
   }
 
   function noteWhere() {
-    const at = where();
-    if (!at) return;
+    const seen = where();
+    if (!seen) return;
     const address = new URL(location.href);
+    const before = address.searchParams.get("at") ?? "";
+    const at = before.startsWith(`${seen}/`) ? before : seen; // the views of a tab may still be hidden
     const folds = openFoldIds().join(",");
     address.searchParams.set("at", at);
     if (folds) address.searchParams.set("open", folds);

@@ -317,6 +317,7 @@ window.mrpcTables = (() => {
     }
     if (place.numbers.figure === figure) return;
     place.numbers.figure = figure;
+    place.numbers.fold.hidden = !figure.data.some((trace) => trace.x?.length);
     place.numbers.show();
   }
 

@@ -23,6 +23,8 @@ OnProgress = Callable[[str, int, int], None]
 """Takes what is being done, in words, how many are done, and how many there are; may raise to end it."""
 
 POLL_S = 0.2
+FIRST_S = 0.05
+"""Until the first word of progress, so that a press is answered within 300 ms, the way there and back included."""
 MAX_RUNNING = 4
 """Tasks of all visitors at once; each computes on the same cores."""
 
@@ -170,7 +172,7 @@ class Tasks:
         try:
             while True:
                 try:
-                    outcome = ended.get(timeout=POLL_S)
+                    outcome = ended.get(timeout=FIRST_S if shown is None else POLL_S)
                 except queue.Empty:
                     if task.newest != shown:
                         shown = task.newest

@@ -66,7 +66,7 @@ def nameless_charts(page: Page) -> list[str]:
 
 
 def open_tables(page: Page) -> None:
-    """Open the table behind every chart in sight, and wait until each has rows."""
+    """Open the table behind every chart with points that is in sight, and wait until it has rows."""
     page.wait_for_function(
         """() => {
           const isSeen = (one) => one.offsetParent;
@@ -74,7 +74,7 @@ def open_tables(page: Page) -> None:
           closed.forEach((one) => one.click());
           const bare = [...document.querySelectorAll(".chart, [data-plot]")]
             .filter((one) => isSeen(one) && one.dataset.numbers !== "beside")
-            .filter((one) => !one.parentElement.querySelector(".numbers[open] tbody tr"));
+            .filter((one) => !one.parentElement.querySelector(".numbers[hidden], .numbers[open] tbody tr"));
           return !closed.length && !bare.length;
         }"""
     )
