@@ -226,6 +226,11 @@ class Run:
         """Tell whether there is a fine-tuned model to compare or download."""
         return (self.paths.best_model / "config.json").is_file()
 
+    def best_files(self) -> dict[str, Path]:
+        """Return the files of the best model by name, without links, which may lead out of the run."""
+        files = sorted(self.paths.best_model.iterdir())
+        return {file.name: file for file in files if file.is_file() and not file.is_symlink()}
+
 
 class RunStore:
     """The runs of one folder.
