@@ -47,6 +47,7 @@ class Picture:
         prepare: brings the parts into sight and waits for them.
         pair: whether the pair of this file is the current one; else the pair of the course.
         folder: where it is kept.
+        is_tight: whether it is as narrow as its parts; else as wide as the page.
     """
 
     at: str
@@ -54,6 +55,7 @@ class Picture:
     prepare: Callable[[Page], None]
     pair: bool = False
     folder: Path = PICTURES_DIR
+    is_tight: bool = False
 
 
 def unfold(page: Page, section: str) -> None:
@@ -109,6 +111,7 @@ def prepare_card(page: Page) -> None:
     page.locator("#publish-test input").check()
     page.locator("#publish-look").click()
     expect(page.locator("#publish-card")).to_contain_text("How it was made")
+    page.add_style_tag(content="#publish-card, #publish-card * { max-height: none !important }")
 
 
 def prepare_compare(page: Page) -> None:
@@ -185,7 +188,9 @@ PICTURES = {
     "inspect-batch": Picture("inspect/batch", ("#inspect-views",), prepare_batch),
     "inspect-step": Picture("inspect/step", ("#inspect-views",), prepare_step),
     "train": Picture("train/start", (), prepare_train),
-    "model-card": Picture("train/start", ("#publish-card",), prepare_card, folder=PROJECT_DIR / "docs"),
+    "model-card": Picture(
+        "train/start", ("#publish-card",), prepare_card, folder=PROJECT_DIR / "docs", is_tight=True
+    ),
     # What is proposed below the answers are rows of the corpus.
     "compare": Picture("compare/pair", ("#masthead", "#stage-compare-answers"), prepare_compare, pair=True),
     "compare-answers": Picture("compare/pair", ("#stage-compare-answers",), prepare_compare, pair=True),
@@ -214,15 +219,18 @@ def take(page: Page, url: str, picture: Picture, path: Path, shown_paths: dict[s
     page.mouse.move(0, 0)
     page.wait_for_timeout(1000)  # bars grow to their width
     top, bottom = 0.0, float(HEIGHT)
+    left, right = 0.0, float(WIDTH)
     if picture.parts:
         boxes = [page.locator(part).first.bounding_box() for part in picture.parts]
         assert all(boxes), path
         scrolled = page.evaluate("window.scrollY")
         top = max(min(box["y"] for box in boxes if box) + scrolled - MARGIN, 0.0)
         bottom = max(box["y"] + box["height"] for box in boxes if box) + scrolled + MARGIN
-    page.screenshot(
-        path=path, clip={"x": 0.0, "y": top, "width": float(WIDTH), "height": bottom - top}, full_page=True
-    )
+        if picture.is_tight:
+            left = min(box["x"] for box in boxes if box) - MARGIN
+            right = max(box["x"] + box["width"] for box in boxes if box) + MARGIN
+    clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    page.screenshot(path=path, clip=clip, full_page=True)
 
 
 HIDE_PATHS = """(names) => {
