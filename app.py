@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from mrpc.core.data.columns import parse_columns
-from mrpc.errors import DataError
+from mrpc.errors import DataError, InputError
 from mrpc.settings import (
     Settings,
     default_data_dir,
@@ -221,7 +221,12 @@ def main(arguments: list[str] | None = None) -> int:
     from mrpc.app.server import serve
     from mrpc.app.services import Services
 
-    return serve(Services(settings, loans))
+    try:
+        services = Services(settings, loans)
+    except InputError as error:  # a key that is too short
+        print(error, file=sys.stderr)
+        return 1
+    return serve(services)
 
 
 if __name__ == "__main__":

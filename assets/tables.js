@@ -75,7 +75,7 @@ window.mrpcTables = (() => {
       return make('td', { class: 'opens', 'data-title': column.title }, button);
     }
     if (column.kind === 'state' || column.kind === 'flag') {
-      const pill = make('span', { class: column.kind === 'state' ? `state state-${plain(cell)}` : 'flag' }, plain(cell));
+      const pill = make('span', { class: column.kind === 'state' ? `state state-${plain(cell).split(':')[0]}` : 'flag' }, plain(cell));
       return make('td', { 'data-title': column.title }, plain(cell) ? pill : '');
     }
     const classes = NUMBERS.includes(column.kind) ? 'number' : column.kind === 'diff' ? 'text-cell' : '';

@@ -1,11 +1,11 @@
-"""Takes the pictures of README and of assets/readme/: the real app, in a real browser.
+"""Takes the pictures of README, of assets/readme/ and of docs/: the real app, in a real browser.
 
     python -m benchmarks.pictures --runs-dir runs --data-dir ../mrpc              # all of them
     python -m benchmarks.pictures --runs-dir runs --data-dir ../mrpc --only inspect train
 
-The runs folder needs a finished run, of at least three epochs for the data map; the newest is taken, and test
-is not looked at. Inspect is shown on the bundled sample, and the other tabs show sentences made for this
-purpose: no row of the corpus. Writes PNG files to assets/readme/.
+The runs folder needs a finished run, of at least three epochs for the data map; the newest is taken. Test is
+looked at for the card alone, which has scores on it: its answers are then kept in the run. Inspect is shown
+on the bundled sample, and the other tabs show sentences made for this purpose: no row of the corpus.
 """
 
 from __future__ import annotations
@@ -46,12 +46,16 @@ class Picture:
         parts: selectors of what is in the picture; the first screen of the page where there are none.
         prepare: brings the parts into sight and waits for them.
         pair: whether the pair of this file is the current one; else the pair of the course.
+        folder: where it is kept.
+        is_tight: whether it is as narrow as its parts; else as wide as the page.
     """
 
     at: str
     parts: tuple[str, ...]
     prepare: Callable[[Page], None]
     pair: bool = False
+    folder: Path = PICTURES_DIR
+    is_tight: bool = False
 
 
 def unfold(page: Page, section: str) -> None:
@@ -98,6 +102,16 @@ def prepare_train(page: Page) -> None:
     """A finished run beside the form of the next one."""
     drawn(page, "#run-live")
     expect(page.locator("#train-plan")).to_contain_text("steps")
+
+
+def prepare_card(page: Page) -> None:
+    """The card of the run, with its scores on test."""
+    page.locator("#publish-fold .label-wrap").click()
+    page.locator("#publish-repo :is(input, textarea)").fill("ann/paraphrases")
+    page.locator("#publish-test input").check()
+    page.locator("#publish-look").click()
+    expect(page.locator("#publish-card")).to_contain_text("How it was made")
+    page.add_style_tag(content="#publish-card, #publish-card * { max-height: none !important }")
 
 
 def prepare_compare(page: Page) -> None:
@@ -174,6 +188,9 @@ PICTURES = {
     "inspect-batch": Picture("inspect/batch", ("#inspect-views",), prepare_batch),
     "inspect-step": Picture("inspect/step", ("#inspect-views",), prepare_step),
     "train": Picture("train/start", (), prepare_train),
+    "model-card": Picture(
+        "train/start", ("#publish-card",), prepare_card, folder=PROJECT_DIR / "docs", is_tight=True
+    ),
     # What is proposed below the answers are rows of the corpus.
     "compare": Picture("compare/pair", ("#masthead", "#stage-compare-answers"), prepare_compare, pair=True),
     "compare-answers": Picture("compare/pair", ("#stage-compare-answers",), prepare_compare, pair=True),
@@ -202,15 +219,18 @@ def take(page: Page, url: str, picture: Picture, path: Path, shown_paths: dict[s
     page.mouse.move(0, 0)
     page.wait_for_timeout(1000)  # bars grow to their width
     top, bottom = 0.0, float(HEIGHT)
+    left, right = 0.0, float(WIDTH)
     if picture.parts:
         boxes = [page.locator(part).first.bounding_box() for part in picture.parts]
         assert all(boxes), path
         scrolled = page.evaluate("window.scrollY")
         top = max(min(box["y"] for box in boxes if box) + scrolled - MARGIN, 0.0)
         bottom = max(box["y"] + box["height"] for box in boxes if box) + scrolled + MARGIN
-    page.screenshot(
-        path=path, clip={"x": 0.0, "y": top, "width": float(WIDTH), "height": bottom - top}, full_page=True
-    )
+        if picture.is_tight:
+            left = min(box["x"] for box in boxes if box) - MARGIN
+            right = max(box["x"] + box["width"] for box in boxes if box) + MARGIN
+    clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    page.screenshot(path=path, clip=clip, full_page=True)
 
 
 HIDE_PATHS = """(names) => {
@@ -260,7 +280,7 @@ def take_group(page: Page, names: list[str], runs_dir: Path, data_dir: Path | No
         shown_paths.setdefault(str(data_dir.resolve()), "../mrpc")
     with running_app(runs_dir, *flags) as app:
         for name in names:
-            path = PICTURES_DIR / f"{name}.png"
+            path = PICTURES[name].folder / f"{name}.png"
             take(page, app.url, PICTURES[name], path, shown_paths)
             print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB", flush=True)
 

@@ -14,7 +14,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -73,6 +73,19 @@ def read_tail(path: Path, num_bytes: int) -> bytes:
             return file.read(num_bytes)
     except OSError:
         return b""
+
+
+def copy_regular(files: Mapping[str, Path], folder: Path) -> None:
+    """Copy regular files into a folder, under the names that are given; "a/b" is b in the folder a.
+
+    Raises:
+        FileNotFoundError: one is missing, or is a link.
+    """
+    for name, source in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open_regular(source) as file, target.open("wb") as copy:
+            shutil.copyfileobj(file, copy)
 
 
 def hash_file(path: Path) -> str:

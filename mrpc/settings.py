@@ -14,15 +14,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mrpc.errors import InputError
+
 HUB_TIMEOUT_S = 3.0
 """How long the Hub may take to answer before it counts as away, in seconds."""
 
+
+MIN_KEY_CHARS = 16
+"""Of the owner's key: a visitor may try as many as they like."""
 
 GPU_LOAN_S = 60.0
 """The longest training in one loan of a GPU, in seconds. People have 2 to 5 minutes a day on ZeroGPU."""
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+NOT_FOR_TRAININGS = {"SPACES_ZERO_GPU", "MRPC_OWNER_KEY"}
 NEVER_BY_PROXY = ("localhost", "127.0.0.1", "::1")
 """Addresses of this machine: a proxy elsewhere would look for them on itself."""
 
@@ -190,6 +196,16 @@ def owner_key() -> str | None:
     return os.environ.get("MRPC_OWNER_KEY") or None
 
 
+def require_safe_key(key: str) -> None:
+    """Refuse an owner's key that could be guessed.
+
+    Raises:
+        InputError: it is too short.
+    """
+    if len(key) < MIN_KEY_CHARS:
+        raise InputError(f"MRPC_OWNER_KEY is too short to be safe: give it {MIN_KEY_CHARS} characters.")
+
+
 def space_id() -> str | None:
     """Return the id of the Space this process runs on, or None elsewhere."""
     return os.environ.get("SPACE_ID") or None
@@ -287,9 +303,10 @@ def accelerate_config_file() -> Path | None:
 def training_environment() -> dict[str, str]:
     """Return the environment that a training process is started with.
 
-    ``SPACES_ZERO_GPU`` is left out: a detached process on a ZeroGPU Space has no GPU to wait for.
+    ``SPACES_ZERO_GPU`` is left out: a detached process on a ZeroGPU Space has no GPU to wait for. So is the
+    owner's key, which a training has no use for.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "SPACES_ZERO_GPU"}
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_TRAININGS}
     environment["TOKENIZERS_PARALLELISM"] = "true"
     environment["PYTHONUNBUFFERED"] = "1"
     return environment

@@ -234,7 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
             "id": repo_id,
             "modelId": repo_id,
             "sha": COMMIT,
-            "private": False,
+            "private": self.server_hub.created.get(repo_id, False),
             "tags": [],
             "downloads": 0,
             "likes": 0,

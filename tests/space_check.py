@@ -77,11 +77,11 @@ for name in sys.argv[1:]:
 def make_environment(path: Path, version: str) -> None:
     """Make an empty environment with the Space's Python, or with this one where it cannot be had."""
     python = shutil.which(f"python{version}")
-    if python is not None:
+    if python is not None and subprocess.run([python, "-c", ""], capture_output=True).returncode == 0:
         run([python, "-m", "venv", "--clear", str(path)])
         return
     here = ".".join(map(str, sys.version_info[:2]))
-    print(f"There is no python{version} on PATH; this checks with Python {here}.", flush=True)
+    print(f"No python{version} on PATH that starts; this checks with Python {here}.", flush=True)
     venv.create(path, clear=True, with_pip=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -18,11 +19,16 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import mrpc
+from app import parse_arguments
+from mrpc.publish.space import BELONGS
 from tests import browser
 
 ROOT = Path(__file__).resolve().parents[1]
 
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "pillow"}
+DISTRIBUTIONS = {
+    **{"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "pillow"},
+    "markdown_it": "markdown-it-py",
+}
 """Import names that differ from the name of the distribution by more than a dash."""
 
 NEEDED_UNIMPORTED = {
@@ -229,6 +235,50 @@ class TestWorkflow:
     def test_no_benchmark_changes_where_modules_are_found(self):
         for path in (ROOT / "benchmarks").glob("*.py"):
             assert not re.search(r"sys\.path|noqa: E402", path.read_text(encoding="utf-8")), path
+
+
+class TestContainer:
+    """What Dockerfile says, read as text: an image is built nowhere in this project."""
+
+    @pytest.fixture
+    def steps(self) -> list[tuple[str, str]]:
+        lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+        parts = (line.partition(" ") for line in lines if line and not line.startswith("#"))
+        return [(word, rest) for word, _, rest in parts]
+
+    def of(self, steps: list[tuple[str, str]], word: str) -> list[str]:
+        return [rest for each, rest in steps if each == word]
+
+    def test_its_python_is_that_of_the_pins(self, steps):
+        (image,) = self.of(steps, "FROM")
+        version = re.fullmatch(r"python:(\d+\.\d+)-slim", image)[1]
+        assert f"Python {version}," in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()[0]
+
+    def test_all_that_the_app_needs_is_copied_and_let_through(self, steps):
+        copied = {source for rest in self.of(steps, "COPY") for source in rest.split()[:-1]}
+        assert all((ROOT / source).exists() for source in copied)
+        needed = {pattern.partition("/")[0] for pattern in BELONGS} - {"README.md"}
+        assert copied == needed | {"constraints.txt"}
+        ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        assert "*" in ignored
+        assert {line[1:] for line in ignored if line.startswith("!")} == copied
+
+    def test_the_app_starts_as_nobody_in_particular_with_what_it_keeps_in_the_volume(
+        self, steps, monkeypatch
+    ):
+        for rest in self.of(steps, "ENV"):
+            for name, value in (pair.split("=", 1) for pair in rest.split()):
+                monkeypatch.setenv(name, value)
+        (volume,) = self.of(steps, "VOLUME")
+        python, program, *arguments = json.loads(self.of(steps, "ENTRYPOINT")[0])
+        assert (python, program) == ("python", "app.py")
+        settings = parse_arguments(arguments)
+        assert [str(settings.port)] == self.of(steps, "EXPOSE")
+        assert settings.host == "0.0.0.0", "nothing outside reaches loopback"
+        assert settings.runs_dir.is_relative_to(volume)
+        assert Path(os.environ["HF_HOME"]).is_relative_to(volume)
+        assert [word for word, _ in steps].index("USER") > [word for word, _ in steps].index("RUN")
+        assert int(self.of(steps, "USER")[0].partition(":")[0]) > 0
 
 
 class TestMake:

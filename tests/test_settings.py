@@ -102,3 +102,10 @@ def test_no_home_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_path_of_a_proxy(monkeypatch: pytest.MonkeyPatch, value: str, expected: str) -> None:
     monkeypatch.setenv("GRADIO_ROOT_PATH", value)
     assert root_path() == expected
+
+
+def test_a_training_is_not_told_the_key_of_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MRPC_OWNER_KEY", "a-key-that-is-long-enough")
+    monkeypatch.setenv("HF_TOKEN", "hf_x")  # for the checkpoint, and a tracker
+    assert "MRPC_OWNER_KEY" not in training_environment()
+    assert training_environment()["HF_TOKEN"] == "hf_x"

@@ -29,13 +29,13 @@ import math
 import secrets
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qsl, quote
 
 import gradio as gr
 from gradio.exceptions import InvalidPathError
@@ -45,17 +45,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mrpc.app.caller import Caller, called_by
 from mrpc.app.visitors import VisitorMiddleware, set_cookie, visitor_mark
-from mrpc.errors import AccessError, InputError, MrpcError
-from mrpc.settings import Settings, root_path
+from mrpc.errors import AccessError, MrpcError
+from mrpc.settings import Settings, require_safe_key, root_path
 
 COOKIE = "mrpc_owner"
 KEY_NAME = "owner"
 COOKIE_AGE_S = 30 * 24 * 3600
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-MIN_KEY_CHARS = 16
 LOGINS_A_MINUTE = {"/login": 10}
 UPLOADS_A_MINUTE = {"/upload": 20}
 """Requests that one address has a minute, by how their path ends: tries to log in, and files of visitors."""
+
+ALL = "all addresses"
+ADDRESSES_AT_ONCE = 6
+"""So many times that for all addresses together: a proxy may hand on any address that a client claims."""
 
 
 class Mode(StrEnum):
@@ -125,8 +128,8 @@ class Access:
         self.trains_visitors = settings.visitors_train and self.mode in WAY
         self.has_sign_in = settings.has_sign_in and self.mode is Mode.SPACE
         self._author = settings.space_author or (settings.space_id or "").partition("/")[0]
-        if settings.owner_key is not None and len(settings.owner_key) < MIN_KEY_CHARS:
-            raise InputError(f"MRPC_OWNER_KEY is too short to be safe: give it {MIN_KEY_CHARS} characters.")
+        if settings.owner_key is not None:
+            require_safe_key(settings.owner_key)
         self._lasting_key = settings.owner_key
         self._key: str | None = secrets.token_urlsafe(24) if self.mode is Mode.LINK else None
         self._token = secrets.token_urlsafe(24)
@@ -270,8 +273,8 @@ class Page(gr.Blocks):
         The page renders HTML in what it is told, so there it is escaped; a script gets plain text.
         """
         handler = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        assert not handler.batch, "a batch mixes the requests of several people"
         request = options.get("request", args[1] if len(args) > 1 else None)
-        request = request[0] if isinstance(request, list) else request
         who = self.access.recognise(request)
         is_preview = self.access.trains_visitors and getattr(handler.fn, "for_previews", False)
         try:
@@ -328,13 +331,12 @@ class OwnerLinkMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a key out of the address, else pass the request on."""
-        given = None
-        if scope["type"] == "http" and scope["method"] == "GET":
-            given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=200).get(KEY_NAME)
-        if not given:
+        is_page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in {"/", ""}
+        given = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get(KEY_NAME) if is_page else None
+        if given is None:
             await self.app(scope, receive, send)
             return
-        token = self.access.take_key(given[-1])
+        token = self.access.take_key(given)
         if token is None:
             text = "This link was used before, or is not valid. Start the app again for a new one."
             await PlainTextResponse(text, 403)(scope, receive, send)
@@ -352,30 +354,34 @@ class OwnerLinkMiddleware:
 
 
 class RateLimitMiddleware:
-    """Let nobody guess passwords or fill the disk: an address has some tries a minute."""
+    """Let nobody guess passwords or fill the disk: an address, and all of them, have some tries a minute."""
 
     def __init__(self, app: ASGIApp, limits: Mapping[str, int]) -> None:
         """Take how many requests a minute one address has, by how their path ends."""
         self.app = app
         self.limits = limits
-        self._tries: dict[tuple[str, str], deque[float]] = defaultdict(deque)
+        self._tries: dict[tuple[str, str], deque[float]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 429 for one try too many, else pass the request on."""
         is_post = scope["type"] == "http" and scope["method"] == "POST"
         path = next((end for end in self.limits if is_post and scope["path"].rstrip("/").endswith(end)), None)
         address = (scope.get("client") or ("",))[0]
-        if path is not None and self._is_too_many(path, address, time.monotonic()):
+        if path is not None and self.is_too_many(path, address, time.monotonic()):
             what = path.removeprefix("/")
             await PlainTextResponse(f"Too many tries to {what}. Wait a minute.", 429)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _is_too_many(self, path: str, address: str, now: float) -> bool:
+    def is_too_many(self, path: str, address: str, now: float) -> bool:
+        """Count a try, and tell whether it is one too many for its address, or for all of them."""
         for other in [other for other, times in self._tries.items() if now - times[-1] > 60]:
             del self._tries[other]
-        tries = self._tries[path, address]
-        while tries and now - tries[0] > 60:
-            tries.popleft()
+        limit = self.limits[path]
+        in_all = limit * ADDRESSES_AT_ONCE
+        return self._is_over((path, address), limit, now) or self._is_over((path, ALL), in_all, now)
+
+    def _is_over(self, whose: tuple[str, str], limit: int, now: float) -> bool:
+        tries = self._tries.setdefault(whose, deque(maxlen=limit + 1))
         tries.append(now)
-        return len(tries) > self.limits[path]
+        return len(tries) > limit and now - tries[0] <= 60

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
+from mrpc.core.model.checkpoint_folder import weights_id
 from mrpc.errors import RunStateError
-from mrpc.publish.onnx import read_export, write_onnx_folder
+from mrpc.files import open_regular, replacing
+from mrpc.publish.onnx import onnx_folder_files, read_export
 from mrpc.runs.store import Run
 
 
@@ -16,23 +20,16 @@ def zip_onnx(run: Run, parent: Path) -> Path:
 
     Args:
         run: the run.
-        parent: where a new folder for the archive is made.
+        parent: the folder for such archives.
 
     Raises:
         RunStateError: when the run was not exported.
     """
-    if read_export(run) is None:
+    export = read_export(run)
+    if export is None:
         raise RunStateError(f"Run {run.run_id} was not exported to ONNX yet.")
-    parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(dir=parent, prefix="onnx-"))
-    with tempfile.TemporaryDirectory(dir=place) as folder:
-        write_onnx_folder(run, Path(folder))
-        path = place / f"{run.run_id}-onnx.zip"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-            for file in sorted(Path(folder).rglob("*")):
-                if file.is_file():
-                    archive.write(file, f"{run.run_id}-onnx/{file.relative_to(folder).as_posix()}")
-    return path
+    content = export.files["int8"].sha256
+    return _pack(parent, f"{run.run_id}-onnx", content, onnx_folder_files(run))
 
 
 def zip_model(run: Run, parent: Path) -> Path:
@@ -40,21 +37,35 @@ def zip_model(run: Run, parent: Path) -> Path:
 
     Args:
         run: the run.
-        parent: where a new folder for the archive is made.
+        parent: the folder for such archives.
 
     Returns:
-        The archive, ``RUN_ID-best.zip``. Weights do not shrink, so nothing is compressed.
+        The archive, ``RUN_ID-best.zip``.
 
     Raises:
         RunStateError: when the run has no fine-tuned weights.
     """
     if not run.has_weights():
         raise RunStateError(f"Run {run.run_id} has no fine-tuned weights to download.")
-    path = _new_file(parent, f"{run.run_id}-best.zip")
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for file in sorted(run.paths.best_model.iterdir()):
-            if file.is_file() and not file.is_symlink():
-                archive.write(file, f"{run.run_id}-best/{file.name}")
+    return _pack(parent, f"{run.run_id}-best", weights_id(run.paths.best_model), run.best_files())
+
+
+def _pack(parent: Path, name: str, content: str, files: Mapping[str, Path]) -> Path:
+    """Return an archive of files; who asks again gets the same one, so that asking fills no disk.
+
+    Args:
+        parent: where it is.
+        name: of the archive, without its ending, and of the folder in it.
+        content: a hash of what is in it.
+        files: by their name in the folder. Weights do not shrink, so nothing is compressed.
+    """
+    path = parent / f"download-{content[:16]}" / f"{name}.zip"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as archive_file, zipfile.ZipFile(archive_file, "w") as archive:
+            for inner, file in files.items():
+                with open_regular(file) as source, archive.open(f"{name}/{inner}", "w") as packed:
+                    shutil.copyfileobj(source, packed)
     return path
 
 

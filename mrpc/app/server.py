@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from mrpc.app.access import Access, Mode, access_guards
+from mrpc.app.guides import guide_routes
 from mrpc.app.hosts import host_guards
 from mrpc.app.page import build_app
 from mrpc.app.services import Services
@@ -62,7 +63,7 @@ def serve(services: Services) -> int:
         signal.signal(number, end)
     demo = build_app(services)
     demo._queue.sleep_when_free = QUEUE_SLEEP_S
-    routes = [*static_routes(), *([FOR_ROBOTS] if settings.share else [])]
+    routes = [*static_routes(), *guide_routes(), *([FOR_ROBOTS] if settings.share else [])]
     if settings.mcp:
         routes += tool_routes(demo, services.access)
     # Gradio prints advice of its own; ours is below.

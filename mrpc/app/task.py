@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
+from mrpc.app.caller import caller
 from mrpc.errors import BusyError, TaskCancelled
 
 Result = TypeVar("Result")
@@ -192,6 +193,18 @@ class Tasks:
             is_training = self.is_training()
             self._looked = time.monotonic(), is_training
         return max(1, len(self._running)) / VISITORS_SHARE - 1 if is_training else 0.0
+
+    def do(self, work: Callable[[OnProgress], Result]) -> Result:
+        """Do work that a script waits for: at once for the owner, for visitors in the same bounds.
+
+        Raises:
+            BusyError: too much runs already, for this visitor or for all.
+        """
+        who = caller()
+        if who.is_owner:
+            return work(silent)
+        steps = self.follow(lambda task: work(task.progress), who.visitor, who.address, gives_way=True)
+        return next(step.result for step in steps if isinstance(step, Done))
 
     def cancel(self, task_id: object) -> None:
         """Cancel a task by its name; one that has ended, or never was, is nobody's mistake."""

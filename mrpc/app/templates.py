@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from mrpc.app import format
+from mrpc.settings import root_path
 
 APP_DIR = Path(__file__).resolve().parent
 
@@ -28,6 +29,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.globals["root_path"] = root_path
     environment.filters.update(
         duration=format.render_duration,
         time=format.render_time,

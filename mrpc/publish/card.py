@@ -1,44 +1,38 @@
 """The model card of a finished run: what it is, how good, how sure that is, and what it cannot do.
 
-Every number is computed here from what the run stored, and from the model itself for the behavioural tests.
+Every number is computed here from answers of the model (:mod:`mrpc.publish.answers`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mrpc.config import DEFAULT_CHECKPOINT, changed_settings
-from mrpc.core.analysis.behavioral_tests import make_behavioral_tests
 from mrpc.core.analysis.statistics import Interval, confusion, metric_intervals
-from mrpc.core.data.load import load_data
+from mrpc.core.data.load import MRPC_FINGERPRINT
 from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.core.hub import DATASET
 from mrpc.core.model.metrics import majority_metrics
 from mrpc.core.model.pretrained import PRETRAINED
-from mrpc.core.model.stored_predictions import PairPredictions, read_predictions
+from mrpc.core.model.stored_predictions import PairPredictions
 from mrpc.errors import RunStateError
-from mrpc.publish.onnx import FILES, OnnxExport
+from mrpc.publish.answers import TestedBehavior, last_end, read_test, read_validation
+from mrpc.publish.onnx import FILES, OnnxExport, read_export
 from mrpc.runs.store import Run
-
-if TYPE_CHECKING:
-    from mrpc.core.analysis.behavioral_tests import BehavioralTest
 
 TEMPLATE_DIR = Path(__file__).parent
 HUB_NAME_OF_DEFAULT = "sentence-transformers/all-MiniLM-L6-v2"
 LICENSE = "apache-2.0"
-METRICS = {"accuracy": "Accuracy", "f1": "F1"}
-MRPC_FINGERPRINT = "240173169f4b49ac"
-"""Of the rows of GLUE's MRPC, also when they were read from a folder; see :mod:`mrpc.core.data`."""
+OTHER_LICENSES = {"FacebookAI/roberta-base": "mit"}
+"""What a fine-tuned model is licensed as: as its checkpoint, which nobody knows of a folder of one's own."""
 
-PASS_SHARE = 0.9
-"""A behavioural test that fewer of its cases pass is named among what the model cannot do."""
+METRICS = {"accuracy": "Accuracy", "f1": "F1"}
 
 
 @dataclass(frozen=True)
@@ -64,43 +58,19 @@ class SplitScore:
     is_one_answer: bool
 
 
-@dataclass(frozen=True)
-class TestedBehavior:
-    """How a model did on one behavioural test: ``num_passed`` of ``num_cases``."""
-
-    __test__ = False  # its name begins as pytest's own do
-
-    name: str
-    rule: str
-    num_passed: int
-    num_cases: int
-
-    @property
-    def fails(self) -> bool:
-        """Whether it belongs to what the model cannot do."""
-        return self.num_passed < PASS_SHARE * self.num_cases
-
-
-def base_model_name(run: Run) -> str:
-    """Return the Hub's name of the checkpoint that a run started from, or its own name for a local one."""
+def base_model_id(run: Run) -> str | None:
+    """Return the Hub's id of the checkpoint that a run started from; None for a folder, which has none."""
     name = run.config.hyperparameters.checkpoint
     if name == DEFAULT_CHECKPOINT:
         return HUB_NAME_OF_DEFAULT
     known = PRETRAINED.get(name)
-    return known.repo_id or name if known is not None else name
+    return known.repo_id if known is not None else None
 
 
-def score_splits(run: Run, best_epoch: int) -> list[SplitScore]:
-    """Score the best model on validation and, where it was predicted, on test, from stored predictions."""
-    files = {
-        "validation": run.paths.validation_predictions(best_epoch),
-        "test": run.paths.test_predictions("best"),
-    }
-    scores: list[SplitScore] = []
-    for split, file in files.items():
-        if file.is_file():
-            scores += _score(split, read_predictions(file))
-    return scores
+def score_splits(run: Run) -> list[SplitScore]:
+    """Score the best model of a finished run on validation and, where it was predicted, on test."""
+    answers = {"validation": read_validation(run), "test": read_test(run)}
+    return [score for split, found in answers.items() if found is not None for score in _score(split, found)]
 
 
 def _score(split: str, answers: PairPredictions) -> list[SplitScore]:
@@ -123,84 +93,20 @@ def _score(split: str, answers: PairPredictions) -> list[SplitScore]:
     ]
 
 
-def run_behavioral_tests(
-    run: Run, on_progress: Callable[[int, int], None] = lambda num_done, num_total: None
-) -> list[TestedBehavior]:
-    """Ask the best model pairs made from validation whose answer is known.
-
-    Args:
-        run: a finished one.
-        on_progress: told how many pairs are answered, and how many there are; what it raises ends the work.
-
-    Raises:
-        DataError: the data of the run changed since.
-        UnavailableError: they cannot be had now.
-    """
-    from mrpc.core.model.classifier import load_finetuned
-    from mrpc.core.model.prediction import predict_pairs
-
-    ref = run.config.data
-    data = load_data(ref.kind, ref.data_dir, ref.columns)
-    validation = data.dataset["validation"]
-    tests = make_behavioral_tests(validation["sentence1"][:], validation["sentence2"][:])
-    model, tokenizer = load_finetuned(run.paths.best_model)
-    max_length = run.config.hyperparameters.max_length
-    num_total = sum(len(test.cases) * (2 if test.expects == "same" else 1) for test in tests)
-    num_before = 0
-
-    def says_equivalent(pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        first, second = ([pair[side] for pair in pairs] for side in (0, 1))
-        nonlocal num_before
-        logits = predict_pairs(
-            model,
-            tokenizer,
-            first,
-            second,
-            max_length=max_length,
-            on_progress=lambda num: on_progress(num_before + num, num_total),
-        )
-        num_before += len(first)
-        return [bool(row[1] > row[0]) for row in logits]
-
-    return [_judge(test, says_equivalent) for test in tests]
-
-
-def _judge(test: BehavioralTest, says_equivalent: object) -> TestedBehavior:
-    assert callable(says_equivalent)
-    answers = says_equivalent([(case.sentence1, case.sentence2) for case in test.cases])
-    if test.expects == "same":
-        expected = says_equivalent([case.before for case in test.cases])
-    else:
-        expected = [test.expects == "equivalent"] * len(answers)
-    num_passed = sum(answer == wanted for answer, wanted in zip(answers, expected, strict=True))
-    return TestedBehavior(test.name, test.rule, num_passed, len(answers))
-
-
-def build_card(
-    run: Run,
-    repo_id: str,
-    best_epoch: int,
-    weights_sha256: str,
-    behavior: Sequence[TestedBehavior],
-    versions: Mapping[str, str],
-    onnx: OnnxExport | None = None,
-) -> ModelCard:
+def build_card(run: Run, repo_id: str, behavior: Sequence[TestedBehavior]) -> ModelCard:
     """Write the card of a run.
 
     Args:
         run: a finished one.
         repo_id: "owner/name" on the Hub.
-        best_epoch: whose weights are published.
-        weights_sha256: of these weights.
-        behavior: see :func:`run_behavioral_tests`.
-        versions: of the packages that trained it.
-        onnx: what was exported of these weights, if anything.
+        behavior: see :func:`mrpc.publish.answers.run_behavioral_tests`.
 
     Raises:
-        RunStateError: it has no scores on validation.
+        RunStateError: it has not finished, or has no scores on validation.
     """
-    scores = score_splits(run, best_epoch)
-    if not scores:
+    end, process, onnx = last_end(run), run.read_process(), current_export(run)
+    scores = score_splits(run)
+    if not scores or scores[0].split != "validation":
         raise RunStateError(f"Run {run.run_id} has no stored predictions on validation to report.")
     config, data = run.config.hyperparameters, run.config.data
     is_glue = data.kind == "hub" or data.fingerprint == MRPC_FINGERPRINT
@@ -208,8 +114,9 @@ def build_card(
         "MRPC (GLUE)" if is_glue else {"sample": "sample pairs of MRPC Lab"}.get(data.kind, plain(data.name))
     )
     is_paraphrase = data.label_names == LABEL_NAMES
+    base_model = base_model_id(run)
     metadata = ModelCardData(
-        base_model=base_model_name(run),
+        base_model=base_model,  # the Hub refuses a card with anything but an id
         datasets=[DATASET] if is_glue else None,
         eval_results=[
             EvalResult(
@@ -227,7 +134,7 @@ def build_card(
         ],
         language="en" if is_glue or data.kind == "sample" else None,
         library_name="transformers",
-        license=LICENSE,
+        license=OTHER_LICENSES.get(base_model, LICENSE) if base_model else None,
         metrics=list(METRICS),
         model_name=repo_id.rpartition("/")[2],
         pipeline_tag="text-classification",
@@ -247,7 +154,7 @@ def build_card(
     environment.filters["code"] = code_span
     text = environment.get_template("card.md").render(
         repo_id=repo_id,
-        base_model=base_model_name(run),
+        base_model=base_model or config.checkpoint,
         run_id=run.run_id,
         data_name=data_name,
         data=data,
@@ -257,16 +164,23 @@ def build_card(
         config=config,
         changed=changed_settings(config),
         settings=config.model_dump(mode="json"),
-        best_epoch=best_epoch,
-        weights_sha256=weights_sha256,
+        best_epoch=end.best_epoch,
+        weights_sha256=end.weights_sha256["best"],
         scores=scores,
         metrics=METRICS,
         behavior=behavior,
-        versions=versions,
+        versions=process.versions if process else {},
         onnx=onnx,
         onnx_files=FILES,
     )
     return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}")
+
+
+def current_export(run: Run) -> OnnxExport | None:
+    """Return what was exported of the best model of a finished run; None for an export of earlier weights."""
+    export = read_export(run)
+    is_current = export is not None and export.weights_sha256 == last_end(run).weights_sha256["best"]
+    return export if is_current else None
 
 
 def plain(name: str) -> str:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, Field
 
 from mrpc.errors import MrpcError, RunStateError, UnavailableError
-from mrpc.files import hash_file, read_model, replacing_folder, write_model
+from mrpc.files import copy_regular, hash_file, read_model, replacing_folder, write_model
+from mrpc.runs.layout import Fingerprint
 from mrpc.runs.lock import hold
 from mrpc.runs.store import ALIVE_STATES, Run, RunStore
 
@@ -54,7 +55,7 @@ class OnnxFile(BaseModel):
     """One form of the model."""
 
     num_bytes: int = Field(ge=0)
-    sha256: str
+    sha256: Fingerprint
     max_difference: float = Field(description="Largest distance of a logit from torch's, over all lengths.")
     ms_per_pair: float = Field(
         description="Median of one pair at a time on one thread, tokenizing excluded, ms."
@@ -64,7 +65,7 @@ class OnnxFile(BaseModel):
 class OnnxExport(BaseModel):
     """``export.json``: what was exported, and what was measured of it."""
 
-    weights_sha256: str = Field(description="Of the weights that it was made of.")
+    weights_sha256: Fingerprint = Field(description="Of the weights that it was made of.")
     files: dict[Form, OnnxFile]
     torch_ms_per_pair: float
     lengths: list[int] = Field(description="Tokens of the pairs that were compared.")
@@ -147,20 +148,15 @@ def export_run(run: Run, on_progress: OnProgress = lambda what, num_done, num_to
     return export
 
 
-def write_onnx_folder(run: Run, folder: Path) -> None:
-    """Write a folder that transformers.js reads: config and tokenizer, and both forms in ``onnx/``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in sorted(run.paths.best_model.iterdir()):
-        if file.is_file() and not file.is_symlink() and file.suffix != ".safetensors":
-            shutil.copyfile(file, folder / file.name)
-    copy_onnx_files(run, folder)
+def onnx_files(run: Run) -> dict[str, Path]:
+    """Return both forms of an exported run, by the name that transformers.js reads each under."""
+    return {f"onnx/{name}": run.paths.onnx / name for name in FILES.values()}
 
 
-def copy_onnx_files(run: Run, folder: Path) -> None:
-    """Put both forms into ``onnx/`` of a folder."""
-    (folder / "onnx").mkdir(exist_ok=True)
-    for name in FILES.values():
-        shutil.copyfile(run.paths.onnx / name, folder / "onnx" / name)
+def onnx_folder_files(run: Run) -> dict[str, Path]:
+    """Return what a folder that transformers.js reads has: config and tokenizer, and both forms."""
+    rest = {name: file for name, file in run.best_files().items() if file.suffix != ".safetensors"}
+    return rest | onnx_files(run)
 
 
 @contextlib.contextmanager
@@ -241,7 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder = run.paths.onnx
     if given.out is not None:
         folder = given.out.expanduser()
-        write_onnx_folder(run, folder)
+        copy_regular(onnx_folder_files(run), folder)
     print(f"Written to {folder}. Compare has it as {run.run_id}:onnx and {run.run_id}:int8.")
     return 0
 

@@ -16,12 +16,11 @@ from huggingface_hub import HfApi
 import mrpc
 from mrpc.errors import InputError, MrpcError
 from mrpc.publish.upload import FAILURES, REPO_ID, refused
-from mrpc.settings import hub_endpoint, owner_key
+from mrpc.settings import hub_endpoint, owner_key, require_safe_key
 
 PROJECT_DIR = Path(mrpc.__file__).resolve().parent.parent
-BELONGS = ["app.py", "README.md", "LICENSE", "requirements.txt", "mrpc/**", "assets/**", "docs/paths/**"]
+BELONGS = ["app.py", "README.md", "LICENSE", "requirements.txt", "mrpc/**", "assets/**", "docs/**"]
 STAYS = ["**/__pycache__/**", "**/*.pyc", "**/*.pyi", "assets/readme/**"]
-MIN_KEY_CHARS = 16
 
 
 def deploy(
@@ -49,8 +48,8 @@ def deploy(
     """
     if not REPO_ID.fullmatch(repo_id):
         raise InputError(f"{repo_id[:60]!r} is no name of a Space: write it as owner/name.")
-    if key is not None and len(key) < MIN_KEY_CHARS:
-        raise InputError(f"MRPC_OWNER_KEY is too short to be safe: give it {MIN_KEY_CHARS} characters.")
+    if key is not None:
+        require_safe_key(key)
     api = HfApi(endpoint=hub_endpoint())
     try:
         say("Asking the Hub who you are")

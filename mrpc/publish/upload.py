@@ -6,19 +6,18 @@ The token is handed to huggingface_hub and nowhere else: it is in no file, event
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from huggingface_hub import HfApi, ModelCard, get_token
+from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from mrpc.errors import InputError, RunStateError, UnavailableError
-from mrpc.publish.card import TestedBehavior, build_card, run_behavioral_tests
-from mrpc.publish.onnx import OnnxExport, copy_onnx_files, read_export
-from mrpc.runs.events import FinishedEvent
-from mrpc.runs.log import read_events
+from mrpc.files import copy_regular
+from mrpc.publish.answers import TestedBehavior, run_behavioral_tests
+from mrpc.publish.card import build_card, current_export
+from mrpc.publish.onnx import onnx_files
 from mrpc.runs.store import Run
 from mrpc.settings import hub_endpoint, hub_is_disabled
 
@@ -45,6 +44,10 @@ NO_TOKEN = (
     "or start with HF_TOKEN set to one that may write, and try again."
 )
 OFFLINE = "HF_HUB_OFFLINE is set, so the Hub is never asked. Start without it to publish."
+SEEN_BY_ALL = (
+    "{} is there already, and everybody can see it. Choose another name, make it private on the Hub, or "
+    "publish in public."
+)
 
 
 def publish_run(
@@ -63,7 +66,7 @@ def publish_run(
         run: one that has ended with fine-tuned weights.
         repo_id: "owner/name".
         token: of the Hub, with write access; None takes the one that ``hf auth login`` stored.
-        is_private: only its owner sees it.
+        is_private: only its owner sees it; a repository that everybody sees is then refused.
         on_progress: told how far it is.
         behavior: the behavioural tests of the model, where they are known; else they are run.
 
@@ -90,6 +93,8 @@ def publish_run(
         on_progress("Creating the repository", 2, 4)
         try:
             url = api.create_repo(repo_id, private=is_private, exist_ok=True)
+            if is_private and not api.model_info(repo_id).private:
+                raise UnavailableError(SEEN_BY_ALL.format(repo_id))
             on_progress("Uploading the model", 3, 4)
             api.upload_folder(
                 repo_id=repo_id, folder_path=folder, commit_message=f"Publish run {run.run_id} of MRPC Lab"
@@ -114,46 +119,13 @@ def check_publishable(run: Run, repo_id: object) -> str:
     return repo_id
 
 
-def write_card(run: Run, repo_id: str, behavior: Sequence[TestedBehavior]) -> ModelCard:
-    """Return the card of a run as it would be published.
-
-    Raises:
-        RunStateError: the run has not finished, or has nothing to report.
-    """
-    end, process = _end_of(run), run.read_process()
-    return build_card(
-        run,
-        repo_id,
-        best_epoch=end.best_epoch,
-        weights_sha256=end.weights_sha256["best"],
-        behavior=behavior,
-        versions=process.versions if process else {},
-        onnx=_current_export(run, end.weights_sha256["best"]),
-    )
-
-
 def write_model_folder(
     run: Run, repo_id: str, folder: Path, behavior: Sequence[TestedBehavior] | None = None
 ) -> None:
     """Write what is published: the best model as a standard folder, its card, and ONNX where there is."""
-    card = write_card(run, repo_id, run_behavioral_tests(run) if behavior is None else behavior)
-    shutil.copytree(run.paths.best_model, folder)
-    if _current_export(run, _end_of(run).weights_sha256["best"]) is not None:
-        copy_onnx_files(run, folder)
+    card = build_card(run, repo_id, run_behavioral_tests(run) if behavior is None else behavior)
+    copy_regular(run.best_files() | (onnx_files(run) if current_export(run) else {}), folder)
     card.save(folder / "README.md")
-
-
-def _current_export(run: Run, weights_sha256: str) -> OnnxExport | None:
-    """Return what was exported of these weights; None for an export of earlier ones."""
-    export = read_export(run)
-    return export if export is not None and export.weights_sha256 == weights_sha256 else None
-
-
-def _end_of(run: Run) -> FinishedEvent:
-    ends = [event for event in read_events(run.paths.events).events if isinstance(event, FinishedEvent)]
-    if not ends or not ends[-1].best_epoch:
-        raise RunStateError(f"Run {run.run_id} has not finished: there is nothing final to publish yet.")
-    return ends[-1]
 
 
 def refused(error: Exception) -> UnavailableError:

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from mrpc.runs.layout import Fingerprint
+
 
 class BaseEvent(BaseModel):
     """What all events have."""
@@ -40,7 +42,7 @@ class StartedEvent(BaseEvent):
     num_processes: int = 1
     mixed_precision: Literal["no", "bf16", "fp16"] = Field("no", description="What the steps compute in.")
     versions: dict[str, str] = {}
-    base_weights_sha256: str
+    base_weights_sha256: Fingerprint
     checkpoint_sha256: str
     new_parameters: list[str] = Field([], description="Names of the tensors that the checkpoint lacked.")
     num_encoder_tensors: int | None = Field(None, description="Tensors of the encoder, the head aside.")
@@ -102,7 +104,7 @@ class EvaluationEvent(BaseEvent):
     num_pairs: int
     duration_s: float
     is_best: bool = False
-    weights_sha256: str
+    weights_sha256: Fingerprint
 
 
 class CheckpointEvent(BaseEvent):
@@ -143,7 +145,7 @@ class FinishedEvent(BaseEvent):
     train_s: float
     peak_memory_bytes: int
     best_epoch: int
-    weights_sha256: dict[str, str] = Field(description='Hash of the weights of "best" and "last".')
+    weights_sha256: dict[str, Fingerprint] = Field(description='Hash of the weights of "best" and "last".')
 
 
 class StoppedEvent(BaseEvent):
@@ -152,7 +154,7 @@ class StoppedEvent(BaseEvent):
     type: Literal["stopped"] = "stopped"
     saved: bool
     train_s: float = 0.0
-    weights_sha256: dict[str, str] = {}
+    weights_sha256: dict[str, Fingerprint] = {}
 
 
 class FailedEvent(BaseEvent):

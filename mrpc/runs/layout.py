@@ -94,6 +94,10 @@ class DataRef(BaseModel):
         """What a list of settings calls it: its own name, or where it came from."""
         return self.name if self.kind == "folder" and self.name != "MRPC" else f"{self.kind} data"
 
+    def split_fingerprint(self, split: str) -> str:
+        """Return the fingerprint of a split's rows, or of all rows where a run recorded no other."""
+        return self.split_fingerprints.get(split, self.fingerprint)
+
 
 class RunConfig(BaseModel):
     """``config.json``: all that is needed to start or resume a run.
@@ -266,6 +270,10 @@ class RunPaths:
     def test_predictions(self, model: str) -> Path:
         """Return the predictions of ``model`` ("base", "best" or "last") on test."""
         return self.predictions / f"test-{model}.parquet"
+
+    def derived_predictions(self, split: str, weights_sha256: str, fingerprint: str) -> Path:
+        """Return what these weights answered to these rows, where it was asked for after the run."""
+        return self.derived / f"{split}-{weights_sha256[:16]}-{fingerprint[:16]}.parquet"
 
     def train_records(self, epoch: int) -> Path:
         """Return the losses of the training pairs as they passed in ``epoch`` (1-based)."""

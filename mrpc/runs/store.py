@@ -71,6 +71,9 @@ class RunState(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+PAUSED = "paused: GPU time used"
+"""What people read instead of "stopped" where Resume is all there is to do."""
+
 ALIVE_STATES = frozenset({RunState.STARTING, RunState.RUNNING, RunState.STALLED, RunState.STOPPING})
 RESUMABLE_STATES = frozenset({RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED})
 OVER_STATES = RESUMABLE_STATES | {RunState.FINISHED}
@@ -192,11 +195,22 @@ class Run:
         )
         write_model(self.paths.stop, request)
 
-    def is_paused(self) -> bool:
-        """Tell whether the newest attempt ended because the time for which a GPU was lent was over."""
+    def is_paused(self, state: RunState | None = None) -> bool:
+        """Tell whether the newest attempt ended because the time for which a GPU was lent was over.
+
+        Args:
+            state: of the run, where it was asked for already.
+        """
+        if (state or self.state()) is not RunState.STOPPED:
+            return False
         process = self.read_process()
         request = self.read_stop_request(process.attempt) if process else None
-        return request is not None and request.reason == "gpu time" and self.state() is RunState.STOPPED
+        return request is not None and request.reason == "gpu time"
+
+    def state_words(self, state: RunState | None = None) -> str:
+        """Return the state as people read it: a run that :meth:`is_paused` is not called stopped."""
+        state = state or self.state()
+        return PAUSED if self.is_paused(state) else str(state)
 
     def wait_for_gpu(self) -> None:
         """Note that the app waits for a GPU to be lent before a first process can train this run."""
@@ -211,6 +225,11 @@ class Run:
     def has_weights(self) -> bool:
         """Tell whether there is a fine-tuned model to compare or download."""
         return (self.paths.best_model / "config.json").is_file()
+
+    def best_files(self) -> dict[str, Path]:
+        """Return the files of the best model by name, without links, which may lead out of the run."""
+        files = sorted(self.paths.best_model.iterdir())
+        return {file.name: file for file in files if file.is_file() and not file.is_symlink()}
 
 
 class RunStore:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import get_scheduler
 
-from mrpc.core.data.load import LoadedData, load_data, select_train_pairs
+from mrpc.core.data.load import LoadedData, load_again, select_train_pairs
 from mrpc.core.model.classifier import load_classifier, require_known_tokens
 from mrpc.core.model.dropout import DropoutStream
 from mrpc.core.model.fast_bert import use_fast_forward, why_not_fast
@@ -14,7 +14,6 @@ from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.model.recipe import add_shared_words, freeze, learn_shared_words, start_pooler_as_identity
 from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import PairCollator
-from mrpc.errors import DataError
 from mrpc.runs import events as ev
 from mrpc.runs.store import Run
 from mrpc.settings import requested_mixed_precision
@@ -115,14 +114,7 @@ def load_run_data(run: Run) -> LoadedData:
         DataError: when the rows are not the same any more.
     """
     ref = run.config.data
-    data = load_data(ref.kind, ref.data_dir, ref.columns)
-    if data.fingerprint != ref.fingerprint:
-        where = ref.data_dir or ref.kind
-        raise DataError(
-            f"The data in {where} changed since this run was created (fingerprint {data.fingerprint}, then "
-            f"{ref.fingerprint}). Put the old rows back, or start a new run."
-        )
-    return data
+    return load_again(ref.kind, ref.data_dir, ref.columns, ref.fingerprint)
 
 
 def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, object]]:

@@ -14,8 +14,9 @@ import gradio as gr
 import httpx
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from starlette.applications import Starlette
 
-from mrpc.app.access import COOKIE, Access, Mode, Page, access_guards, mode_of
+from mrpc.app.access import COOKIE, Access, Mode, Page, RateLimitMiddleware, access_guards, mode_of
 from mrpc.app.view import api
 from mrpc.errors import AccessError, InputError
 from mrpc.settings import Settings
@@ -205,6 +206,11 @@ VISITORS = {
 }
 """What looks, or works on what a visitor typed."""
 
+VISITORS_TOOLS = {"inspect_pair", "list_runs", "run_status", "compare_pair", "compare_split", "changes"}
+PREVIEWS_TOOLS = {"start_run", "stop_run"}
+OWNERS_TOOLS = {"resume_run"}
+"""For whom each tool of an agent is; see :mod:`mrpc.app.tools`."""
+
 REQUEST_OF = {
     "nobody's": SimpleNamespace(headers={}, request=None),
     "with a wrong cookie": SimpleNamespace(headers={"cookie": f"{COOKIE}=guess"}, request=None),
@@ -294,6 +300,17 @@ def test_a_login_cannot_be_guessed_quickly(served: Serve) -> None:
     answers = [client.post("/login", data={"username": "a", "password": "x"}).status_code for _ in range(12)]
     assert answers[-1] == 429
     assert 429 not in answers[:10]
+
+
+def test_a_login_cannot_be_guessed_from_addresses_that_are_made_up() -> None:
+    guard = RateLimitMiddleware(Starlette(), {"/login": 10})
+    refused = [guard.is_too_many("/login", f"10.0.0.{number}", number / 10) for number in range(100)]
+    assert refused.index(True) == 60
+    assert all(refused[60:])
+    assert not guard.is_too_many("/login", "10.0.1.1", 71), "a minute later"
+    refused = [guard.is_too_many("/login", "10.0.1.2", 200 + number / 100) for number in range(1000)]
+    assert refused == [False] * 10 + [True] * 990
+    assert not guard.is_too_many("/login", "10.0.1.3", 211), "one address does not shut the others out"
 
 
 def test_the_disk_cannot_be_filled_quickly(served: Serve) -> None:

@@ -1,4 +1,4 @@
-"""Every handler, by every way, for everybody who may ask: over HTTP, on the whole page.
+"""Every handler and every tool, by every way, for everybody who may ask: over HTTP, on the whole page.
 
 What a handler would do is left out; whether it is reached is what counts. The table that comes of it stands
 in ``docs/deploy.md``, with its counts.
@@ -25,8 +25,18 @@ from mrpc.app.access import access_guards
 from mrpc.app.hosts import host_guards
 from mrpc.app.page import build_app
 from mrpc.app.services import Services
+from mrpc.app.tools import PATH, tool_routes
 from mrpc.settings import Settings
-from tests.app.test_access import KEY, OWNERS, PREVIEWS, VISITORS, name_of
+from tests.app.test_access import (
+    KEY,
+    OWNERS,
+    OWNERS_TOOLS,
+    PREVIEWS,
+    PREVIEWS_TOOLS,
+    VISITORS,
+    VISITORS_TOOLS,
+    name_of,
+)
 from tests.live_app import free_port
 
 pytestmark = pytest.mark.timeout(300)
@@ -36,6 +46,8 @@ DEPLOY = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
 SPACE = Settings(host="127.0.0.1", space_id="ann/lab", space_host="a-b.hf.space", owner_key=KEY)
 BY_KEY = {"Authorization": f"Bearer {KEY}"}
 KNOWN = {"Cookie": "mrpc_visitor=" + "v" * 22}
+HANDLERS = frozenset(OWNERS | PREVIEWS | VISITORS)
+TOOLS = frozenset(OWNERS_TOOLS | PREVIEWS_TOOLS | VISITORS_TOOLS)
 
 
 @dataclass(frozen=True)
@@ -46,16 +58,17 @@ class Who:
         name: as the table calls them.
         settings: how the app is served.
         headers: what their requests carry.
-        may: the handlers that they may call.
+        may: the handlers and tools that they may call.
     """
 
     name: str
     settings: Settings
     headers: dict[str, str] = field(default_factory=dict)
-    may: frozenset[str] = frozenset(OWNERS | PREVIEWS | VISITORS)
+    may: frozenset[str] = HANDLERS | TOOLS
 
 
-LOOKING, TRAINING = frozenset(VISITORS), frozenset(VISITORS | PREVIEWS)
+LOOKING = frozenset(VISITORS | VISITORS_TOOLS)
+TRAINING = LOOKING | PREVIEWS | PREVIEWS_TOOLS
 
 PEOPLE = [
     Who("local", Settings()),
@@ -70,7 +83,7 @@ PEOPLE = [
     Who("Space, stranger who signed in", SPACE, {"x-signed-in": "ben"}, LOOKING),
 ]
 
-WAYS = ("event", "endpoint", "fn_index")
+WAYS = ("event", "endpoint", "fn_index", "MCP")
 
 
 class SignedIn:
@@ -103,7 +116,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     async def reached(self: Any, block_fn: Any, *_: Any, **__: Any) -> dict[str, Any]:
         return {
-            **{"data": ["reached"], "is_generating": False, "iterator": None, "duration": 0.0},
+            **{"data": [{"became": "reached"}], "is_generating": False, "iterator": None, "duration": 0.0},
             **{"average_duration": 0.0, "render_config": None, "changed_state_ids": []},
         }
 
@@ -125,7 +138,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
                     Middleware(SignedIn),
                     *host_guards(settings),
                     *access_guards(services.access),
-                ]
+                ],
+                "routes": tool_routes(demo, services.access),
             },
         )
         return demo
@@ -155,6 +169,8 @@ def verdict(text: str) -> str:
 
 def ask_all(client: httpx.Client, page: Served, way: str) -> dict[tuple[int, str], str]:
     """Ask for every handler by one way; return what became of each, by its number and name."""
+    if way == "MCP":
+        return by_tool(client)
     names = {number: (number, name_of(page.demo, handler)) for number, handler in page.handlers.items()}
     if way == "event":
         return {names[number]: became for number, became in by_event(client, page).items()}
@@ -196,6 +212,22 @@ def by_event(client: httpx.Client, page: Served) -> dict[int, str]:
     return told
 
 
+def by_tool(client: httpx.Client) -> dict[tuple[int, str], str]:
+    """Call every tool that is offered, as an agent does."""
+
+    def ask(method: str, **params: object) -> Any:
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        answer = client.post(PATH, json=message, headers={"Accept": "application/json, text/event-stream"})
+        return answer.json()["result"]
+
+    told = {}
+    for number, tool in enumerate(ask("tools/list")["tools"]):
+        arguments = dict.fromkeys(tool["inputSchema"]["required"], "x")
+        result = ask("tools/call", name=tool["name"], arguments=arguments)
+        told[number, tool["name"]] = verdict(result["content"][0]["text"])
+    return told
+
+
 @pytest.fixture(scope="module")
 def table(serve: Any) -> dict[tuple[str, str], dict[tuple[int, str], str]]:
     """Everything: (who, way) -> handler -> what became of it."""
@@ -212,13 +244,13 @@ def table(serve: Any) -> dict[tuple[str, str], dict[tuple[int, str], str]]:
 @pytest.mark.parametrize("way", WAYS)
 def test_every_handler_by_every_way(table: Any, who: Who, way: str) -> None:
     told = table[who.name, way]
-    assert {name for _, name in told} == OWNERS | PREVIEWS | VISITORS, (
-        "say in test_access.py for whom a new handler is"
+    assert {name for _, name in told} == (TOOLS if way == "MCP" else HANDLERS), (
+        "say in test_access.py for whom a new handler, or tool, is"
     )
     for (_, name), became in told.items():
         if became != "closed":
             assert became == ("reached" if name in who.may else "refused"), name
-    if way == "event":
+    if way in {"event", "MCP"}:
         assert "closed" not in told.values()
 
 

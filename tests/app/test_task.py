@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mrpc.app.caller import Caller, called_by
 from mrpc.app.task import VISITORS_SHARE, Done, Progress, Task, Tasks
 from mrpc.errors import BusyError, InputError, TaskCancelled
 from tests.live_app import wait_until
@@ -46,6 +47,26 @@ def test_cancelled_by_its_name() -> None:
     tasks.cancel(first.task_id)
     with pytest.raises(TaskCancelled):
         list(steps)
+
+
+def test_scripts_of_visitors_keep_the_bounds_of_pages() -> None:
+    tasks, go = Tasks(max_running_a_visitor=1), threading.Event()
+    visitor = Caller(is_owner=False, visitor="ann")
+
+    def ask(answers: list[object]) -> None:
+        with called_by(visitor):
+            answers.append(tasks.do(lambda say: go.wait(20)))
+
+    answers: list[object] = []
+    first = threading.Thread(target=ask, args=[answers])
+    first.start()
+    wait_until(lambda: bool(tasks._running))
+    with called_by(visitor), pytest.raises(BusyError):
+        tasks.do(lambda say: "too much")
+    assert tasks.do(lambda say: "the owner is not counted") == "the owner is not counted"
+    go.set()
+    first.join()
+    assert answers == [True]
 
 
 def test_a_closed_page_ends_its_work() -> None:

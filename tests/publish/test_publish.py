@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ import yaml
 
 from mrpc.app.train.publishing import Publishing
 from mrpc.core.data.load import load_data
+from mrpc.core.model.stored_predictions import read_predictions, write_predictions
 from mrpc.errors import InputError, RunStateError, UnavailableError
 from mrpc.publish.card import code_span
 from mrpc.publish.upload import publish_run, write_model_folder
@@ -51,7 +54,9 @@ def test_the_card_of_a_run(run: Run, tmp_path: Path) -> None:
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     _, head, body = text.split("---\n", 2)
     metadata = yaml.safe_load(head)
-    assert metadata["base_model"] == "local:tiny-bert"
+    assert "base_model" not in metadata, "the Hub takes nothing but an id there"
+    assert "license" not in metadata, "nobody knows that of a folder"
+    assert "It is `local:tiny-bert` with a classification head" in body
     (result,) = metadata["model-index"]
     (validation,) = [one for one in result["results"] if one["dataset"]["split"] == "validation"]
     metrics = {one["type"]: one["value"] for one in validation["metrics"]}
@@ -64,6 +69,33 @@ def test_the_card_of_a_run(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == (
         run.paths.best_model / "model.safetensors"
     ).read_bytes()
+
+
+def test_test_is_predicted_for_the_card_when_it_is_asked_for(run: Run, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run.paths.run_dir, tmp_path / run.run_id))
+    shutil.rmtree(copy / "derived", ignore_errors=True)
+    publishing = Publishing(RunStore(tmp_path))
+    assert "It was not scored on test." in publishing.card(run.run_id, "ann/tiny").text
+    told: list[tuple[str, int, int]] = []
+    card = publishing.card(run.run_id, "ann/tiny", lambda *said: told.append(said), predicts_test=True)
+    assert told[-1][0] == "Predicting test, pair"
+    num_pairs = told[-1][2]
+    assert "not scored on test" not in card.text
+    row = rf"^\| test \| F1 \| [\d.]+ \| [\d.]+ to [\d.]+ \| [\d.]+ \| {num_pairs} \|$"
+    assert re.search(row, card.text, re.MULTILINE)
+    assert {one.dataset_split for one in card.data.eval_results} == {"validation", "test"}
+    assert publishing.card(run.run_id, "ann/tiny").text == card.text, "and is kept"
+    (kept,) = (copy / "derived").glob("test-*.parquet")
+    write_predictions(kept, read_predictions(kept), {"weights_sha256": "0" * 64})
+    assert "not scored on test" in publishing.card(run.run_id, "ann/tiny").text, "of other weights"
+
+
+def test_no_link_of_a_run_is_followed_to_the_hub(run: Run, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run.paths.run_dir, tmp_path / run.run_id))
+    (tmp_path / "token").write_text(TOKEN)
+    (copy / "models" / "best" / "notes.txt").symlink_to(tmp_path / "token")
+    write_model_folder(RunStore(tmp_path).open(run.run_id), "ann/tiny", tmp_path / "out", behavior=[])
+    assert "notes.txt" not in {path.name for path in (tmp_path / "out").iterdir()}
 
 
 def test_uploaded_private_with_all_files(run: Run, hub: HubServer) -> None:
@@ -85,6 +117,10 @@ def test_published_again_and_in_public(run: Run, hub: HubServer) -> None:
     publish_run(run, "ann/tiny", TOKEN, is_private=False)
     publish_run(run, "ann/tiny", TOKEN, is_private=False)
     assert hub.created == {"ann/tiny": False}
+    hub.requests.clear()
+    with pytest.raises(UnavailableError, match="everybody can see it"):  # "private" would be a lie
+        publish_run(run, "ann/tiny", TOKEN)
+    assert not [request for request in hub.requests if "/commit/" in request]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +182,7 @@ def test_a_foreign_text_stays_one_code_span(text: str) -> None:
 @pytest.mark.integration
 @pytest.mark.slow
 def test_from_a_shell(run: Run, hub: HubServer) -> None:
-    command = [sys.executable, "-m", "mrpc.publish", str(run.paths.run_dir), "ann/shell"]
+    command = [sys.executable, "-m", "mrpc.publish", str(run.paths.run_dir), "ann/shell", "--predict-test"]
     environment = {
         **os.environ,
         "HF_ENDPOINT": hub.url,
@@ -159,6 +195,7 @@ def test_from_a_shell(run: Run, hub: HubServer) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Published at" in done.stdout
+    assert b"| test | F1 |" in (hub.repository("models/ann/shell") or {})["README.md"]
     assert TOKEN not in done.stdout + done.stderr
     missing = subprocess.run(
         [*command[:3], str(run.paths.run_dir.parent / "no-run"), "ann/shell"],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrpc.app.compare.baselines import Baselines, margins_to_logits
-from mrpc.app.compare.shelf import DataShelf, split_fingerprint
+from mrpc.app.compare.shelf import DataShelf
 from mrpc.app.compare.sides import Side
 from mrpc.app.task import OnProgress, silent
 from mrpc.core.model.stored_predictions import (
@@ -118,5 +118,5 @@ def _stored_paths(side: Side, split: str) -> list[Path]:
 
 def _derived_path(side: Side, split: str) -> Path:
     assert side.run is not None
-    fingerprint = split_fingerprint(side.run.config.data, split)[:16]
-    return side.run.paths.derived / f"{split}-{side.weights_sha256[:16]}-{fingerprint}.parquet"
+    fingerprint = side.run.config.data.split_fingerprint(split)
+    return side.run.paths.derived_predictions(split, side.weights_sha256, fingerprint)

@@ -220,9 +220,16 @@ class Comparisons:
         said = answer_own_pairs(self.answers, sides, pairs, on_progress)
         return OwnAnswers(sides, pairs, said, time.perf_counter() - started_at)
 
-    def flips(self, first: object, second: object, split: object, cell: object) -> dict[str, object]:
+    def flips(
+        self,
+        first: object,
+        second: object,
+        split: object,
+        cell: object,
+        on_progress: OnProgress = silent,
+    ) -> dict[str, object]:
         """Return the pairs of a cell, the largest change in probability first, for scripts."""
-        pairs = self.compare(first, second, split).changes.in_cell(cell)
+        pairs = self.compare(first, second, split, on_progress).changes.in_cell(cell)
         return {
             "split": split,
             "cell": cell,

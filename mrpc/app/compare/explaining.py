@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrpc.app.compare.answers import Answers
-from mrpc.app.compare.shelf import DataShelf, split_fingerprint
+from mrpc.app.compare.shelf import DataShelf
 from mrpc.app.compare.sides import Both, Side
 from mrpc.app.limits import check_whole
 from mrpc.app.task import OnProgress, silent
@@ -182,7 +182,7 @@ class Explanations:
     def _train_vectors(self, side: Side, loaded: LoadedSide, on_progress: OnProgress) -> np.ndarray:
         assert side.run is not None
         data = self._shelf.get(side.data)
-        fingerprint = split_fingerprint(side.run.config.data, "train")[:16]
+        fingerprint = side.run.config.data.split_fingerprint("train")[:16]
         path = side.run.paths.derived / f"vectors-train-{side.weights_sha256[:16]}-{fingerprint}.npy"
 
         def read() -> np.ndarray:

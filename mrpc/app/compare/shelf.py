@@ -37,14 +37,9 @@ class DataShelf:
             return data
         with self._lock:
             if self._other is None or self._other[0] != ref.fingerprint:
-                from mrpc.core.data.load import load_data
+                from mrpc.core.data.load import load_again
 
-                data = load_data(ref.kind, ref.data_dir, ref.columns)
-                if data.fingerprint != ref.fingerprint:
-                    raise DataError(
-                        f"The data of this run ({ref.data_dir or ref.kind}) changed since: fingerprint "
-                        f"{data.fingerprint}, then {ref.fingerprint}. Put the old rows back."
-                    )
+                data = load_again(ref.kind, ref.data_dir, ref.columns, ref.fingerprint)
                 self._other = (ref.fingerprint, data)
             return self._other[1]
 
@@ -82,15 +77,10 @@ def check_same_split(sides: Both[Side], split: str) -> None:
     known = [side.data for side in sides if side.data is not None]
     if len(known) < 2:
         return
-    fingerprints = [split_fingerprint(data, split) for data in known]
+    fingerprints = [data.split_fingerprint(split) for data in known]
     if fingerprints[0] != fingerprints[1]:
         first, second = sides.map(lambda side: side.name)
         raise DataError(
             f"{first} and {second} were trained on different data: their {split} splits differ "
             f"(fingerprints {fingerprints[0]} and {fingerprints[1]}), so their scores cannot be compared."
         )
-
-
-def split_fingerprint(data: DataRef, split: str) -> str:
-    """Return the fingerprint of a split's rows, or of all rows where a run recorded no other."""
-    return data.split_fingerprints.get(split, data.fingerprint)

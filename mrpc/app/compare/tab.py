@@ -58,7 +58,8 @@ def add_endpoints(services: Services) -> None:
             right: the second side, such as RUN_ID:best.
             split: "validation" or "test". Look at test when all is decided.
         """
-        return services.comparisons.compare(left, right, split).scores.as_dict()
+        compare = services.comparisons.compare
+        return services.tasks.do(lambda say: compare(left, right, split, say)).scores.as_dict()
 
     def flips(left: str, right: str, split: str, cell: str) -> dict[str, object]:
         """List the pairs on which two sides agree or differ, the largest change in probability first.
@@ -69,7 +70,7 @@ def add_endpoints(services: Services) -> None:
             split: "validation" or "test".
             cell: "fixed", "broken", "both_right" or "both_wrong", seen from left to right.
         """
-        return services.comparisons.flips(left, right, split, cell)
+        return services.tasks.do(lambda say: services.comparisons.flips(left, right, split, cell, say))
 
     for endpoint in (compare_pair, compare_split, flips):
         api(endpoint)

@@ -26,11 +26,17 @@ INTRO = (
     "nothing of this app: run it here, on another machine or in a notebook. With the course preset it gives "
     "the run's own losses and scores, the Trainer form those of a run of the loop trainer."
 )
+AGENTS = "An agent can start and watch runs of this app by itself, where it is served with --mcp."
 MIME_TYPES = {".py": "text/x-python", ".ipynb": "application/x-ipynb+json"}
 HUB = "With the Hub"
 NO_HUB = "Where there is no Hub, DIR being folders of yours"
 SEVERAL = "On several GPUs, each with batches of its own, after accelerate config has asked about them"
-SCRIPT = {"python train.py": HUB, "python train.py --checkpoint DIR --data-dir DIR": NO_HUB}
+WITH_UV = "With nothing installed but uv, which reads the versions of this run from the file"
+SCRIPT = {
+    "python train.py": HUB,
+    "python train.py --checkpoint DIR --data-dir DIR": NO_HUB,
+    "uv run train.py": WITH_UV,
+}
 COMMANDS = {
     "accelerate": {**SCRIPT, "accelerate launch train.py": SEVERAL},
     "pytorch": SCRIPT,
@@ -49,6 +55,7 @@ def build_code_fold(services: Services, spine: Spine) -> None:
         place(render_part("quiet", INTRO))
         form = gr.Radio(FORMS, value="accelerate", label="Form", elem_id="export-form")
         shown = stage("code", elem_id="export-code")
+        place(render_part("quiet", AGENTS, "agents.md", "Tools for an agent"))
 
     def draw(run: object, form: object) -> str:
         return code_html(services, run, form)

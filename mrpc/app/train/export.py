@@ -245,6 +245,7 @@ def _usage(form: str) -> list[str]:
         "    python train.py",
         *launch,
         "    python train.py --checkpoint DIR --data-dir DIR    # where there is no Hub",
+        "    uv run train.py                                    # installs the versions above by itself",
     ]
 
 

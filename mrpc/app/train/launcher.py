@@ -231,7 +231,7 @@ class Launcher:
         self._visitors.check_own(run)
         state = run.state()
         if state not in ALIVE_STATES:
-            raise RunStateError(f"Run {run_id} is {state}; there is nothing to stop.")
+            raise RunStateError(f"Run {run_id} is {run.state_words(state)}; there is nothing to stop.")
         process = run.living_process()
         try:
             run.request_stop(save)

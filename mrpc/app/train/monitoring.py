@@ -31,6 +31,7 @@ class RunSummary(BaseModel):
         run_id: the folder's name.
         name, note: what the user wrote.
         state: see :class:`mrpc.runs.store.RunState`.
+        state_words: the same as people read it.
         data_kind, data_fingerprint: where the rows came from, and their hash.
         collapsed: whether its best or last model gives every validation pair the same answer.
         best_accuracy, best_f1: on validation, of the best epoch by F1; None before the first.
@@ -47,6 +48,7 @@ class RunSummary(BaseModel):
     name: str
     note: str
     state: RunState
+    state_words: str
     preset: str
     loop: str
     checkpoint: str
@@ -147,6 +149,7 @@ class Monitoring:
             return {
                 "run_id": run_id,
                 "state": str(view.state),
+                "state_words": view.run.state_words(view.state),
                 "phase": view.status.phase,
                 "step": last.step if last else 0,
                 "num_steps": history.started.num_steps if history.started else None,
@@ -170,6 +173,7 @@ class Monitoring:
             name=label.name,
             note=label.note,
             state=state,
+            state_words=run.state_words(state),
             preset=train.preset,
             loop=train.loop,
             checkpoint=train.checkpoint,

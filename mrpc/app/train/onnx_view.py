@@ -28,7 +28,7 @@ INTRO = (
 def build_onnx_fold(services: Services, spine: Spine) -> None:
     """Build the fold."""
     with gr.Accordion("Use this model without PyTorch: ONNX", open=False, elem_id="onnx-fold"):
-        place(render_part("quiet", INTRO))
+        place(render_part("quiet", INTRO, "publish.md#without-pytorch-onnx", "More on ONNX"))
         shown = stage("onnx")
         with gr.Row(elem_id="onnx-buttons"):
             export = gr.Button("Export to ONNX", variant="primary", elem_id="onnx-export", min_width=180)

@@ -64,7 +64,7 @@ def build_upload(services: Services, data: DataChoice) -> None:
         elem_id="data-file",
         height=140,
     )
-    place(render_part("quiet", UPLOAD_NOTE))
+    place(render_part("quiet", UPLOAD_NOTE, "data.md", "All rules and limits"))
     with gr.Row(equal_height=False):
         columns = gr.Textbox(
             label="Columns", info=COLUMNS_HELP, max_lines=1, elem_id="data-columns", min_width=200

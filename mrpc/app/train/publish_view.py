@@ -24,12 +24,19 @@ INTRO = (
 def build_publish_fold(services: Services, spine: Spine) -> None:
     """Build the fold."""
     with gr.Accordion("Publish to the Hub", open=False, elem_id="publish-fold"):
-        place(render_part("quiet", INTRO))
+        place(render_part("quiet", INTRO, "publish.md", "More on cards and the Hub"))
         with gr.Row(equal_height=True):
             repo = gr.Textbox(
                 label="Repository", placeholder="owner/name", max_length=200, elem_id="publish-repo"
             )
             private = gr.Checkbox(True, label="Private: only its owner sees it", elem_id="publish-private")
+        with_test = gr.Checkbox(
+            False,
+            label="Predict test first, if that was not done",
+            info="Then the card has scores on test, too: half a minute on two cores. Look at test once, when "
+            "everything else is decided.",
+            elem_id="publish-test",
+        )
         with gr.Row(elem_id="publish-buttons"):
             look = gr.Button("Show the card", elem_id="publish-look", min_width=180)
             go = gr.Button(
@@ -42,10 +49,12 @@ def build_publish_fold(services: Services, spine: Spine) -> None:
     def on_draw(run: object) -> dict[str, object]:
         return {"publish": _said_first(services, run), "card": "", "go": gr.update(interactive=False)}
 
-    def on_look(run: object, repo: object, task: Task) -> dict[str, object]:
-        written = services.publishing.card(run, repo, task.progress)
+    def on_look(run: object, repo: object, with_test: object, task: Task) -> dict[str, object]:
+        written = services.publishing.card(run, repo, task.progress, predicts_test=with_test is True)
+        scored = {result.dataset_split for result in written.data.get("eval_results") or []}
+        head = written.data.to_yaml()
         return {
-            "publish": render("train/publish.html", head=written.data.to_yaml(), repo=repo),
+            "publish": render("train/publish.html", head=head, repo=repo, has_test="test" in scored),
             "card": written.text,
             "go": gr.update(interactive=True),
         }
@@ -57,7 +66,8 @@ def build_publish_fold(services: Services, spine: Spine) -> None:
 
     one = {"run": spine.run}
     View("publish", one, outputs, on_draw).bind()
-    bind(look.click, on_look, {**one, "repo": repo}, outputs, tasks=services.tasks, changes=True)
+    asked = {**one, "repo": repo, "with_test": with_test}
+    bind(look.click, on_look, asked, outputs, tasks=services.tasks, changes=True)
     bind(
         go.click,
         on_go,

@@ -15,7 +15,7 @@ from mrpc.runs.store import Run, RunStore
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
 
-    from mrpc.publish.card import TestedBehavior
+    from mrpc.publish.answers import TestedBehavior
 
 
 class Publishing:
@@ -25,18 +25,36 @@ class Publishing:
         self._store = store
         self._behavior: dict[str, list[TestedBehavior]] = {}
 
-    def card(self, run_id: object, repo_id: object, on_progress: OnProgress = silent) -> ModelCard:
+    def card(
+        self,
+        run_id: object,
+        repo_id: object,
+        on_progress: OnProgress = silent,
+        *,
+        predicts_test: bool = False,
+    ) -> ModelCard:
         """Return the card of a run as it would be published.
+
+        Args:
+            run_id: the run; untrusted.
+            repo_id: "owner/name"; untrusted.
+            on_progress: told how far it is.
+            predicts_test: whether test is predicted first, where that was not done yet.
 
         Raises:
             InputError: the name cannot be one of a repository, or there is no such run.
             RunStateError: the run has nothing to publish.
+            DataError: test is to be predicted, and cannot be scored.
         """
-        from mrpc.publish.upload import check_publishable, write_card
+        from mrpc.publish.answers import predict_test
+        from mrpc.publish.card import build_card
+        from mrpc.publish.upload import check_publishable
 
         run = self._store.open(run_id)
         name = check_publishable(run, repo_id)
-        return write_card(run, name, self._tested(run, on_progress))
+        if predicts_test:
+            predict_test(run, lambda done, total: on_progress("Predicting test, pair", done, total))
+        return build_card(run, name, self._tested(run, on_progress))
 
     def publish(
         self, run_id: object, repo_id: object, is_private: bool, on_progress: OnProgress = silent
@@ -50,7 +68,7 @@ class Publishing:
         return publish_run(run, name, None, is_private, on_progress, behavior=known)
 
     def _tested(self, run: Run, on_progress: OnProgress) -> list[TestedBehavior]:
-        from mrpc.publish.card import run_behavioral_tests
+        from mrpc.publish.answers import run_behavioral_tests
 
         weights = weights_id(run.paths.best_model)
         if weights not in self._behavior:

@@ -35,9 +35,6 @@ STATE_SIGNS: dict[RunState, str] = {
 """A sign beside the name of each state, so that colour never stands alone."""
 
 
-PAUSED = "paused: GPU time used"
-
-
 @dataclass(frozen=True)
 class Figure:
     """One number of a run: its name, the number in words, and what it is of."""
@@ -110,7 +107,7 @@ def describe_run(
         facts=_describe_settings(run, history, num_split_pairs),
         note=run.read_label().note,
         state=state,
-        state_words=PAUSED if state is RunState.STOPPED and run.is_paused() else str(state),
+        state_words=run.state_words(state),
         sign=STATE_SIGNS[state],
         step=step,
         num_steps=num_steps,
@@ -144,7 +141,7 @@ def describe_outcome(
             )
         case RunState.STOPPED if terminal is None:
             notices.append(("warn", _describe_cut_short(run, status, history)))
-        case RunState.STOPPED if run.is_paused():
+        case RunState.STOPPED if run.is_paused(state):
             text = "The GPU is lent for about a minute at a time. Resume goes on exactly where this stopped."
             notices.append(("note", text))
         case RunState.STOPPED:

@@ -104,7 +104,7 @@ def _row(one: RunSummary, names: Sequence[str]) -> dict[str, object]:
     is_over = one.state not in ALIVE_STATES
     row: dict[str, Any] = {
         "id": one.run_id,
-        "state": str(one.state),
+        "state": one.state_words,
         "done": one.step / one.num_steps if one.num_steps else None,
         "accuracy": one.best_accuracy,
         "f1": one.best_f1,

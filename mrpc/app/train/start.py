@@ -74,12 +74,12 @@ def make_plan(services: Services, values: Mapping[str, object], data: object = "
         num_steps=config.num_steps(num_pairs),
         words=f"{used:,} pairs {batch}, {epochs}",
         needs=describe_needs(estimate),
-        warnings=[*_too_much_for_a_visitor(config, num_pairs), *estimate.warnings],
+        warnings=[*_too_much_for_a_visitor(services, config, num_pairs), *estimate.warnings],
     )
 
 
-def _too_much_for_a_visitor(config: TrainConfig, num_pairs: int) -> list[str]:
-    if caller().is_owner:
+def _too_much_for_a_visitor(services: Services, config: TrainConfig, num_pairs: int) -> list[str]:
+    if caller().is_owner or not services.visitors.may_train:
         return []
     try:
         check_size(config, num_pairs)

@@ -125,6 +125,30 @@ def load_data(
         )
 
 
+def load_again(
+    kind: str, data_dir: Path | None, columns: Sequence[str] | None, fingerprint: str
+) -> LoadedData:
+    """Load what was loaded before, as a run names it.
+
+    Args:
+        kind: see :func:`load_data`, as the next two.
+        data_dir: a folder or file.
+        columns: in it.
+        fingerprint: of the rows then.
+
+    Raises:
+        DataError: the rows are not the same any more, or cannot be used.
+        UnavailableError: they cannot be had now.
+    """
+    data = load_data(kind, data_dir, columns)
+    if data.fingerprint != fingerprint:
+        raise DataError(
+            f"The data in {data_dir or kind} changed since this run was created (fingerprint "
+            f"{data.fingerprint}, then {fingerprint}). Put the old rows back, or start a new run."
+        )
+    return data
+
+
 def select_train_pairs(dataset: Dataset, num: int, seed: int) -> Dataset:
     """Draw ``num`` rows with a seed, in the order of the corpus; 0 means all.
 

@@ -17,6 +17,7 @@ import pytest
 import torch
 import transformers
 from packaging.requirements import Requirement
+from pydantic import ValidationError
 
 from mrpc.app.train.export import (
     BESIDE,
@@ -38,6 +39,7 @@ from mrpc.core.model.recipe import add_shared_words, freeze, learn_shared_words,
 from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import InputError, UnknownRunError
 from mrpc.files import write_model
+from mrpc.runs.events import FinishedEvent
 from mrpc.runs.layout import DataRef, ProcessInfo
 from mrpc.runs.store import Run, RunStore
 
@@ -311,6 +313,13 @@ def test_a_fingerprint_is_hex_or_the_run_does_not_open(tmp_path: Path, text: str
         assert RunStore(tmp_path).foreign()[run.run_id] == "its config.json cannot be understood"
 
 
+@pytest.mark.parametrize("text", HOSTILE, ids=repr)
+def test_a_hash_of_weights_is_hex_or_the_event_is_not_read(text: str) -> None:
+    """Files of the run are named by it."""
+    with pytest.raises(ValidationError, match="weights_sha256"):
+        FinishedEvent(train_s=1, peak_memory_bytes=1, best_epoch=1, weights_sha256={"best": text})
+
+
 @pytest.mark.parametrize("text", HOSTILE[:-1], ids=repr)
 @pytest.mark.parametrize("form", FORMS)
 def test_nothing_of_a_copied_run_is_code(tmp_path: Path, form: str, text: str) -> None:
@@ -324,7 +333,7 @@ def test_nothing_of_a_copied_run_is_code(tmp_path: Path, form: str, text: str) -
     started = {"type": "started", "device": text, "encoder_notes": [text], "new_parameters": [text]}
     numbers = ("num_steps", "num_epochs", "num_train_pairs", "num_validation_pairs", "num_threads")
     started |= dict.fromkeys([*numbers, "majority_accuracy", "majority_f1"], 1)
-    started |= {"base_weights_sha256": text, "checkpoint_sha256": text, "max_length": 32}
+    started |= {"base_weights_sha256": "00", "checkpoint_sha256": text, "max_length": 32}
     run.paths.events.write_text(json.dumps(started) + "\n")
     code = code_of(run, form)
     if form == "notebook":

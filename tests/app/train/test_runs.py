@@ -8,6 +8,7 @@ from mrpc.app.train.board import RunBoard
 from mrpc.app.train.monitoring import Monitoring
 from mrpc.app.train.runs import manage_html, queue_html, runs_table
 from mrpc.app.train.runs_view import disk_html
+from mrpc.app.train.seeds import seeds_html
 from mrpc.errors import InputError
 from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel
@@ -37,6 +38,20 @@ def test_the_table_says_what_runs_are(tmp_path):
     keys = [column["key"] for column in shown["columns"]]
     assert {"learning_rate", "weight_decay", "seed"} <= set(keys)
     assert "warmup_ratio" not in keys, "they do not differ in it"
+
+
+def test_a_run_whose_gpu_time_is_used_is_paused_wherever_its_state_stands(tmp_path):
+    stopped, paused = write_ended(tmp_path, "stopped"), write_ended(tmp_path, "stopped")
+    stopped.request_stop(save=True)
+    paused.request_stop(save=True, reason="gpu time")
+    words = "paused: GPU time used"
+    rows = {row["id"]: row["state"] for row in table_of(tmp_path)["rows"]}
+    assert rows == {stopped.run_id: "stopped", paused.run_id: words}
+    monitoring = Monitoring(RunStore(tmp_path))
+    listed = {one.run_id: one for one in monitoring.list_runs()}
+    assert (listed[paused.run_id].state, listed[paused.run_id].state_words) == (RunState.STOPPED, words)
+    assert monitoring.run_status(paused.run_id)["state_words"] == words
+    assert words in seeds_html([listed[paused.run_id]])
 
 
 def test_numbers_are_sorted_as_numbers(tmp_path):

@@ -187,6 +187,7 @@ def test_a_packed_model_holds_no_links(tmp_path: Path) -> None:
     with zipfile.ZipFile(zip_model(run, tmp_path / "cache")) as archive:
         names = archive.namelist()
         assert archive.read(f"{run.run_id}-best/model.safetensors") == b"weights"
+    assert zip_model(run, tmp_path / "cache") == zip_model(run, tmp_path / "cache"), "made once"
     assert names == [f"{run.run_id}-best/config.json", f"{run.run_id}-best/model.safetensors"]
 
 
