@@ -10,17 +10,18 @@ import sys
 from pathlib import Path
 
 from mrpc.core.data.columns import parse_columns
-from mrpc.errors import DataError
+from mrpc.errors import DataError, InputError
 from mrpc.settings import (
     Settings,
     default_data_dir,
     default_runs_dir,
-    full_path,
     gpu_loan_s,
     has_sign_in,
     mcp_is_asked_for,
     owner_key,
+    path_argument,
     prepare_environment,
+    print_any_character,
     space_author,
     space_host,
     space_id,
@@ -69,7 +70,7 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
     )
     parser.add_argument(
         "--runs-dir",
-        type=full_path,
+        type=path_argument,
         default=default_runs_dir(),
         help="where runs live: MRPC_RUNS_DIR, else ./runs",
     )
@@ -135,14 +136,14 @@ def _user_and_password(text: str) -> tuple[str, str]:
 
 
 def _folder(text: str) -> Path:
-    path = full_path(text)
+    path = path_argument(text)
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
     return path
 
 
 def _file_or_folder(text: str) -> Path:
-    path = full_path(text)
+    path = path_argument(text)
     if not path.exists():
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder or a file")
     return path
@@ -162,7 +163,7 @@ def is_port_free(host: str, port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host.strip("[]"), port))
-        except OSError:
+        except (OSError, UnicodeError):  # a name that is none
             return False
     return True
 
@@ -198,7 +199,12 @@ def runs_folder_problem(runs_dir: Path) -> str | None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve the app until Ctrl-C."""
-    settings = parse_arguments(arguments)
+    print_any_character()
+    try:
+        settings = parse_arguments(arguments)
+    except InputError as error:  # in a variable
+        print(error, file=sys.stderr)
+        return 2
     problem = prepare_environment() or raise_file_limit() or runs_folder_problem(settings.runs_dir)
     if problem is not None:
         print(problem, file=sys.stderr)

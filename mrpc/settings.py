@@ -5,14 +5,19 @@ Holds no hyperparameters (those are in :mod:`mrpc.config`) and imports nothing h
 
 from __future__ import annotations
 
+import argparse
 import getpass
+import io
 import os
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from mrpc.errors import InputError
 
 HUB_TIMEOUT_S = 3.0
 """How long the Hub may take to answer before it counts as away, in seconds."""
@@ -77,8 +82,38 @@ class Settings:
 
 
 def full_path(text: str | Path) -> Path:
-    """Return an absolute path; ``~`` is the home folder, also where no shell replaced it."""
-    return Path(os.path.expanduser(text)).resolve()
+    """Return an absolute path; ``~`` is the home folder, also where no shell replaced it.
+
+    Raises:
+        InputError: there is no path, no such home folder, or its name is no text.
+    """
+    if not str(text):
+        raise InputError("The path is empty; write . for the folder that this is started in.")
+    expanded = os.path.expanduser(text)
+    if str(expanded).startswith("~"):
+        raise InputError(
+            f"{str(text)!r}: there is no such home folder here. Write the whole path, from / on."
+        )
+    try:
+        str(expanded).encode()
+    except UnicodeEncodeError:  # it would stand in JSON files, which are UTF-8
+        raise InputError(f"{str(text)!a}: this name is not UTF-8. Rename the file or the folder.") from None
+    return Path(expanded).resolve()
+
+
+def path_argument(text: str) -> Path:
+    """Read a path of the command line; see :func:`full_path`."""
+    try:
+        return full_path(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def print_any_character() -> None:
+    """Let a terminal that has no Unicode show a code for “, instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def default_runs_dir() -> Path:
@@ -253,18 +288,47 @@ class LaunchedProcesses:
     is_one_of_several_asked_for: bool = False
 
 
+MPI_PREFIXES = ("PMI_", "OMPI_COMM_WORLD_", "MV2_COMM_WORLD_")
+LAUNCH_VARIABLES = frozenset(
+    {
+        *("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT"),
+        *(prefix + name for prefix in MPI_PREFIXES for name in ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")),
+    }
+)
+"""By which a launcher tells a process of its siblings."""
+
+
 def launched_processes() -> LaunchedProcesses:
-    """Return which of the launched processes this one is; the only one where nothing was launched."""
-    mpi = ("PMI", "OMPI_COMM_WORLD", "MV2_COMM_WORLD")
-    ranks = [os.environ.get(name) for name in ("RANK", *(f"{prefix}_RANK" for prefix in mpi))]
-    sizes = [os.environ.get(name) for name in ("WORLD_SIZE", *(f"{prefix}_SIZE" for prefix in mpi))]
-    world_size = next((int(size) for size in sizes if size), None)
+    """Return which of the launched processes this one is; the only one where nothing was launched.
+
+    Raises:
+        InputError: the variables of a launcher hold no numbers, or numbers that do not fit.
+    """
+    ranks = ("RANK", *(f"{prefix}RANK" for prefix in MPI_PREFIXES))
+    sizes = ("WORLD_SIZE", *(f"{prefix}SIZE" for prefix in MPI_PREFIXES))
+    rank, world_size = _first_number(ranks), _first_number(sizes)
+    if (rank or 0) >= (world_size or 1):
+        raise InputError(
+            f"The environment says that this is process {rank} of {world_size or 1}, counted from 0. Unset "
+            "RANK and WORLD_SIZE, or start the training with torchrun or accelerate launch."
+        )
     asked_for_several = "ACCELERATE_DYNAMO_BACKEND" in os.environ and "MASTER_ADDR" in os.environ
     return LaunchedProcesses(
-        rank=next((int(rank) for rank in ranks if rank), 0),
+        rank=rank or 0,
         world_size=world_size or 1,
         is_one_of_several_asked_for=world_size is None and asked_for_several,
     )
+
+
+def _first_number(names: Iterable[str]) -> int | None:
+    """Return the number in the first of these variables that is set."""
+    name = next((name for name in names if os.environ.get(name)), None)
+    if name is None:
+        return None
+    value = os.environ[name].strip()
+    if not value.isascii() or not value.isdecimal():
+        raise InputError(f"{name} is {value[:40]!r}, which is no whole number. Correct it, or unset it.")
+    return int(value)
 
 
 def cpu_is_forced() -> bool:
@@ -287,9 +351,11 @@ def accelerate_config_file() -> Path | None:
 def training_environment() -> dict[str, str]:
     """Return the environment that a training process is started with.
 
-    ``SPACES_ZERO_GPU`` is left out: a detached process on a ZeroGPU Space has no GPU to wait for.
+    ``SPACES_ZERO_GPU`` is left out: a detached process on a ZeroGPU Space has no GPU to wait for. So is what
+    a launcher told the app: the training is none of its siblings.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "SPACES_ZERO_GPU"}
+    left_out = {"SPACES_ZERO_GPU", *LAUNCH_VARIABLES}
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
     environment["TOKENIZERS_PARALLELISM"] = "true"
     environment["PYTHONUNBUFFERED"] = "1"
     return environment

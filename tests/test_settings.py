@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from mrpc.errors import InputError
 from mrpc.settings import (
+    LAUNCH_VARIABLES,
     NEVER_BY_PROXY,
     accelerate_config_file,
+    full_path,
+    launched_processes,
     prepare_environment,
     root_path,
     training_environment,
@@ -102,3 +106,25 @@ def test_no_home_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_path_of_a_proxy(monkeypatch: pytest.MonkeyPatch, value: str, expected: str) -> None:
     monkeypatch.setenv("GRADIO_ROOT_PATH", value)
     assert root_path() == expected
+
+
+@pytest.mark.parametrize("text", ["", "~no_such_user_x/runs"])
+def test_a_path_that_leads_nowhere_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"path is empty|no such home folder"):
+        full_path(text)
+
+
+LAUNCHED = [("RANK", "one"), ("RANK", "1"), ("WORLD_SIZE", "two"), ("WORLD_SIZE", "-2"), ("PMI_SIZE", "x")]
+
+
+@pytest.mark.parametrize(("name", "value"), LAUNCHED)
+def test_what_no_launcher_says_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for variable in LAUNCH_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    assert launched_processes().world_size == 1
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=name):
+        launched_processes()
+    assert name not in training_environment()  # the app's trainings are no siblings of the app
