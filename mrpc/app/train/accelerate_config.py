@@ -95,7 +95,8 @@ def find_problem(config: dict[str, object], count_gpus: Callable[[], int]) -> st
     num_gpus = count_gpus()
     if num_processes > num_gpus:
         there = f"{num_gpus} are" if num_gpus != 1 else "1 is"
-        return f"asks for {num_processes} processes on GPUs, one each, and {there} here"
+        several = "es" * (num_processes > 1)
+        return f"asks for {num_processes} process{several} on GPUs, one each, and {there} here"
     chosen = [part.strip() for part in str(config.get("gpu_ids") or "all").split(",")]
     beyond = [number for number in chosen if number.isdecimal() and int(number) >= num_gpus]
     if beyond:

@@ -180,25 +180,24 @@ def _has_plain_quotes(table: Table) -> bool:
     for block in read_blocks(table.open):
         if b'"' not in block:
             continue
-        lines = b"\n" + block + b"\n"
-        text = np.frombuffer(lines, np.uint8)
+        text = np.frombuffer(b"\n" + block + b"\n", np.uint8)
         at = np.flatnonzero(text == _QUOTE)
-        doubled = at[:-1][np.diff(at) == 1]
-        opens_cell = _is_one_of(text[doubled - 1], (mark, _NEWLINE))
-        if (opens_cell & ~_is_one_of(text[doubled + 2], (mark, _NEWLINE, _RETURN, _QUOTE))).any():
+        is_new = np.diff(at, prepend=-1) != 1
+        first, last = at[is_new], at[np.roll(is_new, -1)]  # of each run of quotes
+        before, after = text[first - 1], text[last + 1]
+        is_mark = (last - first) % 2 == 0  # an odd one encloses, the others are doubled
+        opens = _is_one_of(before, (mark, _NEWLINE))
+        if (opens & ~is_mark & ~_is_one_of(after, (mark, _NEWLINE, _RETURN))).any():
             return False  # a cell that begins so is empty, or not well formed
-        text = np.frombuffer(lines.replace(b'""', b""), np.uint8)
-        at = np.flatnonzero(text == _QUOTE)
-        if len(at) % 2:
+        if np.count_nonzero(is_mark) % 2:
             return False
-        opening, closing = at[::2], at[1::2]
-        after = text[closing + 1]
-        ends_line = (after == _RETURN) & (text[np.minimum(closing + 2, len(text) - 1)] == _NEWLINE)
-        newlines = np.flatnonzero(text == _NEWLINE)
+        line_ends = np.flatnonzero(text == _NEWLINE)
+        line = np.searchsorted(line_ends, first[is_mark])
+        closes = _is_one_of(after, (mark, _NEWLINE)) | (
+            (after == _RETURN) & (text[np.minimum(last + 2, len(text) - 1)] == _NEWLINE)
+        )
         if not (
-            _is_one_of(text[opening - 1], (mark, _NEWLINE)).all()
-            and (_is_one_of(after, (mark, _NEWLINE)) | ends_line).all()
-            and (np.searchsorted(newlines, opening) == np.searchsorted(newlines, closing)).all()
+            opens[is_mark][::2].all() and closes[is_mark][1::2].all() and (line[::2] == line[1::2]).all()
         ):
             return False
     return True

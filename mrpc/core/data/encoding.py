@@ -24,8 +24,7 @@ ENCODING_NAMES = {
 }
 
 _BLOCK_BYTES = 1 << 20
-_NEWLINE, _RETURN = 10, 13
-_CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 127])
+_NEWLINE, _RETURN, _SPACE = 10, 13, 32
 _HIGH_CONTROL = re.compile(rb"\xc2[\x80-\x9f]")
 _LOST = "\ufffd".encode()
 _MISREAD = ("â€".encode(), "Ã\xa9".encode(), "Ã¨".encode(), "Ã¼".encode(), "Ã¶".encode(), "Ã¤".encode())
@@ -139,10 +138,12 @@ def _read_all(shown: str, open_file: Open, codec: str, max_bytes: int) -> TextFi
                 text.encode() if codec.startswith(("utf-16", "utf-32")) else block
             )  # the same bytes elsewhere
             if ends:
-                found.num_lines += ends.count(b"\n")
-                found.has_quotes = found.has_quotes or b'"' in ends
-                found.has_escaped_quotes = found.has_escaped_quotes or b'\\"' in ends
-                found.has_odd_characters = found.has_odd_characters or _holds_odd(ends)
+                num_newlines = ends.count(b"\n")
+                found.num_lines += num_newlines
+                if b'"' in ends:
+                    found.has_quotes = True
+                    found.has_escaped_quotes = found.has_escaped_quotes or b'\\"' in ends
+                found.has_odd_characters = found.has_odd_characters or _holds_odd(ends, num_newlines)
                 if codec != "cp1252" and not ends.isascii():
                     found.num_lost += ends.count(_LOST)
                     found.num_misread += sum(map(ends.count, _MISREAD))
@@ -159,9 +160,12 @@ def _read_all(shown: str, open_file: Open, codec: str, max_bytes: int) -> TextFi
                 return found
 
 
-def _holds_odd(text: bytes) -> bool:
+def _holds_odd(text: bytes, num_newlines: int) -> bool:
     """Tell whether control characters stand in UTF-8."""
-    if len(text.translate(None, _CONTROLS)) < len(text):
+    num_controls = np.count_nonzero(np.frombuffer(text, np.uint8) < _SPACE)
+    if num_controls > num_newlines and num_controls > num_newlines + text.count(b"\r") + text.count(b"\t"):
+        return True
+    if b"\x7f" in text:
         return True
     return not text.isascii() and _HIGH_CONTROL.search(text) is not None
 

@@ -174,6 +174,7 @@ def _from_pretrained(
 ) -> Classifier:
     """Make a model for two classes; with None as names, they are those that the folder's config has."""
     import torch
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForSequenceClassification
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
@@ -210,7 +211,7 @@ def _from_pretrained(
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # of a head; an encoder that does not fit is refused
             )
-    except (*LIBRARY_FAULTS, SafetensorError) as error:
+    except (*LIBRARY_FAULTS, SafetensorError, StrictDataclassError) as error:
         code = (
             " Its config names code of its own, which is not run."
             if "auto_map" in read_config(directory)

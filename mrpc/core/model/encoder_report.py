@@ -25,6 +25,7 @@ class EncoderReport:
         missing: names of the others.
         misshapen: those of them that the checkpoint has in another shape, with both shapes in words.
         has_words: whether the embeddings of the tokens were loaded.
+        left_over: names in the checkpoint of parts that the encoder has too, but not as many.
         unexpected: names in the checkpoint that the model has no place for.
         notes: what was changed to make it a classifier of pairs, a sentence each.
     """
@@ -34,6 +35,7 @@ class EncoderReport:
     missing: tuple[str, ...] = ()
     misshapen: tuple[str, ...] = ()
     has_words: bool = True
+    left_over: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -45,7 +47,8 @@ class EncoderReport:
     @property
     def sentence(self) -> str:
         """Say it to a person."""
-        return f"{self.num_loaded} of {self.num_tensors} tensors of the encoder are loaded."
+        new = f"; new and random: {_some(self.missing)}" if self.missing else ""
+        return f"{self.num_loaded} of {self.num_tensors} tensors of the encoder are loaded{new}."
 
     def require_enough(self, where: str) -> None:
         """Refuse an encoder most of whose numbers, or whose words, would be random.
@@ -54,6 +57,12 @@ class EncoderReport:
             UnavailableError: names the tensors that are missing or of another shape, and what stands there
                 instead.
         """
+        if len(self.left_over) > (1 - MIN_SHARE) * self.num_tensors and self.share >= MIN_SHARE:
+            raise UnavailableError(
+                f"{where}: its config.json does not fit its weights, which have {len(self.left_over)} more "
+                f"tensors of the encoder: {_some(self.left_over)}. Correct the config.json, or save the "
+                "model again with save_pretrained()."
+            )
         if self.misshapen and self.share >= 1 - MIN_SHARE:
             raise UnavailableError(
                 f"{where}: its config.json does not fit its weights: {_some(self.misshapen)}. Correct the "
@@ -84,12 +93,19 @@ def report_loading(model: Any, loading: Mapping[str, Any], notes: Sequence[str])
     absent = new_tensors(loading)
     missing = [name for name in names if name in absent]
     misshapen = [name for name in missing if name in shapes]
+    parts = {name.removeprefix(prefix).partition(".")[0] for name in names}
+    left_over = [
+        name
+        for name in sorted(loading["unexpected_keys"])
+        if name.removeprefix(prefix).partition(".")[0] in parts
+    ]
     return EncoderReport(
         num_tensors=len(names),
         num_loaded=len(names) - len(missing),
         missing=tuple(sorted(missing)),
         misshapen=tuple(f"{name} is {shapes[name][0]}, not {shapes[name][1]}" for name in sorted(misshapen)),
         has_words=not any(name in absent for name, tensor in model.named_parameters() if tensor is words),
+        left_over=tuple(left_over),
         unexpected=tuple(sorted(loading["unexpected_keys"])),
         notes=tuple(notes),
     )

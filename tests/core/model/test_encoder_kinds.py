@@ -233,6 +233,22 @@ REFUSED: dict[str, tuple[Make, str]] = {
         lambda tiny: change_config(tiny, max_position_embeddings=64),
         r"does not fit its weights: bert\.embeddings\.position_embeddings",
     ),
+    "fewer layers in the config": (
+        lambda tiny: change_config(tiny, num_hidden_layers=1),
+        r"does not fit its weights, which have 16 more tensors of the encoder: .*layer\.1",
+    ),
+    "a config of other types": (
+        lambda tiny: change_config(tiny, hidden_size="32"),
+        "does not make a model: .*hidden_size",
+    ),
+    "a vocabulary of nothing": (
+        lambda tiny: (
+            (tiny / "vocab.txt").write_text(""),
+            [path.unlink() for path in tiny.glob("*token*")],
+            tiny,
+        )[-1],
+        "tokenizer of local:mine cannot be loaded: .*UNK",
+    ),
     "no embeddings of words": (
         lambda tiny: rename_tensors(tiny, lambda name: None if "word_embeddings" in name else name),
         r"38 of its 39 tensors are there.*Missing: bert\.embeddings\.word_embeddings",
