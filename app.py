@@ -40,7 +40,8 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
     parser = argparse.ArgumentParser(
         prog="python app.py", description="MRPC Lab: inspect, fine-tune and compare on sentence pairs."
     )
-    parser.add_argument("--host", default="0.0.0.0" if on_space else "127.0.0.1", help="address to bind")
+    default_host = "0.0.0.0" if on_space else "127.0.0.1"
+    parser.add_argument("--host", type=_host, default=default_host, help="address to bind")
     parser.add_argument("--port", type=_port, default=7860, help="TCP port, default 7860")
     parser.add_argument("--share", action="store_true", help="ask for a public gradio.live link")
     parser.add_argument("--auth", type=_user_and_password, metavar="USER:PASSWORD", help="ask for a login")
@@ -119,6 +120,13 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         visitors_train=visitors_train(),
         example=given.example,
     )
+
+
+def _host(text: str) -> str:
+    host = text.strip("[]")
+    if not host or "/" in host or any(character.isspace() for character in host):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address; write one such as 127.0.0.1 or ::1")
+    return host
 
 
 def _port(text: str) -> int:

@@ -19,7 +19,7 @@ import filelock
 import psutil
 
 from mrpc.config import TrainConfig
-from mrpc.errors import BusyError, RunStateError, UnknownRunError
+from mrpc.errors import BusyError, RunStateError, UnavailableError, UnknownRunError
 from mrpc.files import read_model, read_small, write_model
 from mrpc.runs.events import FailedEvent
 from mrpc.runs.layout import (
@@ -417,13 +417,19 @@ def training_lock(runs_dir: Path) -> Iterator[None]:
 
     Raises:
         BusyError: when another process holds it; the message names its run.
+        UnavailableError: when the folder cannot be written.
     """
-    runs_dir.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(runs_dir / TRAINING_LOCK, timeout=0)
     try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except filelock.Timeout:
         raise busy_error(RunStore(runs_dir).holder()) from None
+    except OSError as error:
+        raise UnavailableError(
+            f"The runs folder {runs_dir} cannot be used: {error.strerror or error}. "
+            "Name another with --runs-dir or MRPC_RUNS_DIR."
+        ) from None
     try:
         yield
     finally:

@@ -237,7 +237,7 @@ def test_overview_draws_what_was_counted():
     )
     assert "6 equivalent, 60.0 %" in view.text
     assert "right in 60.0 % of the cases" in view.text
-    assert view.all("title")[1].text == "20 or more characters: 5 equivalent, 4 not"
+    assert view.all("title")[1].text == "20 or more characters: 5 equivalent, 4 not equivalent"
     heights = [float(bar.attributes["height"]) for bar in view.all("rect", cls="l1")]
     assert heights == [pytest.approx(48 / 5, abs=0.01), 48]
     assert ["0 to 19", "1", "0"] in view.rows()

@@ -25,7 +25,6 @@ LOCAL: dict[str, Any] = {
 FINE: dict[str, dict[str, Any]] = {
     "plain": {},
     "an old key": {"fp16": False},
-    "lower case": {"distributed_type": "no"},
     "NO without quotes": {"distributed_type": False},
     "no type": {"distributed_type": None},
     "one process on a CPU": {"distributed_type": "MULTI_CPU", "num_processes": 1, "use_cpu": True},
@@ -63,6 +62,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         for kind in ("DEEPSPEED", "FSDP", "MEGATRON_LM", "XLA", "TPU", "MULTI_NPU", "SOMETHING_NEW")
     },
     "unknown keys": ({"some_future_key": 3}, "does not know: some_future_key"),
+    "lower case": ({"distributed_type": "no"}, "not understood by accelerate"),
     "a type that is no text": ({"mixed_precision": "no", "distributed_type": ["NO"]}, "distributed_type"),
     "processes in words": ({"num_processes": "two"}, "num_processes 'two'"),
     "no processes": ({"num_processes": -1}, "num_processes '-1'"),
