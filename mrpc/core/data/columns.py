@@ -18,7 +18,7 @@ SENTENCE_COLUMNS = (
     *(("stringa", "stringb"), ("phrase1", "phrase2"), ("title1", "title2"), ("input1", "input2")),
     *(("firstsentence", "secondsentence"), ("firsttext", "secondtext"), ("first", "second")),
     *(("question", "sentence"), ("query", "passage"), ("original", "paraphrase"), ("text", "paraphrase")),
-    *(("sentence", "paraphrase"), ("source", "target"), ("anchor", "positive"), ("left", "right")),
+    *(("sentence", "paraphrase"), ("source", "target"), ("anchor", "positive")),
 )
 """Usual names of the two sentences, the likeliest first; compared without case, spaces and signs."""
 
