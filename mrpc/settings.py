@@ -28,6 +28,12 @@ GPU_LOAN_S = 60.0
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+NUMBERS = (
+    *("GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS", "GRADIO_NODE_NUM_PORTS", "GRADIO_DEBUG"),
+    *("GRADIO_ANALYTICS_MAX_EVENTS", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"),
+)
+"""Variables that libraries read as whole numbers when they are imported."""
+
 NEVER_BY_PROXY = ("localhost", "127.0.0.1", "::1")
 """Addresses of this machine: a proxy elsewhere would look for them on itself."""
 
@@ -136,7 +142,11 @@ def prepare_environment() -> str | None:
     Returns:
         What makes a start impossible and what to do, in one sentence, or None.
     """
-    problem = _proxy_problem(os.environ)
+    problem = (
+        _proxy_problem(os.environ)
+        or _endpoint_problem(os.environ.get("HF_ENDPOINT", "").strip())
+        or _number_problem(os.environ)
+    )
     if problem is not None:
         return problem
     if "CPU_CORES" in os.environ:  # or torch would start a thread for each core of the host
@@ -187,6 +197,27 @@ def _proxy_problem(environment: Mapping[str, str]) -> str | None:
         if parts.scheme.startswith("socks") and find_spec("socksio") is None:
             return f"{name} names a SOCKS proxy, which needs a package: pip install socksio, or unset {name}."
     return None
+
+
+def _number_problem(environment: Mapping[str, str]) -> str | None:
+    """Say which variable is no number, at which libraries would fail when they are imported."""
+    for name in NUMBERS:
+        value = environment.get(name, "0").strip()
+        if not (value.isascii() and value.isdecimal()):
+            return f"{name} is {value[:40]!r}, which is no whole number. Correct it, or unset it."
+    return None
+
+
+def _endpoint_problem(value: str) -> str | None:
+    """Say that HF_ENDPOINT names no address, at which libraries would fail when they are imported."""
+    try:
+        parts = urlsplit(value)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        is_address = False
+    if not value or is_address:
+        return None
+    return f"HF_ENDPOINT is {value[:80]!r}, which is no address of a hub. Correct it, or unset it."
 
 
 def _is_writable(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from mrpc.errors import InputError
 from mrpc.settings import (
     LAUNCH_VARIABLES,
     NEVER_BY_PROXY,
+    NUMBERS,
     accelerate_config_file,
     full_path,
     launched_processes,
@@ -128,3 +129,20 @@ def test_what_no_launcher_says_is_refused_by_its_name(
     with pytest.raises(InputError, match=name):
         launched_processes()
     assert name not in training_environment()  # the app's trainings are no siblings of the app
+
+
+@pytest.mark.parametrize(
+    "value", ["not a url", "hub.example", "http://127.0.0.1:x", "http://a:99999", "ftp://a"]
+)
+def test_an_endpoint_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", value)
+    assert "HF_ENDPOINT is" in str(prepare_environment())
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:8080/hub")
+    assert prepare_environment() is None
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", ["x", "", "1.5", "-1"])
+def test_a_number_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert str(prepare_environment()).startswith(f"{name} is {value!r}")
