@@ -145,7 +145,7 @@ def prepare_environment() -> str | None:
     problem = (
         _proxy_problem(os.environ)
         or _endpoint_problem(os.environ.get("HF_ENDPOINT", "").strip())
-        or _number_problem(os.environ)
+        or _library_problem(os.environ)
     )
     if problem is not None:
         return problem
@@ -199,12 +199,15 @@ def _proxy_problem(environment: Mapping[str, str]) -> str | None:
     return None
 
 
-def _number_problem(environment: Mapping[str, str]) -> str | None:
-    """Say which variable is no number, at which libraries would fail when they are imported."""
+def _library_problem(environment: Mapping[str, str]) -> str | None:
+    """Say which variable is no number or no path, at which libraries would fail in words of their own."""
     for name in NUMBERS:
         value = environment.get(name, "0").strip()
         if not (value.isascii() and value.isdecimal()):
             return f"{name} is {value[:40]!r}, which is no whole number. Correct it, or unset it."
+    path = environment.get("GRADIO_ROOT_PATH", "")
+    if path and not path.startswith(("/", "http://", "https://")):
+        return f"GRADIO_ROOT_PATH is {path[:80]!r}; write it as /lab, or as a whole address."
     return None
 
 

@@ -146,3 +146,11 @@ def test_an_endpoint_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, valu
 def test_a_number_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     assert str(prepare_environment()).startswith(f"{name} is {value!r}")
+
+
+def test_a_root_path_without_a_slash_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("/lab", "https://a.example/lab"):
+        monkeypatch.setenv("GRADIO_ROOT_PATH", value)
+        assert prepare_environment() is None
+    monkeypatch.setenv("GRADIO_ROOT_PATH", "lab")
+    assert "GRADIO_ROOT_PATH is 'lab'; write it as /lab" in str(prepare_environment())
