@@ -15,12 +15,13 @@ from mrpc.settings import (
     Settings,
     default_data_dir,
     default_runs_dir,
-    full_path,
     gpu_loan_s,
     has_sign_in,
     mcp_is_asked_for,
     owner_key,
+    path_argument,
     prepare_environment,
+    print_any_character,
     space_author,
     space_host,
     space_id,
@@ -39,7 +40,8 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
     parser = argparse.ArgumentParser(
         prog="python app.py", description="MRPC Lab: inspect, fine-tune and compare on sentence pairs."
     )
-    parser.add_argument("--host", default="0.0.0.0" if on_space else "127.0.0.1", help="address to bind")
+    default_host = "0.0.0.0" if on_space else "127.0.0.1"
+    parser.add_argument("--host", type=_host, default=default_host, help="address to bind")
     parser.add_argument("--port", type=_port, default=7860, help="TCP port, default 7860")
     parser.add_argument("--share", action="store_true", help="ask for a public gradio.live link")
     parser.add_argument("--auth", type=_user_and_password, metavar="USER:PASSWORD", help="ask for a login")
@@ -69,7 +71,7 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
     )
     parser.add_argument(
         "--runs-dir",
-        type=full_path,
+        type=path_argument,
         default=default_runs_dir(),
         help="where runs live: MRPC_RUNS_DIR, else ./runs",
     )
@@ -120,6 +122,13 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
     )
 
 
+def _host(text: str) -> str:
+    host = text.strip("[]")
+    if not host or "/" in host or any(character.isspace() for character in host):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address; write one such as 127.0.0.1 or ::1")
+    return host
+
+
 def _port(text: str) -> int:
     port = int(text) if text.isdecimal() else 0
     if not 1 <= port <= 65_535:
@@ -135,14 +144,14 @@ def _user_and_password(text: str) -> tuple[str, str]:
 
 
 def _folder(text: str) -> Path:
-    path = full_path(text)
+    path = path_argument(text)
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
     return path
 
 
 def _file_or_folder(text: str) -> Path:
-    path = full_path(text)
+    path = path_argument(text)
     if not path.exists():
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder or a file")
     return path
@@ -162,7 +171,7 @@ def is_port_free(host: str, port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host.strip("[]"), port))
-        except OSError:
+        except (OSError, UnicodeError):  # a name that is none
             return False
     return True
 
@@ -198,7 +207,12 @@ def runs_folder_problem(runs_dir: Path) -> str | None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve the app until Ctrl-C."""
-    settings = parse_arguments(arguments)
+    print_any_character()
+    try:
+        settings = parse_arguments(arguments)
+    except InputError as error:  # in a variable
+        print(error, file=sys.stderr)
+        return 2
     problem = prepare_environment() or raise_file_limit() or runs_folder_problem(settings.runs_dir)
     if problem is not None:
         print(problem, file=sys.stderr)

@@ -5,10 +5,13 @@ Holds no hyperparameters (those are in :mod:`mrpc.config`) and imports nothing h
 
 from __future__ import annotations
 
+import argparse
 import getpass
+import io
 import os
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +32,12 @@ GPU_LOAN_S = 60.0
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 NOT_FOR_TRAININGS = {"SPACES_ZERO_GPU", "MRPC_OWNER_KEY"}
+NUMBERS = (
+    *("GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS", "GRADIO_NODE_NUM_PORTS", "GRADIO_DEBUG"),
+    *("GRADIO_ANALYTICS_MAX_EVENTS", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"),
+)
+"""Variables that libraries read as whole numbers when they are imported."""
+
 NEVER_BY_PROXY = ("localhost", "127.0.0.1", "::1")
 """Addresses of this machine: a proxy elsewhere would look for them on itself."""
 
@@ -83,8 +92,38 @@ class Settings:
 
 
 def full_path(text: str | Path) -> Path:
-    """Return an absolute path; ``~`` is the home folder, also where no shell replaced it."""
-    return Path(os.path.expanduser(text)).resolve()
+    """Return an absolute path; ``~`` is the home folder, also where no shell replaced it.
+
+    Raises:
+        InputError: there is no path, no such home folder, or its name is no text.
+    """
+    if not str(text):
+        raise InputError("The path is empty; write . for the folder that this is started in.")
+    expanded = os.path.expanduser(text)
+    if str(expanded).startswith("~"):
+        raise InputError(
+            f"{str(text)!r}: there is no such home folder here. Write the whole path, from / on."
+        )
+    try:
+        str(expanded).encode()
+    except UnicodeEncodeError:  # it would stand in JSON files, which are UTF-8
+        raise InputError(f"{str(text)!a}: this name is not UTF-8. Rename the file or the folder.") from None
+    return Path(expanded).resolve()
+
+
+def path_argument(text: str) -> Path:
+    """Read a path of the command line; see :func:`full_path`."""
+    try:
+        return full_path(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def print_any_character() -> None:
+    """Let a terminal that has no Unicode show a code for “, instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def default_runs_dir() -> Path:
@@ -107,7 +146,11 @@ def prepare_environment() -> str | None:
     Returns:
         What makes a start impossible and what to do, in one sentence, or None.
     """
-    problem = _proxy_problem(os.environ)
+    problem = (
+        _proxy_problem(os.environ)
+        or _endpoint_problem(os.environ.get("HF_ENDPOINT", "").strip())
+        or _library_problem(os.environ)
+    )
     if problem is not None:
         return problem
     if "CPU_CORES" in os.environ:  # or torch would start a thread for each core of the host
@@ -158,6 +201,30 @@ def _proxy_problem(environment: Mapping[str, str]) -> str | None:
         if parts.scheme.startswith("socks") and find_spec("socksio") is None:
             return f"{name} names a SOCKS proxy, which needs a package: pip install socksio, or unset {name}."
     return None
+
+
+def _library_problem(environment: Mapping[str, str]) -> str | None:
+    """Say which variable is no number or no path, at which libraries would fail in words of their own."""
+    for name in NUMBERS:
+        value = environment.get(name, "0").strip()
+        if not (value.isascii() and value.isdecimal()):
+            return f"{name} is {value[:40]!r}, which is no whole number. Correct it, or unset it."
+    path = environment.get("GRADIO_ROOT_PATH", "")
+    if path and not path.startswith(("/", "http://", "https://")):
+        return f"GRADIO_ROOT_PATH is {path[:80]!r}; write it as /lab, or as a whole address."
+    return None
+
+
+def _endpoint_problem(value: str) -> str | None:
+    """Say that HF_ENDPOINT names no address, at which libraries would fail when they are imported."""
+    try:
+        parts = urlsplit(value)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        is_address = False
+    if not value or is_address:
+        return None
+    return f"HF_ENDPOINT is {value[:80]!r}, which is no address of a hub. Correct it, or unset it."
 
 
 def _is_writable(folder: Path) -> bool:
@@ -269,18 +336,47 @@ class LaunchedProcesses:
     is_one_of_several_asked_for: bool = False
 
 
+MPI_PREFIXES = ("PMI_", "OMPI_COMM_WORLD_", "MV2_COMM_WORLD_")
+LAUNCH_VARIABLES = frozenset(
+    {
+        *("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT"),
+        *(prefix + name for prefix in MPI_PREFIXES for name in ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")),
+    }
+)
+"""By which a launcher tells a process of its siblings."""
+
+
 def launched_processes() -> LaunchedProcesses:
-    """Return which of the launched processes this one is; the only one where nothing was launched."""
-    mpi = ("PMI", "OMPI_COMM_WORLD", "MV2_COMM_WORLD")
-    ranks = [os.environ.get(name) for name in ("RANK", *(f"{prefix}_RANK" for prefix in mpi))]
-    sizes = [os.environ.get(name) for name in ("WORLD_SIZE", *(f"{prefix}_SIZE" for prefix in mpi))]
-    world_size = next((int(size) for size in sizes if size), None)
+    """Return which of the launched processes this one is; the only one where nothing was launched.
+
+    Raises:
+        InputError: the variables of a launcher hold no numbers, or numbers that do not fit.
+    """
+    ranks = ("RANK", *(f"{prefix}RANK" for prefix in MPI_PREFIXES))
+    sizes = ("WORLD_SIZE", *(f"{prefix}SIZE" for prefix in MPI_PREFIXES))
+    rank, world_size = _first_number(ranks), _first_number(sizes)
+    if (rank or 0) >= (world_size or 1):
+        raise InputError(
+            f"The environment says that this is process {rank} of {world_size or 1}, counted from 0. Unset "
+            "RANK and WORLD_SIZE, or start the training with torchrun or accelerate launch."
+        )
     asked_for_several = "ACCELERATE_DYNAMO_BACKEND" in os.environ and "MASTER_ADDR" in os.environ
     return LaunchedProcesses(
-        rank=next((int(rank) for rank in ranks if rank), 0),
+        rank=rank or 0,
         world_size=world_size or 1,
         is_one_of_several_asked_for=world_size is None and asked_for_several,
     )
+
+
+def _first_number(names: Iterable[str]) -> int | None:
+    """Return the number in the first of these variables that is set."""
+    name = next((name for name in names if os.environ.get(name)), None)
+    if name is None:
+        return None
+    value = os.environ[name].strip()
+    if not value.isascii() or not value.isdecimal():
+        raise InputError(f"{name} is {value[:40]!r}, which is no whole number. Correct it, or unset it.")
+    return int(value)
 
 
 def cpu_is_forced() -> bool:
@@ -304,9 +400,11 @@ def training_environment() -> dict[str, str]:
     """Return the environment that a training process is started with.
 
     ``SPACES_ZERO_GPU`` is left out: a detached process on a ZeroGPU Space has no GPU to wait for. So is the
-    owner's key, which a training has no use for.
+    owner's key, which a training has no use for, and what a launcher told the app: the training is none of
+    its siblings.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_TRAININGS}
+    left_out = {*NOT_FOR_TRAININGS, *LAUNCH_VARIABLES}
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
     environment["TOKENIZERS_PARALLELISM"] = "true"
     environment["PYTHONUNBUFFERED"] = "1"
     return environment

@@ -27,7 +27,8 @@ _NAMED_DATA_DIR = os.environ.get("MRPC_DATA_DIR") or os.environ.get(_KEPT, "")
 another name the processes that share the suite find it: they begin with the environment of this one."""
 os.environ[_KEPT] = _NAMED_DATA_DIR
 
-for _name in [name for name in os.environ if name.startswith(("MRPC_", "HF_", "SPACE_", "GRADIO_"))]:
+_FOREIGN = ("MRPC_", "HF_", "SPACE_", "GRADIO_", "TRANSFORMERS_OFFLINE")
+for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
     del os.environ[_name]
 os.environ.update(
     HF_HOME=str(_HOME / "huggingface"),

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from mrpc.errors import InputError
 from mrpc.settings import (
+    LAUNCH_VARIABLES,
     NEVER_BY_PROXY,
+    NUMBERS,
     accelerate_config_file,
+    full_path,
+    launched_processes,
     prepare_environment,
     root_path,
     training_environment,
@@ -109,3 +114,50 @@ def test_a_training_is_not_told_the_key_of_the_owner(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HF_TOKEN", "hf_x")  # for the checkpoint, and a tracker
     assert "MRPC_OWNER_KEY" not in training_environment()
     assert training_environment()["HF_TOKEN"] == "hf_x"
+
+
+@pytest.mark.parametrize("text", ["", "~no_such_user_x/runs"])
+def test_a_path_that_leads_nowhere_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"path is empty|no such home folder"):
+        full_path(text)
+
+
+LAUNCHED = [("RANK", "one"), ("RANK", "1"), ("WORLD_SIZE", "two"), ("WORLD_SIZE", "-2"), ("PMI_SIZE", "x")]
+
+
+@pytest.mark.parametrize(("name", "value"), LAUNCHED)
+def test_what_no_launcher_says_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for variable in LAUNCH_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    assert launched_processes().world_size == 1
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=name):
+        launched_processes()
+    assert name not in training_environment()  # the app's trainings are no siblings of the app
+
+
+@pytest.mark.parametrize(
+    "value", ["not a url", "hub.example", "http://127.0.0.1:x", "http://a:99999", "ftp://a"]
+)
+def test_an_endpoint_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", value)
+    assert "HF_ENDPOINT is" in str(prepare_environment())
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:8080/hub")
+    assert prepare_environment() is None
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", ["x", "", "1.5", "-1"])
+def test_a_number_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert str(prepare_environment()).startswith(f"{name} is {value!r}")
+
+
+def test_a_root_path_without_a_slash_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("/lab", "https://a.example/lab"):
+        monkeypatch.setenv("GRADIO_ROOT_PATH", value)
+        assert prepare_environment() is None
+    monkeypatch.setenv("GRADIO_ROOT_PATH", "lab")
+    assert "GRADIO_ROOT_PATH is 'lab'; write it as /lab" in str(prepare_environment())

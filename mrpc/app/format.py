@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mrpc.config import TrainConfig
     from mrpc.runs.store import Run
+
+
+def plotly_text(text: str, max_chars: int = 40) -> str:
+    """Return text for a chart: plotly reads a little HTML in labels, so it is escaped; long text is cut."""
+    return html.escape(text if len(text) <= max_chars else text[: max_chars - 1] + "…")
 
 
 def render_duration(seconds: float) -> str:

@@ -39,7 +39,7 @@ def answered_hosts(settings: Settings) -> list[str]:
 
     ``*.`` in front means any subdomain, :data:`ANY_IP` any numeric address.
     """
-    hosts = [*LOOPBACK_HOSTS, _as_in_header(settings.host)]
+    hosts = [*LOOPBACK_HOSTS, as_in_header(settings.host)]
     if settings.share:
         hosts.append(SHARE_HOSTS)
     if settings.space_host:
@@ -47,7 +47,7 @@ def answered_hosts(settings: Settings) -> list[str]:
     if settings.host in ANY_ADDRESS:
         name = socket.gethostname()
         hosts += [ANY_IP, name, f"{name.partition('.')[0]}.local"]
-    hosts += map(_as_in_header, settings.allowed_hosts)
+    hosts += map(as_in_header, settings.allowed_hosts)
     return list(dict.fromkeys(host.lower() for host in hosts))
 
 
@@ -193,11 +193,11 @@ def _is_ip(host: str) -> bool:
 
 def _host_name(address: str) -> str:
     try:
-        return _as_in_header(urlsplit(address).hostname or "")
+        return as_in_header(urlsplit(address).hostname or "")
     except ValueError:
         return ""
 
 
-def _as_in_header(host: str) -> str:
+def as_in_header(host: str) -> str:
     """Write an address as a Host header does: IPv6 in brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host

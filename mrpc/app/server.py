@@ -14,7 +14,7 @@ from types import FrameType
 
 from mrpc.app.access import Access, Mode, access_guards
 from mrpc.app.guides import guide_routes
-from mrpc.app.hosts import host_guards
+from mrpc.app.hosts import as_in_header, host_guards
 from mrpc.app.page import build_app
 from mrpc.app.services import Services
 from mrpc.app.sessions import MAX_SESSIONS, keep_sessions_small
@@ -69,7 +69,7 @@ def serve(services: Services) -> int:
     # Gradio prints advice of its own; ours is below.
     with contextlib.redirect_stdout(io.StringIO()):
         demo.launch(
-            server_name=settings.host,
+            server_name=as_in_header(settings.host),  # Gradio asks for brackets around IPv6
             server_port=settings.port,
             share=False,  # see mrpc.app.share
             auth=settings.auth,

@@ -45,6 +45,12 @@ DATA = ".data"
 
 TRAINING_LOCK = "training.lock"
 
+RUN_FOLDERS = (
+    *("control", "checkpoints", "base", "models", "models/best", "models/last", "predictions", "derived"),
+    *("derived/onnx", "trackers"),
+)
+"""Folders of a run: one that is a link would lead out of it."""
+
 MAX_PINNED_PAIRS = 5
 MAX_PINNED_CHARS = 2000
 """The longest sentence of a pinned pair, in characters."""

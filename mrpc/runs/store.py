@@ -19,11 +19,12 @@ import filelock
 import psutil
 
 from mrpc.config import TrainConfig
-from mrpc.errors import BusyError, RunStateError, UnknownRunError
+from mrpc.errors import BusyError, RunStateError, UnavailableError, UnknownRunError
 from mrpc.files import read_model, read_small, write_model
 from mrpc.runs.events import FailedEvent
 from mrpc.runs.layout import (
     DATA,
+    RUN_FOLDERS,
     RUN_ID_PATTERN,
     SCHEMA_VERSION,
     TRAINING_LOCK,
@@ -361,7 +362,7 @@ class RunStore:
 
     def _read(self, run_id: str) -> Run | None:
         run_dir = self.runs_dir / run_id
-        if run_dir.is_symlink() or not run_dir.is_dir():
+        if run_dir.is_symlink() or not run_dir.is_dir() or _linked_folder(run_dir):
             return None
         config = read_model(RunPaths(run_dir).config, RunConfig)
         if config is None or config.schema_version > SCHEMA_VERSION:
@@ -387,11 +388,18 @@ def folder_bytes(folder: Path) -> int:
     return num_bytes
 
 
+def _linked_folder(run_dir: Path) -> str:
+    """Return the name of a folder of a run that is a link, or ""."""
+    return next((name for name in RUN_FOLDERS if os.path.islink(os.path.join(run_dir, name))), "")
+
+
 def _why_foreign(path: Path) -> str:
     if path.is_symlink():
         return "a link, not followed"
     if not path.is_dir():
         return "not a run folder"
+    if linked := _linked_folder(path):
+        return f"its folder {linked} is a link, not followed: put the folder itself there"
     config = RunPaths(path).config
     if not config.exists():
         return "has no config.json"
@@ -428,13 +436,19 @@ def training_lock(runs_dir: Path) -> Iterator[None]:
 
     Raises:
         BusyError: when another process holds it; the message names its run.
+        UnavailableError: when the folder cannot be written.
     """
-    runs_dir.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(runs_dir / TRAINING_LOCK, timeout=0)
     try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except filelock.Timeout:
         raise busy_error(RunStore(runs_dir).holder()) from None
+    except OSError as error:
+        raise UnavailableError(
+            f"The runs folder {runs_dir} cannot be used: {error.strerror or error}. "
+            "Name another with --runs-dir or MRPC_RUNS_DIR."
+        ) from None
     try:
         yield
     finally:

@@ -49,6 +49,7 @@ logger = logging.getLogger("mrpc.training")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, continue or evaluate a run; return the exit code."""
+    settings.print_any_character()
     options = _parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     launched = settings.launched_processes()
@@ -248,18 +249,18 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Fine-tune an encoder on sentence pairs, and record everything in a run directory.",
     )
     parser.add_argument(
-        "run_dir", nargs="?", type=settings.full_path, help="an existing run: train it, or continue it"
+        "run_dir", nargs="?", type=settings.path_argument, help="an existing run: train it, or continue it"
     )
     parser.add_argument("--evaluate", choices=["test"], help="predict this split instead of training")
     parser.add_argument(
         "--runs-dir",
-        type=settings.full_path,
+        type=settings.path_argument,
         default=settings.default_runs_dir(),
         help="where a new run goes (%(default)s)",
     )
     parser.add_argument(
         "--data-dir",
-        type=settings.full_path,
+        type=settings.path_argument,
         default=settings.default_data_dir(),
         help="a folder with one file a split, or one file",
     )
@@ -269,7 +270,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="the columns of both sentences and of the label, where their names are unusual",
     )
     parser.add_argument(
-        "--checkpoint-dir", type=settings.full_path, help="a local checkpoint folder to start from"
+        "--checkpoint-dir", type=settings.path_argument, help="a local checkpoint folder to start from"
     )
     parser.add_argument(
         "--log-with",

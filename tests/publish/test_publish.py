@@ -43,8 +43,9 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     # Read when huggingface_hub is imported, which another test may have done.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr("mrpc.publish.upload.hub_is_disabled", lambda: False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     with HubServer() as server:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)  # nothing asks another hub
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         yield server
 

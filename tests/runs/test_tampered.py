@@ -14,6 +14,7 @@ import pytest
 
 from mrpc.app.train.monitoring import Monitoring
 from mrpc.errors import MrpcError, UnknownRunError
+from mrpc.runs.layout import RUN_FOLDERS
 from mrpc.runs.store import Run, RunState, RunStore
 from tests.written_run import write_ended
 
@@ -129,6 +130,19 @@ def test_the_list_and_the_page_go_on(tmp_path: Path, name: str, kind: str) -> No
         with pytest.raises(UnknownRunError):
             store.open(run.run_id)
     shutil.rmtree(run.paths.run_dir)
+
+
+@pytest.mark.parametrize("name", RUN_FOLDERS)
+def test_a_folder_that_leads_out_is_not_followed(tmp_path: Path, name: str) -> None:
+    store = RunStore(tmp_path / "runs")
+    run = write_ended(store.runs_dir)
+    (tmp_path / "outside").mkdir()
+    path = run.paths.run_dir / name
+    path.parent.mkdir(exist_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+    path.symlink_to(tmp_path / "outside")
+    assert store.list() == []
+    assert f"its folder {name} is a link, not followed" in store.foreign()[run.run_id]
 
 
 NOT_FINITE = (float("nan"), float("inf"), -float("inf"), 1e300)

@@ -14,7 +14,7 @@ from mrpc.app.compare.own_pairs import OwnAnswers, answer_own_pairs, read_own_pa
 from mrpc.app.compare.pair import OnePair
 from mrpc.app.compare.scores import Scores, SideScores, compare_answers
 from mrpc.app.compare.shelf import DataShelf, check_same_split, check_split
-from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog
+from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog, class_names
 from mrpc.app.task import OnProgress, silent
 from mrpc.errors import UnavailableError
 from mrpc.recent import Recent, built_once
@@ -215,10 +215,10 @@ class Comparisons:
             DataError: for pairs that cannot be used, with the line.
         """
         sides = self.catalog.find_two(first, second)
-        pairs = read_own_pairs(text, path)
+        pairs, how_read = read_own_pairs(text, path, class_names(sides))
         started_at = time.perf_counter()
         said = answer_own_pairs(self.answers, sides, pairs, on_progress)
-        return OwnAnswers(sides, pairs, said, time.perf_counter() - started_at)
+        return OwnAnswers(sides, pairs, how_read, said, time.perf_counter() - started_at)
 
     def flips(
         self,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrpc.app.compare.score_figures import COLORS, SYMBOLS, Figure, plotly_text
+from mrpc.app.compare.score_figures import COLORS, SYMBOLS, Figure
 from mrpc.app.compare.sides import Both
+from mrpc.app.format import plotly_text
 
 if TYPE_CHECKING:
     from mrpc.core.analysis.attribution import Attention, WordEffect

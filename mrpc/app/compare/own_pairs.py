@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mrpc.app.compare.answers import Answers
 from mrpc.app.compare.scores import Scores, compare_answers
-from mrpc.app.compare.sides import Both, Side
+from mrpc.app.compare.sides import Both, Side, class_names
 from mrpc.app.task import OnProgress, silent
-from mrpc.core.data.pairs import LABEL_NAMES, SentencePair
+from mrpc.core.data.pairs import SentencePair
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import InputError
 
@@ -23,12 +23,14 @@ class OwnAnswers:
     Attributes:
         sides: who answered.
         pairs: as they were given.
+        how_read: what was understood of the file or the lines, and what was left out, a sentence each.
         answers: what each side said.
         duration_s: how long both took together.
     """
 
     sides: Both[Side]
     pairs: list[SentencePair]
+    how_read: list[str]
     answers: Both[PairPredictions]
     duration_s: float
 
@@ -50,8 +52,7 @@ class OwnAnswers:
 
         header = ["sentence1", "sentence2", "label"]
         header += [f"{place}_{what}" for place in ("left", "right") for what in ("label", "prob_equivalent")]
-        ref = self.sides.second.data or self.sides.first.data
-        names = ref.label_names if ref is not None else LABEL_NAMES
+        names = class_names(self.sides)
         said = self.answers.map(
             lambda answers: list(
                 zip(
@@ -68,8 +69,15 @@ class OwnAnswers:
         return write_csv(header, rows)
 
 
-def read_own_pairs(text: object, path: object) -> list[SentencePair]:
-    """Read the file if there is one, else the pasted lines.
+def read_own_pairs(
+    text: object, path: object, label_names: tuple[str, str]
+) -> tuple[list[SentencePair], list[str]]:
+    """Read the file if there is one, else the pasted lines, and say how they were read.
+
+    Args:
+        text: pasted lines.
+        path: of a file, or None.
+        label_names: what 0 and 1 are called in the data of the models that are asked.
 
     Raises:
         InputError: when there is neither.
@@ -78,10 +86,12 @@ def read_own_pairs(text: object, path: object) -> list[SentencePair]:
     from mrpc.core.data.pair_list import read_lines, read_pair_file  # brings datasets along
 
     if isinstance(path, str) and path:
-        return read_pair_file(Path(path))[0]
-    if isinstance(text, str) and text.strip():
-        return read_lines(text)[0]
-    raise InputError("There are no pairs yet. Paste lines, or choose a file.")
+        pairs, report = read_pair_file(Path(path), label_names=label_names)
+    elif isinstance(text, str) and text.strip():
+        pairs, report = read_lines(text, label_names=label_names)
+    else:
+        raise InputError("There are no pairs yet. Paste lines, or choose a file.")
+    return pairs, report.sentences()
 
 
 def answer_own_pairs(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mrpc.app.compare.sides import Both, class_words
 from mrpc.app.tables import Column, Table, column, marked, table
+from mrpc.core.data.pairs import WORDS, Words
 from mrpc.core.text.wording import mark_differences
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ CELL_WORDS = {
     "both_right": "Right both times",
     "both_wrong": "Wrong both times",
 }
-Words = tuple[str, str]
-WORDS: Words = ("not equivalent", "equivalent")
-"""What the classes 0 and 1 are called, unless the data has names of its own."""
-
 EXPECTED_WORDS = {
     "equivalent": "equivalent",
     "not_equivalent": "not equivalent",

@@ -15,7 +15,7 @@ from mrpc.app.compare.calibration import Calibrations
 from mrpc.app.compare.cartography import TrainingMap
 from mrpc.app.compare.comparisons import Comparison
 from mrpc.app.compare.scores import SideScores
-from mrpc.app.compare.scores_view import METRICS
+from mrpc.app.compare.scores_view import metrics_of
 from mrpc.app.compare.sides import Side, side_names
 from mrpc.app.compare.verdict import RIVALS, Finding, baseline_findings, one_answer_findings, side_finding
 from mrpc.app.format import run_title
@@ -148,7 +148,7 @@ def render_report(report: Report, css: str, javascript: str, plotly_js: str) -> 
         title=f"{names.first} and {names.second} on {comparison.split}",
         runs=sorted({side.run.run_id for side in comparison.sides if side.run is not None}),
         written=time.strftime("%Y-%m-%d %H:%M", time.localtime(report.written_at)),
-        metrics=METRICS,
+        metrics=metrics_of(comparison.scores),
         content=_as_json({"figures": _figures(report), "tables": _tables(report)}),
         css=Markup(css),
         javascript=_inline(javascript),

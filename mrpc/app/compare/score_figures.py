@@ -6,7 +6,6 @@ those of the theme that is shown.
 
 from __future__ import annotations
 
-import html
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mrpc.app.compare.sides import Both, side_names
+from mrpc.app.format import plotly_text
 from mrpc.app.tables import Table, column, table
 
 if TYPE_CHECKING:
@@ -150,11 +150,6 @@ def baselines_figure(sides: Sequence[tuple[str, SideScores]]) -> Figure:
 def plot_names(sides: Both[Side]) -> Both[str]:
     """Return what both sides are called in charts."""
     return side_names(sides).map(plotly_text)
-
-
-def plotly_text(text: str, max_chars: int = 40) -> str:
-    """Return text for a chart: plotly reads a little HTML in labels, so it is escaped; long text is cut."""
-    return html.escape(text if len(text) <= max_chars else text[: max_chars - 1] + "…")
 
 
 def _score_names(scores: Scores) -> Both[str]:

@@ -20,17 +20,10 @@ if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.task import Task
 
-METRICS = [
-    ("accuracy", "Accuracy", "share of right answers"),
-    ("f1", "F1", "balance of precision and recall"),
-    ("precision", "Precision", "how often “equivalent” was right"),
-    ("recall", "Recall", "how many equivalent pairs were found"),
-    ("log_loss", "Log loss", "in nats; lower is better, 0.693 is 50 % for every pair"),
-    ("ece", "Calibration error", "gap between probabilities and what is so; lower is better"),
-]
 BASELINES_NOTE = (
     "How good are answers that need no fine-tuning? Each baseline is fitted on train alone. Two of them "
-    "read every sentence of train with the untrained encoder: a minute on MRPC, in the background, once."
+    "read every sentence of train with the untrained encoder: a minute for 4,000 pairs, in the background, "
+    "once."
 )
 
 
@@ -70,9 +63,7 @@ def _build_calibration(services: Services, row: SidesRow) -> None:
         roc = chart("cmp-roc")
         precision_recall = chart("cmp-precision-recall")
         reliability = chart("cmp-reliability")
-    threshold = gr.Slider(
-        0, 1, 0.5, step=0.01, label="Threshold: answer “equivalent” above", elem_id="cmp-threshold"
-    )
+    threshold = gr.Slider(0, 1, 0.5, step=0.01, label="Threshold", elem_id="cmp-threshold")
     at_threshold = stage("compare-threshold")
     threshold_chart = chart("cmp-threshold-chart")
     View(
@@ -80,6 +71,7 @@ def _build_calibration(services: Services, row: SidesRow) -> None:
         row.on_split,
         {
             "stage": calibration,
+            "threshold": threshold,
             "roc": roc,
             "precision_recall": precision_recall,
             "reliability": reliability,
@@ -111,7 +103,20 @@ def draw_scores(services: Services, task: Task, **asked: object) -> dict[str, ob
 
 def render_scores(scores: Scores) -> str:
     """Draw every metric of both sides with its interval, the paired differences, both confusion matrices."""
-    return render_macro("compare/scores.html", "score_table", scores, names_of(scores), METRICS)
+    return render_macro("compare/scores.html", "score_table", scores, names_of(scores), metrics_of(scores))
+
+
+def metrics_of(scores: Scores) -> list[tuple[str, str, str]]:
+    """Return the name, the title and the meaning of each metric."""
+    one = scores.words[1]
+    return [
+        ("accuracy", "Accuracy", "share of right answers"),
+        ("f1", "F1", "balance of precision and recall"),
+        ("precision", "Precision", f"how often “{one}” was right"),
+        ("recall", "Recall", f"how many pairs labelled “{one}” were found"),
+        ("log_loss", "Log loss", "in nats; lower is better, 0.693 is 50 % for every pair"),
+        ("ece", "Calibration error", "gap between probabilities and what is so; lower is better"),
+    ]
 
 
 def render_calibrations(scores: Scores, found: Calibrations) -> str:
@@ -163,6 +168,7 @@ def draw_calibration(services: Services, **asked: object) -> dict[str, object]:
     scores = comparison.scores
     return {
         "stage": render_calibrations(scores, comparison.calibration()),
+        "threshold": gr.update(label=f"Threshold: answer “{scores.words[1]}” above"),
         "roc": figures.roc_figure(scores),
         "precision_recall": figures.precision_recall_figure(scores),
         "reliability": figures.reliability_figure(scores),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from mrpc.app.format import run_title
-from mrpc.core.data.pairs import LABEL_NAMES
+from mrpc.core.data.pairs import LABEL_NAMES, label_words
 from mrpc.errors import InputError, RunStateError
 from mrpc.publish.onnx import FILES, Form, read_export
 from mrpc.runs.layout import RUN_ID_PATTERN, DataRef
@@ -264,11 +264,15 @@ def side_names(sides: Both[Side]) -> Both[str]:
     return sides.map(lambda side: side.title)
 
 
+def class_names(sides: Both[Side]) -> tuple[str, str]:
+    """Return what the data of two sides calls the classes 0 and 1."""
+    ref = sides.second.data or sides.first.data
+    return ref.label_names if ref is not None else LABEL_NAMES
+
+
 def class_words(sides: Both[Side]) -> tuple[str, str]:
     """Return what the data of two sides calls the classes 0 and 1, in words."""
-    ref = sides.second.data or sides.first.data
-    zero, one = ref.label_names if ref is not None else LABEL_NAMES
-    return zero.replace("_", " "), one.replace("_", " ")
+    return label_words(class_names(sides))
 
 
 def _is_over(run: Run) -> bool:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrpc.app.limits import check_whole, find_split
-from mrpc.core.data.pairs import LABEL_NAMES, SPLITS
+from mrpc.core.data.pairs import LABEL_NAMES, SPLITS, Words, label_words
 from mrpc.errors import InputError
 from mrpc.recent import Recent
 
@@ -42,6 +42,7 @@ class Row:
         sentence2: the second.
         label: 0 or 1; -1 where it is not known.
         idx: the number that the corpus gives it.
+        names: what the data calls 0 and 1.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Row:
     sentence2: str
     label: int
     idx: int
+    names: tuple[str, str] = LABEL_NAMES
 
     @property
     def label_words(self) -> str:
@@ -57,8 +59,8 @@ class Row:
 
     @property
     def label_name(self) -> str:
-        """Either "equivalent" or "not_equivalent", or "" where it is not known."""
-        return LABEL_NAMES[self.label] if self.label >= 0 else ""
+        """What the data calls its label, as "equivalent"; "" where it is not known."""
+        return self.names[self.label] if self.label >= 0 else ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class SplitOverview:
         label_counts: rows of label 0 and of label 1.
         bin_width: characters a bar of the histogram.
         histogram: for each label, rows in each bin of length; both sentences together, in characters.
+        names: what the data calls 0 and 1.
     """
 
     split: str
@@ -114,6 +117,12 @@ class SplitOverview:
     label_counts: tuple[int, int]
     bin_width: int
     histogram: tuple[list[int], list[int]]
+    names: tuple[str, str] = LABEL_NAMES
+
+    @property
+    def words(self) -> Words:
+        """The names of 0 and 1 as people write them."""
+        return label_words(self.names)
 
     @property
     def share_equivalent(self) -> float:
@@ -133,11 +142,16 @@ class SplitOverview:
 
 
 class Explorer:
-    """Reads rows of the data in use. May be used from many threads."""
+    """Reads rows of a data set. May be used from many threads."""
 
     def __init__(self, read_data: Callable[[], LoadedData]) -> None:
         self._read_data = read_data
         self._overviews: Recent[SplitOverview] = Recent(len(SPLITS))
+
+    @property
+    def data(self) -> LoadedData:
+        """The data set."""
+        return self._read_data()
 
     def num_rows(self) -> dict[str, int]:
         """Return how many rows each split has."""
@@ -180,7 +194,7 @@ class Explorer:
         Args:
             split: which split.
             query: text to look for; "" finds every row.
-            label: "equivalent", "not_equivalent", or "" for both.
+            label: "equivalent" for 1, "not_equivalent" for 0, whatever the data calls them, or "" for both.
             start: how many of the found rows to pass over; more than there are gives the last page.
 
         Raises:
@@ -202,19 +216,24 @@ class Explorer:
         """
         dataset = self._split(split)
         name = str(split)
-        return self._overviews.once(name, lambda: _overview(name, _table(dataset)))
+        return self._overviews.once(name, lambda: _overview(name, _table(dataset), self.data.label_names))
 
     def _split(self, split: object) -> Dataset:
         return find_split(self._read_data(), split)
 
     def _rows(self, dataset: Dataset, numbers: list[int]) -> list[Row]:
-        table = _table(dataset)
+        table, names = _table(dataset), self.data.label_names
         rows = []
         for number in numbers:  # a slice each: taking from many chunks at once would join them all first
             values: dict[str, Any] = table.slice(number, 1).to_pylist()[0]
             rows.append(
                 Row(
-                    number, values["sentence1"], values["sentence2"], int(values["label"]), int(values["idx"])
+                    number,
+                    values["sentence1"],
+                    values["sentence2"],
+                    int(values["label"]),
+                    int(values["idx"]),
+                    names,
                 )
             )
         return rows
@@ -240,7 +259,7 @@ def _table(dataset: Dataset) -> pa.Table:
     return table
 
 
-def _overview(split: str, table: pa.Table) -> SplitOverview:
+def _overview(split: str, table: pa.Table, names: tuple[str, str]) -> SplitOverview:
     labels = table.column("label").to_numpy()
     lengths = pc.add(
         pc.utf8_length(table.column("sentence1")), pc.utf8_length(table.column("sentence2"))
@@ -251,7 +270,12 @@ def _overview(split: str, table: pa.Table) -> SplitOverview:
     histogram = [np.bincount(bins[labels == label], minlength=NUM_BINS).tolist() for label in (0, 1)]
     counts = np.bincount(labels[labels >= 0], minlength=2)
     return SplitOverview(
-        split, table.num_rows, (int(counts[0]), int(counts[1])), bin_width, (histogram[0], histogram[1])
+        split,
+        table.num_rows,
+        (int(counts[0]), int(counts[1])),
+        bin_width,
+        (histogram[0], histogram[1]),
+        names,
     )
 
 

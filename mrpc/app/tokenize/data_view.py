@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.address import Linked, choice, text, whole
+from mrpc.app.caller import caller
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize import snippets
 from mrpc.app.view import View, bind, place, stage
-from mrpc.core.data.pairs import SPLITS
+from mrpc.core.data.pairs import SPLITS, label_words
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
+    from mrpc.app.tokenize.data import Explorer
+    from mrpc.core.data.load import LoadedData
 
 LABELS = [("both", "both"), ("equivalent", "equivalent"), ("not equivalent", "not_equivalent")]
+"""What the choice is called until it is known what the data calls 1 and 0, and how links write it."""
+
+APPS_DATA = [("the data of this app", "")]
 
 
 def build_data_view(services: Services, spine: Spine) -> None:
@@ -29,6 +35,14 @@ def build_data_view(services: Services, spine: Spine) -> None:
     """
     place(render("tokenize/about.html", view="data"))
     with gr.Row(elem_classes="tk-controls"):
+        data = gr.Dropdown(
+            APPS_DATA,
+            value="",
+            label="Data",
+            allow_custom_value=True,  # what was uploaded is known only later; the handlers check it
+            elem_id="inspect-data",
+            min_width=200,
+        )
         split = gr.Radio(list(SPLITS), value="train", label="Split", elem_id="data-split")
         label = gr.Radio(LABELS, value="both", label="Label", elem_id="data-label")
         query = gr.Textbox(
@@ -41,14 +55,13 @@ def build_data_view(services: Services, spine: Spine) -> None:
     about = place(elem_id="data-about")
     place(render_part("next", "inspect/pair", "a pair becomes tokens"))
 
-    asked = {"split": split, "label": label, "query": query}
-    View(
-        "data", asked | {"start": start}, {"rows": rows, "about": about}, partial(show_data, services)
-    ).bind()
+    asked = {"data": data, "split": split, "label": label, "query": query}
+    shown = {"rows": rows, "about": about, "data": data, "label": label}
+    View("data", asked | {"start": start}, shown, partial(show_data, services)).bind()
     bind(
         rows.select,
         partial(select_row, services),
-        {"split": split},
+        {"data": data, "split": split},
         spine.pair | {"start": start},
         data=("row", "start"),
     )
@@ -70,15 +83,17 @@ def build_data_view(services: Services, spine: Spine) -> None:
 
 
 def show_data(
-    services: Services, split: object, label: object, query: object, start: object
+    services: Services, split: object, label: object, query: object, start: object, data: object = ""
 ) -> dict[str, object]:
     """Draw some rows, what the split holds, and the code."""
     from mrpc.app.tokenize.data import PAGE_ROWS, marked  # brings numpy and pyarrow along
 
-    explorer = services.explorer
+    explorer = _explorer(services, data)
     wanted = "" if label == "both" else label
     page = explorer.page(split, query, wanted, 0 if start is None else start)
     searched = str(query).strip()
+    zero, one = label_words(explorer.data.label_names)
+    load = _load_code(explorer.data, is_own=bool(data))
     return {
         "rows": render(
             "tokenize/data.html",
@@ -94,18 +109,41 @@ def show_data(
             overview=explorer.overview(split),
             num_rows=explorer.num_rows(),
             features=explorer.features(),
-            code=snippets.explore(str(split), searched, str(wanted)),
+            code=snippets.explore(str(split), searched, str(wanted), load, explorer.data.label_names),
         ),
+        "data": gr.update(choices=services.own_data.choices() if caller().is_owner else APPS_DATA),
+        "label": gr.update(choices=[("both", "both"), (one, "equivalent"), (zero, "not_equivalent")]),
     }
 
 
-def select_row(services: Services, split: object, row: object, start: object) -> dict[str, object]:
+def select_row(
+    services: Services, split: object, row: object, start: object, data: object = ""
+) -> dict[str, object]:
     """Make a row the current pair, or show other rows; both come from a button in the page."""
     if row is None:
         return {"start": int(start)} if isinstance(start, str) and _is_number(start) else {}
     number = int(row) if isinstance(row, str) and _is_number(row) else row
-    pair = services.explorer.row(split, number)
+    pair = _explorer(services, data).row(split, number)
     return {"sentence1": pair.sentence1, "sentence2": pair.sentence2}
+
+
+def _explorer(services: Services, data: object) -> Explorer:
+    """Return what reads a data set: that of the app, or one that the owner uploaded, for the owner alone."""
+    from mrpc.app.tokenize.data import Explorer
+
+    if data is None or data == "":
+        return services.explorer
+    services.access.check(caller())
+    return Explorer(lambda: services.own_data.get(data))
+
+
+def _load_code(data: LoadedData, is_own: bool) -> str:
+    """Write how plain code opens the data that is shown."""
+    if is_own:
+        return f'raw_datasets = load_dataset("parquet", data_dir={str(data.data_dir)!r})'
+    if data.kind == "folder" and data.name != "MRPC":
+        return "raw_datasets = load_dataset(DATA_DIR)  # the folder of the data, with a file a split"
+    return snippets.LOAD_DATA
 
 
 def _is_number(value: str) -> bool:

@@ -87,8 +87,16 @@ def compare_checkpoints(hub_names: Sequence[str], sentence1: str, sentence2: str
     )
 
 
-def explore(split: str, query: str, label: str) -> str:
+def explore(
+    split: str,
+    query: str,
+    label: str,
+    load: str = LOAD_DATA,
+    names: Sequence[str] = ("not_equivalent", "equivalent"),
+) -> str:
     """Look at the data: splits, features, a row, a search."""
+    shown = [name if name.isidentifier() else _quoted(name) for name in names]
+    row = 14 if load == LOAD_DATA else 0
     conditions = []
     if query:
         conditions.append(
@@ -108,13 +116,13 @@ def explore(split: str, query: str, label: str) -> str:
         f"""
         from datasets import load_dataset
 
-        {LOAD_DATA}
+        {load}
         print(raw_datasets)
 
         rows = raw_datasets[{_quoted(split)}]
-        print(rows.features)  # label is a ClassLabel: 0 is not_equivalent, 1 is equivalent
-        print(rows[14])
-        print(rows.features["label"].int2str(rows[14]["label"])){search}
+        print(rows.features)  # label is a ClassLabel: 0 is {shown[0]}, 1 is {shown[1]}
+        print(rows[{row}])
+        print(rows.features["label"].int2str(rows[{row}]["label"])){search}
         """
     )
 

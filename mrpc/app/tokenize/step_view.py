@@ -13,7 +13,7 @@ from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize import snippets
 from mrpc.app.tokenize.tokens import chips
 from mrpc.app.view import View, place, stage
-from mrpc.core.data.pairs import SPLITS
+from mrpc.core.data.pairs import SPLITS, label_words
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ RATES = [
 ]
 SEED = 42
 REMOVED_COLUMNS = ("sentence1", "sentence2", "idx")
-ANSWERS = ("not equivalent", "equivalent")
 
 
 def build_step_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -> None:
@@ -93,7 +92,7 @@ def show_model_input(
         checkpoint=tokenizers.label(checkpoint),
         ready=ready,
         ln2=math.log(2),
-        names=ANSWERS,
+        names=label_words(services.data.label_names),
         removed=REMOVED_COLUMNS,
         code=snippets.model_input(tokenizers.hub_name(checkpoint), split, len(ready.rows), ready.seed),
     )

@@ -25,7 +25,8 @@ def check_accelerate_config(path: Path, count_gpus: Callable[[], int]) -> None:
     Raises:
         UnavailableError: names the file, what it asks for, and the remedy.
     """
-    problem = find_problem(read_config(path), count_gpus)
+    config = read_config(path)
+    problem = find_problem(config, count_gpus) or _misunderstood(path, config)
     if problem is not None:
         raise UnavailableError(f"{path}, which accelerate config wrote, {problem}. {remedy(path)}")
 
@@ -94,11 +95,27 @@ def find_problem(config: dict[str, object], count_gpus: Callable[[], int]) -> st
     num_gpus = count_gpus()
     if num_processes > num_gpus:
         there = f"{num_gpus} are" if num_gpus != 1 else "1 is"
-        return f"asks for {num_processes} processes on GPUs, one each, and {there} here"
+        several = "es" * (num_processes > 1)
+        return f"asks for {num_processes} process{several} on GPUs, one each, and {there} here"
     chosen = [part.strip() for part in str(config.get("gpu_ids") or "all").split(",")]
     beyond = [number for number in chosen if number.isdecimal() and int(number) >= num_gpus]
     if beyond:
         return f"names the GPU {beyond[0][:10]} in gpu_ids; the last one here is {num_gpus - 1}"
+    return None
+
+
+def _misunderstood(path: Path, config: dict[str, object]) -> str | None:
+    """Return what accelerate's own reader says against a file, as the rest of a sentence; imports torch."""
+    from accelerate.commands.config.config_args import ClusterConfig
+
+    unknown = sorted(set(map(str, config)) - {*ClusterConfig.__dataclass_fields__, "fp16", "dynamo_backend"})
+    if unknown:
+        keys = ", ".join(key[:40] for key in unknown[:5])
+        return f"has keys that this version of accelerate does not know: {keys}"
+    try:
+        ClusterConfig.from_yaml_file(str(path))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return f"is not understood by accelerate ({' '.join(str(error).split())[:160].rstrip('.')})"
     return None
 
 

@@ -17,6 +17,7 @@ from mrpc.app.train.reading import read_curves
 from mrpc.app.train.run_facts import describe_run, is_discarded, num_steps_at_risk, run_caption
 from mrpc.app.train.size_curve import ShownSizes, show_sizes
 from mrpc.config import RESUMABLE_LOOPS
+from mrpc.core.data.pairs import label_words
 from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.recent import Recent
 from mrpc.runs.store import ALIVE_STATES, OVER_STATES, RESUMABLE_STATES, RunState
@@ -186,6 +187,7 @@ class RunBoard:
 
     def _put_together(self, view: RunView) -> ShownRun:
         run, is_alive = view.run, view.state in ALIVE_STATES
+        words = label_words(run.config.data.label_names)
         num_split_pairs = self._num_split_pairs(run)
         pinned_pairs = self._services.catalog.read_pinned(run.run_id)
         with view.lock:
@@ -194,7 +196,7 @@ class RunBoard:
             facts = describe_run(run, view.state, view.status, history, num_split_pairs)
             caption = run_caption(run, history)
             pinned = describe_pinned(pinned_pairs, history.pinned_pairs)
-            pinned_plot = pinned_figure(pinned_pairs, history.pinned_pairs, run.run_id)
+            pinned_plot = pinned_figure(pinned_pairs, history.pinned_pairs, run.run_id, words)
             actions = _actions(view, facts.is_compared)
         return ShownRun(
             run_id=run.run_id,
@@ -205,14 +207,16 @@ class RunBoard:
                 Part.ACTIONS: render("train/actions.html", run=actions),
                 Part.READING: render(
                     "train/reading.html",
-                    reading=read_curves(series, is_over=not is_alive),
+                    reading=read_curves(series, is_over=not is_alive, words=words),
                     evaluations=series.evaluations,
+                    words=words,
                 ),
                 Part.PLOTS: {**run_figures(series, run.run_id), "caption": caption},
                 Part.PINNED: render(
                     "train/pinned.html",
                     pairs=pinned,
                     is_over=view.state in OVER_STATES and not actions.can_resume,
+                    words=words,
                 ),
                 Part.PINNED_PLOT: {"pinned": pinned_plot, "caption": caption} if pinned else None,
                 Part.USAGE: render(

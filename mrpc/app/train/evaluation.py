@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mrpc.app.templates import render, render_part
+from mrpc.core.data.pairs import label_words
 from mrpc.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def evaluation_html(services: Services, run_id: str) -> str:
     steps = take_apart(services, run_id)
     if steps is None:
         return render_part("quiet", NOT_YET)
-    return render("train/evaluation.html", steps=steps, code=COMPUTE_METRICS, ln2=math.log(2))
+    words = label_words(services.store.open(run_id).config.data.label_names)
+    return render("train/evaluation.html", steps=steps, words=words, code=COMPUTE_METRICS, ln2=math.log(2))
 
 
 def take_apart(services: Services, run_id: str) -> EvaluationSteps | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mrpc.app.format import plotly_text
 from mrpc.app.train.curves import NEUTRAL_COLOR, Figure, line_trace, plot_layout
 from mrpc.app.train.overlay import RUN_COLORS, RUN_DASHES, RUN_SYMBOLS, swatch
+from mrpc.core.data.pairs import WORDS, Words
 from mrpc.runs.events import PinnedPairEvent
 from mrpc.runs.layout import PinnedPair
 
@@ -56,13 +58,19 @@ def describe_pinned(pairs: Sequence[PinnedPair], events: Mapping[int, PinnedPair
     return shown
 
 
-def pinned_figure(pairs: Sequence[PinnedPair], events: Mapping[int, PinnedPairEvent], run_id: str) -> Figure:
+def pinned_figure(
+    pairs: Sequence[PinnedPair],
+    events: Mapping[int, PinnedPairEvent],
+    run_id: str,
+    words: Words = WORDS,
+) -> Figure:
     """Draw the probability of "equivalent" of each pinned pair after every evaluation, over the steps.
 
     Args:
         pairs: the pinned pairs, at most five.
         events: by epoch.
         run_id: whose they are.
+        words: what the data of the run calls the classes.
     """
     ordered = [events[epoch] for epoch in sorted(events)]
     data = []
@@ -79,7 +87,7 @@ def pinned_figure(pairs: Sequence[PinnedPair], events: Mapping[int, PinnedPairEv
                 cliponaxis=False,
             )
         )
-    layout = plot_layout(f"pinned:{run_id}", "optimizer step", "probability of “equivalent”")
+    layout = plot_layout(f"pinned:{run_id}", "optimizer step", f"probability of “{plotly_text(words[1])}”")
     layout["showlegend"] = True
     layout["yaxis"] |= {"range": [0, 1], "fixedrange": True}
     if not any(trace["x"] for trace in data):

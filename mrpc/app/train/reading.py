@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mrpc.app.format import render_percent
+from mrpc.core.data.pairs import WORDS, Words
 
 if TYPE_CHECKING:
     from mrpc.app.train.curves import RunSeries
@@ -79,6 +80,7 @@ class Curves:
         majority: accuracy of always answering the majority, in [0, 1].
         is_over: whether the training has ended.
         peak_rate: the highest learning rate so far; 0 where it is not known.
+        words: what the data calls the classes 0 and 1.
     """
 
     losses: Sequence[float]
@@ -89,6 +91,7 @@ class Curves:
     majority: float
     is_over: bool
     peak_rate: float = 0.0
+    words: Words = WORDS
 
     @property
     def trained(self) -> Sequence[EvaluationEvent]:
@@ -118,8 +121,14 @@ class Curves:
         return max(one.accuracy for one in self.trained) < self.majority + self.chance
 
 
-def read_curves(series: RunSeries, is_over: bool) -> Reading | None:
-    """Say what the curves of a run show; None before its first step."""
+def read_curves(series: RunSeries, is_over: bool, words: Words = WORDS) -> Reading | None:
+    """Say what the curves of a run show; None before its first step.
+
+    Args:
+        series: the numbers of the run.
+        is_over: whether the training has ended.
+        words: what its data calls the classes 0 and 1.
+    """
     if series.started is None or not len(series.steps):
         return None
     ends = [one.step for one in series.evaluations]
@@ -140,6 +149,7 @@ def read_curves(series: RunSeries, is_over: bool) -> Reading | None:
             majority=series.started.majority_accuracy,
             is_over=is_over,
             peak_rate=float(np.nanmax(series.learning_rates)),
+            words=words,
         )
     )
 
@@ -183,7 +193,7 @@ def _one_answer(curves: Curves) -> Reading | None:
     if not _answers_one_thing(curves.trained[-1]):
         return None
     last = curves.trained[-1]
-    answer = "equivalent" if last.num_predicted_equivalent else "not equivalent"
+    answer = curves.words[last.num_predicted_equivalent > 0]
     before = [one for one in curves.trained[:-1] if not _answers_one_thing(one)]
     few = " Use more pairs, too." if curves.num_pairs < FEW_PAIRS else ""
     seen = f"The model answers “{answer}” to every validation pair: its scores are those of one answer"

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 
 from mrpc.core.data.columns import NO_GOLD_LABEL, UNLABELLED_TEXTS, Columns, label_text
 from mrpc.core.data.pairs import MAX_SENTENCE_CHARS
-from mrpc.core.data.report import FileReport, count
-from mrpc.core.data.table import ARROW_FAULTS, UNPACKING_FAULTS, Table, shown_value
+from mrpc.core.data.report import FileReport, count, shown_value
+from mrpc.core.data.table import ARROW_FAULTS, UNPACKING_FAULTS, Table
 from mrpc.errors import DataError
 
 NEEDED_COLUMNS = ("sentence1", "sentence2", "label")
@@ -34,6 +34,7 @@ MAX_EMPTY_SHARE = 0.05
 """More rows than that with an empty sentence, and the file is not what it should be."""
 
 MAX_LABELS = 1_000
+MAX_LABEL_CHARS = 100
 
 LABEL_MUST = "it must be 0 (not equivalent) or 1 (equivalent)."
 
@@ -47,11 +48,15 @@ Labels = Literal["required", "all or none", "optional"]
 
 _ODD_TEXT = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
 _ODD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_NO_LABEL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BYTES_LITERAL = re.compile(r"""b(['"])(?:(?!\1)[ -\[\]-~]|\\(?:[\\'"nrt]|x[0-9a-fA-F]{2}))*\1""")
 """What Python writes for bytes; ``b'Café'`` is none, and therefore text."""
 
 MAX_BROKEN_SHARE = 0.9
 """More of a column begins like bytes without being any, and it was cut off."""
+
+SHEET_ERRORS = ("#NAME?", "#REF!", "#VALUE!", "#N/A", "#DIV/0!", "#NULL!", "#NUM!")
+"""What a spreadsheet writes where a formula failed; a sentence that begins with = or - becomes one."""
 
 _CHUNK_ROWS = 5_000
 
@@ -136,13 +141,18 @@ def _plain_batches(checked: CheckedFile, labels: Labels) -> Iterator[pa.RecordBa
         [columns.sentence1, columns.sentence2],
         [n for n in (columns.label, columns.idx) if n is not None],
     )
-    num_odd, first_idx = 0, None
+    num_odd, num_errors, first_idx = 0, 0, None
     for batch in checked.table.batches(texts, numbers):
         if not len(batch):
             continue
-        batch.validate(full=True)  # UTF-8 too
+        if checked.table.kind != "CSV":  # whose text was decoded before
+            batch.validate(full=True)  # UTF-8 too
         sentences = [batch.column(name) for name in texts]
-        num_odd += sum(_check_plain_text(sentence) for sentence in sentences)
+        for sentence in sentences:
+            _check_plain_text(sentence)
+            num_errors += _count_sheet_errors(sentence)
+            if checked.table.may_hold_odd:
+                num_odd += int(pc.sum(pc.match_substring_regex(sentence, _ODD_TEXT)).as_py())
         label = _check_plain_labels(checked, batch, labels)
         idx = pa.nulls(len(batch), pa.int64()) if columns.idx is None else batch.column(columns.idx)
         has_idx = _has_plain_idx(idx)
@@ -150,18 +160,26 @@ def _plain_batches(checked: CheckedFile, labels: Labels) -> Iterator[pa.RecordBa
             raise _NotPlainError
         checked.has_idx = first_idx = has_idx
         yield pa.RecordBatch.from_arrays([*sentences, label, idx], schema=RAW_SCHEMA)
-    _note_odd_characters(checked.report, num_odd)
+    _note_oddities(checked.report, num_odd, num_errors)
 
 
-def _check_plain_text(column: pa.Array) -> int:
-    """Return how many of the texts hold control characters."""
-    if column.null_count or pc.max(pc.utf8_length(column)).as_py() > MAX_SENTENCE_CHARS:
+def _check_plain_text(column: pa.Array) -> None:
+    """Refuse texts of which some are missing, empty, too long, or bytes of Python."""
+    if column.null_count:
         raise _NotPlainError
-    if pc.min(pc.binary_length(pc.utf8_trim_whitespace(column))).as_py() == 0:
+    shortest, longest = pc.min_max(pc.binary_length(column)).as_py().values()
+    if shortest == 0 or pc.any(pc.utf8_is_space(column)).as_py():
+        raise _NotPlainError
+    if longest > MAX_SENTENCE_CHARS and pc.max(pc.utf8_length(column)).as_py() > MAX_SENTENCE_CHARS:
         raise _NotPlainError
     if any(pc.any(pc.starts_with(column, start)).as_py() for start in ("b'", 'b"')):
         raise _NotPlainError
-    return int(pc.sum(pc.match_substring_regex(column, _ODD_TEXT)).as_py())
+
+
+def _count_sheet_errors(column: pa.Array) -> int:
+    if not pc.any(pc.starts_with(column, "#")).as_py():
+        return 0
+    return int(pc.sum(pc.is_in(column, value_set=pa.array(SHEET_ERRORS))).as_py())
 
 
 def _check_plain_labels(checked: CheckedFile, batch: pa.RecordBatch, labels: Labels) -> pa.Array:
@@ -229,6 +247,7 @@ class _CarefulReading:
     labels: Labels
     num_rows: int = 0
     num_odd: int = 0
+    num_errors: int = 0
     num_bytes_texts: int = 0
     num_literals: int = 0
     num_broken_bytes: Counter[str] = field(default_factory=Counter)
@@ -281,7 +300,7 @@ class _CarefulReading:
         if self.num_bytes_texts:
             texts = count(self.num_bytes_texts, "text")
             report.notes.append(f"{texts} stood there as bytes of Python, b'...', and became text again.")
-        _note_odd_characters(report, self.num_odd)
+        _note_oddities(report, self.num_odd, self.num_errors)
 
     def _text(self, place: str, value: object, name: str) -> str:
         if value is None and self.checked.table.kind in ("Parquet", "Arrow"):
@@ -312,6 +331,7 @@ class _CarefulReading:
         if any(character >= "\ud800" for character in odd):
             raise _RowProblem(f"{name} holds half of a surrogate pair, which is no character.")
         self.num_odd += bool(odd)
+        self.num_errors += value in SHEET_ERRORS
         return value
 
     def _label(self, place: str, value: object) -> str | None:
@@ -319,6 +339,10 @@ class _CarefulReading:
             label = label_text(value)
         except TypeError:
             raise _RowProblem(f"label is {shown_value(value)}; {LABEL_MUST}") from None
+        if label is not None and (_NO_LABEL.search(label) or len(label) > MAX_LABEL_CHARS):
+            raise _RowProblem(
+                f"label is {shown_value(label)}; it must be one line of at most {MAX_LABEL_CHARS} characters."
+            )
         if self.labels != "required" and label in UNLABELLED_TEXTS:
             shown = "missing" if label is None else label
             self.no_label = self.no_label or self.checked.table.refuse(
@@ -371,9 +395,12 @@ def _whole(value: object) -> int | object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _note_odd_characters(report: FileReport, num_texts: int) -> None:
-    if num_texts:
-        report.notes.append(f"control characters stand in {count(num_texts, 'text')}, and stay there.")
+def _note_oddities(report: FileReport, num_odd: int, num_errors: int) -> None:
+    if num_odd:
+        report.notes.append(f"control characters stand in {count(num_odd, 'text')}, and stay there.")
+    if num_errors:
+        texts = count(num_errors, "text", "is an error", "are errors")
+        report.notes.append(f"{texts} of a spreadsheet, such as #NAME?, and no sentence.")
 
 
 def repeated_idx(files: Sequence[CheckedFile], value: int) -> DataError:

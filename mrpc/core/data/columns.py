@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.core.data.report import listed
@@ -34,29 +35,50 @@ LABEL_COLUMNS = (
         "target",
         "y",
     ),
+    *("issimilar", "similar", "issame", "same", "ismatch", "match", "paraphrase", "entailment", "gt"),
     *("score", "scores", "similarity", "similarityscore", "relatednessscore", "rating"),
 )
 
 IDX_COLUMN = "idx"
 
-ZERO_WORDS = {
-    "0": "",
-    "false": "false",
-    "f": "f",
-    "no": "no",
-    "n": "n",
-    "not_equivalent": "",
-    "not equivalent": "",
-}
-ONE_WORDS = {"1": "", "true": "true", "t": "t", "yes": "yes", "y": "y", "equivalent": ""}
+ZERO_WORDS = frozenset({"0", "false", "f", "no", "n", "not equivalent", "nonequivalent", "non equivalent"})
+ONE_WORDS = frozenset({"1", "true", "t", "yes", "y", "equivalent"})
+"""Labels that mean 0 and 1, as :func:`_word` writes them."""
+
+_MRPC_WORDS = frozenset({"0", "1", "not equivalent", "nonequivalent", "non equivalent", "equivalent"})
+"""Labels that are no names of the data's own."""
 
 NO_GOLD_LABEL = "-"
 """What SNLI writes where its annotators did not agree."""
 
-UNLABELLED_TEXTS = (None, "-1", NO_GOLD_LABEL)
+UNLABELLED_TEXTS = (
+    None,
+    "-1",
+    NO_GOLD_LABEL,
+    *("?", "NA", "N/A", "nan", "NaN", "None", "none", "NULL", "null"),
+)
+"""What stands for a label where there is none, in a split that need not have any."""
 
-_NEGATIVE_PREFIXES = ("not", "non", "no", "un", "dis", "in")
-_NEGATIVE_WORDS = {"different", "negative", "neg", "contradiction", "distinct", "other", "bad", "wrong"}
+_NEGATIVE_PREFIXES = ("not", "non", "no", "un", "dis", "in", "im", "ir", "il", "mis", "a")
+_NEGATIVE_WORDS = frozenset(
+    {
+        *("different", "negative", "neg", "contradiction", "distinct", "other", "bad", "wrong", "neutral"),
+        *(
+            "unique",
+            "random",
+            "fake",
+            "refutes",
+            "refuted",
+            "nein",
+            "falsch",
+            "non",
+            "faux",
+            "falso",
+            "nee",
+            "nej",
+        ),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -95,14 +117,15 @@ def find_columns(names: Sequence[str], wanted: Sequence[str] | None = None) -> C
     Raises:
         DataError: a sentence has no column; says which columns were found.
     """
-    plain = {_plain(name): name for name in reversed(names)}
+    plain = {_plain(name): name for name in reversed(names)} | {name: name for name in names}
     idx = IDX_COLUMN if IDX_COLUMN in names else None
     if wanted is not None:
         found = [name if name in names else plain.get(_plain(name), "") for name in wanted]
         if "" in found:
             missing = wanted[found.index("")]
             raise DataError(f"the column {missing} is missing. Found the columns {listed(names)}.")
-        return Columns(found[0], found[1], found[2] if len(found) > 2 else None, idx)
+        label = found[2] if len(found) > 2 else _label_column(plain, found)
+        return Columns(found[0], found[1], label, idx)
     first, second = _sentence_columns(plain)
     if not first or not second:
         missing = "sentence2" if first else "sentence1"
@@ -111,10 +134,12 @@ def find_columns(names: Sequence[str], wanted: Sequence[str] | None = None) -> C
             f"the column {missing} is missing. {has} Name the columns sentence1, sentence2 and label, or say "
             "which they are: --columns first,second,label."
         )
-    label = next(
-        (plain[name] for name in LABEL_COLUMNS if name in plain and plain[name] not in (first, second)), None
-    )
-    return Columns(first, second, label, idx)
+    return Columns(first, second, _label_column(plain, (first, second)), idx)
+
+
+def _label_column(plain: Mapping[str, str], sentences: Sequence[str]) -> str | None:
+    names = (plain[name] for name in LABEL_COLUMNS if name in plain)
+    return next((name for name in names if name not in sentences), None)
 
 
 def _sentence_columns(plain: Mapping[str, str]) -> tuple[str, str]:
@@ -131,6 +156,11 @@ def _sentence_columns(plain: Mapping[str, str]) -> tuple[str, str]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()
+
+
+def _word(label: str) -> str:
+    """Write a label in small letters, with spaces between its words."""
+    return re.sub(r"(?<=[^\W\d_])[\s_-]+(?=[^\W\d_])", " ", label.lower())
 
 
 @dataclass(frozen=True)
@@ -170,13 +200,15 @@ def label_text(value: object) -> str | None:
         return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return str(int(value)) if value == int(value) else str(value)
     if value is None:
         return None
     if not isinstance(value, str):
         raise TypeError
     text = value.strip()
-    if re.fullmatch(r"[+-]?\d+\.0+", text):
-        return str(int(float(text)))
+    if re.fullmatch(r"[+-]?\d{1,15}[.,]0+|\+\d{1,15}", text):  # Excel writes 1,0 where numbers have commas
+        return str(int(re.split("[.,]", text)[0]))
     return text or None
 
 
@@ -185,18 +217,19 @@ def understand_labels(labels: Mapping[str, int], names: tuple[str, str] | None =
 
     Args:
         labels: every label of the files as text, in the order of their first rows, and how many rows have it.
-        names: what the files themselves call 0 and 1, if they do.
+        names: what 0 and 1 are called, if that is known: the files say so, or the data of a run.
 
     Raises:
         LabelProblem: they are scores, three classes, or words that mean nothing here.
     """
-    lowered = {text: text.lower() for text in labels}
-    known = {
-        text: int(low in ONE_WORDS) for text, low in lowered.items() if low in ZERO_WORDS or low in ONE_WORDS
-    }
+    words = {text: _word(text) for text in labels}
+    own = [_word(name) for name in names or ()]
+    if own and not set(words.values()) <= {"0", "1"} and set(words.values()) <= set(own):
+        return _known_labels({text: own.index(word) for text, word in words.items()}, words, names)
+    known = {text: number for text, word in words.items() if (number := _known_number(word)) is not None}
     if len(known) == len(labels):
-        return _known_labels(known, lowered, names)
-    if set(labels) == {"1", "2"} or (set(labels) == {"2"} and names is not None):
+        return _known_labels(known, words, names)
+    if set(labels) == {"1", "2"}:
         return LabelRule(
             {"1": 0, "2": 1}, names or LABEL_NAMES, "The labels are 1 and 2: 1 became 0, and 2 became 1."
         )
@@ -204,16 +237,12 @@ def understand_labels(labels: Mapping[str, int], names: tuple[str, str] | None =
     numbers = [_number(text) for text in labels]
     if all(number is not None for number in numbers):
         raise LabelProblem(others[0], _what_numbers_are([n for n in numbers if n is not None]))
-    if (
-        len(labels) == 2
-        and len(others) == 2
-        and len(set(lowered.values())) == 2
-        and None in map(_number, others)
-    ):
-        return _own_names(*sorted(others))
-    if len(labels) > 2:
+    different = list(dict.fromkeys(words.values()))
+    if len(different) == 2 and not known and None in map(_number, others):
+        return _own_names(words, different)
+    if len(different) > 2:
         found = f"The labels are of {len(labels)} kinds: {listed(list(labels))}. "
-        if {"entailment", "neutral", "contradiction"} <= set(lowered.values()):
+        if {"entailment", "neutral", "contradiction"} <= set(different):
             found = (
                 "These are the three classes of natural language inference (NLI): "
                 + listed(list(labels))
@@ -225,11 +254,23 @@ def understand_labels(labels: Mapping[str, int], names: tuple[str, str] | None =
     raise LabelProblem(others[0])
 
 
+def _known_number(word: str) -> int | None:
+    """Return 0 or 1 for a word, or a number such as 1e0, that means it."""
+    if word in ZERO_WORDS or word in ONE_WORDS:
+        return int(word in ONE_WORDS)
+    number = _number(word)
+    return int(number) if number in (0, 1) else None
+
+
 def _known_labels(
-    known: Mapping[str, int], lowered: Mapping[str, str], names: tuple[str, str] | None
+    known: Mapping[str, int], words: Mapping[str, str], names: tuple[str, str] | None
 ) -> LabelRule:
-    words = {number: text for text, number in known.items() if {**ZERO_WORDS, **ONE_WORDS}[lowered[text]]}
-    called = names or ((words[0], words[1]) if len(words) == 2 else LABEL_NAMES)
+    own = {
+        number: text
+        for text, number in known.items()
+        if words[text] not in _MRPC_WORDS and _number(text) is None
+    }
+    called = names or ((own[0], own[1]) if len(own) == 2 else LABEL_NAMES)
     if set(known) <= {"0", "1"}:
         said = f"0 is called {called[0]} and 1 {called[1]}." if called != LABEL_NAMES else ""
         return LabelRule(known, called, said)
@@ -239,11 +280,13 @@ def _known_labels(
     return LabelRule(known, called, f"Of the labels, {said}.")
 
 
-def _own_names(first: str, second: str) -> LabelRule:
-    """Number two names of the data's own: what denies is 0."""
+def _own_names(words: Mapping[str, str], different: Sequence[str]) -> LabelRule:
+    """Number two names of the data's own, however they are spelled: what denies is 0."""
+    spelled = {word: next(text for text, its in words.items() if its == word) for word in different}
+    first, second = sorted(spelled.values())
     denies = [_denies(first, second), _denies(second, first)]
     zero, one = (second, first) if denies == [False, True] else (first, second)
-    said = f"The label {zero} became 0 and {one} became 1, which is shown as “equivalent”"
+    said = f"The label {zero} became 0 and {one} became 1"
     why = (
         "."
         if any(denies) and not all(denies)
@@ -252,7 +295,10 @@ def _own_names(first: str, second: str) -> LabelRule:
             "way round."
         )
     )
-    return LabelRule({zero: 0, one: 1}, (zero, one), said + why)
+    numbers = {text: int(word == words[one]) for text, word in words.items()}
+    if len(numbers) > 2:
+        why += f" They are spelled in {len(numbers)} ways: {listed(list(numbers))}."
+    return LabelRule(numbers, (zero, one), said + why)
 
 
 def _denies(name: str, other: str) -> bool:
@@ -263,6 +309,8 @@ def _denies(name: str, other: str) -> bool:
 
 def _what_numbers_are(numbers: Sequence[float]) -> str:
     low, high = min(numbers), max(numbers)
+    if low == -1 and set(numbers) <= {-1, 0, 1}:
+        return "A label -1 says that there is none. Leave these rows out, or write 0 if -1 means no."
     if any(number != int(number) for number in numbers) or len(numbers) > 4:
         what = (
             f"{len(numbers):,} different numbers from {low:g} to {high:g}" if len(numbers) > 1 else f"{low:g}"
@@ -272,7 +320,7 @@ def _what_numbers_are(numbers: Sequence[float]) -> str:
             "limit and write 1 for "
             "the pairs above it and 0 for the others."
         )
-    if len(numbers) == 2 and high > 2:
+    if len(numbers) == 2:
         return f"The labels are {low:g} and {high:g}: numbers, but not 0 and 1."
     if len(numbers) < 3:
         return ""

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mrpc.core.data.report import count
 from mrpc.errors import DataError
 
 ENCODING_NAMES = {
@@ -23,7 +24,10 @@ ENCODING_NAMES = {
 }
 
 _BLOCK_BYTES = 1 << 20
-_NEWLINE, _RETURN = 10, 13
+_NEWLINE, _RETURN, _SPACE = 10, 13, 32
+_HIGH_CONTROL = re.compile(rb"\xc2[\x80-\x9f]")
+_LOST = "\ufffd".encode()
+_MISREAD = ("â€".encode(), "Ã\xa9".encode(), "Ã¨".encode(), "Ã¼".encode(), "Ã¶".encode(), "Ã¤".encode())
 _BOMS = (
     *((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
     *((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")),
@@ -31,6 +35,14 @@ _BOMS = (
 _UTF8_LETTER = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|([\x80-\xff])", re.DOTALL
 )
+
+_HIGH_RUN = re.compile(rb"[\x80-\xff]{3,}")
+_INSIDE_A_WORD = re.compile(rb"(?<=[a-z])([\x80-\xff])(?=[a-z])")
+_BETWEEN_LETTERS = (0x83, 0x85, 0x92, 0x96, 0x97, 0x9A, 0x9C, 0x9E, 0xA0, 0xAD, 0xB4, 0xB7)
+_NO_SMALL_LETTERS = frozenset(bytes([code]) for code in range(0x80, 0xDF) if code not in _BETWEEN_LETTERS)
+"""Bytes that in Windows-1252 are neither small letters nor signs that join two of them, as apostrophes do."""
+
+OTHER_CODE_PAGE = "not UTF-8, and what stands there is not Windows-1252 either but another code page"
 
 Open = Callable[[], BinaryIO]
 
@@ -44,19 +56,40 @@ class TextFile:
         num_lines: whichever of the three line ends they have.
         has_lone_returns: some line ends in a carriage return alone.
         has_quotes: there is a double quote in it.
+        has_escaped_quotes: there is one with a backslash before it.
+        has_odd_characters: there are control characters in it, tabs and line ends aside.
+        num_lost: characters that were lost before: U+FFFD stands there.
+        num_misread: places where UTF-8 was read as Windows-1252 before.
     """
 
     codec: str
     num_lines: int = 0
     has_lone_returns: bool = False
     has_quotes: bool = False
+    has_escaped_quotes: bool = False
+    has_odd_characters: bool = False
+    num_lost: int = 0
+    num_misread: int = 0
+
+    @property
+    def damage(self) -> list[str]:
+        """What happened to the text before it came here, a sentence each."""
+        said = []
+        if self.num_lost:
+            said.append(f"U+FFFD stands in it {count(self.num_lost, 'time')}: characters were lost before.")
+        if self.num_misread:
+            said.append(
+                f"“â€” or “Ã” stands in it {count(self.num_misread, 'time')}, as where UTF-8 was read as "
+                "Windows-1252 once: look at its accents and quotes."
+            )
+        return said
 
 
 def look_at_text(shown: str, open_file: Open, max_bytes: int, is_json: bool) -> TextFile:
     """Look at a text file from its first byte to its last.
 
     Windows-1252 is taken only for CSV, and only where the bytes are not UTF-8 that was damaged in a few
-    places.
+    places, and look like Latin letters with accents.
 
     Raises:
         DataError: it is too large, or not text; names the line.
@@ -68,7 +101,10 @@ def look_at_text(shown: str, open_file: Open, max_bytes: int, is_json: bool) -> 
     try:
         return _read_all(shown, open_file, codec, max_bytes)
     except UnicodeDecodeError:
-        if codec.startswith("utf-8") and not is_json and named is None and _looks_like_cp1252(open_file):
+        is_other = _is_other_code_page(open_file) if codec == "utf-8" and not is_json else None
+        if is_other:
+            raise _bad_byte(shown, open_file, codec, OTHER_CODE_PAGE) from None
+        if is_other is False:
             try:
                 return _read_all(shown, open_file, "cp1252", max_bytes)
             except UnicodeDecodeError:
@@ -102,8 +138,15 @@ def _read_all(shown: str, open_file: Open, codec: str, max_bytes: int) -> TextFi
                 text.encode() if codec.startswith(("utf-16", "utf-32")) else block
             )  # the same bytes elsewhere
             if ends:
-                found.num_lines += ends.count(b"\n")
-                found.has_quotes = found.has_quotes or b'"' in ends
+                num_newlines = ends.count(b"\n")
+                found.num_lines += num_newlines
+                if b'"' in ends:
+                    found.has_quotes = True
+                    found.has_escaped_quotes = found.has_escaped_quotes or b'\\"' in ends
+                found.has_odd_characters = found.has_odd_characters or _holds_odd(ends, num_newlines)
+                if codec != "cp1252" and not ends.isascii():
+                    found.num_lost += ends.count(_LOST)
+                    found.num_misread += sum(map(ends.count, _MISREAD))
                 if b"\r" in ends or last == b"\r":
                     bytes_in = np.frombuffer(last + ends, np.uint8)
                     is_lone = (bytes_in[:-1] == _RETURN) & (bytes_in[1:] != _NEWLINE)
@@ -117,6 +160,16 @@ def _read_all(shown: str, open_file: Open, codec: str, max_bytes: int) -> TextFi
                 return found
 
 
+def _holds_odd(text: bytes, num_newlines: int) -> bool:
+    """Tell whether control characters stand in UTF-8."""
+    num_controls = np.count_nonzero(np.frombuffer(text, np.uint8) < _SPACE)
+    if num_controls > num_newlines and num_controls > num_newlines + text.count(b"\r") + text.count(b"\t"):
+        return True
+    if b"\x7f" in text:
+        return True
+    return not text.isascii() and _HIGH_CONTROL.search(text) is not None
+
+
 def _utf16_without_mark(head: bytes) -> str | None:
     """Recognise UTF-16 by the zero in every other byte, which Latin letters have there."""
     half = len(head) // 2
@@ -127,9 +180,14 @@ def _utf16_without_mark(head: bytes) -> str | None:
     return None
 
 
-def _looks_like_cp1252(open_file: Open) -> bool:
-    """Tell whether single bytes above 127 outnumber the letters of UTF-8."""
-    singles = letters = 0
+def _is_other_code_page(open_file: Open) -> bool | None:
+    """Tell whether bytes above 127 are those of another code page than Windows-1252; None for bad UTF-8.
+
+    They are UTF-8 where its letters outnumber single bytes. Letters with accents stand alone among others,
+    those of Cyrillic, Greek or Chinese beside each other; and a Mac's or DOS's accents are signs and capitals
+    in the middle of a word when they are read as Windows-1252.
+    """
+    singles = letters = in_runs = inside = odd_inside = 0
     for block in read_blocks(open_file):
         if block.isascii():
             continue
@@ -138,7 +196,13 @@ def _looks_like_cp1252(open_file: Open) -> bool:
                 singles += 1
             else:
                 letters += 1
-    return singles > letters
+        in_runs += sum(len(run) for run in _HIGH_RUN.findall(block))
+        for letter in _INSIDE_A_WORD.findall(block):
+            inside += 1
+            odd_inside += letter in _NO_SMALL_LETTERS
+    if singles <= letters:
+        return None
+    return in_runs > 0.5 * singles or odd_inside > 0.3 * inside
 
 
 def _bad_byte(shown: str, open_file: Open, codec: str, what: str) -> DataError:

@@ -30,17 +30,28 @@ PASTED = "pasted lines"
 
 
 def read_pair_file(
-    path: Path, columns: Sequence[str] | None = None, limits: Limits = UPLOAD_LIMITS
+    path: Path,
+    columns: Sequence[str] | None = None,
+    limits: Limits = UPLOAD_LIMITS,
+    label_names: tuple[str, str] | None = None,
 ) -> tuple[list[SentencePair], FileReport]:
-    """Read one file of pairs; each has a label or None.
+    """Read one file of pairs; each has a label or None. The report's notes say how labels became 0 and 1.
+
+    Args:
+        path: the file.
+        columns: as for :func:`mrpc.core.data.read.read_pairs`.
+        limits: how much is taken.
+        label_names: what 0 and 1 are called in the data of the models that are asked, if they are.
 
     Raises:
         DataError: naming the line or row, and what is wrong there.
     """
-    return _read(*look_at(path, path.name[:60], columns, limits))
+    return _read(*look_at(path, path.name[:60], columns, limits), label_names)
 
 
-def read_lines(text: str, limits: Limits = UPLOAD_LIMITS) -> tuple[list[SentencePair], FileReport]:
+def read_lines(
+    text: str, limits: Limits = UPLOAD_LIMITS, label_names: tuple[str, str] | None = None
+) -> tuple[list[SentencePair], FileReport]:
     """Read pasted lines: two sentences, and a label if there is one, between tabs or ``|||``.
 
     Raises:
@@ -53,7 +64,7 @@ def read_lines(text: str, limits: Limits = UPLOAD_LIMITS) -> tuple[list[Sentence
     columns = Columns(*names)
     if not text.strip():
         raise DataError("There is no pair in it.")
-    return _read(table, columns, FileReport(PASTED, kind=PASTED, columns=columns.named()))
+    return _read(table, columns, FileReport(PASTED, kind=PASTED, columns=columns.named()), label_names)
 
 
 @dataclass
@@ -82,15 +93,19 @@ class _PastedTable(Table):
             yield f"line {number}", [*cells, ""][:3]
 
 
-def _read(table: Table, columns: Columns, report: FileReport) -> tuple[list[SentencePair], FileReport]:
+def _read(
+    table: Table, columns: Columns, report: FileReport, label_names: tuple[str, str] | None
+) -> tuple[list[SentencePair], FileReport]:
     with tempfile.TemporaryDirectory() as folder:
         checked = check_file(table, columns, "optional", report, Path(folder) / "rows")
-        rule = rule_for([checked])
+        rule = rule_for([checked], label_names)
         pairs: list[SentencePair] = []
         for batch in numbered_batches([checked], rule):
             for row in batch.to_pylist():
                 label = row["label"] if row["label"] >= 0 else None
                 pairs.append(SentencePair(row["sentence1"], row["sentence2"], label, len(pairs)))
+    if rule.said and checked.report.labels:
+        checked.report.notes.append(rule.said)
     return pairs, checked.report
 
 

@@ -10,6 +10,9 @@ from mrpc.errors import PairError
 LABEL_NAMES = ("not_equivalent", "equivalent")
 """Names of the classes 0 and 1, as GLUE has them."""
 
+Words = tuple[str, str]
+"""What the classes 0 and 1 are called, as people write them."""
+
 SPLITS = ("train", "validation", "test")
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet", ".arrow")
@@ -17,6 +20,15 @@ SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet", ".
 
 MAX_SENTENCE_CHARS = 10_000
 """Longest sentence that is taken, typed or from a file, in characters."""
+
+
+def label_words(names: tuple[str, str]) -> Words:
+    """Write the names of the classes 0 and 1 as people do: "not equivalent" for "not_equivalent"."""
+    return names[0].replace("_", " "), names[1].replace("_", " ")
+
+
+WORDS = label_words(LABEL_NAMES)
+"""What the classes 0 and 1 are called, unless the data has names of its own."""
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,22 @@ from mrpc.core.data.check import (
     repeated_idx,
 )
 from mrpc.core.data.columns import Columns, LabelProblem, LabelRule, find_columns, understand_labels
+from mrpc.core.data.csv_rows import DELIMITERS, header_doubt
 from mrpc.core.data.encoding import ENCODING_NAMES
 from mrpc.core.data.fingerprint import RowHash, fingerprint_splits
 from mrpc.core.data.pairs import LABEL_NAMES, MAX_SENTENCE_CHARS, SPLITS
-from mrpc.core.data.report import DataReport, FileReport, SplitReport, listed, read_report, write_report
+from mrpc.core.data.report import (
+    DataReport,
+    FileReport,
+    SplitReport,
+    count,
+    listed,
+    read_report,
+    shown_name,
+    write_report,
+)
 from mrpc.core.data.splits import SplitFiles, draw_validation, find_split_files, keys_of
-from mrpc.core.data.table import DELIMITERS, Limits, Table, open_table
+from mrpc.core.data.table import Limits, Table, open_table
 from mrpc.errors import DataError, UnavailableError
 from mrpc.files import replacing_folder, scratch_dir
 from mrpc.settings import full_path
@@ -45,7 +55,7 @@ from mrpc.settings import full_path
 DATA_LIMITS = Limits()
 """For what a person names on the command line."""
 
-_CACHE_VERSION = 3
+_CACHE_VERSION = 4
 
 
 def read_pairs(
@@ -88,7 +98,8 @@ def read_split_files(
         split: Dataset.from_file(str(folder / f"{split}.arrow"), info=info(), split=NamedSplit(split))
         for split in report.splits
     }
-    return DatasetDict(splits), replace(report, name=name, not_read=found.not_read)
+    not_read = [shown_name(name) for name in found.not_read]
+    return DatasetDict(splits), replace(report, name=name, not_read=not_read)
 
 
 def look_at(
@@ -113,12 +124,13 @@ def look_at(
     except DataError as error:
         delimiter = (
             f" The delimiter looks like a {DELIMITERS.get(table.delimiter, table.delimiter)}."
-            if place
+            if place and len(table.columns) > 1
             else ""
         )
-        raise DataError(f"{shown}{place}: {error}{delimiter}{_header_doubt(table)}") from None
+        doubt = header_doubt(table, recognizes) if place else ""
+        raise DataError(f"{shown}{place}: {error}{delimiter}{doubt}") from None
     report = FileReport(
-        name=path.name,
+        name=shown_name(path.name),
         kind=table.kind,
         compression="gzip" if table.is_gzip else "",
         encoding="" if table.kind in ("Parquet", "Arrow") else ENCODING_NAMES[table.encoding],
@@ -126,14 +138,18 @@ def look_at(
         columns=found.named(),
         unused=[name for name in table.columns if name and name not in found.named().values()],
         num_lines=table.num_lines,
-        num_header_lines=1 + table.num_skipped if table.kind == "CSV" else 0,
+        num_header_lines=table.num_header_lines,
         notes=list(table.notes),
     )
     return table, found, report
 
 
-def rule_for(files: Sequence[CheckedFile]) -> LabelRule:
+def rule_for(files: Sequence[CheckedFile], known: tuple[str, str] | None = None) -> LabelRule:
     """Find the rule by which the labels of files that belong together become 0 and 1.
+
+    Args:
+        files: the files.
+        known: what the data of a run calls 0 and 1, where the pairs are for its models.
 
     Raises:
         DataError: they are not of two classes; names the first line that shows it.
@@ -141,10 +157,18 @@ def rule_for(files: Sequence[CheckedFile]) -> LabelRule:
     counts: Counter[str] = Counter()
     for file in files:
         counts.update(file.report.labels)
-    named = [file.table.label_names.get(file.columns.label or "", []) for file in files]
-    names = next((some for some in named if some), [])
+    named = {tuple(file.table.label_names.get(file.columns.label or "", [])): file for file in files}
+    named.pop((), None)
+    if len(named) > 1:
+        (first, one), (second, other) = list(named.items())[:2]
+        raise DataError(
+            f"{one.table.shown} calls its classes {listed(first)}, and {other.table.shown} {listed(second)}. "
+            "Give them the same names in the same order."
+        )
+    names = next(iter(named), ())
+    is_used = len(names) == 2 or (len(names) > 2 and set(counts) <= {"0", "1"})
     try:
-        return understand_labels(counts, (names[0], names[1]) if len(names) == 2 else None)
+        return understand_labels(counts, (names[0], names[1]) if is_used else known)
     except LabelProblem as problem:
         found = problem.found
         if len(names) > 2:
@@ -152,12 +176,6 @@ def rule_for(files: Sequence[CheckedFile]) -> LabelRule:
         problems = (file.label_problem(problem.value, found) for file in files)
         error = next((error for error in problems if error is not None), None)
         raise error or DataError(f"label is {problem.value!r}; {LABEL_MUST} {found}") from None
-
-
-def _header_doubt(table: Table) -> str:
-    if table.kind == "CSV" and any(len(name) > 30 or name in ("0", "1") for name in table.columns):
-        return " The first line looks like a pair, not like names: write a line of names above it."
-    return ""
 
 
 def features(label_names: tuple[str, str] = LABEL_NAMES) -> Features:
@@ -283,7 +301,11 @@ def _origin(split: str, drawn: npt.NDArray[np.bool_] | None) -> str:
     if drawn is None or split == "test":
         return ""
     rest = "Drawn from train, which has no validation beside it: always the same pairs, chosen by their text."
-    return rest if split == "validation" else f"Without the {int(drawn.sum()):,} rows that became validation."
+    return (
+        rest
+        if split == "validation"
+        else f"Without the {count(int(drawn.sum()), 'row')} that became validation."
+    )
 
 
 # The rows of one split

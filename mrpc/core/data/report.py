@@ -212,6 +212,17 @@ def count(number: int, noun: str, one: str = "", many: str = "") -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}{' ' * bool(verb)}{verb}"
 
 
+def shown_value(value: object) -> str:
+    """Return a value for a message, shortened."""
+    text = "missing" if value is None else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def shown_name(name: str) -> str:
+    """Return the name of a file or a column as text that can be written down, whatever its bytes are."""
+    return name.encode(errors="replace").decode()
+
+
 def listed(names: Sequence[object], limit: int = 12) -> str:
     """Return names for a message: in quotes, each shortened, not too many."""
     shown = [repr(str(name)[:40]) for name in names[:limit]]

@@ -18,11 +18,17 @@ from mrpc.core.data.table import split_suffix
 from mrpc.errors import DataError
 
 SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("train", "training", "trainset", "trn"), "train"),
     **dict.fromkeys(("validation", "val", "valid", "dev", "development", "eval", "evaluation"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("devset", "valset", "validset", "evalset"), "validation"),
+    **dict.fromkeys(("test", "testing", "testset", "tst"), "test"),
 }
 """Usual names of the splits; also as a part of a longer name: ``msr_paraphrase_train.txt``."""
+
+PACKED = frozenset(
+    {*(".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".bz2", ".xz", ".zst"), ".xlsx", ".xls", ".ods"}
+)
+"""Archives and workbooks, by the end of their names."""
 
 VALIDATION_SHARE = 0.1
 MAX_DRAWN_PAIRS = 5_000
@@ -64,19 +70,26 @@ def find_split_files(data_dir: Path) -> SplitFiles:
                     f"{listed([path.name for path in with_train])}. Name one of them."
                 )
             if with_train:
-                return inner[with_train[0]]
+                chosen = inner.pop(with_train[0])
+                others = [path.name for paths in found.files.values() for path in paths] + found.not_read
+                chosen.not_read += [f"../{name}" for name in others]
+                chosen.not_read += [f"../{path.name}/" for path, some in inner.items() if some.files]
+                return chosen
     except OSError as error:
         raise DataError(f"{data_dir} cannot be read: {error.strerror or error}.") from None
     if not found.files and len(found.not_read) == 1:  # one file of any name
         found = SplitFiles({"train": [data_dir / found.not_read[0]]})
     if "train" not in found.files:
         names = [path.name for paths in found.files.values() for path in paths] + found.not_read
+        names += [f"{path.name}/" for path in _folders(data_dir)]
+        packed = [path.name for path in sorted(data_dir.iterdir())[:50] if path.suffix.lower() in PACKED]
+        hint = f" {packed[0]} is not opened: unpack it, or save its sheet as CSV." if packed else ""
         names = names or [path.name for path in sorted(data_dir.iterdir())[:50]]
         raise DataError(
             f"{data_dir} has no train split: {f'found {listed(names)}' if names else 'it is empty'}. "
             "Name the files "
             "train, validation (or val, valid, dev, eval) and test, each with one of "
-            f"{', '.join(SUFFIXES[:-1])}."
+            f"{', '.join(SUFFIXES[:-1])}.{hint}"
         )
     return found
 
@@ -119,7 +132,8 @@ def _data_files(folder: Path) -> list[Path]:
             raise DataError(f"{state} is not what save_to_disk writes.") from None
         return [folder / Path(name).name for name in names]
     order = {suffix: number for number, suffix in enumerate(SUFFIXES)}
-    paths = [path for path in _bounded(folder) if path.name[0] != "." and split_suffix(path.name)[1] in order]
+    paths = [path for path in _bounded(folder) if split_suffix(path.name)[1] in order]
+    paths = [path for path in paths if not path.name.startswith((".", "~$"))]  # Excel's locks are "~$..."
     paths = [
         path for path in paths if path.is_file() and path.suffix != ".arrow" and not _is_about_data(path)
     ]

@@ -26,6 +26,10 @@ TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.t
 MAX_HEADER_BYTES = 100_000_000
 """The longest head of a safetensors file, by its format."""
 
+OTHER_WEIGHTS = frozenset({".bin", ".h5", ".msgpack", ".onnx", ".gguf", ".pt", ".pth", ".ckpt"})
+
+LFS_POINTER = b"version https://git-lfs"
+
 MAX_CONFIG_BYTES = 20_000_000
 """A config or an index that is larger is none."""
 
@@ -50,8 +54,12 @@ def read_config(directory: Path) -> dict[str, Any]:
             "base model with merge_and_unload(), save that, and name the new folder."
         )
     config = _read_json(directory / "config.json")
+    if config is None and not (directory / "config.json").exists():
+        inside = sorted(path.parent.name for path in directory.glob("*/config.json"))
+        hint = f" Name the folder inside that has one: {inside[0]}." if inside else ""
+        raise UnavailableError(f"{directory} has no config.json.{hint}")
     if config is None:
-        raise UnavailableError(f"{directory} has no config.json that can be read.")
+        raise UnavailableError(f"{directory / 'config.json'} cannot be read: it is no JSON.")
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise UnavailableError(f"{directory / 'config.json'} names no model_type.")
     return config
@@ -64,9 +72,10 @@ def weight_files(directory: Path) -> list[Path]:
         UnavailableError: when there are none, or a part is missing.
     """
     if (directory / WEIGHTS).is_file():
+        _refuse_pointer(directory / WEIGHTS)
         return [directory / WEIGHTS]
     if not (directory / WEIGHTS_INDEX).is_file():
-        others = sorted(path.name for path in directory.glob("*.bin"))
+        others = sorted(path.name for path in directory.glob("*") if path.suffix in OTHER_WEIGHTS)
         found = f" It has {others[0]}, but" if others else ""
         raise UnavailableError(
             f"{directory} has no {WEIGHTS}.{found} {'w' if found else 'W'}eights in other formats are not "
@@ -80,6 +89,7 @@ def weight_files(directory: Path) -> list[Path]:
     for name in names:
         if Path(name).name != name or not (directory / name).is_file():
             raise UnavailableError(f"{directory} lacks {name[:100]!r}, which its {WEIGHTS_INDEX} names.")
+        _refuse_pointer(directory / name)
     return [directory / name for name in names]
 
 
@@ -97,14 +107,26 @@ def check_tokenizer_files(directory: Path) -> None:
     Raises:
         UnavailableError: when the files are not there.
     """
-    if any(all((directory / name).is_file() for name in names) for names in TOKENIZER_FILES):
-        return
+    for names in TOKENIZER_FILES:
+        if all((directory / name).is_file() for name in names):
+            for name in names:
+                _refuse_pointer(directory / name)
+            return
     other = next(iter(sorted(path.name for path in directory.glob("*.model"))), None)
     found = f" Save it again as a fast tokenizer: {other} alone is not read." if other else ""
     raise UnavailableError(
         f"{directory} has no tokenizer: neither tokenizer.json nor vocab.txt is there, nor vocab.json with "
         f"merges.txt.{found}"
     )
+
+
+def _refuse_pointer(path: Path) -> None:
+    """Refuse what git writes in the place of a large file that was not fetched."""
+    with path.open("rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise UnavailableError(
+                f"{path} is a pointer of Git LFS, not the file itself. Fetch it with git lfs pull."
+            )
 
 
 def longest_input(config: dict[str, object]) -> int | None:

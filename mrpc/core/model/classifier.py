@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrpc.core.data.pairs import LABEL_NAMES
-from mrpc.core.model.checkpoint_folder import longest_input
+from mrpc.core.model.checkpoint_folder import longest_input, read_config
 from mrpc.core.model.encoder_report import EncoderReport, new_tensors, report_loading
 from mrpc.core.model.pretrained import (
     PretrainedFiles,
@@ -34,6 +34,12 @@ ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 
 MAX_TOKENS = 512
 """The highest ``max_length`` that a training may ask for."""
+
+LIBRARY_FAULTS = (
+    *(OSError, ValueError, RuntimeError, TypeError, KeyError, IndexError, AttributeError, ImportError),
+    *(AssertionError, ZeroDivisionError),
+)
+"""What torch and transformers raise in the code of a model that does not fit what it is given."""
 
 _MAKING_LOCK = threading.RLock()
 """Held from setting the seed until the model is made: another one made meanwhile would draw in between."""
@@ -81,6 +87,12 @@ def load_classifier(
         classifier = _from_pretrained(checkpoint.dir, label_names, attention_dropout)
     classifier.encoder.require_enough(str(checkpoint.dir))
     return classifier
+
+
+def in_short(error: Exception) -> str:
+    """Return what a library says of a fault: its kind, and the first sentence or what fits a line."""
+    text = " ".join(str(error).split())[:200].split(". ")[0].rstrip(".")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def require_known_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
@@ -162,8 +174,10 @@ def _from_pretrained(
 ) -> Classifier:
     """Make a model for two classes; with None as names, they are those that the folder's config has."""
     import torch
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 
     named: dict[str, dict[int, str] | dict[str, int]] = {}
     if label_names is not None:
@@ -178,6 +192,11 @@ def _from_pretrained(
                 trust_remote_code=False,
                 local_files_only=True,
             )
+            if config.model_type not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES:
+                raise UnavailableError(
+                    f"{directory} is of the type {config.model_type}, for which transformers has no "
+                    "classifier of texts. Choose an encoder of texts."
+                )
             for name in ATTENTION_DROPOUT:
                 if not attention_dropout and hasattr(config, name):
                     setattr(config, name, 0.0)
@@ -192,8 +211,13 @@ def _from_pretrained(
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # of a head; an encoder that does not fit is refused
             )
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, SafetensorError) as error:
-        raise UnavailableError(f"{directory} does not make a model: {error}") from None
+    except (*LIBRARY_FAULTS, SafetensorError, StrictDataclassError) as error:
+        code = (
+            " Its config names code of its own, which is not run."
+            if "auto_map" in read_config(directory)
+            else ""
+        )
+        raise UnavailableError(f"{directory} does not make a model: {in_short(error)}.{code}") from None
     if loading["mismatched_keys"]:
         _, old, _ = max(loading["mismatched_keys"], key=lambda entry: str(entry[0]))
         notes.append(f"Its head of another size ({old[0]} instead of 2 numbers) is replaced by a new one.")

@@ -26,7 +26,7 @@ from mrpc.core.model.checkpoint_folder import (
     read_config,
     weights_id,
 )
-from mrpc.errors import ConfigError, UnavailableError
+from mrpc.errors import ConfigError, MrpcError, UnavailableError
 
 if TYPE_CHECKING:
     from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -279,8 +279,12 @@ def load_tokenizer(checkpoint: PretrainedFiles) -> PreTrainedTokenizerBase:
         tokenizer = _tokenizer_class(config["model_type"]).from_pretrained(
             str(checkpoint.dir), local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
-        raise UnavailableError(f"The tokenizer of {checkpoint.name} cannot be loaded: {error}") from None
+        tokenizer("It works.")  # some faults of its files show only here
+    except Exception as error:  # the tokenizers library raises nothing more special
+        if isinstance(error, MrpcError):
+            raise
+        said = " ".join(str(error).split())[:200]
+        raise UnavailableError(f"The tokenizer of {checkpoint.name} cannot be loaded: {said}") from None
     if not tokenizer.is_fast:
         raise UnavailableError(
             f"The tokenizer of {checkpoint.name} has no fast form, which this app needs. "

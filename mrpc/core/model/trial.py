@@ -8,7 +8,13 @@ from __future__ import annotations
 import gc
 from functools import lru_cache
 
-from mrpc.core.model.classifier import MAX_TOKENS, load_classifier, require_known_tokens
+from mrpc.core.model.classifier import (
+    LIBRARY_FAULTS,
+    MAX_TOKENS,
+    in_short,
+    load_classifier,
+    require_known_tokens,
+)
 from mrpc.core.model.encoder_report import EncoderReport
 from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer
 from mrpc.core.text.tokenization import encode_pairs
@@ -16,12 +22,6 @@ from mrpc.errors import UnavailableError
 
 SHORT_PAIR = ("A short sentence.", "Another one.")
 LONG_PAIR = ("word " * MAX_TOKENS, "another " * MAX_TOKENS)
-
-LIBRARY_FAULTS = (
-    *(OSError, ValueError, RuntimeError, TypeError, KeyError, IndexError, AttributeError, ImportError),
-    *(AssertionError, ZeroDivisionError),
-)
-"""What torch and transformers raise in the code of a model that does not fit what it is given."""
 
 
 @lru_cache(maxsize=32)
@@ -48,10 +48,9 @@ def try_checkpoint(checkpoint: PretrainedFiles) -> EncoderReport:
         with torch.no_grad():
             logits = model(**batch, labels=torch.tensor([0, 1])).logits
     except LIBRARY_FAULTS as error:
-        what = str(error).strip().splitlines()[-1:] or [""]
         raise UnavailableError(
-            f"{checkpoint.name} could not answer two pairs of sentences ({type(error).__name__}: "
-            f"{what[0][:200]}). It is no encoder that can be trained here."
+            f"{checkpoint.name} could not answer two pairs of sentences ({in_short(error)}). "
+            "It is no encoder that can be trained here."
         ) from None
     finally:
         del model, classifier
@@ -60,5 +59,10 @@ def try_checkpoint(checkpoint: PretrainedFiles) -> EncoderReport:
         raise UnavailableError(
             f"{checkpoint.name} answers two pairs with numbers of shape {tuple(logits.shape)}, not (2, 2). "
             "It is no encoder that can be trained here."
+        )
+    if not torch.isfinite(logits).all():
+        raise UnavailableError(
+            f"{checkpoint.name} answers with numbers that are not finite: its weights are damaged. "
+            "It cannot be trained."
         )
     return report

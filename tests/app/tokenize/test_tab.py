@@ -11,15 +11,18 @@ from typing import Any
 
 import pytest
 
+from mrpc.app.access import Access
+from mrpc.app.caller import Caller, called_by
 from mrpc.app.services import Services
 from mrpc.app.task import Task
 from mrpc.app.tokenize.batch_view import draw_rows, show_batch
-from mrpc.app.tokenize.data_view import select_row, show_data
+from mrpc.app.tokenize.data_view import APPS_DATA, select_row, show_data
 from mrpc.app.tokenize.pair_view import parse_names, show_checkpoints, show_one_or_two, show_origin, show_pair
 from mrpc.app.tokenize.speed_view import measure_ways, run_failing_map, show_code
 from mrpc.app.tokenize.step_view import show_model_input, take_step
 from mrpc.app.tokenize.tab import add_endpoints
-from mrpc.errors import MrpcError
+from mrpc.errors import AccessError, InputError, MrpcError
+from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
 from tests.app.endpoints import endpoints_of
 from tests.html import parse
@@ -208,6 +211,36 @@ def test_a_row_becomes_the_current_pair(services):
     assert selected == {"sentence1": row.sentence1, "sentence2": row.sentence2}
     said = parse(show_origin(services, **selected)).text
     assert said == "Row 2 of validation, idx 66: not equivalent."
+
+
+def test_uploaded_data_can_be_browsed_by_the_owner_alone(services, tmp_path, monkeypatch):
+    monkeypatch.setattr(services, "store", RunStore(tmp_path / "runs"))
+    monkeypatch.delitem(services.__dict__, "own_data", raising=False)
+    path = tmp_path / "questions.csv"
+    rows = "".join(f"Question {at}?,Is it {at}?,{('different', 'same')[at % 2]}\n" for at in range(30))
+    path.write_text(f"sentence1,sentence2,label\n{rows}")
+    name = services.own_data.keep([str(path)])
+    shown = show_data(services, "validation", "equivalent", "", 0, name)
+    said = parse(shown["rows"])
+    assert {one.text for one in said.all("span", cls="tk-label")} == {"same"}
+    assert ("same", "equivalent") in shown["label"]["choices"]
+    assert ("questions.csv (30 pairs)", name) in shown["data"]["choices"]
+    about = parse(shown["about"]).text
+    assert "Always answering “same” is right" in about
+    assert "equivalent" not in about
+    assert f"load_dataset(\"parquet\", data_dir='{services.own_data.get(name).data_dir}')" in about
+    assert select_row(services, "train", "0", None, name)["sentence1"].startswith("Question")
+    guarded = Access(Settings(host="0.0.0.0"))
+    monkeypatch.setattr(services, "access", guarded)
+    with called_by(Caller(is_owner=False)):
+        assert show_data(services, "train", "both", "", 0)["data"]["choices"] == APPS_DATA
+        for data in (name, "0" * 16, 5, ["x"], {"a": 1}):
+            with pytest.raises(AccessError):
+                show_data(services, "train", "both", "", 0, data)
+            with pytest.raises(AccessError):
+                select_row(services, "train", "0", None, data)
+    with pytest.raises(InputError, match="There is no data set"):
+        show_data(services, "train", "both", "", 0, "0" * 16)
 
 
 def test_a_page_is_turned(services):

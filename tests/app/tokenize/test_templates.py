@@ -19,9 +19,10 @@ from mrpc.app.tokenize.pair import Inspection
 from mrpc.app.tokenize.pair_view import show_checkpoints, show_one_or_two, show_pair
 from mrpc.app.tokenize.speed import FailedMap
 from mrpc.app.tokenize.speed_view import WAY_NAMES, render_ways
-from mrpc.app.tokenize.step_view import ANSWERS, REMOVED_COLUMNS
+from mrpc.app.tokenize.step_view import REMOVED_COLUMNS
 from mrpc.app.tokenize.tokens import chip_classes, describe_token, pieces
 from mrpc.app.tokenize.training_step import MovedPart, TrainingStep
+from mrpc.core.data.pairs import WORDS
 from mrpc.core.text.batching import PaddingReport
 from mrpc.settings import Settings
 from tests.html import Element, parse
@@ -236,7 +237,7 @@ def test_overview_draws_what_was_counted():
     )
     assert "6 equivalent, 60.0 %" in view.text
     assert "right in 60.0 % of the cases" in view.text
-    assert view.all("title")[1].text == "20 or more characters: 5 equivalent, 4 not"
+    assert view.all("title")[1].text == "20 or more characters: 5 equivalent, 4 not equivalent"
     heights = [float(bar.attributes["height"]) for bar in view.all("rect", cls="l1")]
     assert heights == [pytest.approx(48 / 5, abs=0.01), 48]
     assert ["0 to 19", "1", "0"] in view.rows()
@@ -343,7 +344,7 @@ def model_input(answers: list[Answer]) -> Element:
             ready=ready,
             checkpoint="all <b>",
             ln2=0.693147,
-            names=ANSWERS,
+            names=WORDS,
             removed=REMOVED_COLUMNS,
             code="",
         )
@@ -380,7 +381,7 @@ def test_one_answer_for_all_pairs_is_said_in_amber():
     one = Answer(5, 1, [0.1, 0.2], [0.475, 0.525], 1, 0.64)
     said = model_input([one, Answer(6, 0, [0.1, 0.2], [0.475, 0.525], 1, 0.74)]).one(cls="notice-warn").text
     assert said.startswith("All 2 pairs get the same answer, equivalent.")
-    assert "1 of 2 pairs are equivalent" in said
+    assert "1 of 2 pairs are labelled equivalent" in said
 
 
 @pytest.mark.parametrize(

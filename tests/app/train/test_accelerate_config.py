@@ -24,10 +24,9 @@ LOCAL: dict[str, Any] = {
 
 FINE: dict[str, dict[str, Any]] = {
     "plain": {},
-    "unknown keys": {"some_future_key": 3},
+    "an old key": {"fp16": False},
     "NO without quotes": {"distributed_type": False},
     "no type": {"distributed_type": None},
-    "lower case": {"distributed_type": "no"},
     "one process on a CPU": {"distributed_type": "MULTI_CPU", "num_processes": 1, "use_cpu": True},
     "two GPUs of two": {"distributed_type": "MULTI_GPU", "num_processes": 2, "gpu_ids": "all"},
     "named GPUs": {"distributed_type": "MULTI_GPU", "num_processes": 2, "gpu_ids": "0,1"},
@@ -62,6 +61,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         kind: ({"distributed_type": kind, "num_processes": 2}, f"distributed_type {kind}, which")
         for kind in ("DEEPSPEED", "FSDP", "MEGATRON_LM", "XLA", "TPU", "MULTI_NPU", "SOMETHING_NEW")
     },
+    "unknown keys": ({"some_future_key": 3}, "does not know: some_future_key"),
+    "lower case": ({"distributed_type": "no"}, "not understood by accelerate"),
+    "a type that is no text": ({"mixed_precision": "no", "distributed_type": ["NO"]}, "distributed_type"),
     "processes in words": ({"num_processes": "two"}, "num_processes 'two'"),
     "no processes": ({"num_processes": -1}, "num_processes '-1'"),
     "machines that are true": ({"num_machines": True}, "num_machines 'True'"),

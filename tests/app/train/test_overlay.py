@@ -18,6 +18,7 @@ from mrpc.app.train.overlay import (
 )
 from mrpc.app.train.pinned import describe_pinned, pinned_figure
 from mrpc.app.train.seeds import seeds_figure, seeds_html
+from mrpc.core.data.pairs import WORDS
 from mrpc.runs import events as ev
 from mrpc.runs.layout import PinnedPair
 from mrpc.runs.record import RunRecord
@@ -108,6 +109,10 @@ class TestSeeds:
         assert seeds_figure(members, "g")["data"] == []
 
 
+def pinned_html(pairs, is_over):
+    return render("train/pinned.html", pairs=describe_pinned(pairs, {}), is_over=is_over, words=WORDS)
+
+
 class TestPinned:
     pairs = (
         PinnedPair(pair_id="pa", sentence1=EVIL, sentence2="b"),
@@ -123,20 +128,25 @@ class TestPinned:
         assert (first["x"], first["y"]) == ([0, 30], [0.4, 0.8])
         assert (second["x"], second["y"]) == ([30], [0.1])
         shown = parse(
-            render("train/pinned.html", pairs=describe_pinned(self.pairs, events), is_over=False)
+            render(
+                "train/pinned.html",
+                pairs=describe_pinned(self.pairs, events),
+                is_over=False,
+                words=("different", "same"),
+            )
         ).all("li")
-        assert "equivalent: 0.800" in shown[0].text
+        assert "same: 0.800" in shown[0].text
         assert EVIL in shown[0].text
         assert shown[0].one("button").attributes["data-pair-id"] == "pa"
 
     def test_before_the_first_evaluation(self):
-        shown = parse(render("train/pinned.html", pairs=describe_pinned(self.pairs, {}), is_over=False))
+        shown = parse(pinned_html(self.pairs, is_over=False))
         assert "after the next evaluation" in shown.text
         assert pinned_figure(self.pairs, {}, "run")["data"][0]["x"] == []
 
     def test_a_run_that_is_over_offers_no_pin(self):
         for pairs in (self.pairs, ()):
-            shown = parse(render("train/pinned.html", pairs=describe_pinned(pairs, {}), is_over=True))
+            shown = parse(pinned_html(pairs, is_over=True))
             assert not shown.all("button")
             assert "This run is over" in shown.text
 

@@ -78,7 +78,7 @@ def test_a_bad_line_is_named(text, message):
         ("p.csv", b"", "p.csv, line 1: the column sentence1 is missing. Found no column"),
         ("p.csv", b"sentence1,other\na,b\n", "sentence2 is missing. Found the columns 'sentence1', 'other'"),
         ("p.csv", b"sentence1,sentence2\na,b,c\n", "line 2: 3 values where the header has 2"),
-        ("p.csv", b"sentence1,sentence2\na,b\nc\n", "line 3: 1 values where the header has 2"),
+        ("p.csv", b"sentence1,sentence2\na,b\nc\n", "line 3: 1 value where the header has 2"),
         ("p.csv", b"sentence1,sentence2\na,b\nc,\n", "line 3: sentence2 is empty"),
         ("p.csv", b'sentence1,sentence2\na,"b\n', "line 2: not CSV: unexpected end of data"),
         ("p.csv", "sentence1,sentence2\né,b\nc,".encode() + b"\xff\n", "line 3: byte 3, 0xFF, is not UTF-8"),

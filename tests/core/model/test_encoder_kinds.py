@@ -124,6 +124,16 @@ def save_gpt2(folder: Path, num_rows: int = 0) -> Path:
     return made
 
 
+LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 90000000\n"
+
+
+def spoil(folder: Path, name: str) -> Path:
+    tensors = load_file(folder / "model.safetensors")
+    tensors[name][:] = float("nan")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
 WORK: dict[str, tuple[Make, str]] = {
     "a head for three": (
         lambda tiny: save_with_head(tiny, 3),
@@ -213,7 +223,63 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "an architecture without a classifier": (
         lambda tiny: change_config(tiny, model_type="vit"),
-        "does not make a model|is not this encoder|could not answer|cannot be loaded",
+        "is of the type vit, for which transformers has no classifier of texts",
+    ),
+    "a vocabulary of another size": (
+        lambda tiny: change_config(tiny, vocab_size=5000),
+        r"its weights: bert\.embeddings\.word_embeddings\.weight is \(\d+, 32\), not \(5000, 32\)",
+    ),
+    "positions of another number": (
+        lambda tiny: change_config(tiny, max_position_embeddings=64),
+        r"does not fit its weights: bert\.embeddings\.position_embeddings",
+    ),
+    "fewer layers in the config": (
+        lambda tiny: change_config(tiny, num_hidden_layers=1),
+        r"does not fit its weights, which have 16 more tensors of the encoder: .*layer\.1",
+    ),
+    "a config of other types": (
+        lambda tiny: change_config(tiny, hidden_size="32"),
+        "does not make a model: .*hidden_size",
+    ),
+    "a vocabulary of nothing": (
+        lambda tiny: (
+            (tiny / "vocab.txt").write_text(""),
+            [path.unlink() for path in tiny.glob("*token*")],
+            tiny,
+        )[-1],
+        "tokenizer of local:mine cannot be loaded: .*UNK",
+    ),
+    "no embeddings of words": (
+        lambda tiny: rename_tensors(tiny, lambda name: None if "word_embeddings" in name else name),
+        r"38 of its 39 tensors are there.*Missing: bert\.embeddings\.word_embeddings",
+    ),
+    "weights that are not finite": (
+        lambda tiny: spoil(tiny, "encoder.layer.0.attention.self.query.weight"),
+        "answers with numbers that are not finite",
+    ),
+    "a quantized model": (
+        lambda tiny: change_config(tiny, quantization_config={"quant_method": "gptq", "bits": 4}),
+        "does not make a model: ",
+    ),
+    "code of its own": (
+        lambda tiny: change_config(tiny, model_type="mine", auto_map={"AutoConfig": "code.Config"}),
+        "does not make a model: .*names code of its own, which is not run",
+    ),
+    "pointers of Git LFS": (
+        lambda tiny: (tiny / "model.safetensors").write_text(LFS_POINTER) and tiny,
+        r"model\.safetensors is a pointer of Git LFS.*git lfs pull",
+    ),
+    "a tokenizer that is a pointer": (
+        lambda tiny: (tiny / "tokenizer.json").write_text(LFS_POINTER) and tiny,
+        r"tokenizer\.json is a pointer of Git LFS",
+    ),
+    "a folder around the model": (
+        lambda tiny: (
+            shutil.copytree(tiny, tiny / "0_Transformer"),
+            (tiny / "config.json").unlink(),
+            tiny,
+        )[-1],
+        r"has no config\.json\. Name the folder inside that has one: 0_Transformer",
     ),
     "only merges.txt": (
         lambda tiny: ((tiny / "tokenizer.json").unlink(), (tiny / "merges.txt").write_text(""), tiny)[-1],
