@@ -25,7 +25,8 @@ OnProgress = Callable[[str, int, int], None]
 
 POLL_S = 0.2
 FIRST_S = 0.05
-"""Until the first word of progress, so that a press is answered within 300 ms, the way there and back included."""
+"""Until the first word of progress: a press is answered within 300 ms, the way there and back included."""
+
 MAX_RUNNING = 4
 """Tasks of all visitors at once; each computes on the same cores."""
 
