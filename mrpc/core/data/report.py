@@ -86,13 +86,12 @@ class FileReport:
 
     def sentences(self) -> list[str]:
         """Say in words how the file was read."""
-        shape = [self.kind, self.compression, self.encoding]
+        shape = [self.kind if self.kind != self.name else "", self.compression, self.encoding]
         shape.append(f"delimiter: {self.delimiter}" if self.delimiter else "")
+        form = ", ".join(part for part in shape if part)
         taken = ", ".join(f"{role} from {name!r}" for role, name in self.columns.items() if role != name)
-        said = [
-            f"{self.name}: {', '.join(part for part in shape if part)}; "
-            f"{count(self.num_rows, 'pair')}{self.of_lines()}."
-        ]
+        pairs = f"{count(self.num_rows, 'pair')}{self.of_lines()}."
+        said = [f"{self.name}: {form}{'; ' * bool(form)}{pairs}"]
         if taken:
             said.append(f"{self.name}: {taken}.")
         for some in self.left_out:

@@ -57,3 +57,20 @@ def test_nothing_is_said_so(comparisons, left, right, text):
 def test_a_bad_line_is_named(comparisons, left, right):
     with pytest.raises(DataError, match="Line 2 has 1 part"):
         comparisons.answer_own(left, right, "a\tb\nc", None)
+
+
+def test_what_was_left_out_is_said_beside_the_answers(comparisons, left, right, tmp_path):
+    path = tmp_path / "pairs.csv"
+    rows = "".join(f"Road {at}.,The road {at}.,{('no', 'yes')[at % 2]}\n" for at in range(30))
+    path.write_bytes(
+        f"sentence1;sentence2;label\n{rows};x;no\nCaf\xe9.;-;-\n".replace(",", ";").encode("cp1252")
+    )
+    found = comparisons.answer_own(left, right, None, str(path))
+    said = " ".join(found.how_read)
+    assert len(found.pairs) == 31  # "-" is no label, and needs none
+    assert "delimiter: semicolon" in said
+    assert "1 row with an empty sentence left out (line 32)" in said
+    assert "yes became 1" in said
+    assert "read as Windows-1252" in said
+    found = comparisons.answer_own(left, right, "The town.\tThe city.", None)
+    assert found.how_read == ["pasted lines: 1 pair."]
