@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import re
 import socket
 from urllib.parse import urlsplit
@@ -30,8 +31,8 @@ ANY_IP = "<ip>"
 """Stands for every numeric address in the list of hosts."""
 
 FRAMES_OF_A_SPACE = "https://huggingface.co https://*.hf.space"
-HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
-"""How JSON writes one half of a surrogate pair; two of them are one character."""
+NOT_SENDABLE = re.compile(rb"\\u[dD][89a-fA-F]|\d{19}")
+"""How JSON writes half of a surrogate pair (two are one character), or a number beyond 64 bits."""
 
 
 def answered_hosts(settings: Settings) -> list[str]:
@@ -157,8 +158,8 @@ class WholeCharactersMiddleware:
 
 
 def mend_json(body: bytes) -> bytes:
-    """Return JSON with U+FFFD for every half of a surrogate pair; what is whole, or no JSON, stays."""
-    if HALF_A_CHARACTER.search(body) is None:
+    """Return JSON that an answer could repeat: U+FFFD for half a character, a float for an endless number."""
+    if NOT_SENDABLE.search(body) is None:
         return body
     try:
         return json.dumps(_mend(json.loads(body))).encode()
@@ -169,6 +170,11 @@ def mend_json(body: bytes) -> bytes:
 def _mend(value: object) -> object:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
     if isinstance(value, list):
         return [_mend(item) for item in value]
     if isinstance(value, dict):

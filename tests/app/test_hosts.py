@@ -78,6 +78,7 @@ def test_no_other_page_shows_it_in_a_frame(settings: dict[str, Any], expected: s
         ({"\udfff": [1, None, {"x": "\udc00\ud800"}]}, {"\ufffd": [1, None, {"x": "\ufffd\ufffd"}]}),
         ("whole: \U0001f600 é", "whole: \U0001f600 é"),
         (["\\ud800", 1.5, True], ["\\ud800", 1.5, True]),
+        ([2**70, -(2**70), 2**53, "9" * 30], [float(2**70), -float(2**70), 2**53, "9" * 30]),
     ],
 )
 def test_half_a_character_breaks_no_answer(sent: Any, got: Any) -> None:
@@ -108,3 +109,7 @@ def test_many_generated_bodies_can_be_sent_back() -> None:
 @pytest.mark.parametrize("body", [b"", b"\\ud800", b'{"a": "\\ud800"', b"[" * 100_000 + b'"\\ud800"'])
 def test_what_is_no_json_passes_as_it_is(body: bytes) -> None:
     assert mend_json(body) == body
+
+
+def test_an_endless_number_becomes_infinite() -> None:
+    assert mend_json(b"[1" + b"0" * 400 + b", -1" + b"0" * 400 + b"]") == b"[Infinity, -Infinity]"
