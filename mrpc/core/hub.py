@@ -271,5 +271,5 @@ def _explain(error: BaseException, repo_id: str, endpoint: str) -> str:
         return f"The Hub ({endpoint}) did not answer within {HUB_TIMEOUT_S:g} s."
     text = re.sub(r"\[Errno -?\d+\]\s*", "", text)
     if any(words in text for words in NO_SUCH_NAME):
-        text = "its address was not found. Is there a network?"
+        text = "its address was not found, so there may be no network"
     return f"The Hub ({endpoint}) could not be asked for {repo_id}: {text[:200].rstrip('.')}."

@@ -120,6 +120,8 @@ def _row(one: RunSummary, names: Sequence[str]) -> dict[str, object]:
         row["done"] = round(row["done"], 2)  # or the list would be sent at each step
     for name in names:
         value = getattr(one.hyperparameters, name)
+        if name == "num_train_pairs" and value and one.num_used_pairs:
+            value = one.num_used_pairs  # of a split that has fewer than were asked for
         row[name] = said_value(name, value)
         if not isinstance(value, str):
             row[f"{name}_value"] = value

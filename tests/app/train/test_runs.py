@@ -81,7 +81,9 @@ def test_a_model_with_one_answer_is_flagged(tmp_path):
 def test_a_title_counts_the_pairs_that_were_used(tmp_path):
     run = write_ended(tmp_path, num_train_pairs=3_600)
     write_status(run, 90, 90, outcome="finished", num_train_pairs=160)
-    assert table_of(tmp_path)["rows"][0]["title"] == "course · 160 pairs · 3 epochs · seed 42"
+    (row,) = table_of(tmp_path)["rows"]
+    assert row["title"] == "course · 160 pairs · 3 epochs · seed 42"
+    assert row["num_train_pairs"] == "160"
 
 
 def test_no_runs(tmp_path):
