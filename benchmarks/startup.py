@@ -42,8 +42,8 @@ demo.launch(server_port=int(sys.argv[1]), quiet=True)
 
 TYPE_AND_WAIT = """
 async (sentence) => {
-  const field = document.querySelector('#tk-s2 textarea');
-  const place = document.querySelector('#tk-pair');
+  const field = document.querySelector('#sentence2 textarea');
+  const place = document.querySelector('#stage-pair');
   const began = performance.now();
   const shown = new Promise((resolve) => {
     const look = (_, observer) => {
@@ -82,7 +82,7 @@ def measure(command: list[str], port: int, browser: Browser, has_tokens: bool) -
         measured["usable_s"] = usable_s = time.monotonic() - began_at
         if has_tokens:
             usable_processor_s = processor_s(process.pid)
-            page.locator("#tk-pair .tk-chip").first.wait_for()
+            page.locator("#stage-pair .tk-chips [role=option]").first.wait_for()
             measured["first_tokens_s"] = time.monotonic() - began_at - usable_s
             measured["first_tokens_processor_s"] = processor_s(process.pid) - usable_processor_s
             page.wait_for_timeout(5_000)  # what warms up in the background is done
