@@ -139,11 +139,15 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
     attempt = before.attempt + 1 if before is not None else 1
     report: Reporter | None = None
     heard: threading.Event | None = None
+    too_early: list[int] = []
+    can_record = False
 
     def on_signal(number: int, frame: object) -> None:
         if heard is not None:
             heard.set()
-        if report is not None and not report.preparing:
+        if not can_record:
+            too_early.append(number)
+        elif report is not None and not report.preparing:
             report.stop_signal = True
         elif heard is not None and number == signal.SIGTERM and run.read_stop_request(attempt) is None:
             raise ABANDONED
@@ -161,6 +165,9 @@ def _train(run: Run, launched: LaunchedProcesses) -> int:
             report.listeners.append(Tracking(log_with, run))
         if launched.world_size > 1:
             heard = watch_signals(partial(record_failure, ABANDONED, report), ExitCode.FAILED)
+        can_record = True
+        for number in too_early:
+            on_signal(number, None)
         report.phase("importing libraries")
         with no_garbage_collection():
             from mrpc.training.ranks import join

@@ -214,6 +214,35 @@ def test_a_process_that_dies_before_they_meet_ends_the_run_as_failed(
     assert "process of the training" in terminal(run).cause
 
 
+EARLY = """
+import signal, sys
+import mrpc.training.__main__ as training
+
+class Reporter(training.Reporter):
+    def __init__(self, *arguments):
+        signal.raise_signal(signal.SIGTERM)
+        super().__init__(*arguments)
+
+training.Reporter = Reporter
+sys.exit(training.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("world_size", "state"), [("1", RunState.STOPPED), ("2", RunState.FAILED)], ids=["alone", "launched"]
+)
+def test_a_signal_before_the_log_is_open_is_recorded(
+    world_size: str, state: RunState, tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> None:
+    run = create_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, **VALUES)
+    environment = {**os.environ, **ON_CPU, "RANK": "0", "WORLD_SIZE": world_size}
+    command = [sys.executable, "-c", EARLY, str(run.paths.run_dir)]
+    subprocess.run(command, cwd=PROJECT_DIR, env=environment, check=False, timeout=120)
+    assert run.state() is state
+    if state is RunState.FAILED:
+        assert "process of the training" in terminal(run).cause
+
+
 def test_torchrun_without_the_cpu_said_is_refused(
     tmp_path: Path,
     tiny_data_dir: Path,
