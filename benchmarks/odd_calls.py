@@ -104,7 +104,7 @@ class Caller:
     def __init__(self, app: LiveApp, run_id: str, new_sessions: bool, seed: int) -> None:
         self.app = app
         self.client = httpx.Client(
-            base_url=app.url, timeout=120, limits=httpx.Limits(max_connections=THREADS)
+            base_url=app.url, timeout=120, limits=httpx.Limits(max_connections=THREADS, keepalive_expiry=2.0)
         )
         config = self.client.get("/config").json()
         self.handlers = [one for one in config["dependencies"] if one["backend_fn"]]

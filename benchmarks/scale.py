@@ -37,7 +37,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from mrpc.runs.events import PhaseEvent, StepEvent
 from mrpc.runs.log import read_events
 from mrpc.runs.process import find_process
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from tests.browser import LAUNCH_ARGS, find_chromium
 from tests.live_app import LiveApp, running_app
 

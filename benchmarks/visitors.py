@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from gradio_client import Client
 
 from benchmarks.results import describe_machine, write_part
@@ -33,6 +34,7 @@ from tests.live_app import LiveApp, running_app
 WORDS = ["company", "bakery", "rival", "shares", "council", "bridge", "vote", "report", "market", "price"]
 PAUSE_S = (2.0, 6.0)
 EXPLAIN_EVERY = 5
+KEEP_S = 2.0
 BASELINE_S = 15.0
 FIRST_ADDRESS = 10
 KEY = "the-key-of-the-owner-of-this-app"
@@ -48,7 +50,9 @@ class Visitor:
         self.num_busy = 0
         self.lost: list[str] = []
         self.random = random.Random(number)
-        transport = httpx.AsyncHTTPTransport(local_address=f"127.0.0.{FIRST_ADDRESS + number}")
+        # A server closes connections that rest; so does the client, sooner, or the two may cross.
+        rests = httpx.Limits(keepalive_expiry=KEEP_S)
+        transport = httpx.AsyncHTTPTransport(local_address=f"127.0.0.{FIRST_ADDRESS + number}", limits=rests)
         cookies = {COOKIE: f"{number:022d}"}
         self.client = httpx.AsyncClient(base_url=app.url, timeout=120, transport=transport, cookies=cookies)
 
@@ -138,7 +142,11 @@ def measure(data_dir: Path, num_visitors: int, duration_s: float) -> dict[str, A
             until = time.monotonic() + duration_s
             await asyncio.gather(*(one.visit(until) for one in people))
 
+        server, own = psutil.Process(app.process.pid), psutil.Process()
+        began_at, used_before = time.monotonic(), [_processor_s(one) for one in (server, own)]
         during = _speed(app, run_id, lambda: asyncio.run(all_visit()))
+        took_s = (time.monotonic() - began_at) * (os.cpu_count() or 1)
+        used = [_processor_s(one) - before for one, before in zip((server, own), used_before, strict=True)]
         client.predict(run_id, False, api_name="/stop_run")
         client.close()
     waits: dict[str, list[float]] = defaultdict(list)
@@ -157,6 +165,8 @@ def measure(data_dir: Path, num_visitors: int, duration_s: float) -> dict[str, A
         "tokens_per_s_before": round(before),
         "tokens_per_s_during": round(during),
         "slowdown": round(1 - during / before, 3),
+        "processor_share_of_the_app": round(used[0] / took_s, 3),
+        "processor_share_of_the_visitors": round(used[1] / took_s, 3),
     }
 
 
@@ -168,6 +178,11 @@ def _spread(values: list[float]) -> dict[str, float]:
         "p95": round(ordered[max(0, int(0.95 * len(ordered)) - 1)]),
         "highest": round(ordered[-1]),
     }
+
+
+def _processor_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def _speed(app: LiveApp, run_id: str, act: Any) -> float:

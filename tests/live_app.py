@@ -19,7 +19,8 @@ import psutil
 
 from mrpc.app.train.processes import has_ended, kill_tree
 from mrpc.runs.process import find_process
-from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.runs.run import Run, RunState
+from mrpc.runs.store import RunStore
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 90

@@ -16,7 +16,8 @@ from mrpc.runs import events as ev
 from mrpc.runs.layout import DataRef, ProcessInfo, RunStatus
 from mrpc.runs.log import EventLog
 from mrpc.runs.process import boot_id
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 
 NUM_EPOCHS = 3
 

@@ -12,7 +12,7 @@ from mrpc.core.model.checkpoint_folder import weights_id
 from mrpc.errors import RunStateError
 from mrpc.files import open_regular, replacing
 from mrpc.publish.onnx import onnx_folder_files, read_export
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 
 
 def zip_onnx(run: Run, parent: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mrpc.config import TrainConfig
-    from mrpc.runs.store import Run
+    from mrpc.runs.run import Run
 
 
 def plotly_text(text: str, max_chars: int = 40) -> str:

@@ -24,7 +24,7 @@ from mrpc.app.tools import INSTALL, PATH, can_serve_tools, tool_routes
 from mrpc.errors import MrpcError, UnavailableError
 from mrpc.runs.process import pid_namespace
 from mrpc.runs.queue import RunQueue
-from mrpc.runs.store import RunState
+from mrpc.runs.run import RunState
 from mrpc.settings import Settings
 
 MAX_UPLOAD = "20mb"

@@ -21,7 +21,8 @@ from mrpc.app.caller import Caller, caller
 from mrpc.config import DEFAULT_CHECKPOINT, TrainConfig
 from mrpc.errors import AccessError, BusyError
 from mrpc.runs.queue import RunQueue
-from mrpc.runs.store import ALIVE_STATES, OVER_STATES, Run, RunState, RunStore
+from mrpc.runs.run import ALIVE_STATES, OVER_STATES, Run, RunState
+from mrpc.runs.store import RunStore
 
 COOKIE = "mrpc_visitor"
 COOKIE_AGE_S = 30 * 24 * 3600

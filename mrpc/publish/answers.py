@@ -22,7 +22,7 @@ from mrpc.core.model.stored_predictions import (
 from mrpc.errors import DataError, RunStateError
 from mrpc.runs.events import FinishedEvent
 from mrpc.runs.log import read_events
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -24,7 +24,7 @@ from mrpc.core.model.stored_predictions import PairPredictions
 from mrpc.errors import RunStateError
 from mrpc.publish.answers import TestedBehavior, last_end, read_test, read_validation
 from mrpc.publish.onnx import FILES, OnnxExport, read_export
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 
 TEMPLATE_DIR = Path(__file__).parent
 HUB_NAME_OF_DEFAULT = "sentence-transformers/all-MiniLM-L6-v2"

@@ -26,7 +26,8 @@ from mrpc.errors import MrpcError, RunStateError, UnavailableError
 from mrpc.files import copy_regular, hash_file, read_model, replacing_folder, write_model
 from mrpc.runs.layout import Fingerprint
 from mrpc.runs.lock import hold
-from mrpc.runs.store import ALIVE_STATES, Run, RunStore
+from mrpc.runs.run import ALIVE_STATES, Run
+from mrpc.runs.store import RunStore
 
 if TYPE_CHECKING:
     import torch

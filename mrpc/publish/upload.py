@@ -18,7 +18,7 @@ from mrpc.files import copy_regular
 from mrpc.publish.answers import TestedBehavior, run_behavioral_tests
 from mrpc.publish.card import build_card, current_export
 from mrpc.publish.onnx import onnx_files
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from mrpc.settings import hub_endpoint, hub_is_disabled
 
 REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")

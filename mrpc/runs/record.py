@@ -19,7 +19,7 @@ from mrpc.runs.log import read_lines
 from mrpc.runs.steps import STEP_MARK, Step, StepColumns, parse_step, step_numbers
 
 if TYPE_CHECKING:
-    from mrpc.runs.store import Run
+    from mrpc.runs.run import Run
 
 CHUNK_BYTES = 16 * 1024 * 1024
 """So much of a log is in memory at a time."""

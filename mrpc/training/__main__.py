@@ -17,34 +17,25 @@ terminal event and a true exit code.
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
-import signal
 import sys
-import threading
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import get_args
 
 from mrpc import settings
-from mrpc.config import PRESETS, RESUMABLE_LOOPS, TrainConfig, allowed_range, build_config
+from mrpc.config import PRESETS, TrainConfig, allowed_range, build_config
 from mrpc.core.data.columns import parse_columns
-from mrpc.errors import BusyError, ConfigError, DataError, InputError, MrpcError, RunStateError
+from mrpc.errors import BusyError, DataError, InputError, MrpcError
 from mrpc.files import write_model
-from mrpc.runs.events import StoppedEvent
 from mrpc.runs.layout import DATA, DataRef, TrackerName
 from mrpc.runs.lock import hold
 from mrpc.runs.process import ExitCode, describe_this_process
-from mrpc.runs.store import Run, RunState, RunStore, training_lock
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore, training_lock
 from mrpc.settings import LaunchedProcesses
-from mrpc.training.failures import ABANDONED, record_failure, watch_signals
-from mrpc.training.report import Reporter, SilentReporter, StopTraining, add_log_file
-from mrpc.training.trackers import Tracking, check_tracker
-
-logger = logging.getLogger("mrpc.training")
+from mrpc.training.attempt import check_loop, follow, train_attempt
+from mrpc.training.report import StopTraining, add_log_file
+from mrpc.training.trackers import check_tracker
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,14 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     launched = settings.launched_processes()
     try:
         if launched.rank > 0:
-            return ExitCode.FINISHED if options.evaluate else _follow(launched)
+            return ExitCode.FINISHED if options.evaluate else follow(launched)
         if options.run_dir is None:
             return _train_new(options, launched)
         run_dir = options.run_dir
         run = RunStore(run_dir.parent).open(run_dir.name)
         own_lock = run.paths.evaluation_lock if options.evaluate else run.paths.train_lock
         with training_lock(run_dir.parent), hold(own_lock):
-            return _evaluate(run) if options.evaluate else _train(run, launched)
+            return _evaluate(run) if options.evaluate else train_attempt(run, launched)
     except BusyError as error:
         print(error, file=sys.stderr)
         return ExitCode.BUSY
@@ -89,7 +80,7 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
     if options.checkpoint_dir is not None:
         values["checkpoint"] = f"local:{options.checkpoint_dir.name}"
     config = build_config({name: value for name, value in values.items() if value is not None})
-    _check_loop(config, launched)
+    check_loop(config, launched)
     if options.log_with is not None:
         check_tracker(options.log_with)
     with training_lock(options.runs_dir):
@@ -109,145 +100,7 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
         print(f"Run {run.run_id} in {run.paths.run_dir}", file=sys.stderr)
         add_log_file(run.paths.log)
         with hold(run.paths.train_lock):
-            return _train(run, launched)
-
-
-def _check_loop(config: TrainConfig, launched: LaunchedProcesses) -> None:
-    """Refuse what the chosen loop cannot do."""
-    if launched.world_size > 1 and config.loop != "accelerate":
-        raise ConfigError(
-            f"{launched.world_size} processes were launched, but the loop {config.loop} trains in one. "
-            "Use the loop accelerate."
-        )
-
-
-def _train(run: Run, launched: LaunchedProcesses) -> int:
-    """Run one attempt, under the lock, and record how it ended."""
-    _check_loop(run.config.hyperparameters, launched)
-    log_with = run.config.log_with
-    if log_with is not None:
-        check_tracker(log_with)
-    before = run.read_process()
-    if before is not None and run.state() is RunState.FINISHED:
-        raise RunStateError(f"Run {run.run_id} has finished; there is nothing left to train.")
-    if before is not None and run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
-        raise RunStateError(
-            f"Run {run.run_id} cannot be continued: the loop {run.config.hyperparameters.loop} writes no "
-            "checkpoints, because transformers' Trainer would not go on exactly. "
-            "Start a new run with the same settings."
-        )
-    attempt = before.attempt + 1 if before is not None else 1
-    report: Reporter | None = None
-    heard: threading.Event | None = None
-    too_early: list[int] = []
-    can_record = False
-
-    def on_signal(number: int, frame: object) -> None:
-        if heard is not None:
-            heard.set()
-        if not can_record:
-            too_early.append(number)
-        elif report is not None and not report.preparing:
-            report.stop_signal = True
-        elif heard is not None and number == signal.SIGTERM and run.read_stop_request(attempt) is None:
-            raise ABANDONED
-        else:
-            raise StopTraining(save=True)
-
-    if threading.current_thread() is threading.main_thread():  # in another, the marker file has to do
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
-    write_model(run.paths.process, describe_this_process(attempt, run.paths.run_dir, has_lock=True))
-    session: Any = None
-    try:
-        report = Reporter(run, attempt)
-        if log_with is not None:
-            report.listeners.append(Tracking(log_with, run))
-        if launched.world_size > 1:
-            heard = watch_signals(partial(record_failure, ABANDONED, report), ExitCode.FAILED)
-        can_record = True
-        for number in too_early:
-            on_signal(number, None)
-        report.phase("importing libraries")
-        with no_garbage_collection():
-            from mrpc.training.ranks import join
-            from mrpc.training.session import TrainingSession, select_loop
-            from mrpc.training.setup import load_run_data
-
-            train = select_loop(run.config.hyperparameters.loop)
-
-        ranks = join(launched)
-        ranks.broadcast(run.paths.run_dir)
-        report.phase("loading the data")
-        session = TrainingSession(run, load_run_data(run), report, ranks)
-        report.preparing = False
-        session.begin()
-        train(session)
-        session.finish()
-        return ExitCode.FINISHED
-    except StopTraining as stop:
-        if report is None:
-            return ExitCode.STOPPED
-        return _record_stop(stop, report, session)
-    except Exception as error:  # the one place that catches everything: it is recorded
-        traceback.print_exc()
-        if report is not None:
-            record_failure(error, report)
-        return ExitCode.FAILED
-    finally:
-        if report is not None:
-            report.free_reserve()
-
-
-@contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """Spare imports the search for garbage, a tenth of their time: what they make stays for good."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-def _follow(launched: LaunchedProcesses) -> int:
-    """Train as one of the processes beside the main one, which names the run and records everything."""
-    for number in (signal.SIGTERM, signal.SIGINT):  # the main process handles them and decides when to stop
-        signal.signal(number, signal.SIG_IGN)
-    from mrpc.training.ranks import join
-    from mrpc.training.session import TrainingSession, select_loop
-    from mrpc.training.setup import load_run_data
-
-    session: TrainingSession | None = None
-    try:
-        ranks = join(launched)
-        run_dir = ranks.broadcast(Path())
-        run = RunStore(run_dir.parent).open(run_dir.name)
-        session = TrainingSession(run, load_run_data(run), SilentReporter(run), ranks)
-        session.begin()
-        select_loop(run.config.hyperparameters.loop)(session)
-        return ExitCode.FINISHED
-    except StopTraining as stop:
-        if session is not None:
-            session.stop(stop.save)
-        return ExitCode.STOPPED
-
-
-def _record_stop(stop: StopTraining, report: Reporter, session: Any) -> int:
-    try:
-        request = report.run.read_stop_request(report.attempt)
-        save = request.save if request is not None else stop.save
-        if session is not None and not report.preparing:
-            session.stop(save)
-        else:
-            is_kept = save and any(report.run.paths.checkpoints.glob("step-*"))  # of an attempt before
-            event = StoppedEvent(step=report.status.step, saved=is_kept)
-            report.end(event, phase="stopped", outcome="stopped")
-        return ExitCode.STOPPED
-    except Exception as error:  # a full disk while the checkpoint is written, for one
-        traceback.print_exc()
-        record_failure(error, report)
-        return ExitCode.FAILED
+            return train_attempt(run, launched)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

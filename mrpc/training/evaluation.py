@@ -19,7 +19,7 @@ from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import RunStateError
 from mrpc.runs.events import EvaluationEvent
 from mrpc.runs.log import EventLog
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from mrpc.training.setup import load_run_data
 
 logger = logging.getLogger("mrpc.training")

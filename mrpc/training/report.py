@@ -16,7 +16,7 @@ from tqdm import tqdm
 from mrpc.files import write_model
 from mrpc.runs.events import BaseEvent, EvaluationEvent, PhaseEvent, StartedEvent, StepEvent, WarningEvent
 from mrpc.runs.log import EventLog, read_last_step
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 
 logger = logging.getLogger("mrpc.training")
 

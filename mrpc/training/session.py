@@ -40,7 +40,7 @@ from mrpc.runs import events as ev
 from mrpc.runs.layout import PinnedPairsFile
 from mrpc.runs.process import installed_versions
 from mrpc.runs.record import is_new_best
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from mrpc.training import checkpoints
 from mrpc.training.checkpoints import RandomState, read_random_state, restore_random_state
 from mrpc.training.ranks import Ranks

@@ -15,7 +15,7 @@ from mrpc.core.model.recipe import add_shared_words, freeze, learn_shared_words,
 from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import PairCollator
 from mrpc.runs import events as ev
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from mrpc.settings import requested_mixed_precision
 from mrpc.training.pairs import TrainPairs
 from mrpc.training.ranks import Ranks

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mrpc.errors import UnavailableError
 from mrpc.runs import events as ev
 from mrpc.runs.layout import TrackerName
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 
 if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker

@@ -25,7 +25,8 @@ from mrpc.config import build_config
 from mrpc.errors import AccessError, BusyError
 from mrpc.files import write_model
 from mrpc.runs.layout import DataRef, RunStatus
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 from tests.app.train.services import FakeServices
 
 ANN, BEN = Caller(False, "a" * 32, "10.0.0.1"), Caller(False, "b" * 32, "10.0.0.2")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mrpc.core.data.load import load_data
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from tests.e2e.pages import serious_faults, show_theme
 from tests.finished_run import make_finished_run
 from tests.live_app import LiveApp

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 from mrpc.app.compare.comparisons import Comparisons
 from mrpc.core.data.load import load_data
-from mrpc.runs.store import Run, RunState
+from mrpc.runs.run import Run, RunState
 from mrpc.settings import Settings
 from tests.e2e.pages import drawings, expect_drawn_since, expect_settled
 from tests.finished_run import make_finished_run

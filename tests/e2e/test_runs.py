@@ -16,7 +16,7 @@ from mrpc.core.data.load import load_data
 from mrpc.files import write_model
 from mrpc.runs.events import PinnedPairEvent
 from mrpc.runs.queue import RunQueue
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from tests.e2e.test_train import EVIL, discard, fill_setting, start_training
 from tests.live_app import LiveApp
 from tests.written_run import (

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from mrpc.core.data.load import load_data
 from mrpc.publish.onnx import PACKAGES, read_export
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from tests.finished_run import make_finished_run
 from tests.hub_server import TOKEN, HubServer
 from tests.live_app import LiveApp, running_app

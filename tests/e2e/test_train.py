@@ -16,7 +16,7 @@ from mrpc.app.train.form import GROUPS, field_id
 from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel
 from mrpc.runs.log import read_events
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from tests.live_app import LiveApp, wait_until
 from tests.written_run import evaluation_event, step_event, write_ended, write_events, write_running
 

@@ -22,7 +22,8 @@ from pathlib import Path
 from mrpc.files import write_model
 from mrpc.runs.log import read_events
 from mrpc.runs.process import ExitCode
-from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.runs.run import Run, RunState
+from mrpc.runs.store import RunStore
 from mrpc.training import checkpoints
 from tests.integration.training_process import (
     NEW_NAMESPACE,

@@ -21,7 +21,8 @@ from mrpc.errors import BusyError, RunStateError
 from mrpc.runs.events import FinishedEvent, WarningEvent
 from mrpc.runs.log import read_events
 from mrpc.runs.process import find_process
-from mrpc.runs.store import RunState, RunStore
+from mrpc.runs.run import RunState
+from mrpc.runs.store import RunStore
 from tests.integration.training_process import create_run, terminal
 from tests.live_app import LiveApp, wait_until
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from gradio_client import Client
 
-from mrpc.runs.store import RunState, RunStore
+from mrpc.runs.run import RunState
+from mrpc.runs.store import RunStore
 from tests.live_app import running_app, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]

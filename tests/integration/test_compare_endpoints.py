@@ -14,7 +14,7 @@ from sklearn import metrics
 
 from mrpc.core.data.load import load_data
 from mrpc.core.model.stored_predictions import read_predictions
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from tests.finished_run import make_finished_run
 from tests.live_app import LiveApp, running_app
 from tests.tiny import tiny_rows, write_jsonl, write_tiny_data

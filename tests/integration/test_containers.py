@@ -20,7 +20,8 @@ from mrpc.app.train.launcher import Launcher
 from mrpc.core.data.load import load_data
 from mrpc.errors import BusyError, RunStateError, UnavailableError
 from mrpc.runs.events import StoppedEvent
-from mrpc.runs.store import RunState, RunStore
+from mrpc.runs.run import RunState
+from mrpc.runs.store import RunStore
 from tests.integration.training_process import NEW_NAMESPACE, can_make_namespaces, create_run, terminal
 from tests.live_app import running_app, wait_until
 

@@ -21,7 +21,8 @@ from mrpc.files import write_model
 from mrpc.runs.events import EvaluationEvent, StartedEvent, StepEvent
 from mrpc.runs.layout import StopRequest
 from mrpc.runs.log import read_events
-from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.runs.run import Run, RunState
+from mrpc.runs.store import RunStore
 from tests.integration.training_process import (
     PROJECT_DIR,
     create_run,
@@ -216,15 +217,15 @@ def test_a_process_that_dies_before_they_meet_ends_the_run_as_failed(
 
 EARLY = """
 import signal, sys
-import mrpc.training.__main__ as training
+from mrpc.training import __main__, attempt
 
-class Reporter(training.Reporter):
+class Reporter(attempt.Reporter):
     def __init__(self, *arguments):
         signal.raise_signal(signal.SIGTERM)
         super().__init__(*arguments)
 
-training.Reporter = Reporter
-sys.exit(training.main(sys.argv[1:]))
+attempt.Reporter = Reporter
+sys.exit(__main__.main(sys.argv[1:]))
 """
 
 

@@ -13,7 +13,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from mrpc.runs.process import find_process
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from tests.live_app import LiveApp, running_app, wait_until_ended
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]

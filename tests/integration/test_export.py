@@ -15,7 +15,8 @@ from nbclient import NotebookClient
 from safetensors.torch import load_file
 
 from mrpc.app.train.export import CodeExport
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 from tests.training.in_process import evaluations, make_run, steps, train_here
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]

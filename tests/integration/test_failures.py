@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mrpc.runs.log import read_events
-from mrpc.runs.store import RunState
+from mrpc.runs.run import RunState
 from mrpc.training import checkpoints
 from tests.integration.training_process import create_run, spawn, terminal, train, wait_for_event
 

@@ -18,7 +18,8 @@ from mrpc.app.train.processes import kill_tree, spawn_attempt
 from mrpc.core.data.load import LoadedData, load_data
 from mrpc.errors import BusyError, ConfigError, RunStateError
 from mrpc.runs.process import find_process
-from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.runs.run import Run, RunState
+from mrpc.runs.store import RunStore
 from tests.live_app import wait_until
 
 

@@ -15,7 +15,8 @@ import pytest
 from mrpc.files import write_model
 from mrpc.runs.layout import StopRequest
 from mrpc.runs.log import read_events
-from mrpc.runs.store import STARTING_GRACE_S, Run, RunState, RunStore
+from mrpc.runs.run import STARTING_GRACE_S, Run, RunState
+from mrpc.runs.store import RunStore
 from tests.integration.training_process import (
     PROJECT_DIR,
     create_run,

@@ -15,7 +15,7 @@ from mrpc.app.train.zero_gpu import Loans, borrow, loan_s, slice_s
 from mrpc.files import write_model
 from mrpc.runs.layout import RunStatus
 from mrpc.runs.log import read_events
-from mrpc.runs.store import Run, RunState
+from mrpc.runs.run import Run, RunState
 from tests.integration.training_process import create_run, step_losses, terminal, train
 from tests.live_app import PROJECT_DIR, running_app, wait_until
 

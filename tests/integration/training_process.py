@@ -15,7 +15,8 @@ from mrpc.config import build_config
 from mrpc.core.data.load import load_data
 from mrpc.runs.layout import DataRef
 from mrpc.runs.log import read_events
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 

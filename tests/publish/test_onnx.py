@@ -21,7 +21,8 @@ from mrpc.publish import onnx as publish_onnx
 from mrpc.publish.onnx import FILES, export_run, read_export
 from mrpc.publish.upload import write_model_folder
 from mrpc.runs.lock import hold
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
 from tests.finished_run import make_finished_run
 

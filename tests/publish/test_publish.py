@@ -19,7 +19,8 @@ from mrpc.core.model.stored_predictions import read_predictions, write_predictio
 from mrpc.errors import InputError, RunStateError, UnavailableError
 from mrpc.publish.card import code_span
 from mrpc.publish.upload import publish_run, write_model_folder
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 from tests.finished_run import make_finished_run
 from tests.hub_server import TOKEN, HubServer
 

@@ -20,7 +20,8 @@ from mrpc.files import write_model
 from mrpc.runs.layout import DataRef, RunStatus
 from mrpc.runs.lock import hold, is_held
 from mrpc.runs.process import describe_this_process, find_process, pid_namespace
-from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.runs.run import Run, RunState
+from mrpc.runs.store import RunStore
 
 HOLDER = (
     "import sys, time; from pathlib import Path; from mrpc.runs.lock import hold\n"

@@ -16,7 +16,8 @@ from mrpc.runs.events import FailedEvent, FinishedEvent
 from mrpc.runs.layout import DataRef, ProcessInfo, RunStatus
 from mrpc.runs.log import EventLog
 from mrpc.runs.process import boot_id, describe_this_process
-from mrpc.runs.store import Run, RunState, RunStore, training_lock
+from mrpc.runs.run import Run, RunState
+from mrpc.runs.store import RunStore, training_lock
 
 DATA = DataRef(kind="sample", fingerprint="0" * 16)
 

@@ -15,7 +15,8 @@ import pytest
 from mrpc.app.train.monitoring import Monitoring
 from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.runs.layout import RUN_FOLDERS
-from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.runs.run import Run, RunState
+from mrpc.runs.store import RunStore
 from tests.written_run import write_ended
 
 FILES = (

@@ -13,7 +13,8 @@ from mrpc.core.data.load import load_data
 from mrpc.runs import events as ev
 from mrpc.runs.layout import DataRef, TrackerName
 from mrpc.runs.log import read_events
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 from mrpc.settings import LaunchedProcesses
 from mrpc.training.ranks import join
 from mrpc.training.report import Reporter

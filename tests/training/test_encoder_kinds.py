@@ -18,7 +18,7 @@ from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import UnavailableError
 from mrpc.runs.events import FinishedEvent, StartedEvent, WarningEvent
 from mrpc.runs.log import read_events
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from tests.core.model.test_encoder_kinds import REFUSED, WORK, save_gpt2
 from tests.tiny import write_tiny_data
 from tests.training.in_process import evaluations, make_run, train_here

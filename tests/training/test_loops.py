@@ -17,7 +17,7 @@ from mrpc.files import read_model, write_model
 from mrpc.runs.events import FinishedEvent, NonFiniteEvent, WarningEvent
 from mrpc.runs.layout import StopRequest, TrainerReport
 from mrpc.runs.log import read_events, read_terminal_event
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from mrpc.training.checkpoints import read_random_state
 from mrpc.training.report import StopTraining
 from mrpc.training.session import select_loop

@@ -25,7 +25,7 @@ from mrpc.core.text.tokenization import encode_pairs
 from mrpc.errors import ConfigError
 from mrpc.runs.events import StartedEvent, WarningEvent
 from mrpc.runs.log import read_events
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from mrpc.training.report import StopTraining
 from mrpc.training.session import select_loop
 from tests.training.in_process import evaluations, make_run, open_session, steps, train_here, train_records

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mrpc.files import read_model, write_model
 from mrpc.runs.layout import RunConfig, RunPaths
 from mrpc.runs.process import ExitCode
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from mrpc.training.__main__ import main
 from mrpc.training.session import select_loop
 from mrpc.training.trackers import Tracking

@@ -14,7 +14,7 @@ from mrpc.core.analysis.cartography import REGIONS, Cartography, build_cartograp
 from mrpc.core.data.load import LoadedData
 from mrpc.core.model.stored_predictions import read_table
 from mrpc.errors import DataError, InputError, UnavailableError
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 
 MAX_LISTED = 500
 NUM_DOUBTFUL = 30

@@ -18,7 +18,8 @@ from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog, class_nam
 from mrpc.app.task import OnProgress, silent
 from mrpc.errors import UnavailableError
 from mrpc.recent import Recent, built_once
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from mrpc.errors import InputError, RunStateError
 from mrpc.publish.onnx import FILES, Form, read_export
 from mrpc.runs.layout import RUN_ID_PATTERN, DataRef
 from mrpc.runs.record import RunRecord
-from mrpc.runs.store import OVER_STATES, Run, RunStore
+from mrpc.runs.run import OVER_STATES, Run
+from mrpc.runs.store import RunStore
 
 MODEL_PATTERN = re.compile(r"base|best|last|onnx|int8|epoch-(0|[1-9]\d{0,2})")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
     from mrpc.app.task import Task
-    from mrpc.runs.store import Run
+    from mrpc.runs.run import Run
 
 MAX_OTHER_RUNS = 20
 POLL_S = 0.5

@@ -20,12 +20,12 @@ from mrpc.config import RESUMABLE_LOOPS
 from mrpc.core.data.pairs import label_words
 from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.recent import Recent
-from mrpc.runs.store import ALIVE_STATES, OVER_STATES, RESUMABLE_STATES, RunState
+from mrpc.runs.run import ALIVE_STATES, OVER_STATES, RESUMABLE_STATES, RunState
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.train.monitoring import RunSummary, RunView
-    from mrpc.runs.store import Run
+    from mrpc.runs.run import Run
 
 MAX_KEPT_RUNS = 16
 SUMMARIES_AGE_S = 1.0

@@ -28,7 +28,8 @@ from mrpc.runs.layout import (
     RunLabel,
 )
 from mrpc.runs.log import read_events
-from mrpc.runs.store import ALIVE_STATES, Run, RunState, RunStore, folder_bytes
+from mrpc.runs.run import ALIVE_STATES, Run, RunState
+from mrpc.runs.store import RunStore, folder_bytes
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from mrpc.config import RESUMABLE_LOOPS, TrainConfig
 from mrpc.core.model.pretrained import PretrainedSize
 from mrpc.files import disk_trouble_in_words
 from mrpc.runs.layout import RunStatus
-from mrpc.runs.store import Run, RunState, RunStore
+from mrpc.runs.run import Run, RunState
+from mrpc.runs.store import RunStore
 
 WEIGHT_BYTES = 4
 """Of one parameter in float32."""

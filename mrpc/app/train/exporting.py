@@ -21,7 +21,7 @@ from mrpc.settings import training_environment
 
 if TYPE_CHECKING:
     from mrpc.app.task import Task
-    from mrpc.runs.store import Run
+    from mrpc.runs.run import Run
 
 PROJECT_DIR = Path(__file__).resolve().parents[3]
 POLL_S = 0.2

@@ -34,7 +34,8 @@ from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
 from mrpc.files import disk_trouble_in_words
 from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
-from mrpc.runs.store import ALIVE_STATES, RESUMABLE_STATES, Run, RunState, RunStore, busy_error
+from mrpc.runs.run import ALIVE_STATES, RESUMABLE_STATES, Run, RunState
+from mrpc.runs.store import RunStore, busy_error
 from mrpc.settings import accelerate_config_file
 
 if TYPE_CHECKING:

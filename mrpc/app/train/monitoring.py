@@ -12,7 +12,8 @@ from mrpc.config import TrainConfig
 from mrpc.files import read_tail
 from mrpc.runs.layout import RunStatus
 from mrpc.runs.record import RunRecord, has_collapsed
-from mrpc.runs.store import OVER_STATES, Run, RunState, RunStore
+from mrpc.runs.run import OVER_STATES, Run, RunState
+from mrpc.runs.store import RunStore
 
 LOG_TAIL_BYTES = 8_000
 LOG_TAIL_LINES = 60
@@ -30,7 +31,7 @@ class RunSummary(BaseModel):
     Attributes:
         run_id: the folder's name.
         name, note: what the user wrote.
-        state: see :class:`mrpc.runs.store.RunState`.
+        state: see :class:`mrpc.runs.run.RunState`.
         state_words: the same as people read it.
         data_kind, data_fingerprint: where the rows came from, and their hash.
         collapsed: whether its best or last model gives every validation pair the same answer.

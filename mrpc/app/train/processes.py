@@ -22,7 +22,8 @@ from mrpc.app.train.accelerate_config import remedy
 from mrpc.errors import BusyError, RunStateError
 from mrpc.files import read_tail
 from mrpc.runs.process import ExitCode
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 from mrpc.settings import accelerate_config_file, training_environment
 
 PROJECT_DIR = Path(mrpc.__file__).resolve().parent.parent

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from mrpc.app.task import OnProgress, silent
 from mrpc.core.model.checkpoint_folder import weights_id
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard

@@ -16,7 +16,7 @@ from mrpc.config import RESUMABLE_LOOPS, changed_settings
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
 from mrpc.runs.layout import RunStatus
 from mrpc.runs.record import RunRecord, best_of, has_collapsed
-from mrpc.runs.store import ALIVE_STATES, Run, RunState
+from mrpc.runs.run import ALIVE_STATES, Run, RunState
 
 SPEED_STEPS = 50
 """Speed is that of so many newest steps."""

@@ -11,7 +11,7 @@ from mrpc.app.templates import render
 from mrpc.app.train.form import LABELS, said_value, shown_value
 from mrpc.config import TrainConfig, allowed_range
 from mrpc.errors import UnknownRunError
-from mrpc.runs.store import ALIVE_STATES, RunState
+from mrpc.runs.run import ALIVE_STATES, RunState
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services

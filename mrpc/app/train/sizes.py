@@ -16,7 +16,7 @@ from mrpc.app.train.estimates import Minutes, Source
 from mrpc.app.train.start import describe_time
 from mrpc.config import TrainConfig
 from mrpc.errors import InputError
-from mrpc.runs.store import RunState
+from mrpc.runs.run import RunState
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services

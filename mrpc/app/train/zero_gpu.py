@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrpc.app.train.processes import PROJECT_DIR, kill_tree, training_command
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 from mrpc.settings import training_environment
 
 MIN_SLICE_S = 30.0

@@ -9,7 +9,8 @@ import pytest
 
 from mrpc.app.compare.comparisons import Comparisons
 from mrpc.core.data.load import LoadedData, load_data
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
 from tests.finished_run import make_finished_run
 

@@ -41,7 +41,8 @@ from mrpc.errors import InputError, UnknownRunError
 from mrpc.files import write_model
 from mrpc.runs.events import FinishedEvent
 from mrpc.runs.layout import DataRef, ProcessInfo
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPTS = ("accelerate", "pytorch", "trainer")

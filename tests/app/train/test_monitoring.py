@@ -17,7 +17,8 @@ from mrpc.runs.events import StartedEvent, StepEvent
 from mrpc.runs.layout import DataRef, RunStatus
 from mrpc.runs.log import EventLog
 from mrpc.runs.process import describe_this_process
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 
 
 def make_run(store: RunStore, num_steps: int = 5) -> tuple[Run, EventLog]:

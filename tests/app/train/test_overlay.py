@@ -22,7 +22,8 @@ from mrpc.core.data.pairs import WORDS
 from mrpc.runs import events as ev
 from mrpc.runs.layout import PinnedPair
 from mrpc.runs.record import RunRecord
-from mrpc.runs.store import Run, RunStore
+from mrpc.runs.run import Run
+from mrpc.runs.store import RunStore
 from tests.html import parse
 from tests.written_run import evaluation_event, write_ended, write_events, write_status
 

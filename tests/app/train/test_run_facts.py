@@ -17,7 +17,7 @@ from mrpc.files import write_model
 from mrpc.runs import events as ev
 from mrpc.runs.layout import RunLabel, StopRequest
 from mrpc.runs.record import RunRecord
-from mrpc.runs.store import Run, RunState
+from mrpc.runs.run import Run, RunState
 from tests.html import Element, parse
 from tests.written_run import (
     create_run,

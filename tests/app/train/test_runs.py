@@ -12,7 +12,8 @@ from mrpc.app.train.seeds import seeds_html
 from mrpc.errors import InputError
 from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel
-from mrpc.runs.store import RunState, RunStore
+from mrpc.runs.run import RunState
+from mrpc.runs.store import RunStore
 from tests.app.train.services import FakeServices
 from tests.html import parse
 from tests.written_run import evaluation_event, write_ended, write_events, write_running, write_status

@@ -15,7 +15,7 @@ from mrpc.app.train.size_curve import ShownSizes, describe_curve, show_sizes, si
 from mrpc.app.train.sizes import find_sizes, propose_sizes
 from mrpc.errors import InputError
 from mrpc.files import write_model
-from mrpc.runs.store import Run
+from mrpc.runs.run import Run
 from tests.app.train.services import FakeServices
 from tests.html import parse
 from tests.written_run import create_run, write_ended, write_running, write_status
