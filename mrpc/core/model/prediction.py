@@ -32,11 +32,13 @@ MODEL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 def evaluation_mode(model: PreTrainedModel) -> Iterator[None]:
     """Switch dropout off, and back to how it was afterwards."""
     was_training = model.training
-    model.eval()
+    if was_training:  # both go through all modules, a tenth of the time of one pair
+        model.eval()
     try:
         yield
     finally:
-        model.train(was_training)
+        if was_training:
+            model.train()
 
 
 def predict_pairs(
