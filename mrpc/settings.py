@@ -155,6 +155,9 @@ def prepare_environment() -> str | None:
         return problem
     if "CPU_CORES" in os.environ:  # or torch would start a thread for each core of the host
         os.environ.setdefault("OMP_NUM_THREADS", str(num_cores()))
+    # Gradio would sum up the times of all calls after each one, with pandas, for a page that is not served:
+    # a tenth of what a short answer costs.
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
     exceptions = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     listed = [name.strip() for name in exceptions.split(",") if name.strip()]
     listed += [name for name in NEVER_BY_PROXY if name not in listed]

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 import mrpc
+from mrpc.app import priority
 from mrpc.app.train.accelerate_config import remedy
 from mrpc.errors import BusyError, RunStateError
 from mrpc.files import read_tail
@@ -31,7 +32,6 @@ START_TIMEOUT_S = 5.0
 LAUNCHER_START_S = 30.0
 """What ``accelerate launch`` may take beyond that: it imports torch before it starts anything, in seconds."""
 
-NICENESS = 10
 LOG_TAIL_BYTES = 2000
 
 _children: list[subprocess.Popen[bytes]] = []
@@ -39,22 +39,23 @@ _children_lock = threading.Lock()
 
 
 def spawn(run: Run, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start the training process of a run niced, detached, with its output in the run's log."""
+    """Start the training process of a run, detached, with its output in the run's log."""
     reap()
     with run.paths.log.open("ab") as log:
-        child = subprocess.Popen(
-            training_command(run, *arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=PROJECT_DIR,
-            env=training_environment(),
-            start_new_session=True,
+        child = priority.start_first(
+            lambda: subprocess.Popen(
+                training_command(run, *arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=PROJECT_DIR,
+                env=training_environment(),
+                start_new_session=True,
+            )
         )
     with _children_lock:
         _children.append(child)
-    process = psutil.Process(child.pid)
-    signal_quietly(lambda: process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else NICENESS))
+    signal_quietly(lambda: priority.lower(psutil.Process(child.pid)))
     return child
 
 
