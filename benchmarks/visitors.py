@@ -1,6 +1,6 @@
 """Twenty visitors on one app while one run trains: how long they wait, what is lost, what the training loses.
 
-    python -m benchmarks.visitors DATA_DIR [--visitors 20] [--seconds 40]
+    python -m benchmarks.visitors DATA_DIR [--visitors 20] [--seconds 30] [--turns 4]
 
 None of them is the owner, and each has an address and a cookie of its own. Each types a pair, asks both
 models about it, and now and then has its words explained, with pauses as people make them. Keeps the figures
@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,6 @@ WORDS = ["company", "bakery", "rival", "shares", "council", "bridge", "vote", "r
 PAUSE_S = (2.0, 6.0)
 EXPLAIN_EVERY = 5
 KEEP_S = 2.0
-BASELINE_S = 15.0
 FIRST_ADDRESS = 10
 KEY = "the-key-of-the-owner-of-this-app"
 IS_BUSY = "Other long work is under way"
@@ -45,19 +45,26 @@ class Visitor:
     """One person with the page open; notes how long each answer takes, in ms, and what was no answer."""
 
     def __init__(self, app: LiveApp, run_id: str, number: int, config: dict[str, Any]) -> None:
-        self.run_id, self.number, self.config = run_id, number, config
+        self.url, self.run_id, self.number, self.config = app.url, run_id, number, config
         self.waits_ms: dict[str, list[float]] = defaultdict(list)
         self.num_busy = 0
         self.lost: list[str] = []
         self.random = random.Random(number)
-        # A server closes connections that rest; so does the client, sooner, or the two may cross.
-        rests = httpx.Limits(keepalive_expiry=KEEP_S)
-        transport = httpx.AsyncHTTPTransport(local_address=f"127.0.0.{FIRST_ADDRESS + number}", limits=rests)
-        cookies = {COOKIE: f"{number:022d}"}
-        self.client = httpx.AsyncClient(base_url=app.url, timeout=120, transport=transport, cookies=cookies)
 
     async def visit(self, until: float) -> None:
         """Act until it is time to leave."""
+        async with self._browser() as self.client:
+            await self._act(until)
+
+    def _browser(self) -> httpx.AsyncClient:
+        # A server closes connections that rest; so does the client, sooner, or the two may cross.
+        rests = httpx.Limits(keepalive_expiry=KEEP_S)
+        address = f"127.0.0.{FIRST_ADDRESS + self.number}"
+        transport = httpx.AsyncHTTPTransport(local_address=address, limits=rests)
+        cookies = {COOKIE: f"{self.number:022d}"}
+        return httpx.AsyncClient(base_url=self.url, timeout=120, transport=transport, cookies=cookies)
+
+    async def _act(self, until: float) -> None:
         await asyncio.sleep(self.random.uniform(0, PAUSE_S[1]))
         turn = self.number
         while time.monotonic() < until:
@@ -69,7 +76,6 @@ class Visitor:
             if turn % EXPLAIN_EVERY == 0:
                 await self._explain(pair)
             await asyncio.sleep(self.random.uniform(*PAUSE_S))
-        await self.client.aclose()
 
     async def _ask(self, name: str, data: list[str]) -> None:
         began_at = time.monotonic()
@@ -115,7 +121,7 @@ class Visitor:
             self.waits_ms[what].append(1000 * (time.monotonic() - began_at))
 
 
-def measure(data_dir: Path, num_visitors: int, duration_s: float) -> dict[str, Any]:
+def measure(data_dir: Path, num_visitors: int, duration_s: float, turns: int) -> dict[str, Any]:
     """Let visitors come while a run trains; return what they waited and what the training lost."""
     with (
         tempfile.TemporaryDirectory() as runs,
@@ -134,19 +140,22 @@ def measure(data_dir: Path, num_visitors: int, duration_s: float) -> dict[str, A
         run = app.wait_for_state(run_id, "running")
         while run.read_status().step < 20:
             time.sleep(0.5)
-        before = _speed(app, run_id, lambda: time.sleep(BASELINE_S))
         config = httpx.get(f"{app.url}/config", timeout=60).json()
         people = [Visitor(app, shown, number, config) for number in range(num_visitors)]
+        server, own = psutil.Process(app.process.pid), psutil.Process()
 
         async def all_visit() -> None:
             until = time.monotonic() + duration_s
             await asyncio.gather(*(one.visit(until) for one in people))
 
-        server, own = psutil.Process(app.process.pid), psutil.Process()
-        began_at, used_before = time.monotonic(), [_processor_s(one) for one in (server, own)]
-        during = _speed(app, run_id, lambda: asyncio.run(all_visit()))
-        took_s = (time.monotonic() - began_at) * (os.cpu_count() or 1)
-        used = [_processor_s(one) - before for one, before in zip((server, own), used_before, strict=True)]
+        alone, visited, shares = [], [], []
+        for _ in range(turns):  # in turn, because the machine's speed drifts
+            alone.append(_speed(app, run_id, duration_s, lambda: time.sleep(duration_s)))
+            began_at, used_before = time.monotonic(), [_processor_s(one) for one in (server, own)]
+            visited.append(_speed(app, run_id, duration_s, lambda: asyncio.run(all_visit())))
+            took_s = (time.monotonic() - began_at) * (os.cpu_count() or 1)
+            used = zip((server, own), used_before, strict=True)
+            shares.append([(_processor_s(one) - before) / took_s for one, before in used])
         client.predict(run_id, False, api_name="/stop_run")
         client.close()
     waits: dict[str, list[float]] = defaultdict(list)
@@ -162,11 +171,11 @@ def measure(data_dir: Path, num_visitors: int, duration_s: float) -> dict[str, A
         "num_lost": sum(len(one.lost) for one in people),
         "lost": [text for one in people for text in one.lost][:3],
         "num_told_to_wait": sum(one.num_busy for one in people),
-        "tokens_per_s_before": round(before),
-        "tokens_per_s_during": round(during),
-        "slowdown": round(1 - during / before, 3),
-        "processor_share_of_the_app": round(used[0] / took_s, 3),
-        "processor_share_of_the_visitors": round(used[1] / took_s, 3),
+        "tokens_per_s_alone": [round(speed) for speed in alone],
+        "tokens_per_s_visited": [round(speed) for speed in visited],
+        "slowdown": round(1 - statistics.median(visited) / statistics.median(alone), 3),
+        "processor_share_of_the_app": round(statistics.median(share[0] for share in shares), 3),
+        "processor_share_of_the_visitors": round(statistics.median(share[1] for share in shares), 3),
     }
 
 
@@ -185,11 +194,11 @@ def _processor_s(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def _speed(app: LiveApp, run_id: str, act: Any) -> float:
-    """Return how many tokens a second a training did while something happened."""
+def _speed(app: LiveApp, run_id: str, duration_s: float, act: Callable[[], object]) -> float:
+    """Return how many tokens a second a training did in the time in which something happened."""
     began_at = time.time()
-    act()
-    ended_at = time.time()
+    act()  # who waits for an answer may stay longer
+    ended_at = began_at + duration_s
     steps = [
         event
         for event in read_events(app.store.open(run_id).paths.events).events
@@ -205,9 +214,10 @@ def main() -> None:
     )
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--visitors", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--seconds", type=float, default=30.0, help="of a turn with, and one without them")
+    parser.add_argument("--turns", type=int, default=4)
     given = parser.parse_args()
-    figures = measure(given.data_dir, given.visitors, given.seconds)
+    figures = measure(given.data_dir, given.visitors, given.seconds, given.turns)
     print(json.dumps(figures, indent=2))
     write_part("visitors", figures)
 

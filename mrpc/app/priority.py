@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -31,16 +31,31 @@ _first = ThreadPoolExecutor(max_workers=1, thread_name_prefix="first")
 _pages_come_second = False
 
 
-def let_pages_come_second() -> None:
+@contextlib.contextmanager
+def pages_second() -> Iterator[None]:
     """Give this thread, and all that begin after it, a lower priority than a training. Linux alone can."""
     global _pages_come_second
     if sys.platform != "linux":
+        yield
         return
     start_first(os.getpid)  # its thread has begun now, and keeps its priority: nobody may take one back
     os.nice(NICENESS_OF_PAGES)
-    with contextlib.suppress(OSError):  # not every Linux has it
-        AUTOGROUP.write_text(str(NICENESS_OF_PAGES))
     _pages_come_second = True
+    before = _set_autogroup(str(NICENESS_OF_PAGES))
+    try:
+        yield
+    finally:
+        _set_autogroup(before)  # the session may be that of a terminal, which lives on
+
+
+def _set_autogroup(niceness: str) -> str:
+    """Set the niceness of this session, where Linux has such a thing, and return what it was."""
+    try:
+        before = AUTOGROUP.read_text().split()[-1]
+        AUTOGROUP.write_text(niceness)
+    except OSError:
+        return "0"
+    return before
 
 
 def start_first(start: Callable[[], Started]) -> Started:

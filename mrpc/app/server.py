@@ -16,7 +16,6 @@ from mrpc.app.access import Access, Mode, access_guards
 from mrpc.app.guides import guide_routes
 from mrpc.app.hosts import as_in_header, host_guards
 from mrpc.app.page import build_app
-from mrpc.app.priority import let_pages_come_second
 from mrpc.app.services import Services
 from mrpc.app.sessions import MAX_SESSIONS, keep_sessions_small
 from mrpc.app.share import FOR_ROBOTS, close_link, open_link
@@ -62,8 +61,6 @@ def serve(services: Services) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    if services.access.mode is not Mode.LOCAL:
-        let_pages_come_second()
     demo = build_app(services)
     demo._queue.sleep_when_free = QUEUE_SLEEP_S
     routes = [*static_routes(), *guide_routes(), *([FOR_ROBOTS] if settings.share else [])]

@@ -176,5 +176,5 @@ def test_the_page_offers_to_sign_in(space: LiveApp, provider: Provider) -> None:
         return httpx.post(f"{space.url}/gradio_api/run/predict", json=body, headers=headers, timeout=60).text
 
     assert "Sign in with Hugging Face" in shown({})
-    assert "If it is yours, sign in." in shown({})
+    assert "If this app is yours, sign in." in shown({})
     assert "Sign out lab-org" in shown(sign_in(space, provider, "lab-org"))

@@ -15,6 +15,7 @@ import numpy as np
 from mrpc.app.compare.sides import Both, side_names
 from mrpc.app.format import plotly_text
 from mrpc.app.tables import Table, column, table
+from mrpc.core.data.report import count
 
 if TYPE_CHECKING:
     from mrpc.app.compare.scores import Scores, SideScores
@@ -65,10 +66,11 @@ def reliability_figure(scores: Scores) -> Figure:
             {
                 "type": "scatter",
                 "mode": "lines+markers",
+                "cliponaxis": False,
                 "name": f"{name}: ECE {100 * side.ece:.1f} %",
                 "x": [item.mean_probability for item in bins],
                 "y": [item.share_equivalent for item in bins],
-                "text": [f"{item.num_pairs} pairs" for item in bins],
+                "text": [count(item.num_pairs, "pair") for item in bins],
                 "hovertemplate": "said %{x:.2f}, was %{y:.2f}<br>%{text}<extra>" + name + "</extra>",
                 "line": {"color": color, "dash": dash},
                 "marker": {

@@ -36,6 +36,7 @@ def tests_figure(side_names: Both[str], results: Sequence[TestResult]) -> Figure
             {
                 "type": "scatter",
                 "mode": "markers",
+                "cliponaxis": False,
                 "name": name,
                 "x": rates,
                 "y": [at + shift for at in range(len(names))],

@@ -41,6 +41,9 @@ BYTES_PER_PARAMETER = 24
 ACTIVATION_BYTES = 190
 """Kept for the backward pass for each token, layer and unit of width; measured in float32 on a CPU."""
 
+BFLOAT16_BYTES = 850_000_000
+"""What oneDNN keeps of a training in bfloat16 besides, with batches of many lengths; measured on a CPU."""
+
 TYPICAL_TOKENS = 128
 """Padded length of the longest batch of sentence pairs, unless ``max_length`` cuts them shorter."""
 
@@ -221,13 +224,17 @@ def _has_bfloat16() -> bool:
     return computes_in("bf16", torch.device("cpu"))
 
 
+def _takes_bfloat16(config: TrainConfig) -> bool:
+    return config.mixed_precision != "no" and config.loop != "pytorch" and _has_bfloat16()
+
+
 def _step_cost(config: TrainConfig, num_layers: int) -> float:
     """Return what a token costs against that of a plain step."""
     cost = 1.0
     for (name, value), factor in STEP_COSTS.items():
         if getattr(config, name) == value:
             cost *= factor
-    if config.mixed_precision != "no" and config.loop != "pytorch" and _has_bfloat16():
+    if _takes_bfloat16(config):
         cost *= BFLOAT16_COST
     spared = min(config.freeze_layers, num_layers) / max(1, num_layers)
     return cost * (1 - FROZEN_LAYER_SHARE * spared)
@@ -284,7 +291,8 @@ def _disk_bytes(config: TrainConfig, size: PretrainedSize) -> int:
 
 def _memory_bytes(config: TrainConfig, size: PretrainedSize) -> int:
     parameters = size.num_parameters * BYTES_PER_PARAMETER
-    return LIBRARIES_BYTES + parameters + _activation_bytes(config, size)
+    in_bfloat16 = BFLOAT16_BYTES * _takes_bfloat16(config)
+    return LIBRARIES_BYTES + parameters + _activation_bytes(config, size) + in_bfloat16
 
 
 def _activation_bytes(config: TrainConfig, size: PretrainedSize) -> int:

@@ -105,7 +105,7 @@ def seeds_html(members: Sequence[RunSummary]) -> str:
 def seeds_caption(members: Sequence[RunSummary], caption: str) -> str:
     """Say of which runs a plot of seeds is; the caption of one of them says the rest."""
     seeds = ", ".join(str(member.seed) for member in members)
-    return f"Seeds {seeds}. As in: {caption}"
+    return f"Seeds {seeds}; a diamond is their mean. As in: {caption}"
 
 
 def _mean_and_spread(scored: Sequence[RunSummary], attribute: str) -> str:
