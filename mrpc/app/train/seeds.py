@@ -56,7 +56,9 @@ def seeds_figure(members: Sequence[RunSummary], group: str) -> Figure:
                 "marker": {"color": NEUTRAL_COLOR, "size": 12, "symbol": "diamond"},
             }
         )
-    layout = plot_layout(f"seeds:{group}", "validation, best epoch (%)", "")
+    layout = plot_layout(
+        f"seeds:{group}", "validation, best epoch (%)<br>diamond: the mean, with one standard deviation", ""
+    )
     layout |= {"showlegend": False, "hovermode": "closest"}
     layout["yaxis"] |= {
         "tickvals": list(range(len(MEASURES))),
