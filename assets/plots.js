@@ -193,16 +193,9 @@ window.mrpcPlots = (() => {
       restsUntil = 0;
       drawSafely();
     };
-    // Drawn once more at its new size, or a legend that takes fewer lines there stays where it was.
-    const resize = async (place) => {
-      await window.Plotly.Plots.resize(place);
-      place.drawn = null;
-      drawNow();
-    };
+    // Drawn anew at its new size: Plotly's own resize leaves a legend that takes fewer lines where it was.
     const seen = new ResizeObserver((entries) => {
-      for (const { target } of entries) {
-        if (isVisible(target) && target.drawn && window.Plotly) resize(target);
-      }
+      for (const { target } of entries) target.drawn = null;
       drawNow();
     });
     for (const place of element.querySelectorAll("[data-plot]")) seen.observe(place);

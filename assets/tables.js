@@ -102,7 +102,7 @@ window.mrpcTables = (() => {
     const download = make('button', { type: 'button', onclick: () => save(csv(props.value), props.value.file) }, 'Download CSV');
     const before = make('button', { type: 'button', onclick: () => { page -= 1; fill(); } }, '‹ Previous');
     const after = make('button', { type: 'button', onclick: () => { page += 1; fill(); } }, 'Next ›');
-    const tools = make('div', { class: 'table-tools' }, filter, count, make('span', { class: 'gap' }), before, after, download);
+    const tools = make('div', { class: 'table-tools' }, filter, count, make('span', { class: 'pager' }, before, after, download));
     place.append(tools, body);
 
     function chooseCell(value, row) {

@@ -74,6 +74,12 @@ def settled(page: Page, stage: str, text: str | re.Pattern[str]) -> None:
     expect(page.locator(f":is(#stage-{stage}, #stage-{stage} *).stale")).to_have_count(0)
 
 
+def baselines_told(page: Page) -> None:
+    """Wait for the baselines that read every sentence with the encoder."""
+    settled(page, "compare-baselines", "cosine of the untrained encoder")
+    expect(page.locator("#stage-compare-baselines")).not_to_contain_text("Still to come")
+
+
 def prepare_inspect(page: Page) -> None:
     """The tokens of the course's pair."""
     expect(page.locator("#stage-pair .tk-chips").first.get_by_role("option")).to_have_count(15)
@@ -143,11 +149,13 @@ def prepare_attention(page: Page) -> None:
 def prepare_scores(page: Page) -> None:
     """The verdict and the scores."""
     settled(page, "compare-scores", "always the more frequent answer")
+    baselines_told(page)
     expect(page.locator("#cmp-scores .cmp-confusion")).to_have_count(2)
 
 
 def prepare_baselines(page: Page) -> None:
     """All baselines and both sides."""
+    baselines_told(page)
     unfold(page, "baselines")
     drawn(page, "#cmp-baselines")
 

@@ -157,18 +157,18 @@ def use_page(app: LiveApp, num_pairs: int) -> dict[str, float]:
         page.set_default_timeout(PATIENCE_MS)
         timed(
             "first rows, the data not read before",
-            lambda: page.goto(f"{app.url}/?step=data"),
-            shows(page, "#tk-rows", f"{num_pairs:,}"),
+            lambda: page.goto(f"{app.url}/?at=inspect/data"),
+            shows(page, "#stage-data", f"{num_pairs:,} rows"),
         )
         timed(
             "search",
-            lambda: page.locator("#tk-x-query input, #tk-x-query textarea").fill("company"),
-            shows(page, "#tk-rows", "found"),
+            lambda: page.locator("#data-query :is(input, textarea)").fill("company"),
+            shows(page, "#stage-data", "found"),
         )
         timed(
             "padding report",
-            lambda: page.locator("#tk-steps").get_by_text("6 Padding").click(),
-            lambda: expect(page.locator("#tk-split-padding .tk-bars tbody tr")).to_have_count(
+            lambda: page.locator("#at-inspect-batch-button").click(),
+            lambda: expect(page.locator("#split-padding .tk-bars tbody tr")).to_have_count(
                 7, timeout=PATIENCE_MS
             ),
         )

@@ -89,7 +89,8 @@ def attention_figure(attention: Attention, direction: str, name: str, color: str
         "ygap": 1,
     }
     layout = {
-        "height": 120 + 17 * len(rows),
+        **_titled(name),
+        "height": 144 + 17 * len(rows),
         "xaxis": {
             "title": {"text": f"to sentence {to}"},
             "tickangle": -60,
@@ -134,7 +135,8 @@ def heads_figure(attention: Attention, direction: str, name: str, color: str) ->
         "ygap": 1,
     }
     layout = {
-        "height": 110 + 18 * num_layers,
+        **_titled(name),
+        "height": 134 + 18 * num_layers,
         "xaxis": {"title": {"text": "head"}, "dtick": 1, "showgrid": False},
         "yaxis": {"title": {"text": "layer"}, "dtick": 1, "autorange": "reversed", "showgrid": False},
     }
@@ -144,6 +146,14 @@ def heads_figure(attention: Attention, direction: str, name: str, color: str) ->
         f"{layer + 1}, head {head + 1}, with {100 * shares.max():.1f} %."
     )
     return {"data": [trace], "layout": layout, "alt": alt}
+
+
+def _titled(name: str) -> Figure:
+    """Return the part of a layout that writes above a map which side it is of."""
+    return {
+        "title": {"text": name, "font": {"size": 13}, "x": 0, "y": 1, "yanchor": "top", "pad": {"t": 8}},
+        "margin": {"l": 48, "r": 12, "t": 36, "b": 44},
+    }
 
 
 def layers_figure(names: Both[str], attentions: Both[Attention | None]) -> Figure:

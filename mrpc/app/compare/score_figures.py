@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mrpc.app.compare.sides import Both, side_names
-from mrpc.app.format import plotly_text
+from mrpc.app.format import plotly_text, render_count
 from mrpc.app.tables import Table, column, table
-from mrpc.core.data.report import count
 
 if TYPE_CHECKING:
     from mrpc.app.compare.scores import Scores, SideScores
@@ -70,7 +69,7 @@ def reliability_figure(scores: Scores) -> Figure:
                 "name": f"{name}: ECE {100 * side.ece:.1f} %",
                 "x": [item.mean_probability for item in bins],
                 "y": [item.share_equivalent for item in bins],
-                "text": [count(item.num_pairs, "pair") for item in bins],
+                "text": [render_count(item.num_pairs, "pair") for item in bins],
                 "hovertemplate": "said %{x:.2f}, was %{y:.2f}<br>%{text}<extra>" + name + "</extra>",
                 "line": {"color": color, "dash": dash},
                 "marker": {
@@ -108,7 +107,7 @@ def threshold_figure(scores: Scores, threshold: float) -> Figure:
     layout = {
         "height": HEIGHT,
         "xaxis": {"title": {"text": "threshold"}, "range": [0, 1]},
-        "yaxis": {"range": [0, 1.02]},
+        "yaxis": {"title": {"text": "F1, accuracy"}, "range": [0, 1.02]},
         "shapes": [{**line, "line": {"color": GUIDE_COLOR, "width": 1.5}}],
     }
     return {"data": traces, "layout": layout, "alt": f"F1 and accuracy by threshold; set to {threshold:.2f}."}

@@ -139,12 +139,13 @@ def draw_baselines(services: Services, task: Task, **asked: object) -> dict[str,
         return {"stage": "", "chart": None, "table": None}
     baselines = comparison.baselines(False, task.progress)
     found = baseline_findings(comparison.scores, baselines, ["embedding"])
+    named = [(side.side.title.removeprefix("Baseline: "), side) for side in baselines]
     waits = ""
     if len(baselines) < len(BASELINES):
         first, second = comparison.sides.map(lambda side: side.name)
         said = services.background.want(Job("baselines", first, second, comparison.split))
-        waits = render_macro("compare/scores.html", "waits", said)
-    named = [(side.side.title.removeprefix("Baseline: "), side) for side in baselines]
+        missing = [title for title in BASELINES.values() if title not in dict(named)]
+        waits = render_macro("compare/scores.html", "waits", missing, said)
     names = names_of(comparison.scores)
     named += [
         (name, side)

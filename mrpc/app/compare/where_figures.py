@@ -103,7 +103,7 @@ def map_figure(points: Sequence[tuple[int, float, float, float, str]]) -> Figure
         )
     layout = {
         "height": 460,
-        "xaxis": {"title": {"text": "variability: how much the probability of the label moved"}},
+        "xaxis": {"title": {"text": "variability: how much<br>the probability of the label moved"}},
         "yaxis": {"title": {"text": "confidence: its mean over the epochs"}, "range": [-0.02, 1.02]},
     }
     counts = ", ".join(str(trace["name"]) for trace in traces)

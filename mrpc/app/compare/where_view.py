@@ -158,7 +158,8 @@ def draw_tests(services: Services, task: Task, first: object, second: object) ->
     )
     names = _names(comparison)
     symmetry = next(result for result in results if result.test.name == SYMMETRY_TEST)
-    worst = min(results, key=lambda result: result.rates.second)
+    lowest = min(result.rates.second for result in results)
+    worst = [result for result in results if result.rates.second == lowest]
     warnings = one_answer_findings(comparison.scores)
     choices = [*FILTERS, *((f"Cases: {result.test.name}", f"test:{result.test.name}") for result in results)]
     return {

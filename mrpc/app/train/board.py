@@ -250,7 +250,7 @@ def usage_code(model_dir: str) -> str:
     return (
         "from transformers import pipeline\n\n"
         f'classify = pipeline("text-classification", model={model_dir!r})\n'
-        f'classify({{"text": {text!r}, "text_pair": {text_pair!r}}})'
+        f'classify({{\n    "text": {text!r},\n    "text_pair": {text_pair!r},\n}})'
     )
 
 

@@ -40,7 +40,7 @@ def runs_table(summaries: Sequence[RunSummary]) -> Table | None:
     columns = [
         column("title", "Run", "opens"),
         column("state", "State", "state"),
-        column("done", "Done", "percent", digits=0),
+        column("done", "Done, %", "percent", digits=0),
         column("accuracy", "Accuracy", "percent"),
         column("f1", "F1", "percent"),
         *([column("warning", "Warning", "flag")] if any(one.collapsed for one in listed) else []),

@@ -56,7 +56,9 @@ def seeds_figure(members: Sequence[RunSummary], group: str) -> Figure:
                 "marker": {"color": NEUTRAL_COLOR, "size": 12, "symbol": "diamond"},
             }
         )
-    layout = plot_layout(f"seeds:{group}", "validation, best epoch (%)", "")
+    layout = plot_layout(
+        f"seeds:{group}", "validation, best epoch (%)<br>diamond: the mean, with one standard deviation", ""
+    )
     layout |= {"showlegend": False, "hovermode": "closest"}
     layout["yaxis"] |= {
         "tickvals": list(range(len(MEASURES))),
@@ -105,7 +107,7 @@ def seeds_html(members: Sequence[RunSummary]) -> str:
 def seeds_caption(members: Sequence[RunSummary], caption: str) -> str:
     """Say of which runs a plot of seeds is; the caption of one of them says the rest."""
     seeds = ", ".join(str(member.seed) for member in members)
-    return f"Seeds {seeds}; a diamond is their mean. As in: {caption}"
+    return f"Seeds {seeds}. As in: {caption}"
 
 
 def _mean_and_spread(scored: Sequence[RunSummary], attribute: str) -> str:

@@ -70,6 +70,6 @@ def argument_rows(config: TrainConfig, num_steps: int | None = None) -> list[Arg
         default = field.default
         if default is dataclasses.MISSING:
             default = None if field.default_factory is dataclasses.MISSING else field.default_factory()
-        description = " ".join(str(field.metadata.get("help", "")).split()).replace("%%", "%")  # argparse's
+        description = " ".join(str(field.metadata.get("help", "")).replace("%%", "%").split())  # argparse's %
         rows.append(ArgumentRow(field.name, given.get(field.name, default), default, description))
     return sorted(rows, key=lambda row: not row.is_changed)
