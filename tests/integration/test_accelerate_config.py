@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -15,7 +14,6 @@ from gradio_client.exceptions import AppError
 from mrpc.app.availability import CheckpointShelf
 from mrpc.app.train.export import CodeExport
 from mrpc.app.train.launcher import Launcher
-from mrpc.app.train.processes import kill_tree
 from mrpc.core.data.load import load_data
 from mrpc.errors import BusyError, RunStateError
 from mrpc.runs.events import FinishedEvent, WarningEvent
@@ -49,15 +47,11 @@ def test_a_config_of_accelerate_is_honoured(launcher: Launcher, tmp_path: Path) 
     assert info is not None
     process = find_process(info)
     assert process is not None
-    try:
-        parents = [" ".join(parent.cmdline()) for parent in process.parents()]
-        assert any("accelerate.commands.launch" in command for command in parents)
-        with pytest.raises(BusyError):
-            launcher.start(values)
-        wait_until(lambda: run.state() is RunState.FINISHED, timeout_s=300)
-    finally:
-        if psutil.pid_exists(info.pid):
-            kill_tree(process)
+    parents = [" ".join(parent.cmdline()) for parent in process.parents()]
+    assert any("accelerate.commands.launch" in command for command in parents)
+    with pytest.raises(BusyError):
+        launcher.start(values)
+    wait_until(lambda: run.state() is RunState.FINISHED, timeout_s=300)
     events = read_events(run.paths.events).events
     assert isinstance(terminal(run), FinishedEvent)
     (warning,) = [event.message for event in events if isinstance(event, WarningEvent)]

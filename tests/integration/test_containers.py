@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +40,9 @@ def store(tmp_path: Path) -> RunStore:
 
 
 @pytest.fixture
-def launcher(store: RunStore, long_data_dir: Path, tiny_checkpoint_dir: Path) -> Iterator[Launcher]:
+def launcher(store: RunStore, long_data_dir: Path, tiny_checkpoint_dir: Path) -> Launcher:
     data = load_data("folder", long_data_dir)
-    yield Launcher(store, lambda: data, CheckpointShelf([tiny_checkpoint_dir]))
-    processes.reap()
+    return Launcher(store, lambda: data, CheckpointShelf([tiny_checkpoint_dir]))
 
 
 def test_a_training_in_another_namespace_lives_and_is_stopped_from_here(

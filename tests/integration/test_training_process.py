@@ -26,6 +26,7 @@ from tests.integration.training_process import (
     train,
     wait_for_event,
 )
+from tests.training.in_process import run_training
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +139,7 @@ def test_a_stop_request_ends_the_run(
     process = spawn(run)
     wait_for_event(run, process, "step")
     run.request_stop(save)
-    assert process.wait(30) == 130
+    assert process.wait(120) == 130
     assert run.state() is RunState.STOPPED
     assert terminal(run).saved is save
     assert run.has_weights() is save
@@ -153,7 +154,7 @@ def test_a_stopped_run_goes_on_where_it_was(
     process = spawn(run)
     wait_for_event(run, process, "step")
     run.request_stop(save=True)
-    assert process.wait(30) == 130
+    assert process.wait(120) == 130
     assert train(run) == 0, run.paths.log.read_text()
     assert terminal(run).weights_sha256 == terminal(finished).weights_sha256
 
@@ -165,7 +166,7 @@ def test_a_signal_while_preparing_shows_as_stopped(
     process = spawn(run)
     wait_for_event(run, process, "phase")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 130
+    assert process.wait(120) == 130
     assert run.state() is RunState.STOPPED
 
 
@@ -176,7 +177,7 @@ def test_a_term_before_the_handler_is_there_shows_as_stopped(
     write_model(run.paths.stop, StopRequest(attempt=1, save=True, requested_at=time.time()))
     process = spawn(run)
     process.send_signal(signal.SIGTERM)
-    process.wait(30)
+    process.wait(120)
     assert run.state() in {RunState.STOPPED, RunState.STOPPING}  # it may never have written who it was
     while run.state() is RunState.STOPPING:
         assert time.time() - run.config.created_at < STARTING_GRACE_S + 1
@@ -208,7 +209,7 @@ def test_a_learning_rate_that_explodes_fails_in_words(
     tensors[name] = tensors[name] * float("nan")
     save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
     run = create_run(tmp_path / "runs", tiny_data_dir, broken)
-    assert train(run) == 1
+    assert run_training(run) == 1
     assert run.state() is RunState.FAILED
     assert "nan" in (run.error() or "")
     assert terminal(run).suggestion
@@ -225,7 +226,7 @@ def test_data_that_changed_since_the_run_was_made_is_refused(
     run = create_run(tmp_path / "runs", data_dir, tiny_checkpoint_dir)
     lines = (data_dir / "train.jsonl").read_text().splitlines(keepends=True)
     (data_dir / "train.jsonl").write_text("".join(lines[:-1]))
-    assert train(run) == 1
+    assert run_training(run) == 1
     assert "changed since" in (run.error() or "")
 
 
