@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,15 +27,26 @@ from tests.live_app import LiveApp, wait_until
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
+@pytest.fixture(scope="module")
+def configured_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where ``accelerate config`` was answered, with a format that no processor computes in."""
+    home = tmp_path_factory.mktemp("home")
+    answer = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "config", "default"]
+    environment = {**os.environ, "HF_HOME": str(home)}
+    subprocess.run([*answer, "--mixed_precision", "fp16"], check=True, timeout=120, env=environment)
+    assert (home / "accelerate" / "default_config.yaml").is_file()
+    return home
+
+
 @pytest.fixture
 def launcher(
-    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    configured_home: Path,
+    tiny_data_dir: Path,
+    tiny_checkpoint_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Launcher:
-    """A launcher where ``accelerate config`` was answered, with a format that no processor computes in."""
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    answer = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "config", "default"]
-    subprocess.run([*answer, "--mixed_precision", "fp16"], check=True, timeout=120)
-    assert (tmp_path / "home" / "accelerate" / "default_config.yaml").is_file()
+    monkeypatch.setenv("HF_HOME", str(configured_home))
     data = load_data("folder", tiny_data_dir)
     return Launcher(RunStore(tmp_path / "runs"), lambda: data, CheckpointShelf([tiny_checkpoint_dir]))
 

@@ -123,7 +123,7 @@ def test_a_launcher_that_hangs_is_ended_with_all_it_started(
     asked_at = time.monotonic()
     with pytest.raises(RunStateError, match="did not start the training within 2 s") as refused:
         launcher.start({"checkpoint": "local:tiny-bert"})
-    assert time.monotonic() - asked_at < 20
+    assert time.monotonic() - asked_at < 60  # what hangs would do so for ten minutes
     assert str(config) in str(refused.value)
     (run,) = store.list()
     assert run.state() is RunState.FAILED

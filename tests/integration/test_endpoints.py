@@ -68,7 +68,7 @@ def refusal(client: Client, *arguments: Any, api_name: str) -> str:
 def test_a_run_from_start_to_finish(client: Client, live_app: LiveApp):
     asked_at = time.monotonic()
     run_id = start(client, SHORT)
-    assert time.monotonic() - asked_at < 20  # the first start loads the data
+    assert time.monotonic() - asked_at < 60  # the first start loads the data
     live_app.wait_for_state(run_id, "finished")
     now = status(client, run_id)
     assert now["state"] == "finished"

@@ -14,7 +14,7 @@ import pytest
 from mrpc.runs.log import read_events
 from mrpc.runs.store import RunState
 from mrpc.training import checkpoints
-from tests.integration.training_process import create_run, spawn, terminal, train, wait_for_event
+from tests.integration.training_process import create_run, spawn, terminal, wait_for_event
 from tests.training.in_process import run_training, train_here
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -54,7 +54,7 @@ def test_a_full_disk_fails_in_words_and_the_run_goes_on_when_there_is_room(
     assert kept is not None
     assert kept.skipped == []
     (small_disk / "filler").unlink()
-    assert train(run) == 0, run.paths.log.read_text()
+    assert run_training(run) == 0
     whole = create_run(tmp_path / "whole", tiny_data_dir, tiny_checkpoint_dir, **settings)
     train_here(whole)
     assert terminal(run).weights_sha256 == terminal(whole).weights_sha256
