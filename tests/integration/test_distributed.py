@@ -176,7 +176,8 @@ def test_with_dropout_the_pairs_are_the_same_and_a_resumed_run_goes_on_exactly(
     assert cut.state() is RunState.STOPPED
     assert terminal(cut).saved
     assert terminal(cut).step < 48
-    assert wait_for_end(start(cut, *TORCHRUN, **ON_CPU), cut) == 0, cut.paths.log.read_text()
+    processes = start_both(start, cut)
+    assert [wait_for_end(process, cut) for process in processes] == [0, 0], cut.paths.log.read_text()
     assert step_losses(cut) == step_losses(uncut)
     assert weights_sha256(cut.paths.last_model) == weights_sha256(uncut.paths.last_model)
 
