@@ -68,7 +68,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
         time.sleep(0.05)
 
 
-def wait_until_ended(process: psutil.Process, timeout_s: float = 20) -> None:
+def wait_until_ended(process: psutil.Process, timeout_s: float = 60) -> None:
     """Wait until a process is gone, or a zombie that only its parent can collect."""
     wait_until(lambda: has_ended(process), timeout_s)
 

@@ -154,19 +154,14 @@ def test_no_drawer_for_odds_and_ends() -> None:
 
 
 PROCESSES = {
-    "the page, built": (
-        "from mrpc.app.services import Services; from mrpc.settings import Settings;"
-        "from mrpc.app.page import build_app; build_app(Services(Settings()))",
-        MODEL_LIBRARIES | {"scipy", "sklearn"},
-        {"gradio"},
-    ),
     "a training, before its lock": (
         "import mrpc.training.__main__",
         MODEL_LIBRARIES | PAGE_LIBRARIES | {"numpy", "pyarrow"},
         {"mrpc.runs.store"},
     ),
     "a training": (
-        "import mrpc.training.__main__, mrpc.training.evaluation, mrpc.training.loops.accelerate",
+        "import mrpc.training.__main__, mrpc.training.evaluation, mrpc.training.session,"
+        "mrpc.training.loops.accelerate",
         PAGE_LIBRARIES | {"mrpc.app"},
         {"torch", "accelerate"},
     ),

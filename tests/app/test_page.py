@@ -31,7 +31,7 @@ from tests.written_run import write_running
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 HEAVY = (
-    *("torch", "datasets", "transformers", "evaluate", "accelerate"),
+    *("torch", "datasets", "transformers", "evaluate", "accelerate", "safetensors", "tokenizers"),
     *("plotly", "scipy", "sklearn", "mrpc.training"),
 )
 

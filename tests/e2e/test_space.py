@@ -77,7 +77,7 @@ def test_in_a_frame_a_visitor_trains_and_the_key_makes_the_owner(space: LiveApp,
     expect(frame.locator("#train-message")).to_contain_text("One preview of yours")
     frame.locator("#at-train-runs-button").click()
     frame.locator(f'.queue li[data-run-id="{mine.run_id}"] [data-act="leave-queue"]').click()
-    wait_until(lambda: mine.run_id not in [run.run_id for run in space.store.list()], 20)
+    wait_until(lambda: mine.run_id not in [run.run_id for run in space.store.list()])
 
     open_frame(page, f"{space.url}/?owner={KEY}")
     expect(frame.locator(".masthead")).to_be_visible()

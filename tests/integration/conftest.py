@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from mrpc.app.train import processes
 from tests.live_app import LiveApp, running_app
+
+
+@pytest.fixture(autouse=True)
+def _launched_processes_are_gone() -> Iterator[None]:
+    """Kill, and wait for, the trainings that a launcher in the process of the tests has started."""
+    yield
+    processes.reap()
+    for child in processes._children:
+        processes.kill_group(child)
+    processes.reap()
 
 
 @pytest.fixture(scope="session")

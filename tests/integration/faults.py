@@ -35,6 +35,7 @@ from tests.integration.training_process import (
     terminal,
     train,
 )
+from tests.training.in_process import train_here
 
 MOMENTS = ("preparing", "training", "writing a checkpoint")
 WEIGHTS = (1, 3, 3)
@@ -72,8 +73,9 @@ def kill_again_and_again(
     tally = Tally(can_be_apart=can_make_namespaces())
     references = []
     for settings in (PLAIN, FAST):
-        references.append(create_run(runs_dir / "reference", data_dir, checkpoint_dir, **settings))
-        assert train(references[-1]) == 0, references[-1].paths.log.read_text()
+        references.append(
+            train_here(create_run(runs_dir / "reference", data_dir, checkpoint_dir, **settings))
+        )
     while tally.kills < num_kills:
         reference = references[tally.trainings % len(references)]
         settings = reference.config.hyperparameters.model_dump()
@@ -104,13 +106,14 @@ def _train_and_kill(run: Run, chance: random.Random, tally: Tally) -> bool:
     elif moment == "training":
         wanted = first_step + chance.randint(1, 40)
         while process.poll() is None and max(step_losses(run), default=0) < wanted:
-            time.sleep(0.002)
+            time.sleep(0.01)
     else:
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
             if any(run.paths.checkpoints.glob(".step-*")):
                 time.sleep(chance.uniform(0, 0.01))
                 break
+            time.sleep(0.0005)  # it writes for some milliseconds; without a pause, this takes a core from it
     if process.poll() is not None:
         return False
     tally.in_another_namespace += is_apart
@@ -184,8 +187,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    import torch
+
     from tests.tiny import write_tiny_checkpoint, write_tiny_data
 
+    torch.set_num_threads(1)  # as many as the processes have that are compared with what is trained here
     with tempfile.TemporaryDirectory(prefix="mrpc-faults-") as folder:
         data_dir = write_tiny_data(Path(folder) / "data")
         checkpoint_dir = write_tiny_checkpoint(Path(folder) / "tiny-bert")

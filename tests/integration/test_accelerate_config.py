@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -15,7 +15,6 @@ from gradio_client.exceptions import AppError
 from mrpc.app.availability import CheckpointShelf
 from mrpc.app.train.export import CodeExport
 from mrpc.app.train.launcher import Launcher
-from mrpc.app.train.processes import kill_tree
 from mrpc.core.data.load import load_data
 from mrpc.errors import BusyError, RunStateError
 from mrpc.runs.events import FinishedEvent, WarningEvent
@@ -29,15 +28,26 @@ from tests.live_app import LiveApp, wait_until
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
+@pytest.fixture(scope="module")
+def configured_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where ``accelerate config`` was answered, with a format that no processor computes in."""
+    home = tmp_path_factory.mktemp("home")
+    answer = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "config", "default"]
+    environment = {**os.environ, "HF_HOME": str(home)}
+    subprocess.run([*answer, "--mixed_precision", "fp16"], check=True, timeout=120, env=environment)
+    assert (home / "accelerate" / "default_config.yaml").is_file()
+    return home
+
+
 @pytest.fixture
 def launcher(
-    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    configured_home: Path,
+    tiny_data_dir: Path,
+    tiny_checkpoint_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Launcher:
-    """A launcher where ``accelerate config`` was answered, with a format that no processor computes in."""
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    answer = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "config", "default"]
-    subprocess.run([*answer, "--mixed_precision", "fp16"], check=True, timeout=120)
-    assert (tmp_path / "home" / "accelerate" / "default_config.yaml").is_file()
+    monkeypatch.setenv("HF_HOME", str(configured_home))
     data = load_data("folder", tiny_data_dir)
     return Launcher(RunStore(tmp_path / "runs"), lambda: data, CheckpointShelf([tiny_checkpoint_dir]))
 
@@ -50,15 +60,11 @@ def test_a_config_of_accelerate_is_honoured(launcher: Launcher, tmp_path: Path) 
     assert info is not None
     process = find_process(info)
     assert process is not None
-    try:
-        parents = [" ".join(parent.cmdline()) for parent in process.parents()]
-        assert any("accelerate.commands.launch" in command for command in parents)
-        with pytest.raises(BusyError):
-            launcher.start(values)
-        wait_until(lambda: run.state() is RunState.FINISHED, timeout_s=300)
-    finally:
-        if psutil.pid_exists(info.pid):
-            kill_tree(process)
+    parents = [" ".join(parent.cmdline()) for parent in process.parents()]
+    assert any("accelerate.commands.launch" in command for command in parents)
+    with pytest.raises(BusyError):
+        launcher.start(values)
+    wait_until(lambda: run.state() is RunState.FINISHED, timeout_s=300)
     events = read_events(run.paths.events).events
     assert isinstance(terminal(run), FinishedEvent)
     (warning,) = [event.message for event in events if isinstance(event, WarningEvent)]

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +41,9 @@ def store(tmp_path: Path) -> RunStore:
 
 
 @pytest.fixture
-def launcher(store: RunStore, long_data_dir: Path, tiny_checkpoint_dir: Path) -> Iterator[Launcher]:
+def launcher(store: RunStore, long_data_dir: Path, tiny_checkpoint_dir: Path) -> Launcher:
     data = load_data("folder", long_data_dir)
-    yield Launcher(store, lambda: data, CheckpointShelf([tiny_checkpoint_dir]))
-    processes.reap()
+    return Launcher(store, lambda: data, CheckpointShelf([tiny_checkpoint_dir]))
 
 
 def test_a_training_in_another_namespace_lives_and_is_stopped_from_here(
@@ -126,7 +124,7 @@ def test_a_launcher_that_hangs_is_ended_with_all_it_started(
     asked_at = time.monotonic()
     with pytest.raises(RunStateError, match="did not start the training within 2 s") as refused:
         launcher.start({"checkpoint": "local:tiny-bert"})
-    assert time.monotonic() - asked_at < 20
+    assert time.monotonic() - asked_at < 60  # what hangs would do so for ten minutes
     assert str(config) in str(refused.value)
     (run,) = store.list()
     assert run.state() is RunState.FAILED

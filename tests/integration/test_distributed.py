@@ -28,10 +28,9 @@ from tests.integration.training_process import (
     create_run,
     step_losses,
     terminal,
-    train,
 )
 from tests.live_app import free_port
-from tests.training.in_process import train_records
+from tests.training.in_process import train_here, train_records
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -78,6 +77,12 @@ def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
             process.wait(30)
 
 
+def start_both(start: Callable[..., subprocess.Popen[bytes]], run: Run) -> list[subprocess.Popen[bytes]]:
+    """Start two processes that meet, as torchrun would, but without the seconds that it takes itself."""
+    meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", **ON_CPU}
+    return [start(run, RANK=rank, LOCAL_RANK=rank, **meet) for rank in ("0", "1")]
+
+
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 ON_CPU = {"ACCELERATE_USE_CPU": "true"}
 
@@ -120,9 +125,9 @@ def test_two_processes_compute_what_one_does_without_dropout(
     values = {**VALUES, "gradient_accumulation_steps": accumulation}
     one = create_run(tmp_path / "one", tiny_data_dir, dropless_dir, **values)
     two = create_run(tmp_path / "two", tiny_data_dir, dropless_dir, **values)
-    process = start(two, *TORCHRUN, **ON_CPU)
-    assert train(one) == 0, one.paths.log.read_text()
-    assert wait_for_end(process, two) == 0, two.paths.log.read_text()
+    processes = start_both(start, two)
+    train_here(one)
+    assert [wait_for_end(process, two) for process in processes] == [0, 0], two.paths.log.read_text()
 
     assert [event.num_processes for event in events(two, StartedEvent)] == [2]
     assert [event.num_processes for event in events(one, StartedEvent)] == [1]
@@ -156,9 +161,9 @@ def test_with_dropout_the_pairs_are_the_same_and_a_resumed_run_goes_on_exactly(
     uncut = create_run(tmp_path / "uncut", tiny_data_dir, tiny_checkpoint_dir, **values)
     cut = create_run(tmp_path / "cut", tiny_data_dir, tiny_checkpoint_dir, **values)
     alone = create_run(tmp_path / "alone", tiny_data_dir, tiny_checkpoint_dir, **values)
-    process = start(uncut, *TORCHRUN, **ON_CPU)
-    assert train(alone) == 0
-    assert wait_for_end(process, uncut) == 0, uncut.paths.log.read_text()
+    processes = start_both(start, uncut)
+    train_here(alone)
+    assert [wait_for_end(process, uncut) for process in processes] == [0, 0], uncut.paths.log.read_text()
     for epoch in range(1, 7):
         assert train_records(uncut, epoch)["idx"] == train_records(alone, epoch)["idx"]
     assert step_losses(uncut) != step_losses(alone)  # each process drops activations of its own
@@ -172,7 +177,8 @@ def test_with_dropout_the_pairs_are_the_same_and_a_resumed_run_goes_on_exactly(
     assert cut.state() is RunState.STOPPED
     assert terminal(cut).saved
     assert terminal(cut).step < 48
-    assert wait_for_end(start(cut, *TORCHRUN, **ON_CPU), cut) == 0, cut.paths.log.read_text()
+    processes = start_both(start, cut)
+    assert [wait_for_end(process, cut) for process in processes] == [0, 0], cut.paths.log.read_text()
     assert step_losses(cut) == step_losses(uncut)
     assert weights_sha256(cut.paths.last_model) == weights_sha256(uncut.paths.last_model)
 
@@ -281,7 +287,7 @@ def test_accelerate_launch_with_one_process_trains(
     launched = create_run(tmp_path / "launched", tiny_data_dir, tiny_checkpoint_dir, **VALUES)
     launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1")
     process = start(launched, *launcher)
-    assert train(plain) == 0
+    train_here(plain)
     assert wait_for_end(process, launched) == 0, launched.paths.log.read_text()
     assert step_losses(launched) == step_losses(plain)
 

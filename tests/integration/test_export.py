@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
+import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ from safetensors.torch import load_file
 from mrpc.app.train.export import CodeExport
 from mrpc.runs.run import Run
 from mrpc.runs.store import RunStore
-from tests.training.in_process import evaluations, make_run, steps, train_here
+from tests.training.in_process import evaluations, forget_accelerator, make_run, steps, train_here
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -59,13 +63,29 @@ def export(run: Run, form: str) -> str:
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 
 
-def run_script(folder: Path, run: Run, form: str, *launcher: str, **environment: str) -> str:
-    """Run ``train.py`` in an empty folder and return what it printed; the model is in ``folder/model``."""
+def write_script(folder: Path, run: Run, form: str) -> list[str]:
+    """Write ``train.py`` into an empty folder and return its command line; the model goes to ``model``."""
     folder.mkdir(exist_ok=True)
     (folder / "train.py").write_text(export(run, form), encoding="utf-8")
-    arguments = ("--checkpoint", str(run.config.checkpoint_dir), "--output-dir", "model")
+    folders = ("--checkpoint", str(run.config.checkpoint_dir), "--data-dir", str(run.config.data.data_dir))
+    return ["train.py", *folders, "--output-dir", "model"]
+
+
+def run_script_here(folder: Path, run: Run, form: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run ``train.py`` in this process, which has imported the libraries, and return what it printed."""
+    monkeypatch.setattr(sys, "argv", write_script(folder, run, form))
+    monkeypatch.chdir(folder)
+    forget_accelerator()
+    with contextlib.redirect_stdout(io.StringIO()) as printed, warnings.catch_warnings():
+        warnings.simplefilter("default")  # as in a process of its own
+        runpy.run_path("train.py", run_name="__main__")
+    return printed.getvalue()
+
+
+def run_script(folder: Path, run: Run, form: str, *launcher: str, **environment: str) -> str:
+    """Run ``train.py`` in a process of its own, and return what it printed."""
     done = subprocess.run(
-        [sys.executable, *launcher, "train.py", *arguments, "--data-dir", str(run.config.data.data_dir)],
+        [sys.executable, *launcher, *write_script(folder, run, form)],
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
@@ -76,7 +96,7 @@ def run_script(folder: Path, run: Run, form: str, *launcher: str, **environment:
     assert done.returncode == 0, done.stderr
     if form != "trainer" and not environment:
         num_steps = len(steps(run))
-        assert not num_steps or f"{num_steps}/{num_steps} [" in done.stderr, "the progress bar"
+        assert f"{num_steps}/{num_steps} [" in done.stderr, "the progress bar"
     return done.stdout
 
 
@@ -161,32 +181,37 @@ def test_the_notebook_repeats_a_course_run(
     assert_same_numbers(printed, run)
 
 
+@pytest.fixture(scope="module")
+def run_of_more(
+    tmp_path_factory: pytest.TempPathFactory, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+) -> Run:
+    folder = tmp_path_factory.mktemp("runs")
+    return train_here(make_run(folder, tiny_data_dir, tiny_checkpoint_dir, loop="accelerate", **MORE))
+
+
 @pytest.mark.parametrize("form", ["pytorch", "accelerate", "trainer"])
 def test_every_setting_that_is_carried_is_carried_exactly(
-    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, form: str
+    tmp_path: Path, run_of_more: Run, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = train_here(
-        make_run(tmp_path / "runs", tiny_data_dir, tiny_checkpoint_dir, loop="accelerate", **MORE)
-    )
-    assert len(steps(run)) == 14
-    printed = run_script(tmp_path / "out", run, form)
+    assert len(steps(run_of_more)) == 14
+    printed = run_script_here(tmp_path, run_of_more, form, monkeypatch)
     if form != "trainer":
-        assert_same_numbers(printed, run)
-    assert_same_weights(tmp_path / "out", run)
+        assert_same_numbers(printed, run_of_more)
+    assert_same_weights(tmp_path, run_of_more)
 
 
 @pytest.mark.parametrize("form", ["pytorch", "accelerate", "trainer"])
 def test_batches_of_similar_length_run_too(
-    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, form: str
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values: dict[str, Any] = {"preset": "recommended", "num_epochs": 1, "max_steps": 3}
     run = make_run(tmp_path / "runs", tiny_data_dir, tiny_checkpoint_dir, **values)
-    printed = run_script(tmp_path / "out", run, form)
+    printed = run_script_here(tmp_path / "out", run, form, monkeypatch)
     assert "accuracy" in printed
 
 
 def test_a_folder_of_csv_files_is_read_as_well(
-    tmp_path: Path, course_runs: dict[str, Run], tiny_data_dir: Path
+    tmp_path: Path, course_runs: dict[str, Run], tiny_data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from datasets import load_dataset
 
@@ -197,4 +222,4 @@ def test_a_folder_of_csv_files_is_read_as_well(
     run = course_runs["accelerate"]
     data = run.config.data.model_copy(update={"data_dir": tmp_path / "data"})
     moved = Run(run.paths, run.config.model_copy(update={"data": data}))
-    assert_same_numbers(run_script(tmp_path / "out", moved, "pytorch"), run)
+    assert_same_numbers(run_script_here(tmp_path / "out", moved, "pytorch", monkeypatch), run)

@@ -14,7 +14,8 @@ import pytest
 from mrpc.runs.log import read_events
 from mrpc.runs.run import RunState
 from mrpc.training import checkpoints
-from tests.integration.training_process import create_run, spawn, terminal, train, wait_for_event
+from tests.integration.training_process import create_run, spawn, terminal, wait_for_event
+from tests.training.in_process import run_training, train_here
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -53,9 +54,9 @@ def test_a_full_disk_fails_in_words_and_the_run_goes_on_when_there_is_room(
     assert kept is not None
     assert kept.skipped == []
     (small_disk / "filler").unlink()
-    assert train(run) == 0, run.paths.log.read_text()
+    assert run_training(run) == 0
     whole = create_run(tmp_path / "whole", tiny_data_dir, tiny_checkpoint_dir, **settings)
-    assert train(whole) == 0
+    train_here(whole)
     assert terminal(run).weights_sha256 == terminal(whole).weights_sha256
 
 
@@ -66,7 +67,7 @@ def test_a_checkpoint_folder_that_is_taken_away_fails_in_words(
     shutil.copytree(tiny_checkpoint_dir, checkpoint_dir)
     run = create_run(tmp_path / "runs", tiny_data_dir, checkpoint_dir)
     shutil.rmtree(checkpoint_dir)
-    assert train(run) == 1
+    assert run_training(run) == 1
     assert run.state() is RunState.FAILED
     assert "mine" in (run.error() or "")
     assert "Traceback" not in (run.error() or "")
@@ -79,7 +80,7 @@ def test_a_data_folder_that_is_taken_away_fails_in_words(
     shutil.copytree(tiny_data_dir, data_dir)
     run = create_run(tmp_path / "runs", data_dir, tiny_checkpoint_dir)
     shutil.rmtree(data_dir)
-    assert train(run) == 1
+    assert run_training(run) == 1
     assert "data" in (run.error() or "")
     assert [e.type for e in read_events(run.paths.events).events][-1] == "failed"
 

@@ -61,7 +61,7 @@ def test_login_and_further_hosts(tmp_path):
         assert status_of(app.url, Host="lab.example") in {200, 401}
         assert status_of(app.url + "/config") == 401
         app.process.send_signal(signal.SIGINT)
-        said, _ = app.process.communicate(timeout=20)
+        said, _ = app.process.communicate(timeout=120)
         assert f"MRPC Lab is at {app.url}" in said
         assert "No training is under way." in said
         assert app.process.returncode == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from mrpc.app.availability import CheckpointShelf
 from mrpc.app.train.catalog import Catalog
 from mrpc.app.train.launcher import Launcher
 from mrpc.app.train.monitoring import Monitoring
-from mrpc.app.train.processes import kill_tree, spawn_attempt
+from mrpc.app.train.processes import spawn_attempt
 from mrpc.core.data.load import LoadedData, load_data
 from mrpc.errors import BusyError, ConfigError, RunStateError
 from mrpc.runs.process import find_process
@@ -24,14 +24,8 @@ from tests.live_app import wait_until
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    store = RunStore(tmp_path / "runs")
-    yield store
-    for run in store.list():
-        info = run.read_process()
-        process = find_process(info) if info else None
-        if process is not None:
-            kill_tree(process)
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path / "runs")
 
 
 @pytest.fixture
@@ -126,7 +120,7 @@ def test_stop_while_the_process_still_imports(
     launcher = make_launcher()
     run = store.open(launcher.start(values))
     launcher.stop(run.run_id, save=True)
-    wait_until(lambda: run.state() is RunState.STOPPED, timeout_s=30)
+    wait_until(lambda: run.state() is RunState.STOPPED)
     with pytest.raises(RunStateError, match="nothing to stop"):
         launcher.stop(run.run_id, save=True)
 
@@ -174,7 +168,7 @@ def test_a_stopped_training_that_does_not_get_on_is_killed_and_keeps_its_checkpo
     process.suspend()
     launcher.stop(run.run_id, save=True)
     assert run.state() is RunState.STOPPING
-    wait_until(lambda: run.state() is RunState.STOPPED, timeout_s=20)
+    wait_until(lambda: run.state() is RunState.STOPPED)
     assert any(run.paths.checkpoints.glob("step-*"))
 
 
@@ -247,7 +241,7 @@ def test_deleted_runs_go_to_the_trash_and_running_ones_do_not(
         catalog.delete(waiting)
     launcher.queue.remove(waiting)
     run = store.open(waiting)
-    wait_until(lambda: run.state() is RunState.INTERRUPTED, timeout_s=15)
+    wait_until(lambda: run.state() is RunState.INTERRUPTED)
     catalog.delete(waiting)
     assert store.list() == []
     assert store.trash_bytes() > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -22,9 +23,9 @@ SHORT = {
 }
 
 
-def test_three_runs_train_one_after_another(live_app: LiveApp):
+def test_runs_train_one_after_another(live_app: LiveApp):
     client = Client(live_app.url, verbose=False)
-    ids = [client.predict({**SHORT, "seed": s}, api_name="/queue_run")["run_id"] for s in (1, 2, 3)]
+    ids = [client.predict({**SHORT, "seed": s}, api_name="/queue_run")["run_id"] for s in (1, 2)]
     alive_together = 0
     deadline = time.monotonic() + 300
     states: dict[str, str] = {}
@@ -53,7 +54,9 @@ def test_bad_settings_do_not_queue(live_app: LiveApp, config):
     client.close()
 
 
-def test_the_queue_waits_for_an_app(tmp_path, long_data_dir, tiny_checkpoint_dir):
+def test_the_queue_waits_for_an_app_and_the_training_goes_on_without(
+    tmp_path, long_data_dir, tiny_checkpoint_dir
+):
     arguments = ("--data-dir", str(long_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir))
     long = {**SHORT, "num_train_pairs": 0, "num_epochs": 50}
     with running_app(tmp_path, *arguments) as app:
@@ -61,8 +64,16 @@ def test_the_queue_waits_for_an_app(tmp_path, long_data_dir, tiny_checkpoint_dir
         running = client.predict(long, api_name="/start_run")["run_id"]
         waiting = client.predict(SHORT, api_name="/queue_run")["run_id"]
         client.close()
-        assert app.store.open(waiting).state() == "queued"
+        app.process.send_signal(signal.SIGINT)
+        said, _ = app.process.communicate(timeout=120)
+        assert f"{running} goes on" in said
         assert app.store.open(running).state() in {"starting", "running"}
-    assert app.store.open(waiting).state() == "queued"  # the app, and what it had started, are gone
-    with running_app(tmp_path, *arguments) as again:
-        again.wait_for_state(waiting, "finished")
+        assert app.store.open(waiting).state() == "queued"
+        with running_app(tmp_path, *arguments) as again:  # adopts both
+            client = Client(again.url, verbose=False)
+            assert client.predict(running, api_name="/run_status")["state"] in {"starting", "running"}
+            assert app.store.open(waiting).state() == "queued"
+            client.predict(running, False, api_name="/stop_run")
+            again.wait_for_state(running, "stopped")
+            again.wait_for_state(waiting, "finished")
+            client.close()

@@ -177,7 +177,8 @@ def test_without_the_key_nothing_changes(serve: Callable[..., Any]) -> None:
                 assert "Only the owner of this app may do that" in refusal(app, name, headers, **arguments)
         assert app.store.list() == []
         run_id = call(app, "start_run", WITH_KEY, config=SHORT)["run_id"]
-        app.wait_for_state(run_id, "finished")
+        call(app, "stop_run", WITH_KEY, run_id=run_id, save=False)
+        app.wait_for_state(run_id, "stopped")
 
 
 def test_behind_a_login_every_tool_asks_for_the_key(serve: Callable[..., Any]) -> None:
@@ -188,5 +189,6 @@ def test_behind_a_login_every_tool_asks_for_the_key(serve: Callable[..., Any]) -
             assert refused.status_code == 401
             assert "MRPC_OWNER_KEY" in refused.text
         run_id = call(app, "start_run", WITH_KEY, config=SHORT)["run_id"]
-        app.wait_for_state(run_id, "finished")
+        call(app, "stop_run", WITH_KEY, run_id=run_id, save=False)
+        app.wait_for_state(run_id, "stopped")
         assert call(app, "list_runs", WITH_KEY)["runs"][0]["run_id"] == run_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mrpc.runs.log import read_events
 from mrpc.runs.run import Run
 from mrpc.runs.store import RunStore
 from mrpc.settings import LaunchedProcesses
+from mrpc.training.__main__ import main
 from mrpc.training.ranks import join
 from mrpc.training.report import Reporter
 from mrpc.training.session import TrainingSession, select_loop
@@ -37,10 +39,15 @@ def make_run(
     return RunStore(runs_dir).create(config, data, checkpoint_dir, log_with=log_with)
 
 
-def open_session(run: Run) -> TrainingSession:
-    """Return a session that has begun, as the training process would have it."""
+def forget_accelerator() -> None:
+    """Let accelerate look at its surroundings anew, as in a new process."""
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
+
+
+def open_session(run: Run) -> TrainingSession:
+    """Return a session that has begun, as the training process would have it."""
+    forget_accelerator()
     report = Reporter(run, attempt=1)
     session = TrainingSession(run, load_run_data(run), report, join(LaunchedProcesses()))
     report.preparing = False
@@ -54,6 +61,17 @@ def train_here(run: Run) -> Run:
     select_loop(run.config.hyperparameters.loop)(session)
     session.finish()
     return run
+
+
+def run_training(run: Run) -> int:
+    """Do what ``python -m mrpc.training RUN_DIR`` does, and return its exit code."""
+    forget_accelerator()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        return main([str(run.paths.run_dir)])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def steps(run: Run) -> list[ev.StepEvent]:

@@ -94,13 +94,11 @@ needs_bfloat16 = pytest.mark.skipif(
         pytest.param({"mixed_precision": "bf16", "fast": False}, id="autocast", marks=needs_bfloat16),
     ],
 )
-@pytest.mark.parametrize("last_step", [3, 11], ids=["before epoch 0 was evaluated", "in the second epoch"])
 def test_a_cut_run_goes_on_to_the_very_same_weights(
     tmp_path: Path,
     tiny_data_dir: Path,
     tiny_checkpoint_dir: Path,
     monkeypatch: pytest.MonkeyPatch,
-    last_step: int,
     values: dict[str, Any],
 ) -> None:
     monkeypatch.setattr("mrpc.training.session.BASE_EVALUATION_STEP", 5)
@@ -108,30 +106,35 @@ def test_a_cut_run_goes_on_to_the_very_same_weights(
     def make(name: str) -> Run:
         return make_run(tmp_path / name, tiny_data_dir, tiny_checkpoint_dir, num_epochs=2, **RECIPE | values)
 
-    whole, cut = train_here(make("whole")), make("cut")
-    session = open_session(cut)
-    on_step = session.on_step
+    def train_until(run: Run, last_step: int) -> None:
+        session = open_session(run)
+        on_step = session.on_step
 
-    def stop_there(*args: float) -> None:
-        on_step(*args)
-        if session.step == last_step:
-            session.save_checkpoint()
-            raise StopTraining(save=True)
+        def stop_there(*args: float) -> None:
+            on_step(*args)
+            if session.step == last_step:
+                session.save_checkpoint()
+                raise StopTraining(save=True)
 
-    session.on_step = stop_there  # type: ignore[method-assign, assignment]
-    with pytest.raises(StopTraining):
-        select_loop("accelerate")(session)
-    torch.manual_seed(999)  # a new process begins with other random states
-    train_here(cut)
-    assert weights_sha256(cut.paths.last_model) == weights_sha256(whole.paths.last_model)
-    losses = {step.step: step.loss for step in steps(cut)}
-    assert list(losses.values()) == [step.loss for step in steps(whole)]
-    same = [
-        [(each.epoch, each.step, each.loss, each.weights_sha256) for each in evaluations(run)]
-        for run in (cut, whole)
-    ]
-    assert same[0] == same[1]
-    assert [(epoch, step) for epoch, step, *_ in same[0]] == [(0, 0), (1, 8), (2, 16)]
+        session.on_step = stop_there  # type: ignore[method-assign, assignment]
+        with pytest.raises(StopTraining):
+            select_loop("accelerate")(session)
+
+    whole = train_here(make("whole"))
+    for last_step in (3, 11):  # before epoch 0 was evaluated, and in the second epoch
+        cut = make(f"cut at {last_step}")
+        train_until(cut, last_step)
+        torch.manual_seed(999)  # a new process begins with other random states
+        train_here(cut)
+        assert weights_sha256(cut.paths.last_model) == weights_sha256(whole.paths.last_model), last_step
+        losses = {step.step: step.loss for step in steps(cut)}
+        assert list(losses.values()) == [step.loss for step in steps(whole)], last_step
+        same = [
+            [(each.epoch, each.step, each.loss, each.weights_sha256) for each in evaluations(run)]
+            for run in (cut, whole)
+        ]
+        assert same[0] == same[1], last_step
+        assert [(epoch, step) for epoch, step, *_ in same[0]] == [(0, 0), (1, 8), (2, 16)], last_step
 
 
 @pytest.mark.parametrize("loop", ["accelerate", "pytorch"])

@@ -6,7 +6,6 @@ import itertools
 import json
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -202,15 +201,3 @@ def test_eight_threads_with_different_settings_get_the_serial_answers(inspection
     serial = [inspection.inspect_pair(*job).raw for job in jobs]
     with ThreadPoolExecutor(8) as pool:
         assert [found.raw for found in pool.map(lambda job: inspection.inspect_pair(*job), jobs)] == serial
-
-
-def test_no_tokenizer_brings_torch_along(tiny_checkpoint_dir: Path):
-    import subprocess
-    import sys
-
-    code = (
-        "import sys; from mrpc.app.tokenize.pair import Inspection\n"
-        "from mrpc.settings import Settings\n"
-        "Inspection(None, Settings()).inspect_pair('warm', 'up'); assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -23,6 +23,11 @@ def predicted(probabilities):
     return (probabilities > 0.5).astype(np.int64)
 
 
+def plain_f1(labels, called):
+    """Return F1 by its definition; scikit-learn takes milliseconds for each of thousands."""
+    return 2 * np.sum(labels * called) / np.sum(labels + called)
+
+
 def test_the_counts_and_ratios_are_those_of_scikit_learn(answers):
     labels, _, right = answers
     called = predicted(right)
@@ -30,6 +35,7 @@ def test_the_counts_and_ratios_are_those_of_scikit_learn(answers):
     assert list(cells) == metrics.confusion_matrix(labels, called).ravel().tolist()
     assert math.isclose(cells.accuracy, metrics.accuracy_score(labels, called), rel_tol=1e-12)
     assert math.isclose(cells.f1, metrics.f1_score(labels, called), rel_tol=1e-12)
+    assert math.isclose(cells.f1, plain_f1(labels, called), rel_tol=1e-12)
     assert math.isclose(cells.precision, metrics.precision_score(labels, called), rel_tol=1e-12)
     assert math.isclose(cells.recall, metrics.recall_score(labels, called), rel_tol=1e-12)
     losses = st.pair_log_losses(labels, right)
@@ -80,7 +86,7 @@ def test_the_bootstrap_interval_is_that_of_a_plain_loop(answers):
     scores = []
     for _ in range(3000):
         rows = generator.integers(0, len(labels), len(labels))
-        scores.append(metrics.f1_score(labels[rows], called[rows]))
+        scores.append(plain_f1(labels[rows], called[rows]))
     expected = np.percentile(scores, [2.5, 97.5])
     got = st.bootstrap_interval(st.f1_statistic, labels, called)
     np.testing.assert_allclose(got, expected, atol=0.1 * (expected[1] - expected[0]))
@@ -133,7 +139,7 @@ def test_the_paired_interval_of_the_difference_in_f1_is_that_of_a_plain_loop(ans
     changes = []
     for _ in range(3000):
         rows = generator.integers(0, len(labels), len(labels))
-        scores = [metrics.f1_score(labels[rows], called[rows]) for called in (left, right)]
+        scores = [plain_f1(labels[rows], called[rows]) for called in (left, right)]
         changes.append(scores[1] - scores[0])
     expected = np.percentile(changes, [2.5, 97.5])
     difference = st.f1_difference(labels, left, right)
