@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import os
 import socket
@@ -233,8 +232,6 @@ def main(arguments: list[str] | None = None) -> int:
         from mrpc.app.train.zero_gpu import register
 
         loans = register(settings.gpu_loan_s)
-    from mrpc.app.access import Mode
-    from mrpc.app.priority import pages_second
     from mrpc.app.server import serve
     from mrpc.app.services import Services
 
@@ -243,8 +240,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:  # a key that is too short
         print(error, file=sys.stderr)
         return 1
-    with contextlib.nullcontext() if services.access.mode is Mode.LOCAL else pages_second():
-        return serve(services)
+    return serve(services)
 
 
 if __name__ == "__main__":

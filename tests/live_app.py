@@ -115,7 +115,6 @@ def running_app(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,  # an app that others reach lowers the priority of its session
     )
     app = LiveApp(f"http://127.0.0.1:{port}", port, runs_dir, process)
     try:

@@ -36,8 +36,7 @@ MAX_RUNNING_AN_ADDRESS = MAX_RUNNING - 1
 
 VISITORS_SHARE = 0.1
 """Share of the time in which the long work of all visitors together computes while a training runs. A step
-needs all cores, and waits for the one that is taken. Priorities do not help: Linux may share the processor
-between sessions first, whatever their niceness (``sched_autogroup_enabled``)."""
+needs all cores, and waits for the one that is taken; a lower priority changed little of that."""
 
 MAX_REST_S = 10.0
 LOOK_EVERY_S = 2.0

@@ -18,7 +18,6 @@ from pathlib import Path
 import psutil
 
 import mrpc
-from mrpc.app import priority
 from mrpc.app.train.accelerate_config import remedy
 from mrpc.errors import BusyError, RunStateError
 from mrpc.files import read_tail
@@ -32,6 +31,7 @@ START_TIMEOUT_S = 5.0
 LAUNCHER_START_S = 30.0
 """What ``accelerate launch`` may take beyond that: it imports torch before it starts anything, in seconds."""
 
+NICENESS = 10
 LOG_TAIL_BYTES = 2000
 
 _children: list[subprocess.Popen[bytes]] = []
@@ -39,23 +39,22 @@ _children_lock = threading.Lock()
 
 
 def spawn(run: Run, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start the training process of a run, detached, with its output in the run's log."""
+    """Start the training process of a run niced, detached, with its output in the run's log."""
     reap()
     with run.paths.log.open("ab") as log:
-        child = priority.start_first(
-            lambda: subprocess.Popen(
-                training_command(run, *arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=PROJECT_DIR,
-                env=training_environment(),
-                start_new_session=True,
-            )
+        child = subprocess.Popen(
+            training_command(run, *arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=PROJECT_DIR,
+            env=training_environment(),
+            start_new_session=True,
         )
     with _children_lock:
         _children.append(child)
-    signal_quietly(lambda: priority.lower(psutil.Process(child.pid)))
+    process = psutil.Process(child.pid)
+    signal_quietly(lambda: process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else NICENESS))
     return child
 
 
