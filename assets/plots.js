@@ -168,6 +168,7 @@ window.mrpcPlots = (() => {
         const mark = figure && JSON.stringify(figure);
         if (figure && place.drawn !== mark) {
           place.drawn = mark;
+          place.drawnWidth = place.offsetWidth;
           // The same object each time: Plotly draws anew, and forgets the zoom, when a config differs.
           place.config ??= {
             ...LIVE_CONFIG,
@@ -193,9 +194,16 @@ window.mrpcPlots = (() => {
       restsUntil = 0;
       drawSafely();
     };
-    // Drawn anew at its new size: Plotly's own resize leaves a legend that takes fewer lines where it was.
+    // Drawn from nothing at its new width, or a legend that takes fewer lines there stays where it was.
+    const redraw = (place) => {
+      window.Plotly.purge(place);
+      place.drawn = null;
+      drawNow();
+    };
     const seen = new ResizeObserver((entries) => {
-      for (const { target } of entries) target.drawn = null;
+      for (const { target } of entries) {
+        if (isVisible(target) && target.drawn && target.offsetWidth !== target.drawnWidth) redraw(target);
+      }
       drawNow();
     });
     for (const place of element.querySelectorAll("[data-plot]")) seen.observe(place);
