@@ -222,7 +222,7 @@ class TrainConfig(BaseModel):
         "auto computes the steps in bfloat16 where the GPU or the CPU multiplies in it (AMX, avx512_bf16), "
         "else in float32; bf16 is refused where it would be emulated; no is float32, or what a config of "
         "accelerate asks for. Evaluation is in float32, and so is the pytorch loop.",
-        raise_lower="auto and bf16 are faster on hardware that has it, with fewer digits; no is exact.",
+        raise_lower="auto and bf16 are faster on hardware that has it, with fewer digits; no keeps float32.",
     )
     keep_epochs: Literal["best_last", "all"] = _field(
         "best_last",

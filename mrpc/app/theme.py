@@ -25,6 +25,12 @@ PLOTLY_URL = f"{root_path()}/{PLOTLY_PATH}" if root_path() else PLOTLY_PATH
 WEIGHTS = (400, 700)
 """Of the fonts that Gradio ships, other weights hold a few letters only."""
 
+TEXT_SIZES = gr.themes.sizes.Size(
+    xxs="0.5625rem", xs="0.625rem", sm="0.75rem", md="0.875rem", lg="1rem", xl="1.375rem", xxl="1.625rem",
+    name="text_rem",
+)  # fmt: skip
+"""Gradio's own, but not in pixels: those would stay small when the page's text is made larger."""
+
 INK = gr.themes.Color(
     "#f4f6f8", "#e8ecf0", "#d5dce3", "#b4c0cb", "#8797a6", "#627384", "#4a5968", "#3a4654", "#28323d",
     "#1a222b", "#12181f", name="ink",
@@ -43,7 +49,7 @@ def build_theme() -> gr.themes.Base:
         neutral_hue=INK,
         radius_size=gr.themes.sizes.radius_sm,
         spacing_size=gr.themes.sizes.spacing_md,
-        text_size=gr.themes.sizes.text_md,
+        text_size=TEXT_SIZES,
         font=[gr.themes.LocalFont("IBM Plex Sans", weights=WEIGHTS), "Segoe UI", "system-ui", "sans-serif"],
         font_mono=[
             gr.themes.LocalFont("IBM Plex Mono", weights=WEIGHTS),

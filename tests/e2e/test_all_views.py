@@ -138,3 +138,25 @@ def test_a_group_is_one_stop_of_the_tab_key(open_page, run):
               .filter((one) => one.offsetParent && one.tabIndex >= 0).length"""
         )
         assert stops == 1, group
+
+
+def test_larger_text_is_larger_everywhere(open_page, run):
+    page = open_page("1 Inspect", 1440, TINY)
+    expect(page.locator("#stage-pair .tk-tokens").first).to_be_visible()
+    places = (
+        "#sentence1 textarea",
+        "#masthead p",
+        "#stage-pair .tk-tokens",
+        ".view-intro p",
+    )
+
+    def sizes() -> list[float]:
+        read = "(place) => parseFloat(getComputedStyle(document.querySelector(place)).fontSize)"
+        return [page.evaluate(read, place) for place in places]
+
+    before = sizes()
+    page.locator("[data-text-size]").click()
+    assert [after / size for after, size in zip(sizes(), before, strict=True)] == pytest.approx(
+        [1.25] * 4, 0.01
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1440
