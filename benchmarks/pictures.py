@@ -76,8 +76,8 @@ def settled(page: Page, stage: str, text: str | re.Pattern[str]) -> None:
 
 def baselines_told(page: Page) -> None:
     """Wait for the baselines that read every sentence with the encoder."""
-    settled(page, "compare-baselines", "cosine of the untrained encoder")
-    expect(page.locator("#stage-compare-baselines")).not_to_contain_text("Still to come")
+    expect(page.get_by_text("Against “cosine of the untrained")).to_be_visible()
+    expect(page.get_by_text("Still to come")).to_have_count(0)
 
 
 def prepare_inspect(page: Page) -> None:
@@ -157,6 +157,7 @@ def prepare_baselines(page: Page) -> None:
     """All baselines and both sides."""
     baselines_told(page)
     unfold(page, "baselines")
+    expect(page.locator("#cmp-baselines-table tbody tr")).to_have_count(7)
     drawn(page, "#cmp-baselines")
 
 

@@ -123,6 +123,7 @@ def baselines_figure(sides: Sequence[tuple[str, SideScores]]) -> Figure:
     trace = {
         "type": "scatter",
         "mode": "markers+text",
+        "cliponaxis": False,
         "x": [100 * value for value in values],
         "y": ["<br>".join(textwrap.wrap(name, 28)) for name in names],  # leaves room on a phone
         "text": [f"{100 * value:.1f}" for value in values],
