@@ -34,7 +34,7 @@ MAX_RUNNING_A_VISITOR = 3
 MAX_RUNNING_AN_ADDRESS = MAX_RUNNING - 1
 """Of visitors of one address: whoever takes many names still leaves something to others."""
 
-VISITORS_SHARE = 0.1
+VISITORS_SHARE = 0.05
 """Share of the time in which the long work of all visitors together computes while a training runs. A step
 needs all cores, and waits for the one that is taken; a lower priority changed little of that."""
 
@@ -104,6 +104,11 @@ class Task:
         if self._cancelled.wait(rest_s):
             raise TaskCancelled("Cancelled.")
         self._part_began_at = time.monotonic()
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether a training goes first: then less exact answers that cost less are welcome."""
+        return self._rest() > 0
 
     def cancel(self) -> None:
         """Let the next call of :meth:`progress` or :meth:`check` end the work."""

@@ -116,6 +116,8 @@ def test_work_of_visitors_rests_while_a_training_runs_and_can_be_cancelled_in_it
     with pytest.raises(TaskCancelled):
         resting.progress("part", 1, 2)
     assert resting.newest.is_resting
+    assert resting.is_resting
+    assert not Task().is_resting
 
 
 def time_of(steps: Iterator[Progress | Done[float]]) -> float:

@@ -97,14 +97,16 @@ class Explanations:
             variations.append(Variation(f"token_type_ids {change}", changed))
         return variations
 
-    def attribute(self, side: Side, pair: SentencePair) -> Iterator[SideAttribution]:
+    def attribute(
+        self, side: Side, pair: SentencePair, max_error: float = att.MAX_ERROR
+    ) -> Iterator[SideAttribution]:
         """Share out a side's answer among the words; yield it each time that it has become more exact."""
         if not side.is_transparent:
             yield SideAttribution(side, None, 0.0)
             return
         predictor = self._loaded.get(side).predictor
         duration_s, started_at = 0.0, time.perf_counter()
-        for attribution in att.integrated_gradients(predictor, pair):
+        for attribution in att.integrated_gradients(predictor, pair, max_error):
             duration_s += time.perf_counter() - started_at
             yield SideAttribution(side, attribution, duration_s)
             started_at = time.perf_counter()

@@ -58,11 +58,13 @@ class Attribution:
         words: in their order.
         difference: margin of the pair minus margin with every word replaced by padding.
         num_points: Gauss-Legendre points on the way between the two.
+        max_error: what the sum may miss, as a share of the difference.
     """
 
     words: list[WordAttribution]
     difference: float
     num_points: int
+    max_error: float = MAX_ERROR
 
     @property
     def total(self) -> float:
@@ -77,7 +79,7 @@ class Attribution:
     @property
     def is_complete(self) -> bool:
         """Whether the error is small enough to trust."""
-        return self.error < MAX_ERROR
+        return self.error < self.max_error
 
     @property
     def is_last(self) -> bool:
@@ -150,9 +152,9 @@ def integrated_gradients(
     while True:
         by_token = np.sum([panel.by_token for panel in panels], axis=0).tolist()
         words = _by_word(rows, by_token, (pair.sentence1, pair.sentence2))
-        found = Attribution(words, path.margins[1.0] - path.margins[0.0], path.num_points)
+        found = Attribution(words, path.margins[1.0] - path.margins[0.0], path.num_points, max_error)
         yield found
-        if found.error < max_error or found.num_points >= MAX_POINTS:
+        if found.is_last:
             return
         panels.sort(key=lambda panel: panel.error, reverse=True)
         num_bad = _num_to_halve([panel.error for panel in panels], max_error * abs(found.difference))

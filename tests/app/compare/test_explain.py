@@ -60,6 +60,7 @@ def test_words_are_escaped_and_the_sum_is_shown():
     assert "error 0.10 %, 32 Gauss-Legendre points, 0.6 s" in best.text
     assert best.one("span", cls="cmp-word cmp-against").text == "not"
     assert "read with care" in draw(Attribution(words, 2.0, 512))[1].text
+    assert "roughly; a training goes first" in draw(Attribution(words, 1.03, 16, max_error=0.05))[1].text
 
 
 def test_effects_of_both_sides_are_bars():
