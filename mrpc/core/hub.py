@@ -46,21 +46,8 @@ _Answer = TypeVar("_Answer")
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class DatasetDownload:
-    """The files of the corpus on this machine.
-
-    Attributes:
-        files: one Parquet file a split.
-        reason: where they came from, in words.
-    """
-
-    files: dict[str, Path]
-    reason: str
-
-
-def download_dataset() -> DatasetDownload:
-    """Return the files of ``nyu-mll/glue``, configuration ``mrpc``.
+def download_dataset() -> tuple[dict[str, Path], str]:
+    """Return the files of ``nyu-mll/glue``, configuration ``mrpc``, and where they came from, in words.
 
     Raises:
         UnavailableError: they are not on this machine, and the Hub does not answer in time, does not have
@@ -69,14 +56,14 @@ def download_dataset() -> DatasetDownload:
     known = {split: _cached(DATASET, name, "dataset") for split, name in DATASET_FILES.items()}
     files = {split: path for split, path in known.items() if path is not None}
     if len(files) == len(DATASET_FILES):
-        return DatasetDownload(files, f"{DATASET} (mrpc), downloaded from the Hub before.")
+        return files, f"{DATASET} (mrpc), downloaded from the Hub before."
     listed = list_files(DATASET, "dataset")
     missing = [name for name in DATASET_FILES.values() if name not in listed]
     if missing:
         raise UnavailableError(f"The Hub's {DATASET} has no {missing[0]}.")
     paths = _download(DATASET, list(DATASET_FILES.values()), "dataset")
     files = dict(zip(DATASET_FILES, paths, strict=True))
-    return DatasetDownload(files, f"{DATASET} (mrpc) from the Hub, which answered.")
+    return files, f"{DATASET} (mrpc) from the Hub, which answered."
 
 
 def download_pretrained(repo_id: str, weights: bool) -> Path:

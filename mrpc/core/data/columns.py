@@ -11,33 +11,22 @@ from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.core.data.report import listed
 from mrpc.errors import DataError
 
-SENTENCE_COLUMNS = (
-    *(("sentence1", "sentence2"), ("sentencea", "sentenceb"), ("sent1", "sent2"), ("senta", "sentb")),
-    *(("s1", "s2"), ("text1", "text2"), ("texta", "textb"), ("question1", "question2"), ("q1", "q2")),
-    *(("questiona", "questionb"), ("premise", "hypothesis"), ("1string", "2string"), ("string1", "string2")),
-    *(("stringa", "stringb"), ("phrase1", "phrase2"), ("title1", "title2"), ("input1", "input2")),
-    *(("firstsentence", "secondsentence"), ("firsttext", "secondtext"), ("first", "second")),
-    *(("question", "sentence"), ("query", "passage"), ("original", "paraphrase"), ("text", "paraphrase")),
-    *(("sentence", "paraphrase"), ("source", "target"), ("anchor", "positive")),
-)
+_SENTENCE_COLUMNS = """
+sentence1:sentence2 sentencea:sentenceb sent1:sent2 senta:sentb s1:s2 text1:text2 texta:textb
+question1:question2 q1:q2 questiona:questionb premise:hypothesis 1string:2string string1:string2
+stringa:stringb phrase1:phrase2 title1:title2 input1:input2 firstsentence:secondsentence
+firsttext:secondtext first:second question:sentence query:passage original:paraphrase text:paraphrase
+sentence:paraphrase source:target anchor:positive
+"""
+SENTENCE_COLUMNS = [tuple(pair.split(":")) for pair in _SENTENCE_COLUMNS.split()]
 """Usual names of the two sentences, the likeliest first; compared without case, spaces and signs."""
 
-LABEL_COLUMNS = (
-    *("label", "labels", "quality", "isduplicate", "goldlabel", "gold", "isparaphrase", "duplicate", "class"),
-    *(
-        "equivalent",
-        "isequivalent",
-        "isequal",
-        "relation",
-        "judgment",
-        "judgement",
-        "annotation",
-        "target",
-        "y",
-    ),
-    *("issimilar", "similar", "issame", "same", "ismatch", "match", "paraphrase", "entailment", "gt"),
-    *("score", "scores", "similarity", "similarityscore", "relatednessscore", "rating"),
-)
+_LABEL_COLUMNS = """
+label labels quality isduplicate goldlabel gold isparaphrase duplicate class equivalent isequivalent isequal
+relation judgment judgement annotation target y issimilar similar issame same ismatch match paraphrase
+entailment gt score scores similarity similarityscore relatednessscore rating
+"""
+LABEL_COLUMNS = _LABEL_COLUMNS.split()
 
 IDX_COLUMN = "idx"
 
@@ -60,25 +49,11 @@ UNLABELLED_TEXTS = (
 """What stands for a label where there is none, in a split that need not have any."""
 
 _NEGATIVE_PREFIXES = ("not", "non", "no", "un", "dis", "in", "im", "ir", "il", "mis", "a")
-_NEGATIVE_WORDS = frozenset(
-    {
-        *("different", "negative", "neg", "contradiction", "distinct", "other", "bad", "wrong", "neutral"),
-        *(
-            "unique",
-            "random",
-            "fake",
-            "refutes",
-            "refuted",
-            "nein",
-            "falsch",
-            "non",
-            "faux",
-            "falso",
-            "nee",
-            "nej",
-        ),
-    }
-)
+_NEGATIONS = """
+different negative neg contradiction distinct other bad wrong neutral unique random fake refutes refuted nein
+falsch non faux falso nee nej
+"""
+_NEGATIVE_WORDS = frozenset(_NEGATIONS.split())
 
 
 @dataclass(frozen=True)

@@ -46,12 +46,6 @@ Recognizes = Callable[[Sequence[str]], bool]
 """Tells whether names of columns are those of pairs."""
 
 
-@dataclass(frozen=True)
-class _Header:
-    cells: list[str]
-    num_before: int
-
-
 def look_at_csv(table: Table, text: str, suffix: str, recognizes: Recognizes, looked: TextFile) -> None:
     """Find delimiter, quotes and columns of a file.
 
@@ -73,18 +67,18 @@ def look_at_csv(table: Table, text: str, suffix: str, recognizes: Recognizes, lo
     headers = {delimiter: _find_header(text, delimiter) for delimiter in candidates}
     fitting = [
         delimiter
-        for delimiter, header in headers.items()
-        if recognizes([_without_quotes(cell) for cell in header.cells])
+        for delimiter, (cells, _) in headers.items()
+        if recognizes([_without_quotes(cell) for cell in cells])
     ]
     if not fitting:
-        likeliest = max(candidates, key=lambda delimiter: len(headers[delimiter].cells))
-        is_clear = len(headers[likeliest].cells) > 1
+        likeliest = max(candidates, key=lambda delimiter: len(headers[delimiter][0]))
+        is_clear = len(headers[likeliest][0]) > 1
         fitting = [likeliest if is_clear else "\t" if suffix == ".tsv" else candidates[0]]
     table.delimiter = fitting[0]
-    header = headers[table.delimiter]
-    table.num_skipped += header.num_before
+    header, num_before = headers[table.delimiter]
+    table.num_skipped += num_before
     place = f"line {1 + table.num_skipped}"
-    named = [name.strip() for name in header.cells if name.strip()]
+    named = [name.strip() for name in header if name.strip()]
     if len(named) > 1 and all(name[0] in _CURLY_QUOTES and len(name) > 1 for name in named):
         raise table.refuse(
             place,
@@ -92,8 +86,8 @@ def look_at_csv(table: Table, text: str, suffix: str, recognizes: Recognizes, lo
         )
     is_single = len(named) > 1 and all(len(name) > 1 and name[0] == name[-1] == "'" for name in named)
     table.quote = "'" if is_single else '"'
-    table.skips_spaces = _spaces_follow(text, table.delimiter, header.cells)
-    table.columns = [_without_quotes(name) if is_single else name.strip() for name in header.cells]
+    table.skips_spaces = _spaces_follow(text, table.delimiter, header)
+    table.columns = [_without_quotes(name) if is_single else name.strip() for name in header]
     while table.columns and not table.columns[-1]:
         table.columns.pop()
     repeated = [name for name in table.columns if name and table.columns.count(name) > 1]
@@ -141,18 +135,18 @@ def _look_at_quotes(table: Table, looked: TextFile) -> None:
     )
 
 
-def _find_header(text: str, delimiter: str) -> _Header:
+def _find_header(text: str, delimiter: str) -> tuple[list[str], int]:
     """Return the first row with anything in it, and how many lines come before it."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     num_before = 0
     try:
         for cells in reader:
             if any(cell.strip(_BLANK) for cell in cells):
-                return _Header(cells, num_before)
+                return cells, num_before
             num_before = reader.line_num
     except csv.Error:
         pass
-    return _Header([], 0)
+    return [], 0
 
 
 def _without_quotes(name: str) -> str:

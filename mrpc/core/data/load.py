@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -49,8 +49,6 @@ class LoadedData:
         kind: which source was taken.
         data_dir: the folder or file, for ``folder``; else None.
         reason: which source was taken and why, in words for people.
-        fingerprint: 16 hex digits over all rows; equal rows give equal fingerprints, whatever the source.
-        split_fingerprints: the same for each split.
         report: what was understood of the files.
         columns: the columns that were asked for by name; None where the usual names were looked for.
     """
@@ -59,15 +57,23 @@ class LoadedData:
     kind: DataKind
     data_dir: Path | None
     reason: str
-    fingerprint: str
-    split_fingerprints: Mapping[str, str]
-    report: DataReport = field(default_factory=lambda: DataReport("the data"))
+    report: DataReport
     columns: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
         """What texts call the data: "MRPC", or the name of the folder or file."""
         return self.report.name
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over all rows; equal rows give equal fingerprints, whatever the source."""
+        return self.report.fingerprint
+
+    @property
+    def split_fingerprints(self) -> dict[str, str]:
+        """The same for each split."""
+        return {split: found.fingerprint for split, found in self.report.splits.items()}
 
     @property
     def label_names(self) -> tuple[str, str]:
@@ -271,10 +277,10 @@ def _load_sample(reason: str) -> LoadedData:
 
 
 def _load_hub() -> LoadedData:
-    download = hub.download_dataset()
-    files = SplitFiles({split: [path] for split, path in download.files.items()})
-    dataset, report = read_split_files(files, "MRPC")
-    return _loaded(dataset, report, "hub", None, download.reason)
+    files, reason = hub.download_dataset()
+    found = SplitFiles({split: [path] for split, path in files.items()})
+    dataset, report = read_split_files(found, "MRPC")
+    return _loaded(dataset, report, "hub", None, reason)
 
 
 def _loaded(
@@ -287,5 +293,4 @@ def _loaded(
 ) -> LoadedData:
     if report.fingerprint == MRPC_FINGERPRINT:
         report = replace(report, name="MRPC")
-    fingerprints = {split: found.fingerprint for split, found in report.splits.items()}
-    return LoadedData(dataset, kind, data_dir, reason, report.fingerprint, fingerprints, report, columns)
+    return LoadedData(dataset, kind, data_dir, reason, report, columns)

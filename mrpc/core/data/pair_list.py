@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrpc.core.data.check import check_file
+from mrpc.core.data.check import check_file, rule_for
 from mrpc.core.data.columns import Columns
 from mrpc.core.data.pairs import SentencePair
-from mrpc.core.data.read import look_at, numbered_batches, rule_for
+from mrpc.core.data.read import look_at
 from mrpc.core.data.report import FileReport
+from mrpc.core.data.split_rows import numbered_batches
 from mrpc.core.data.table import Limits, Row, Table
 from mrpc.errors import DataError
 

@@ -18,8 +18,15 @@ SPLITS = ("train", "validation", "test")
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet", ".arrow")
 """The files of pairs that are read, each also with .gz behind it, in capitals too."""
 
+NEEDED_COLUMNS = ("sentence1", "sentence2", "label")
+
 MAX_SENTENCE_CHARS = 10_000
 """Longest sentence that is taken, typed or from a file, in characters."""
+
+MAX_IDX = 2**31 - 1
+"""``idx`` is an int32, as on the Hub."""
+
+LABEL_MUST = "it must be 0 (not equivalent) or 1 (equivalent)."
 
 
 def label_words(names: tuple[str, str]) -> Words:

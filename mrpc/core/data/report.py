@@ -29,12 +29,6 @@ class LeftOut:
     num_rows: int = 0
     places: list[str] = field(default_factory=list)
 
-    def add(self, place: str) -> None:
-        """Count one more row."""
-        self.num_rows += 1
-        if len(self.places) < 5:
-            self.places.append(place)
-
 
 @dataclass
 class FileReport:
@@ -82,7 +76,8 @@ class FileReport:
         if known is None:
             known = LeftOut(reason)
             self.left_out.append(known)
-        known.add(place)
+        known.num_rows += 1
+        known.places = [*known.places, place][:5]
 
     def sentences(self) -> list[str]:
         """Say in words how the file was read."""

@@ -11,7 +11,8 @@ import pytest
 
 from mrpc.app.tokenize.data import MAX_QUERY_CHARS, Explorer, marked
 from mrpc.core.data.load import LoadedData, load_data
-from mrpc.core.data.read import features
+from mrpc.core.data.report import DataReport
+from mrpc.core.data.split_rows import features
 from mrpc.errors import InputError
 
 NUM_LARGE = 400_000
@@ -164,7 +165,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
             ]
             writer.write_batch(pa.record_batch(arrays, schema=features().arrow_schema))
     dataset = datasets.Dataset.from_file(str(path), info=datasets.DatasetInfo(features=features()))
-    data = LoadedData(datasets.DatasetDict({"train": dataset}), "sample", None, "", "0" * 16, {})
+    data = LoadedData(datasets.DatasetDict({"train": dataset}), "sample", None, "", DataReport("the data"))
     return Explorer(lambda: data)
 
 

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrpc.core.data.fingerprint import RowHash
 from mrpc.core.data.load import load_data, select_train_pairs
 from mrpc.core.data.pairs import LABEL_NAMES, MAX_SENTENCE_CHARS, SentencePair, check_pair
-from mrpc.core.data.read import features, read_pairs
+from mrpc.core.data.read import read_pairs
+from mrpc.core.data.split_rows import RowHash, features
 from mrpc.core.data.table import Limits
 from mrpc.errors import DataError, PairError
 from tests.tiny import tiny_rows, write_jsonl
