@@ -77,8 +77,8 @@ def measure(store: RunStore, run_id: str, data: LoadedData, repeats: int) -> dic
     pairs = [SentencePair(row["sentence1"], row["sentence2"]) for row in rows]
     figures: dict[str, Any] = {"validation from stored predictions": watch.median(all_of_validation)}
     first = (pairs[0].sentence1, pairs[0].sentence2)
-    figures["first pair, models loaded for it"] = watch.once(lambda: comparisons.pair.answer(*sides, *first))
-    figures["one pair"] = watch.median(lambda: comparisons.pair.answer(*sides, *first))
+    figures["first pair, models loaded for it"] = watch.once(lambda: comparisons.answer_pair(*sides, *first))
+    figures["one pair"] = watch.median(lambda: comparisons.answer_pair(*sides, *first))
     figures["attributions of both sides"] = [explain(comparisons, sides, pair) for pair in pairs]
     figures["training pairs placed"] = watch.once(lambda: find_nearest(comparisons, sides, pairs[0]))
     figures["nearest training pairs, once placed"] = watch.median(
@@ -90,7 +90,7 @@ def measure(store: RunStore, run_id: str, data: LoadedData, repeats: int) -> dic
 
 def explain(comparisons: Comparisons, sides: tuple[str, str], pair: SentencePair) -> dict[str, Any]:
     """Return how long the attributions of a pair take, and how exact they become."""
-    both, pair = comparisons.pair.look_at(*sides, pair.sentence1, pair.sentence2)
+    both, pair = comparisons.look_at(*sides, pair.sentence1, pair.sentence2)
     clock, processors = time.perf_counter(), time.process_time()
     arrived: list[float] = []
     last: dict[str, Attribution] = {}
@@ -111,7 +111,7 @@ def explain(comparisons: Comparisons, sides: tuple[str, str], pair: SentencePair
 
 def find_nearest(comparisons: Comparisons, sides: tuple[str, str], pair: SentencePair) -> None:
     """Find the training pairs nearest to a pair for the second side."""
-    both, pair = comparisons.pair.look_at(*sides, pair.sentence1, pair.sentence2)
+    both, pair = comparisons.look_at(*sides, pair.sentence1, pair.sentence2)
     comparisons.explanations.find_nearest(both.second, pair)
 
 

@@ -16,7 +16,7 @@ from mrpc.core.analysis.statistics import confusion
 from mrpc.core.data.load import LoadedData
 from mrpc.core.model.classifier import load_classifier, save_base_tensors, save_model_folder
 from mrpc.core.model.metrics import majority_metrics
-from mrpc.core.model.prediction import predict_dataset
+from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.model.stored_predictions import write_predictions, write_table
 from mrpc.core.model.weights import weights_sha256
@@ -70,7 +70,7 @@ def make_finished_run(
     step = 0
 
     def evaluate(epoch: int) -> None:
-        predictions = predict_dataset(model, tokenizer, data.dataset["validation"])
+        predictions = Predictor(model, tokenizer).predict_dataset(data.dataset["validation"])
         sha256 = weights_sha256(model)
         write_predictions(
             run.paths.validation_predictions(epoch),

@@ -25,7 +25,7 @@ from mrpc.runs.log import read_events
 from mrpc.runs.run import Run
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from mrpc.core.model.prediction import Predictor
 
 OnProgress = Callable[[int, int], None]
 """Told how many pairs are answered, and how many there are; what it raises ends the work."""
@@ -97,18 +97,11 @@ def predict_test(run: Run, on_progress: OnProgress = lambda num_done, num_total:
     test = data.split("test")
     if not data.has_labels("test"):
         raise DataError(f"Test of {data.name} has no labels, so there is no score on it.")
-    from mrpc.core.model.prediction import predict_dataset
     from mrpc.core.model.weights import weights_sha256
 
-    model, tokenizer = _best_model(run)
-    predictions = predict_dataset(
-        model,
-        tokenizer,
-        test,
-        max_length=run.config.hyperparameters.max_length,
-        on_progress=lambda num: on_progress(num, len(test)),
-    )
-    weights = weights_sha256(model)
+    predictor = _best_model(run)
+    predictions = predictor.predict_dataset(test, lambda num: on_progress(num, len(test)))
+    weights = weights_sha256(predictor.model)
     file = run.paths.derived_predictions("test", weights, run.config.data.split_fingerprint("test"))
     write_predictions(file, predictions, {"weights_sha256": weights, "split": "test"})
 
@@ -122,26 +115,16 @@ def run_behavioral_tests(
         DataError: the data of the run changed since.
         UnavailableError: they cannot be had now.
     """
-    from mrpc.core.model.prediction import predict_pairs
-
     validation = _data_of(run).dataset["validation"]
     tests = make_behavioral_tests(validation["sentence1"][:], validation["sentence2"][:])
-    model, tokenizer = _best_model(run)
-    max_length = run.config.hyperparameters.max_length
+    predictor = _best_model(run)
     num_total = sum(len(test.cases) * (2 if test.expects == "same" else 1) for test in tests)
     num_before = 0
 
     def says_equivalent(pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        first, second = ([pair[side] for pair in pairs] for side in (0, 1))
         nonlocal num_before
-        logits = predict_pairs(
-            model,
-            tokenizer,
-            first,
-            second,
-            max_length=max_length,
-            on_progress=lambda num: on_progress(num_before + num, num_total),
-        )
+        first, second = ([pair[side] for pair in pairs] for side in (0, 1))
+        logits = predictor.predict(first, second, lambda num: on_progress(num_before + num, num_total))
         num_before += len(first)
         return [bool(row[1] > row[0]) for row in logits]
 
@@ -163,7 +146,8 @@ def _data_of(run: Run) -> LoadedData:
     return load_again(ref.kind, ref.data_dir, ref.columns, ref.fingerprint)
 
 
-def _best_model(run: Run) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _best_model(run: Run) -> Predictor:
     from mrpc.core.model.classifier import load_finetuned
+    from mrpc.core.model.prediction import Predictor
 
-    return load_finetuned(run.paths.best_model)
+    return Predictor(*load_finetuned(run.paths.best_model), run.config.hyperparameters.max_length)

@@ -12,7 +12,7 @@ from mrpc.core.data.load import LoadedData
 from mrpc.core.data.pair_list import write_csv
 from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.metrics import compute_metrics
-from mrpc.core.model.prediction import predict_dataset
+from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.model.stored_predictions import PairPredictions, write_predictions
 from mrpc.core.model.weights import weights_sha256
@@ -48,9 +48,8 @@ def evaluate_test(run: Run) -> None:
     log = EventLog(run.paths.events, run.read_status().attempt)
     for name, (model, model_tokenizer, epoch) in models.items():
         started_at = time.monotonic()
-        predictions = predict_dataset(
-            model, model_tokenizer, test, max_length=run.config.hyperparameters.max_length
-        )
+        predictor = Predictor(model, model_tokenizer, run.config.hyperparameters.max_length)
+        predictions = predictor.predict_dataset(test)
         weights_hash = weights_sha256(model)
         write_predictions(run.paths.test_predictions(name), predictions, {"weights_sha256": weights_hash})
         if not data.has_labels("test"):

@@ -30,7 +30,7 @@ from mrpc.core.data.load import LoadedData
 from mrpc.core.model.classifier import load_base, save_base_tensors, save_model_folder
 from mrpc.core.model.metrics import majority_metrics
 from mrpc.core.model.precision import WORDS
-from mrpc.core.model.prediction import predict_pairs
+from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.stored_predictions import write_predictions
 from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import Batches
@@ -383,12 +383,8 @@ class TrainingSession(TrainingSetup):
         file = read_model(self.run.paths.pinned_pairs, PinnedPairsFile)
         if file is None or not file.pairs:
             return
-        logits = predict_pairs(
-            self.model,
-            self.tokenizer,
-            [pair.sentence1 for pair in file.pairs],
-            [pair.sentence2 for pair in file.pairs],
-            max_length=self.config.max_length,
+        logits = Predictor(self.model, self.tokenizer, self.config.max_length).predict(
+            [pair.sentence1 for pair in file.pairs], [pair.sentence2 for pair in file.pairs]
         )
         margins = logits[:, 1].astype(float) - logits[:, 0].astype(float)
         probabilities = 1.0 / (1.0 + np.exp(-margins))

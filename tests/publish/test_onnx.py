@@ -74,8 +74,8 @@ def test_what_int8_costs_is_a_comparison(run: Run, comparisons: Comparisons) -> 
     assert np.abs(logits.first - logits.second).max() < 1e-4
     scores = comparisons.compare(f"{run.run_id}:best", f"{run.run_id}:int8").scores.as_dict()
     assert "mcnemar" in str(scores).lower()
-    answers = comparisons.pair.answer(f"{run.run_id}:best", f"{run.run_id}:int8", *PAIR)
-    assert answers.first.weights_sha256 != answers.second.weights_sha256
+    answers = comparisons.answer_pair(f"{run.run_id}:best", f"{run.run_id}:int8", *PAIR)
+    assert answers.first.side.weights_sha256 != answers.second.side.weights_sha256
     assert abs(answers.first.prob_equivalent - answers.second.prob_equivalent) < 0.2
     assert answers.second.latency_ms > 0
 
@@ -83,7 +83,7 @@ def test_what_int8_costs_is_a_comparison(run: Run, comparisons: Comparisons) -> 
 def test_nobody_looks_into_an_exported_model(run: Run, comparisons: Comparisons) -> None:
     side = comparisons.catalog.find(f"{run.run_id}:int8")
     explanations = comparisons.explanations
-    pair = comparisons.pair.look_at(f"{run.run_id}:best", side.name, *PAIR)[1]
+    pair = comparisons.look_at(f"{run.run_id}:best", side.name, *PAIR)[1]
     assert explanations.layers_and_heads(side) == (0, 0)
     (attribution,) = explanations.attribute(side, pair)
     assert attribution.attribution is None
@@ -99,7 +99,7 @@ def test_an_export_of_other_weights_is_no_side(run: Run, comparisons: Comparison
     file = copied.paths.onnx / FILES["int8"]
     file.write_bytes(file.read_bytes() + b"\0")
     with pytest.raises(RunStateError, match="not those that the run recorded"):
-        comparisons.pair.answer(f"{run.run_id}:best", f"{run.run_id}:int8", *PAIR)
+        comparisons.answer_pair(f"{run.run_id}:best", f"{run.run_id}:int8", *PAIR)
     report = copied.paths.onnx / publish_onnx.REPORT
     export = read_export(copied)
     assert export is not None

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from mrpc.core.data.load import load_data
 from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.fast_bert import FastForward
-from mrpc.core.model.prediction import predict_dataset
+from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.recipe import freeze
 from mrpc.core.model.stored_predictions import read_predictions
 from mrpc.core.model.weights import weights_sha256
@@ -178,7 +178,7 @@ def test_bfloat16_trains_alike_and_predicts_in_float32(
     stored = read_predictions(mixed.paths.validation_predictions(evaluations(mixed)[-1].epoch))
     model, tokenizer = load_finetuned(mixed.paths.last_model)
     validation = load_data("folder", tiny_data_dir).dataset["validation"]
-    again = predict_dataset(model, tokenizer, validation)
+    again = Predictor(model, tokenizer).predict_dataset(validation)
     np.testing.assert_allclose(stored.logits, again.logits, atol=1e-5)
 
 

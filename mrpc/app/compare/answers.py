@@ -1,17 +1,20 @@
-"""What a side answered on a whole split: as its run wrote it, as computed before, or computed now."""
+"""What sides answer: on a whole split, as stored or computed now, and to any pairs; and the data of runs."""
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mrpc.app.compare.baselines import Baselines, margins_to_logits
-from mrpc.app.compare.shelf import DataShelf
-from mrpc.app.compare.sides import Side
+from mrpc.app.compare.sides import Both, Side
 from mrpc.app.task import OnProgress, silent
+from mrpc.core.data.pairs import LABEL_NAMES, SentencePair
 from mrpc.core.model.stored_predictions import (
     UNLABELLED,
     PairPredictions,
@@ -20,9 +23,82 @@ from mrpc.core.model.stored_predictions import (
     write_predictions,
 )
 from mrpc.errors import UnavailableError
+from mrpc.runs.layout import DataRef
 
 if TYPE_CHECKING:
     from mrpc.app.compare.loaded import LoadedSides
+    from mrpc.core.data.load import LoadedData
+
+
+@dataclass(frozen=True)
+class PairAnswer:
+    """What one side says to one pair.
+
+    Attributes:
+        side: who answered.
+        label: "equivalent" or "not_equivalent".
+        prob_equivalent: in [0, 1].
+        latency_ms: how long the answer took, tokenizing included.
+    """
+
+    side: Side
+    label: str
+    prob_equivalent: float
+    latency_ms: float
+
+    def as_dict(self) -> dict[str, object]:
+        """Return a plain object for scripts."""
+        return {
+            "label": self.label,
+            "prob_equivalent": self.prob_equivalent,
+            "checkpoint": self.side.checkpoint,
+            "step": self.side.step,
+            "weights_sha256": self.side.weights_sha256,
+        }
+
+
+class DataShelf:
+    """The data of runs: the app's own where it is the same, else loaded as the run names it."""
+
+    def __init__(self, app_data: Callable[[], LoadedData]) -> None:
+        self._app_data = app_data
+        self._other: tuple[str, LoadedData] | None = None
+        self._labels: tuple[str, dict[tuple[str, str], int]] | None = None
+        self._lock = threading.Lock()
+
+    def get(self, ref: DataRef | None) -> LoadedData:
+        """Return the data of a run; the app's own for None.
+
+        Raises:
+            DataError: when the rows changed since the run.
+            UnavailableError: when they cannot be had now.
+        """
+        data = self._app_data()
+        if ref is None or data.fingerprint == ref.fingerprint:
+            return data
+        with self._lock:
+            if self._other is None or self._other[0] != ref.fingerprint:
+                from mrpc.core.data.load import load_again
+
+                data = load_again(ref.kind, ref.data_dir, ref.columns, ref.fingerprint)
+                self._other = (ref.fingerprint, data)
+            return self._other[1]
+
+    def of(self, sides: Both[Side]) -> LoadedData:
+        """Return the data that two sides are compared on: see :meth:`get`."""
+        return self.get(sides.second.data or sides.first.data)
+
+    def label(self, sides: Both[Side], pair: SentencePair) -> int | None:
+        """Return what the corpus says of a pair; None for a pair that is not in the sides' data."""
+        data = self.of(sides)
+        with self._lock:
+            if self._labels is None or self._labels[0] != data.fingerprint:
+                found = {}
+                for split in data.dataset.values():
+                    rows = zip(split["sentence1"], split["sentence2"], split["label"], strict=True)
+                    found.update({(one, other): label for one, other, label in rows if label in (0, 1)})
+                self._labels = data.fingerprint, found
+            return self._labels[1].get((pair.sentence1, pair.sentence2))
 
 
 class Answers:
@@ -56,22 +132,27 @@ class Answers:
         stored = self.read(side, split)
         if stored is not None:
             return stored
-        loaded = self._loaded().get(side)
-        from mrpc.core.model.prediction import predict_dataset
-
-        dataset = self._shelf.get(side.data).split(split)
-        predictions = predict_dataset(
-            loaded.predictor.model,
-            loaded.predictor.tokenizer,
-            dataset,
-            max_length=loaded.predictor.max_length,
-            on_progress=lambda num: on_progress(f"{side.title} answers {split}", num, len(dataset)),
-            lock=loaded.predictor.lock,
+        predictor, dataset = self._loaded().get(side), self._shelf.get(side.data).split(split)
+        predictions = predictor.predict_dataset(
+            dataset, lambda num: on_progress(f"{side.title} answers {split}", num, len(dataset))
         )
-        write_predictions(
-            _derived_path(side, split), predictions, {"weights_sha256": loaded.weights_sha256, "split": split}
-        )
+        told = {"weights_sha256": side.weights_sha256, "split": split}
+        write_predictions(_derived_path(side, split), predictions, told)
         return predictions
+
+    def ask_one(self, side: Side, pair: SentencePair) -> PairAnswer:
+        """Answer one pair now, and say how long that took, without loading the model.
+
+        Raises:
+            UnavailableError: when the side's weights are not there.
+        """
+        if side.kind != "baseline":
+            self._loaded().get(side)
+        started_at = time.perf_counter()
+        answer = self.ask(side, [pair.sentence1], [pair.sentence2])
+        latency_ms = (time.perf_counter() - started_at) * 1000
+        label = LABEL_NAMES[int(answer.predicted[0])]
+        return PairAnswer(side, label, float(answer.prob_equivalent[0]), latency_ms)
 
     def ask(
         self,
@@ -93,18 +174,15 @@ class Answers:
         Raises:
             UnavailableError: when the side's weights are not there.
         """
-        num = len(sentence1)
         if side.kind == "baseline":
             logits = margins_to_logits(self._baselines.margins(side, sentence1, sentence2, on_progress))
         else:
-            loaded = self._loaded().get(side)
-            logits = loaded.predictor.predict(
-                list(sentence1),
-                list(sentence2),
-                lambda done: on_progress(f"{side.title} answers", done, num),
+            predictor, what = self._loaded().get(side), f"{side.title} answers"
+            logits = predictor.predict(
+                sentence1, sentence2, lambda done: on_progress(what, done, len(sentence1))
             )
-        known = [UNLABELLED if label is None else label for label in labels or [None] * num]
-        return PairPredictions(np.arange(num), np.array(known, dtype=np.int64), logits)
+        known = [UNLABELLED if label is None else label for label in labels or [None] * len(sentence1)]
+        return PairPredictions(np.arange(len(known)), np.array(known, dtype=np.int64), logits)
 
 
 def _stored_paths(side: Side, split: str) -> list[Path]:

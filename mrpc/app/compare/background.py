@@ -98,7 +98,7 @@ class Background:
         trained, self._trained = self._trained, holder.run_id if holder is not None else ""
         if not trained or trained == self._trained:
             return
-        if trained not in {run.run_id for run in self._comparisons().comparable_runs()}:
+        if trained not in {run.run_id for run in self._comparisons().catalog.comparable_runs()}:
             return  # nothing was learned that could be compared
         with self._lock:
             sides = f"{trained}:base", f"{trained}:best"

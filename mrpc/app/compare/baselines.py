@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mrpc.app.compare.shelf import DataShelf
 from mrpc.app.compare.sides import Side
 from mrpc.app.task import OnProgress, silent
 from mrpc.core.model.stored_predictions import PairPredictions
@@ -17,6 +16,7 @@ from mrpc.recent import Recent
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from mrpc.app.compare.answers import DataShelf
     from mrpc.core.analysis.baselines import Baseline, Sentences
     from mrpc.core.data.load import LoadedData
 
@@ -116,20 +116,20 @@ class _VectorBook:
     """Vectors of sentences by a frozen encoder; those of whole splits are kept on disk."""
 
     def __init__(self, checkpoint_name: str, checkpoint_dir: Path | None, derived_dir: Path) -> None:
-        from mrpc.core.analysis.embeddings import encoder_of
         from mrpc.core.model.classifier import load_classifier
+        from mrpc.core.model.prediction import Predictor
         from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 
         self._checkpoint = resolve_pretrained(checkpoint_name, checkpoint_dir)
-        self._encoder = encoder_of(load_classifier(self._checkpoint, seed=0).model)
-        self._tokenizer = load_tokenizer(self._checkpoint)
+        model = load_classifier(self._checkpoint, seed=0).model
+        self._encoder = Predictor(model, load_tokenizer(self._checkpoint))
         self._derived_dir = derived_dir
         self._rows: dict[str, np.ndarray] = {}
         self._splits: set[str] = set()
 
     def read(self, split: str, data: LoadedData, on_progress: OnProgress) -> None:
         """Have the vectors of all sentences of a split, from disk or computed and kept there."""
-        from mrpc.core.analysis.embeddings import read_vectors, write_vectors
+        from mrpc.core.model.prediction import kept_vectors
 
         fingerprint = data.split_fingerprints.get(split, "")
         if fingerprint in self._splits:
@@ -137,10 +137,8 @@ class _VectorBook:
         dataset = data.split(split)
         sentences = [*dataset["sentence1"], *dataset["sentence2"]]
         path = self._derived_dir / f"vectors-{self._checkpoint.sha256[:16]}-{fingerprint}.npy"
-        vectors = read_vectors(path, len(sentences))
-        if vectors is None:
-            vectors = self._embed(sentences, f"Reading the sentences of {split}", on_progress)
-            write_vectors(path, vectors)
+        what = f"Reading the sentences of {split}"
+        vectors = kept_vectors(path, len(sentences), lambda: self._embed(sentences, what, on_progress))
         self._rows.update(zip(sentences, vectors, strict=True))
         self._splits.add(fingerprint)
 
@@ -155,14 +153,7 @@ class _VectorBook:
         return np.stack([found[sentence] for sentence in sentences])
 
     def _embed(self, sentences: Sentences, what: str, on_progress: OnProgress) -> np.ndarray:
-        from mrpc.core.analysis.embeddings import embed_sentences
-
-        return embed_sentences(
-            self._encoder,
-            self._tokenizer,
-            sentences,
-            on_progress=lambda num: on_progress(what, num, len(sentences)),
-        )
+        return self._encoder.embed_sentences(sentences, lambda num: on_progress(what, num, len(sentences)))
 
 
 def _as_predictions(margins: np.ndarray, dataset: Dataset) -> PairPredictions:

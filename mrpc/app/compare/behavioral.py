@@ -13,13 +13,8 @@ from mrpc.app.compare.sides import Both, Side
 from mrpc.app.task import OnProgress
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.behavioral_tests import BehavioralCase, BehavioralTest, make_behavioral_tests
-from mrpc.core.model.stored_predictions import (
-    PairPredictions,
-    read_prediction_metadata,
-    read_predictions,
-    write_predictions,
-)
-from mrpc.errors import InputError, UnavailableError
+from mrpc.core.model.stored_predictions import PairPredictions, kept_predictions
+from mrpc.errors import InputError
 
 SYMMETRY_TEST = "swapped order"
 
@@ -148,16 +143,7 @@ def _ask(
     sentences = [case.sentence1 for case in cases], [case.sentence2 for case in cases]
     told = {"weights_sha256": side.weights_sha256, "cases": _fingerprint(cases)}
     path = _kept_path(side, told["cases"])
-    if path is not None:
-        try:
-            if read_prediction_metadata(path) == told:
-                return read_predictions(path)
-        except UnavailableError:
-            pass  # not asked yet, or the file is damaged: ask now
-    said = answers.ask(side, *sentences, on_progress=on_progress)
-    if path is not None:
-        write_predictions(path, said, told)
-    return said
+    return kept_predictions(path, told, lambda: answers.ask(side, *sentences, on_progress=on_progress))
 
 
 def _kept_path(side: Side, cases: str) -> Path | None:

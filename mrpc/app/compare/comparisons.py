@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mrpc.app.compare.answers import Answers
+from mrpc.app.compare.answers import Answers, DataShelf, PairAnswer
 from mrpc.app.compare.baselines import Baselines
-from mrpc.app.compare.own_pairs import OwnAnswers, answer_own_pairs, read_own_pairs
-from mrpc.app.compare.pair import OnePair
+from mrpc.app.compare.own_pairs import OwnAnswers, answer_own_pairs
 from mrpc.app.compare.scores import Scores, SideScores, compare_answers
-from mrpc.app.compare.shelf import DataShelf, check_same_split, check_split
-from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog, class_names
+from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog
 from mrpc.app.task import OnProgress, silent
-from mrpc.errors import UnavailableError
+from mrpc.core.data.pairs import SentencePair, check_pair
+from mrpc.errors import DataError, InputError, UnavailableError
 from mrpc.recent import Recent, built_once
-from mrpc.runs.run import Run
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
 
 if TYPE_CHECKING:
     from mrpc.app.compare.behavioral import TestResult
-    from mrpc.app.compare.calibration import Calibrations
     from mrpc.app.compare.cartography import MappedPair, TrainingMap
     from mrpc.app.compare.changes import Changes
     from mrpc.app.compare.explaining import Explanations
     from mrpc.app.compare.loaded import LoadedSides
+    from mrpc.core.analysis.calibration import Calibration
     from mrpc.core.data.load import LoadedData
 
 DERIVED_DIR = ".derived"
@@ -36,6 +33,7 @@ DERIVED_DIR = ".derived"
 
 Part = TypeVar("Part")
 
+COMPARED_SPLITS = ("validation", "test")
 MAX_HELD = 64
 """Comparisons, their parts and fitted baselines that are kept in memory."""
 
@@ -62,8 +60,7 @@ class Comparison:
         """The pairs with their texts: which changed, and which kinds of pairs there are."""
         from mrpc.app.compare.changes import Changes
 
-        data = self.sides.second.data or self.sides.first.data
-        return Changes(self.scores, self._comparisons.shelf.get(data))
+        return Changes(self.scores, self._comparisons.shelf.of(self.sides))
 
     @cached_property
     def training_map(self) -> TrainingMap:
@@ -79,12 +76,10 @@ class Comparison:
             raise UnavailableError("Baselines are not trained step by step, so they have no data map.")
         return TrainingMap(run, self._comparisons.shelf.get(run.config.data))
 
-    def calibration(self, on_progress: OnProgress = silent) -> Calibrations:
+    def calibration(self, on_progress: OnProgress = silent) -> Both[Calibration]:
         """Return what validation chooses for both sides, judged on this split."""
-        from mrpc.app.compare.calibration import calibrate
-
         validation = self._on_validation(on_progress)
-        return self._part("calibration", lambda: calibrate(self.scores, validation.scores))
+        return self._part("calibration", lambda: self.scores.calibrated_on(validation.scores))
 
     def baselines(self, with_encoder: bool, on_progress: OnProgress = silent) -> list[SideScores]:
         """Return the scores of the baselines on this split, the simplest first.
@@ -152,7 +147,6 @@ class Comparisons:
         self.shelf = DataShelf(data)
         self.baselines = Baselines(self.shelf, self.held, settings.runs_dir / DERIVED_DIR)
         self.answers = Answers(self.shelf, self.baselines, lambda: self.loaded)
-        self.pair = OnePair(self.catalog, self.shelf, self.answers, lambda: self.loaded)
 
     @built_once
     def loaded(self) -> LoadedSides:
@@ -168,10 +162,6 @@ class Comparisons:
 
         return Explanations(self.answers, self.shelf, self.loaded)
 
-    def comparable_runs(self) -> list[Run]:
-        """Return the runs with a base and a fine-tuned model, the newest first."""
-        return self.catalog.comparable_runs()
-
     def compare(
         self, first: object, second: object, split: object = "validation", on_progress: OnProgress = silent
     ) -> Comparison:
@@ -182,9 +172,11 @@ class Comparisons:
             DataError: when the runs had different rows in this split.
             UnavailableError: when nothing was stored and a side's weights are not there.
         """
-        split = check_split(split)
+        if split not in COMPARED_SPLITS:
+            raise InputError(f"The split is {str(split)[:40]!r}; it must be {' or '.join(COMPARED_SPLITS)}.")
+        assert isinstance(split, str)
         sides = self.catalog.find_two(first, second)
-        check_same_split(sides, split)
+        _check_same_split(sides, split)
         key = (split, *(text for side in sides for text in _identity(side)))
 
         def make() -> Comparison:
@@ -200,26 +192,34 @@ class Comparisons:
         answers = self.held.once(("stored", *_identity(side)), lambda: self.answers.read(side, "validation"))
         return None if answers is None else SideScores(side, answers).only_answer
 
+    def look_at(
+        self, first: object, second: object, sentence1: object, sentence2: object
+    ) -> tuple[Both[Side], SentencePair]:
+        """Return two sides and a pair that came from outside, checked.
+
+        Raises:
+            InputError: for a side or a sentence that cannot be used.
+        """
+        return self.catalog.find_two(first, second), check_pair(sentence1, sentence2)
+
+    def answer_pair(
+        self, first: object, second: object, sentence1: object, sentence2: object
+    ) -> Both[PairAnswer]:
+        """Answer a pair with both sides.
+
+        Raises:
+            InputError: for a side or a sentence that cannot be used.
+            UnavailableError: when a side's weights are not there.
+            RunStateError: when base and fine-tuned are the same weights.
+        """
+        sides, pair = self.look_at(first, second, sentence1, sentence2)
+        return sides.map(lambda side: self.answers.ask_one(side, pair))
+
     def answer_own(
         self, first: object, second: object, text: object, path: object, on_progress: OnProgress = silent
     ) -> OwnAnswers:
-        """Ask both sides a person's own pairs.
-
-        Args:
-            first: one side.
-            second: the other side.
-            text: pasted lines, taken when there is no file.
-            path: of an uploaded file, or None.
-            on_progress: told how far it is.
-
-        Raises:
-            DataError: for pairs that cannot be used, with the line.
-        """
-        sides = self.catalog.find_two(first, second)
-        pairs, how_read = read_own_pairs(text, path, class_names(sides))
-        started_at = time.perf_counter()
-        said = answer_own_pairs(self.answers, sides, pairs, on_progress)
-        return OwnAnswers(sides, pairs, how_read, said, time.perf_counter() - started_at)
+        """Ask both sides a person's own pairs: see :func:`mrpc.app.compare.own_pairs.answer_own_pairs`."""
+        return answer_own_pairs(self.answers, self.catalog.find_two(first, second), text, path, on_progress)
 
     def flips(
         self,
@@ -237,6 +237,24 @@ class Comparisons:
             "num_pairs": len(pairs),
             "pairs": [pair.as_dict() for pair in pairs],
         }
+
+
+def _check_same_split(sides: Both[Side], split: str) -> None:
+    """Refuse two sides whose runs had different rows in this split.
+
+    Raises:
+        DataError: naming both fingerprints.
+    """
+    known = [side.data for side in sides if side.data is not None]
+    if len(known) < 2:
+        return
+    fingerprints = [data.split_fingerprint(split) for data in known]
+    if fingerprints[0] != fingerprints[1]:
+        first, second = sides.map(lambda side: side.name)
+        raise DataError(
+            f"{first} and {second} were trained on different data: their {split} splits differ "
+            f"(fingerprints {fingerprints[0]} and {fingerprints[1]}), so their scores cannot be compared."
+        )
 
 
 def _identity(side: Side) -> tuple[str, str, str]:

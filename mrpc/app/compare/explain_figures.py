@@ -1,7 +1,8 @@
-"""Charts of why both sides answer a pair as they do, as plotly figures in plain dicts."""
+"""Charts of why both sides answer a pair as they do, and of the training pairs, as plain plotly figures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 DIRECTIONS = {"forth": ("1", "2"), "back": ("2", "1")}
 MAX_WORD_CHARS = 24
 FAINT = "rgba(128,128,128,0.06)"
+
+MAX_POINTS = 6000
+HOVER = "%{text}<br>confidence %{y:.2f}, variability %{x:.2f}<extra></extra>"
+REGION_STYLE = {
+    "easy": ("var(--tuned)", "circle"),
+    "ambiguous": ("var(--s2)", "diamond"),
+    "hard": ("var(--bad)", "x"),
+}
 
 
 def effects_figure(names: Both[str], effects_of: Both[list[WordEffect]]) -> Figure | None:
@@ -76,83 +85,74 @@ def attention_figure(attention: Attention, direction: str, name: str, color: str
     if direction == "back":
         rows, columns, values = columns, rows, attention.back
     from_, to = DIRECTIONS[direction]
-    trace = {
-        "type": "heatmap",
-        "name": "attention, %",
-        "z": (100 * values).round(2).tolist(),
-        "x": [f"{number} {plotly_text(token)}" for number, token in enumerate(columns)],
-        "y": [f"{number} {plotly_text(token)}" for number, token in enumerate(rows)],
-        "colorscale": [[0, FAINT], [1, color]],
-        "showscale": False,
-        "hovertemplate": "%{y} → %{x}: %{z:.1f} %<extra></extra>",
-        "xgap": 1,
-        "ygap": 1,
-    }
-    layout = {
-        **_titled(name),
-        "height": 144 + 17 * len(rows),
-        "xaxis": {
-            "title": {"text": f"to sentence {to}"},
-            "tickangle": -60,
+    axes = [
+        {
             "tickmode": "array",
-            "tickvals": trace["x"],
-            "ticktext": [plotly_text(token) for token in columns],
-            "showgrid": False,
-        },
-        "yaxis": {
-            "title": {"text": f"from sentence {from_}"},
-            "autorange": "reversed",
-            "tickmode": "array",
-            "tickvals": trace["y"],
-            "ticktext": [plotly_text(token) for token in rows],
-            "showgrid": False,
-        },
-    }
+            "tickvals": [f"{number} {plotly_text(token)}" for number, token in enumerate(tokens)],
+            "ticktext": [plotly_text(token) for token in tokens],
+        }
+        for tokens in (columns, rows)
+    ]
+    trace = _heatmap(values, color, "%{y} → %{x}: %{z:.1f} %<extra></extra>")
+    trace |= {"x": axes[0]["tickvals"], "y": axes[1]["tickvals"]}
     heads = "all heads" if attention.head is None else f"head {attention.head + 1}"
     where = f"layer {attention.layer + 1}, {heads}"
-    alt = f"Attention of {name} in {where}, from sentence {from_} to sentence {to}."
-    return {"data": [trace], "layout": layout, "alt": alt}
+    return {
+        "data": [trace],
+        "layout": _heatmap_layout(
+            name,
+            144 + 17 * len(rows),
+            {"title": {"text": f"to sentence {to}"}, "tickangle": -60, **axes[0]},
+            {"title": {"text": f"from sentence {from_}"}, **axes[1]},
+        ),
+        "alt": f"Attention of {name} in {where}, from sentence {from_} to sentence {to}.",
+    }
 
 
 def heads_figure(attention: Attention, direction: str, name: str, color: str) -> Figure:
     """Draw how much each head of each layer looks at the other sentence; a click chooses the head."""
     shares = attention.forth_by_head if direction == "forth" else attention.back_by_head
-    num_layers, num_heads = shares.shape
+    layers, heads = (list(range(1, num + 1)) for num in shares.shape)
     from_, to = DIRECTIONS[direction]
-    trace = {
+    trace = _heatmap(shares, color, "layer %{y}, head %{x}: %{z:.1f} %<extra></extra>")
+    trace |= {"x": heads, "y": layers}
+    trace["customdata"] = [[f"{layer}:{head}" for head in heads] for layer in layers]
+    layer, head = np.unravel_index(int(shares.argmax()), shares.shape)
+    return {
+        "data": [trace],
+        "layout": _heatmap_layout(
+            name,
+            134 + 18 * len(layers),
+            {"title": {"text": "head"}, "dtick": 1},
+            {"title": {"text": "layer"}, "dtick": 1},
+        ),
+        "alt": f"Attention of {name} from sentence {from_} to sentence {to} by layer and head: most in layer "
+        f"{layer + 1}, head {head + 1}, with {100 * shares.max():.1f} %.",
+    }
+
+
+def _heatmap(shares: np.ndarray, color: str, hover: str) -> Figure:
+    """Return a trace of shares, in percent."""
+    return {
         "type": "heatmap",
         "name": "attention, %",
         "z": (100 * shares).round(2).tolist(),
-        "x": list(range(1, num_heads + 1)),
-        "y": list(range(1, num_layers + 1)),
-        "customdata": [
-            [f"{layer}:{head}" for head in range(1, num_heads + 1)] for layer in range(1, num_layers + 1)
-        ],
         "colorscale": [[0, FAINT], [1, color]],
         "showscale": False,
-        "hovertemplate": "layer %{y}, head %{x}: %{z:.1f} %<extra></extra>",
+        "hovertemplate": hover,
         "xgap": 1,
         "ygap": 1,
     }
-    layout = {
-        **_titled(name),
-        "height": 134 + 18 * num_layers,
-        "xaxis": {"title": {"text": "head"}, "dtick": 1, "showgrid": False},
-        "yaxis": {"title": {"text": "layer"}, "dtick": 1, "autorange": "reversed", "showgrid": False},
-    }
-    layer, head = np.unravel_index(int(shares.argmax()), shares.shape)
-    alt = (
-        f"Attention of {name} from sentence {from_} to sentence {to} by layer and head: most in layer "
-        f"{layer + 1}, head {head + 1}, with {100 * shares.max():.1f} %."
-    )
-    return {"data": [trace], "layout": layout, "alt": alt}
 
 
-def _titled(name: str) -> Figure:
-    """Return the part of a layout that writes above a map which side it is of."""
+def _heatmap_layout(name: str, height: int, x: Figure, y: Figure) -> Figure:
+    """Return a layout that writes above a map which side it is of."""
     return {
         "title": {"text": name, "font": {"size": 13}, "x": 0, "y": 1, "yanchor": "top", "pad": {"t": 8}},
         "margin": {"l": 48, "r": 12, "t": 36, "b": 44},
+        "height": height,
+        "xaxis": {**x, "showgrid": False},
+        "yaxis": {**y, "autorange": "reversed", "showgrid": False},
     }
 
 
@@ -188,3 +188,38 @@ def layers_figure(names: Both[str], attentions: Both[Attention | None]) -> Figur
         "layout": layout,
         "alt": "Attention that crosses between the sentences, by layer.",
     }
+
+
+def map_figure(points: Sequence[tuple[int, float, float, float, str]]) -> Figure:
+    """Draw every training pair; at most 6,000, evenly taken, when there are more.
+
+    Args:
+        points: row, variability, confidence, correctness, region.
+    """
+    shown = points[:: -(-len(points) // MAX_POINTS)] if len(points) > MAX_POINTS else points
+    traces = []
+    for region, (color, symbol) in REGION_STYLE.items():
+        chosen = [point for point in shown if point[4] == region]
+        traces.append(
+            {
+                "type": "scattergl",
+                "mode": "markers",
+                "name": f"{region} ({sum(point[4] == region for point in points):,})",
+                "x": [round(point[1], 4) for point in chosen],
+                "y": [round(point[2], 4) for point in chosen],
+                "customdata": [point[0] for point in chosen],
+                "text": [
+                    f"pair {point[0]} of train, right in {100 * point[3]:.0f} % of the epochs"
+                    for point in chosen
+                ],
+                "hovertemplate": HOVER,
+                "marker": {"color": color, "symbol": symbol, "size": 6, "opacity": 0.55},
+            }
+        )
+    layout = {
+        "height": 460,
+        "xaxis": {"title": {"text": "variability: how much<br>the probability of the label moved"}},
+        "yaxis": {"title": {"text": "confidence: its mean over the epochs"}, "range": [-0.02, 1.02]},
+    }
+    counts = ", ".join(str(trace["name"]) for trace in traces)
+    return {"data": traces, "layout": layout, "alt": f"Map of {len(points):,} training pairs: {counts}."}

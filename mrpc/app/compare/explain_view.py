@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -41,20 +40,6 @@ NEAREST_NOTE = (
     "Pairs of train whose vectors, as the head of the second side sees them, lie nearest. The vectors of "
     "all training pairs are computed once for these weights, about a minute for 4,000 pairs."
 )
-
-
-@dataclass(frozen=True)
-class SideWords:
-    """One side's words as they are shown.
-
-    Attributes:
-        most: the largest value of a word, by size; 1 where all are 0.
-    """
-
-    place: str
-    name: str
-    found: SideAttribution | None
-    most: float
 
 
 def build_explanations(services: Services, spine: Spine, row: SidesRow) -> None:
@@ -152,7 +137,7 @@ def draw_words(services: Services, task: Task, **asked: object) -> dict[str, obj
     from mrpc.app.compare.score_figures import plot_names
     from mrpc.core.analysis.attribution import MAX_ERROR, MAX_POINTS
 
-    sides, pair = services.comparisons.pair.look_at(**asked)
+    sides, pair = services.comparisons.look_at(**asked)
     explanations = services.comparisons.explanations
 
     max_error = ROUGH_ERROR if task.is_resting else MAX_ERROR
@@ -180,17 +165,13 @@ def render_words(sides: Both[Side], found: Both[SideAttribution | None]) -> str:
     """
     from mrpc.app.compare.sides import class_words, side_names
 
-    shown = []
-    for name, item, place_name in zip(side_names(sides), found, ("first", "second"), strict=True):
-        words = item.attribution.words if item and item.attribution else []
-        most = max((abs(word.value) for word in words), default=0.0) or 1.0
-        shown.append(SideWords(place_name, name, item, most))
+    shown = list(zip(("first", "second"), side_names(sides), found, strict=True))
     return render("compare/explain.html", part="words", sides=shown, asked=class_words(sides)[1])
 
 
 def draw_what_if(services: Services, **asked: object) -> str:
     """Show what swapped sentences and other token types do."""
-    sides, pair = services.comparisons.pair.look_at(**asked)
+    sides, pair = services.comparisons.look_at(**asked)
     explanations = services.comparisons.explanations
     latencies = sides.map(lambda side: explanations.measure_latency(side, pair))
     return render_variations(sides, explanations.vary(sides, pair), latencies)
@@ -219,7 +200,7 @@ def draw_attention(
     from mrpc.app.compare.score_figures import COLORS, plot_names
     from mrpc.app.limits import check_whole
 
-    sides, pair = services.comparisons.pair.look_at(**asked)
+    sides, pair = services.comparisons.look_at(**asked)
     explanations = services.comparisons.explanations
     layer = check_whole(layer, "The layer", 1, MAX_LAYERS)
     head = check_whole(head, "The head", ALL_HEADS, MAX_HEADS)
@@ -278,7 +259,7 @@ def draw_nearest(services: Services, task: Task, **asked: object) -> dict[str, o
     from mrpc.app.compare.pair_tables import neighbours_table
     from mrpc.app.compare.sides import class_words
 
-    sides, pair = services.comparisons.pair.look_at(**asked)
+    sides, pair = services.comparisons.look_at(**asked)
     found = services.comparisons.explanations.find_nearest(sides.second, pair, task.progress)
     text = f"The {len(found)} training pairs nearest to the current pair, for {sides.second.title}."
     return {"stage": render_part("quiet", text), "pairs": neighbours_table(found, class_words(sides))}

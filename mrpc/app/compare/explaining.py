@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrpc.app.compare.answers import Answers
-from mrpc.app.compare.shelf import DataShelf
+from mrpc.app.compare.answers import Answers, DataShelf
 from mrpc.app.compare.sides import Both, Side
 from mrpc.app.limits import check_whole
 from mrpc.app.task import OnProgress, silent
 from mrpc.core.analysis import attribution as att
-from mrpc.core.analysis.embeddings import embed_pairs, nearest, read_vectors, write_vectors
 from mrpc.core.data.pairs import SentencePair
+from mrpc.core.model.prediction import FloatArray, Predictor, kept_vectors, nearest
 from mrpc.errors import UnavailableError
 from mrpc.recent import Recent
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.loaded import LoadedSide, LoadedSides
+    from datasets import Dataset
+
+    from mrpc.app.compare.loaded import LoadedSides
 
 NUM_LATENCY_CALLS = 5
 NUM_NEAREST = 8
@@ -81,7 +82,7 @@ class Explanations:
         self._answers = answers
         self._shelf = shelf
         self._loaded = loaded
-        self._vectors: Recent[np.ndarray] = Recent(1)
+        self._vectors: Recent[FloatArray] = Recent(1)
 
     def vary(self, sides: Both[Side], pair: SentencePair) -> list[Variation]:
         """Return what swapping the sentences and changing the token types does to both sides."""
@@ -104,7 +105,7 @@ class Explanations:
         if not side.is_transparent:
             yield SideAttribution(side, None, 0.0)
             return
-        predictor = self._loaded.get(side).predictor
+        predictor = self._loaded.get(side)
         duration_s, started_at = 0.0, time.perf_counter()
         for attribution in att.integrated_gradients(predictor, pair, max_error):
             duration_s += time.perf_counter() - started_at
@@ -139,7 +140,7 @@ class Explanations:
             InputError: when there is no such layer or head.
             UnavailableError: for a baseline.
         """
-        predictor = self._model(side).predictor
+        predictor = self._model(side)
         num_layers, num_heads = att.layers_and_heads(predictor.model)
         layer = check_whole(layer, f"The layer of {side.title}", 1, num_layers)
         if head is not None:
@@ -150,7 +151,7 @@ class Explanations:
         """Return how many layers a side has, and how many heads each; (0, 0) for a baseline."""
         if not side.is_transparent:
             return 0, 0
-        return att.layers_and_heads(self._loaded.get(side).predictor.model)
+        return att.layers_and_heads(self._loaded.get(side).model)
 
     def find_nearest(
         self, side: Side, pair: SentencePair, on_progress: OnProgress = silent
@@ -162,17 +163,10 @@ class Explanations:
         Raises:
             UnavailableError: for a baseline, or when the weights are not there.
         """
-        loaded = self._model(side)
+        predictor = self._model(side)
         train = self._shelf.get(side.data).dataset["train"]
-        vectors = self._train_vectors(side, loaded, on_progress)
-        with loaded.predictor.lock:
-            query = embed_pairs(
-                loaded.predictor.model,
-                loaded.predictor.tokenizer,
-                [pair.sentence1],
-                [pair.sentence2],
-                loaded.predictor.max_length,
-            )[0]
+        vectors = self._train_vectors(side, predictor, train, on_progress)
+        query = predictor.embed_pairs([pair.sentence1], [pair.sentence2])[0]
         found = []
         for row, cosine in nearest(query, vectors, NUM_NEAREST):
             of_train = train[row]
@@ -181,37 +175,29 @@ class Explanations:
             )
         return found
 
-    def _train_vectors(self, side: Side, loaded: LoadedSide, on_progress: OnProgress) -> np.ndarray:
+    def _train_vectors(
+        self, side: Side, predictor: Predictor, train: Dataset, on_progress: OnProgress
+    ) -> FloatArray:
         assert side.run is not None
-        data = self._shelf.get(side.data)
         fingerprint = side.run.config.data.split_fingerprint("train")[:16]
         path = side.run.paths.derived / f"vectors-train-{side.weights_sha256[:16]}-{fingerprint}.npy"
 
-        def read() -> np.ndarray:
-            train = data.dataset["train"]
-            vectors = read_vectors(path, len(train))
-            if vectors is None:
-                vectors = embed_pairs(
-                    loaded.predictor.model,
-                    loaded.predictor.tokenizer,
-                    list(train["sentence1"]),
-                    list(train["sentence2"]),
-                    loaded.predictor.max_length,
-                    on_progress=lambda num: on_progress("Reading the training pairs", num, len(train)),
-                    lock=loaded.predictor.lock,
-                )
-                write_vectors(path, vectors)
-            return vectors
+        def embed() -> FloatArray:
+            return predictor.embed_pairs(
+                list(train["sentence1"]),
+                list(train["sentence2"]),
+                lambda num: on_progress("Reading the training pairs", num, len(train)),
+            )
 
-        return self._vectors.once(path, read)
+        return self._vectors.once(path, lambda: kept_vectors(path, len(train), embed))
 
     def _with_token_types(self, side: Side, pair: SentencePair, change: str) -> float | None:
         if not side.is_transparent:
             return None
-        margin = att.margin_with_token_types(self._loaded.get(side).predictor, pair, change)
+        margin = att.margin_with_token_types(self._loaded.get(side), pair, change)
         return None if margin is None else float(np.exp(-np.logaddexp(0.0, -margin)))
 
-    def _model(self, side: Side) -> LoadedSide:
+    def _model(self, side: Side) -> Predictor:
         if not side.is_transparent:
             raise UnavailableError(f"{side.title} has no layers and no vectors to look into.")
         return self._loaded.get(side)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -22,26 +21,13 @@ if TYPE_CHECKING:
 MAX_LOADED = 2
 
 
-@dataclass(frozen=True)
-class LoadedSide:
-    """A model that answers.
-
-    Attributes:
-        predictor: the model behind its lock.
-        weights_sha256: hash of the weights in memory, not only of what the run recorded.
-    """
-
-    predictor: Predictor
-    weights_sha256: str
-
-
 class LoadedSides:
     """Keeps the models of the two sides looked at last. May be used from many threads."""
 
     def __init__(self) -> None:
-        self._loaded: Recent[LoadedSide] = Recent(MAX_LOADED)
+        self._loaded: Recent[Predictor] = Recent(MAX_LOADED)
 
-    def get(self, side: Side) -> LoadedSide:
+    def get(self, side: Side) -> Predictor:
         """Return the model of a side, loaded if it is not, and sure to be the one that the run recorded.
 
         Raises:
@@ -50,7 +36,7 @@ class LoadedSides:
         """
         assert side.run is not None, "a baseline has no model"
 
-        def load() -> LoadedSide:
+        def load() -> Predictor:
             self._loaded.trim(MAX_LOADED - 1)  # never three in memory, not even while one is loaded
             return _load(side)
 
@@ -60,7 +46,7 @@ class LoadedSides:
         return len(self._loaded)
 
 
-def _load(side: Side) -> LoadedSide:
+def _load(side: Side) -> Predictor:
     assert side.run is not None
     if side.kind == "base":
         config = side.run.config
@@ -72,14 +58,11 @@ def _load(side: Side) -> LoadedSide:
         raise UnavailableError(side.missing)
     else:
         model, tokenizer = load_finetuned(side.model_dir)
-    actual = weights_sha256(model)
-    _check_recorded(side, actual)
-    return LoadedSide(
-        Predictor(model, tokenizer, max_length=side.run.config.hyperparameters.max_length), actual
-    )
+    _check_recorded(side, weights_sha256(model))
+    return Predictor(model, tokenizer, side.run.config.hyperparameters.max_length)
 
 
-def _load_onnx(side: Side, file: Path) -> LoadedSide:
+def _load_onnx(side: Side, file: Path) -> Predictor:
     from mrpc.core.model.onnx_model import OnnxClassifier
 
     require_packages()
@@ -88,12 +71,11 @@ def _load_onnx(side: Side, file: Path) -> LoadedSide:
     if not file.is_file():
         raise UnavailableError(f"{file.name} of {side.name} is gone. Export the run again.")
     _check_recorded(side, file_sha256(file))
-    predictor = Predictor(
-        cast("PreTrainedModel", OnnxClassifier(file)),  # answers as one; nothing else is asked of it
+    return Predictor(
+        cast("PreTrainedModel", OnnxClassifier(file).eval()),  # answers as one; nothing else is asked of it
         load_tokenizer(PretrainedFiles(side.name, side.model_dir, "")),
-        max_length=side.run.config.hyperparameters.max_length,
+        side.run.config.hyperparameters.max_length,
     )
-    return LoadedSide(predictor, side.weights_sha256)
 
 
 def _check_recorded(side: Side, actual: str) -> None:

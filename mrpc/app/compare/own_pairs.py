@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,37 +70,33 @@ class OwnAnswers:
         return write_csv(header, rows)
 
 
-def read_own_pairs(
-    text: object, path: object, label_names: tuple[str, str]
-) -> tuple[list[SentencePair], list[str]]:
-    """Read the file if there is one, else the pasted lines, and say how they were read.
+def answer_own_pairs(
+    answers: Answers, sides: Both[Side], text: object, path: object, on_progress: OnProgress = silent
+) -> OwnAnswers:
+    """Read a person's pairs and ask both sides, one after the other; the progress counts both.
 
     Args:
-        text: pasted lines.
-        path: of a file, or None.
-        label_names: what 0 and 1 are called in the data of the models that are asked.
+        answers: asks a side.
+        sides: who is asked.
+        text: pasted lines, taken when there is no file.
+        path: of an uploaded file, or None.
+        on_progress: told how far it is.
 
     Raises:
         InputError: when there is neither.
-        DataError: naming the line and what is wrong there.
+        DataError: for pairs that cannot be used, with the line.
     """
     from mrpc.core.data.pair_list import read_lines, read_pair_file  # brings datasets along
 
+    names = class_names(sides)
     if isinstance(path, str) and path:
-        pairs, report = read_pair_file(Path(path), label_names=label_names)
+        pairs, report = read_pair_file(Path(path), label_names=names)
     elif isinstance(text, str) and text.strip():
-        pairs, report = read_lines(text, label_names=label_names)
+        pairs, report = read_lines(text, label_names=names)
     else:
         raise InputError("There are no pairs yet. Paste lines, or choose a file.")
-    return pairs, report.sentences()
-
-
-def answer_own_pairs(
-    answers: Answers, sides: Both[Side], pairs: list[SentencePair], on_progress: OnProgress = silent
-) -> Both[PairPredictions]:
-    """Ask both sides, one after the other; the progress counts both."""
-    first = [pair.sentence1 for pair in pairs]
-    second = [pair.sentence2 for pair in pairs]
+    started_at = time.perf_counter()
+    first, second = [pair.sentence1 for pair in pairs], [pair.sentence2 for pair in pairs]
     labels = [pair.label for pair in pairs]
 
     def ask(side: Side) -> PairPredictions:
@@ -110,4 +107,5 @@ def answer_own_pairs(
 
         return answers.ask(side, first, second, labels, tell)
 
-    return sides.map(ask)
+    said = sides.map(ask)
+    return OwnAnswers(sides, pairs, report.sentences(), said, time.perf_counter() - started_at)

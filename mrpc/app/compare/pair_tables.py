@@ -1,26 +1,32 @@
-"""Pairs, and kinds of pairs, as tables: where both sides fail, training pairs, a person's own pairs.
+"""What is compared as tables: pairs, kinds of pairs, behavioural tests, baselines, a person's own pairs.
 
 The id of a row says which pair it is: "validation:12", "train:5", or "changed number:3" for a case of a
-behavioural test.
+behavioural test. :func:`find_row` reads it, and "validation:any" for any row of a split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mrpc.app.compare.sides import Both, class_words
+from mrpc.app.limits import check_whole, find_split
 from mrpc.app.tables import Column, Table, column, marked, table
-from mrpc.core.data.pairs import WORDS, Words
+from mrpc.core.data.pairs import SPLITS, WORDS, SentencePair, Words
 from mrpc.core.text.wording import mark_differences
+from mrpc.errors import InputError
 
 if TYPE_CHECKING:
     from mrpc.app.compare.behavioral import TestResult
     from mrpc.app.compare.cartography import MappedPair
     from mrpc.app.compare.changes import ComparedPair, KindScore
+    from mrpc.app.compare.comparisons import Comparisons
     from mrpc.app.compare.explaining import Neighbour
     from mrpc.app.compare.own_pairs import OwnAnswers
+    from mrpc.app.compare.scores import SideScores
 
+ANY = "any"
 MAX_OWN_SHOWN = 1000
 CELL_WORDS = {
     "fixed": "Fixed",
@@ -33,7 +39,63 @@ EXPECTED_WORDS = {
     "not_equivalent": "not equivalent",
     "same": "the same answer as before",
 }
-SENTENCES = (column("sentence1", "Sentence 1", "diff"), column("sentence2", "Sentence 2", "diff"))
+PASSED = ("failed", "passed")
+CHANGE = {"signed": True, "help": "in points"}
+Part = tuple[list[Column], Callable[[Any], dict[str, object]]]
+"""Some columns of a table, and how their cells are made of what a row is about."""
+
+
+def _one(key: str, title: str, cell: Callable[[Any], object], kind: str = "text", **options: object) -> Part:
+    """Return one column: see :func:`mrpc.app.tables.column`; ``cell`` makes its cell."""
+    return [column(key, title, kind, **options)], lambda item: {key: cell(item)}
+
+
+def _sentences(of: Callable[[Any], Any] = lambda item: item) -> Part:
+    """Return both sentences with what differs between them; ``of`` gives what has them."""
+
+    def cells(item: Any) -> dict[str, object]:
+        first, second = mark_differences(of(item).sentence1, of(item).sentence2)
+        return {"sentence1": marked(first), "sentence2": marked(second)}
+
+    return [column("sentence1", "Sentence 1", "diff"), column("sentence2", "Sentence 2", "diff")], cells
+
+
+def _probs(
+    names: Iterable[str],
+    words: Words,
+    of: Callable[[Any], Both[float] | Both[float | None]] = lambda item: item.probs,
+    key: str = "prob",
+) -> Part:
+    """Return the probability of "equivalent" by both sides; ``of`` gives it."""
+    keys = f"{key}_first", f"{key}_second"
+    told = f"probability of “{words[1]}”, in percent"
+    columns = [column(key, f"{name}, %", "percent", help=told) for key, name in zip(keys, names, strict=True)]
+
+    def cells(item: Any) -> dict[str, object]:
+        both = zip(keys, of(item), strict=True)
+        return {key: None if prob is None else round(prob, 4) for key, prob in both}
+
+    return columns, cells
+
+
+def _fill(
+    parts: Sequence[Part],
+    items: Iterable[Any],
+    caption: str,
+    file: str,
+    row_id: Callable[[Any], str] | None = None,
+    open_label: str = "",
+    page_size: int = 15,
+) -> Table:
+    """Return a table with a row for each item; ``row_id`` names those that can be opened."""
+    rows = []
+    for item in items:
+        row: dict[str, object] = {} if row_id is None else {"id": row_id(item)}
+        for _, cells in parts:
+            row |= cells(item)
+        rows.append(row)
+    columns = [each for columns, _ in parts for each in columns]
+    return table(columns, rows, caption, f"{file}.csv", open_label, page_size)
 
 
 def changes_table(
@@ -48,211 +110,144 @@ def changes_table(
         what: what they have in common, for the caption and the file.
         words: what the classes 0 and 1 are called.
     """
-    columns = [
-        column("row", "Pair", "number", help=f"its number in {split}, from 0"),
-        *SENTENCES,
-        column("label", "Corpus"),
-        *_prob_columns(names, words),
-        column("change", "Change", "percent", signed=True, help="in points"),
-        column("cell", "Result"),
+    parts = [
+        _one("row", "Pair", lambda pair: pair.row, "number", help=f"its number in {split}, from 0"),
+        _sentences(),
+        _one("label", "Corpus", lambda pair: words[pair.label]),
+        _probs(names, words),
+        _one("change", "Change", lambda pair: round(pair.change, 4), "percent", **CHANGE),
+        _one("cell", "Result", lambda pair: CELL_WORDS[pair.cell].lower()),
     ]
-    rows = [
-        {
-            "id": f"{split}:{pair.row}",
-            "row": pair.row,
-            **_marked_sentences(pair.sentence1, pair.sentence2),
-            "label": words[pair.label],
-            **_prob_cells(pair.probs),
-            "change": round(pair.change, 4),
-            "cell": CELL_WORDS[pair.cell].lower(),
-        }
-        for pair in pairs
-    ]
-    return table(columns, rows, f"Pairs: {what}", _file_name("pairs", what), open_label="Open", page_size=10)
+    file = _file_name("pairs", what)
+    return _fill(parts, pairs, f"Pairs: {what}", file, lambda pair: f"{split}:{pair.row}", "Open", 10)
 
 
 def training_table(names: Both[str], pairs: Sequence[MappedPair], what: str, words: Words = WORDS) -> Table:
     """Return pairs of the data map; with both sides' opinions if they were asked."""
-    columns = [
-        column("row", "Pair", "number", help="its number in train, from 0"),
-        *SENTENCES,
-        column("label", "Corpus"),
-        column("confidence", "Confidence", "number", digits=2),
-        column("variability", "Variability", "number", digits=2),
-        column("correctness", "Epochs right", "percent", digits=0),
+    parts = [
+        _one("row", "Pair", lambda pair: pair.row, "number", help="its number in train, from 0"),
+        _sentences(),
+        _one("label", "Corpus", lambda pair: words[pair.label]),
+        _one("confidence", "Confidence", lambda pair: round(pair.confidence, 4), "number", digits=2),
+        _one("variability", "Variability", lambda pair: round(pair.variability, 4), "number", digits=2),
+        _one("correctness", "Epochs right", lambda pair: round(pair.correctness, 4), "percent", digits=0),
     ]
     if any(prob is not None for pair in pairs for prob in pair.probs):
-        columns += [*_prob_columns(names, words), column("opinion", "Label")]
-    rows = [
-        {
-            "id": f"train:{pair.row}",
-            "row": pair.row,
-            **_marked_sentences(pair.sentence1, pair.sentence2),
-            "label": words[pair.label],
-            "confidence": round(pair.confidence, 4),
-            "variability": round(pair.variability, 4),
-            "correctness": round(pair.correctness, 4),
-            **_prob_cells(pair.probs),
-            "opinion": "doubted" if pair.num_doubts else "",
-        }
-        for pair in pairs
-    ]
+        parts.append(_probs(names, words))
+        parts.append(_one("opinion", "Label", lambda pair: "doubted" if pair.num_doubts else ""))
     file = _file_name("training-pairs", what)
-    return table(columns, rows, f"Training pairs: {what}", file, open_label="Open", page_size=10)
+    return _fill(parts, pairs, f"Training pairs: {what}", file, lambda pair: f"train:{pair.row}", "Open", 10)
 
 
 def cases_table(names: Both[str], result: TestResult, words: Words = WORDS) -> Table:
     """Return the cases of one behavioural test, those that the second side fails first."""
-    columns = [*SENTENCES, *_prob_columns(names, words)]
+    parts = [
+        _sentences(lambda case: case[1].case),
+        _probs(names, words, lambda case: case[1].probs),
+    ]
     if result.test.expects == "same":
-        columns += _prob_columns(names.map(lambda name: f"{name}, before"), words, "before")
-    columns += [column("first_passed", f"{names.first}"), column("second_passed", f"{names.second}")]
-    rows = [
-        {
-            "id": f"{result.test.name}:{number}",
-            **_marked_sentences(answer.case.sentence1, answer.case.sentence2),
-            **_prob_cells(answer.probs),
-            **_prob_cells(answer.before, "before"),
-            "first_passed": "passed" if answer.passed.first else "failed",
-            "second_passed": "passed" if answer.passed.second else "failed",
-        }
-        for number, answer in result.worst_first()
+        before = names.map(lambda name: f"{name}, before")
+        parts.append(_probs(before, words, lambda case: case[1].before, "before"))
+    parts += [
+        _one("first_passed", names.first, lambda case: PASSED[case[1].passed.first]),
+        _one("second_passed", names.second, lambda case: PASSED[case[1].passed.second]),
     ]
     file = _file_name("behavioural-test", result.test.name)
-    return table(columns, rows, f"Cases: {result.test.name}", file, open_label="Open", page_size=10)
+    name = result.test.name
+    return _fill(
+        parts, result.worst_first(), f"Cases: {name}", file, lambda case: f"{name}:{case[0]}", "Open", 10
+    )
 
 
 def tests_table(names: Both[str], results: Sequence[TestResult]) -> Table:
     """Return the behavioural tests with both pass rates."""
-    columns = [
-        column("name", "Test"),
-        column("rule", "What should hold"),
-        column("expects", "Expected"),
-        column("num", "Cases", "number"),
-        column("first", f"{names.first}, %", "percent", digits=0, help="passed, in percent"),
-        column("second", f"{names.second}, %", "percent", digits=0, help="passed, in percent"),
-        column("p", "p", "p", help="p-value of McNemar’s exact test: both sides pass equally often"),
+    passed = {"kind": "percent", "digits": 0, "help": "passed, in percent"}
+    told = "p-value of McNemar’s exact test: both sides pass equally often"
+    parts = [
+        _one("name", "Test", lambda result: result.test.name),
+        _one("rule", "What should hold", lambda result: result.test.rule),
+        _one("expects", "Expected", lambda result: EXPECTED_WORDS[result.test.expects]),
+        _one("num", "Cases", lambda result: result.num_cases, "number"),
+        _one("first", f"{names.first}, %", lambda result: result.rates.first, **passed),
+        _one("second", f"{names.second}, %", lambda result: result.rates.second, **passed),
+        _one("p", "p", lambda result: result.p, "p", help=told),
     ]
-    rows = [
-        {
-            "id": result.test.name,
-            "name": result.test.name,
-            "rule": result.test.rule,
-            "expects": EXPECTED_WORDS[result.test.expects],
-            "num": result.num_cases,
-            "first": result.rates.first,
-            "second": result.rates.second,
-            "p": result.p,
-        }
-        for result in results
-    ]
-    return table(columns, rows, "Behavioural tests", "behavioural-tests.csv", open_label="Cases")
+    name = "behavioural-tests"
+    return _fill(parts, results, "Behavioural tests", name, lambda result: str(result.test.name), "Cases")
 
 
 def kinds_table(names: Both[str], scores: Sequence[KindScore]) -> Table:
     """Return kinds of pairs with both accuracies, the worst of the second side first."""
-    columns = [
-        column("name", "Kind of pair"),
-        column("num_pairs", "Pairs", "number"),
-        column("first", f"{names.first}, %", "percent", help="accuracy in percent"),
-        column("second", f"{names.second}, %", "percent", help="accuracy in percent"),
-        column("low", "from", "percent", help=f"lower end of the 95 % interval of {names.second}"),
-        column("high", "to", "percent", help=f"upper end of the 95 % interval of {names.second}"),
-        column("fixed", "Fixed", "number"),
-        column("broken", "Broken", "number"),
-        column("p", "p, corrected", "p", help=f"p-value: {names.second} is as accurate here as on all pairs"),
-        column("reading", "Reading"),
+    accuracy = "accuracy in percent"
+    low, high = (f"{end} end of the 95 % interval of {names.second}" for end in ("lower", "upper"))
+    told = f"p-value: {names.second} is as accurate here as on all pairs"
+    parts = [
+        _one("name", "Kind of pair", lambda kind: kind.name),
+        _one("num_pairs", "Pairs", lambda kind: kind.num_pairs, "number"),
+        _one("first", f"{names.first}, %", lambda kind: kind.accuracy.first, "percent", help=accuracy),
+        _one("second", f"{names.second}, %", lambda kind: kind.accuracy.second, "percent", help=accuracy),
+        _one("low", "from", lambda kind: kind.interval.low, "percent", help=low),
+        _one("high", "to", lambda kind: kind.interval.high, "percent", help=high),
+        _one("fixed", "Fixed", lambda kind: kind.fixed, "number"),
+        _one("broken", "Broken", lambda kind: kind.broken, "number"),
+        _one("p", "p, corrected", lambda kind: kind.p, "p", help=told),
+        _one("reading", "Reading", lambda kind: _reading(kind, scores)),
     ]
-    rows = [
-        {
-            "id": score.name,
-            "name": score.name,
-            "num_pairs": score.num_pairs,
-            "first": score.accuracy.first,
-            "second": score.accuracy.second,
-            "low": score.interval.low,
-            "high": score.interval.high,
-            "fixed": score.fixed,
-            "broken": score.broken,
-            "p": score.p,
-            "reading": _reading(score, scores),
-        }
-        for score in scores
-    ]
-    return table(columns, rows, "Kinds of pairs", "kinds-of-pairs.csv", open_label="Show", page_size=12)
+    return _fill(parts, scores, "Kinds of pairs", "kinds-of-pairs", lambda kind: str(kind.name), "Show", 12)
 
 
 def neighbours_table(neighbours: Sequence[Neighbour], words: Words = WORDS) -> Table:
     """Return the nearest training pairs."""
-    columns = [
-        column("row", "Pair", "number", help="its number in train, from 0"),
-        column("cosine", "Cosine", "number", digits=3),
-        column("label", "Corpus"),
-        *SENTENCES,
+    parts = [
+        _one("row", "Pair", lambda pair: pair.row, "number", help="its number in train, from 0"),
+        _one("cosine", "Cosine", lambda pair: round(pair.cosine, 4), "number", digits=3),
+        _one("label", "Corpus", lambda pair: words[pair.label]),
+        _sentences(),
     ]
-    rows = [
-        {
-            "row": item.row,
-            "cosine": round(item.cosine, 4),
-            "label": words[item.label],
-            **_marked_sentences(item.sentence1, item.sentence2),
-        }
-        for item in neighbours
-    ]
-    return table(columns, rows, "Nearest training pairs", "nearest-training-pairs.csv")
+    return _fill(parts, neighbours, "Nearest training pairs", "nearest-training-pairs")
 
 
 def own_table(names: Both[str], found: OwnAnswers) -> Table:
     """Return the answers to a person's own pairs, the largest change first, at most 1,000 of them."""
-    words = class_words(found.sides)
+    words, pairs = class_words(found.sides), found.pairs
     probs = found.answers.map(lambda answers: answers.prob_equivalent.tolist())
-    changes = [second - first for first, second in zip(probs.first, probs.second, strict=True)]
-    order = sorted(range(len(found.pairs)), key=lambda at: -abs(changes[at]))[:MAX_OWN_SHOWN]
-    columns = [
-        column("number", "Line", "number", help="place in what you gave, from 1"),
-        *SENTENCES,
-        *_prob_columns(names, words),
-        column("change", "Change", "percent", signed=True, help="in points"),
+    changes = [second - first for first, second in zip(*probs, strict=True)]
+    order = sorted(range(len(pairs)), key=lambda at: -abs(changes[at]))[:MAX_OWN_SHOWN]
+    parts = [
+        _one("number", "Line", lambda at: at + 1, "number", help="place in what you gave, from 1"),
+        _sentences(lambda at: pairs[at]),
+        _probs(names, words, lambda at: probs.map(lambda of_side: of_side[at])),
+        _one("change", "Change", lambda at: round(changes[at], 4), "percent", **CHANGE),
     ]
-    if any(pair.label is not None for pair in found.pairs):
-        columns.append(column("label", "Your label"))
-    rows = []
-    for at in order:
-        pair = found.pairs[at]
-        rows.append(
-            {
-                "number": at + 1,
-                **_marked_sentences(pair.sentence1, pair.sentence2),
-                **_prob_cells(Both(probs.first[at], probs.second[at])),
-                "change": round(changes[at], 4),
-                "label": "" if pair.label is None else words[pair.label],
-            }
-        )
-    return table(columns, rows, "Your pairs", "your-pairs.csv", page_size=10)
+    if any(pair.label is not None for pair in pairs):
+        labels = ["" if pair.label is None else words[pair.label] for pair in pairs]
+        parts.append(_one("label", "Your label", lambda at: labels[at]))
+    return _fill(parts, order, "Your pairs", "your-pairs", page_size=10)
 
 
-def _prob_columns(names: Both[str], words: Words, key: str = "prob") -> list[Column]:
-    return [
-        column(f"{key}_{place}", f"{name}, %", "percent", help=f"probability of “{words[1]}”, in percent")
-        for place, name in zip(("first", "second"), names, strict=True)
+def baselines_table(named: Sequence[tuple[str, SideScores]]) -> Table:
+    """Return baselines and models with their scores and intervals."""
+    columns = [column("name", "Who")]
+    for metric, title in (("accuracy", "Accuracy, %"), ("f1", "F1, %")):
+        columns.append(column(metric, title, "percent"))
+        columns.append(column(f"{metric}_low", "from", "percent", help="lower end of the 95 % interval"))
+        columns.append(column(f"{metric}_high", "to", "percent", help="upper end of the 95 % interval"))
+    columns.append(column("log_loss", "Log loss", "number", digits=3))
+    rows = [
+        {
+            "name": name,
+            **{metric: scores.metrics[metric] for metric in ("accuracy", "f1", "log_loss")},
+            **{f"{metric}_low": scores.intervals[metric].low for metric in ("accuracy", "f1")},
+            **{f"{metric}_high": scores.intervals[metric].high for metric in ("accuracy", "f1")},
+        }
+        for name, scores in named
     ]
-
-
-def _prob_cells(probs: Both[float] | Both[float | None], key: str = "prob") -> dict[str, float | None]:
-    return {
-        f"{key}_{place}": None if prob is None else round(prob, 4)
-        for place, prob in zip(("first", "second"), probs, strict=True)
-    }
-
-
-def _marked_sentences(sentence1: str, sentence2: str) -> dict[str, list[list[str]]]:
-    first, second = mark_differences(sentence1, sentence2)
-    return {"sentence1": marked(first), "sentence2": marked(second)}
+    return table(columns, rows, "Baselines and both sides", "baselines.csv")
 
 
 def _file_name(start: str, what: str) -> str:
     words = "".join(character if character.isalnum() else " " for character in what.lower()).split()
-    return f"{start}-{'-'.join(words)}.csv"
+    return f"{start}-{'-'.join(words)}"
 
 
 def _reading(score: KindScore, scores: Sequence[KindScore]) -> str:
@@ -260,3 +255,31 @@ def _reading(score: KindScore, scores: Sequence[KindScore]) -> str:
         return "as elsewhere"
     middle = sorted(item.accuracy.second for item in scores)[len(scores) // 2]
     return "worse than elsewhere" if score.accuracy.second < middle else "better than elsewhere"
+
+
+def find_row(comparisons: Comparisons, first: object, second: object, row_id: object) -> SentencePair:
+    """Return a pair of the sides' data, or a case of a behavioural test.
+
+    Args:
+        comparisons: finds sides, data and tests.
+        first: the name of one side.
+        second: the name of the other.
+        row_id: from a browser, as the module's docstring says; "any" is a random pair.
+
+    Raises:
+        InputError: when there is no such pair.
+    """
+    origin, _, number = row_id.rpartition(":") if isinstance(row_id, str) else ("", "", "")
+    is_number = number.isascii() and number.isdigit() and len(number) < 10
+    if not origin or not (is_number or number == ANY):
+        raise InputError(f"There is no pair {str(row_id)[:40]!r}.")
+    if origin not in SPLITS:
+        from mrpc.app.compare.behavioral import find_result
+
+        results = comparisons.compare(first, second).behavioral_tests()
+        case = find_result(results, origin).case(int(number) if is_number else None)
+        return SentencePair(case.sentence1, case.sentence2)
+    sides = comparisons.catalog.find_two(first, second)
+    rows = find_split(comparisons.shelf.of(sides), origin)
+    row = int(number) if is_number else random.randrange(len(rows))
+    return SentencePair(**rows[check_whole(row, f"The number of a pair of {origin}", 0, len(rows) - 1)])

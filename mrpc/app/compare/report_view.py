@@ -66,14 +66,15 @@ def report_name(comparison: Comparison) -> str:
 
 def report_text(comparison: Comparison, task: Task) -> str:
     """Return a report with the page's own styles and scripts in it."""
-    from mrpc.app.compare.report import make_report, render_report
+    from mrpc.app.compare.report import render_report
 
     def assets(names: tuple[str, ...]) -> str:
         return "\n".join((ASSETS_DIR / name).read_text(encoding="utf-8") for name in names)
 
     return render_report(
-        make_report(comparison, task.progress),
+        comparison,
         css=assets(STYLES),
         javascript=assets(SCRIPTS),
         plotly_js=(plotly_dir() / "plotly.min.js").read_text(encoding="utf-8"),
+        on_progress=task.progress,
     )

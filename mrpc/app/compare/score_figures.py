@@ -1,4 +1,4 @@
-"""Charts of two sides on a split, as plain plotly figures, and the table of baselines.
+"""Charts of two sides on a split and in behavioural tests, as plain plotly figures.
 
 The first side is grey and dashed, the second green. Colours are names of CSS variables; the browser puts in
 those of the theme that is shown.
@@ -14,12 +14,13 @@ import numpy as np
 
 from mrpc.app.compare.sides import Both, side_names
 from mrpc.app.format import plotly_text, render_count
-from mrpc.app.tables import Table, column, table
 
 if TYPE_CHECKING:
+    from mrpc.app.compare.behavioral import TestResult
     from mrpc.app.compare.scores import Scores, SideScores
     from mrpc.app.compare.sides import Side
     from mrpc.core.analysis.calibration import Curve
+    from mrpc.core.analysis.statistics import Interval
 
 Figure = dict[str, Any]
 
@@ -115,38 +116,88 @@ def threshold_figure(scores: Scores, threshold: float) -> Figure:
 
 def baselines_figure(sides: Sequence[tuple[str, SideScores]]) -> Figure:
     """Draw the accuracy of baselines and models with its 95 % interval, the simplest at the bottom."""
-    names = [name for name, _ in sides]
     values = [side.metrics["accuracy"] for _, side in sides]
-    intervals = [side.intervals["accuracy"] for _, side in sides]
-    colors = ["var(--tuned)" if side.side.kind == "tuned" else "var(--base)" for _, side in sides]
-    symbols = ["circle" if side.side.kind == "tuned" else "circle-open" for _, side in sides]
-    trace = {
-        "type": "scatter",
+    tuned = [side.side.kind == "tuned" for _, side in sides]
+    trace = _dots(
+        values,
+        [side.intervals["accuracy"] for _, side in sides],
+        ["<br>".join(textwrap.wrap(name, 28)) for name, _ in sides],  # leaves room on a phone
+        [COLORS.second if is_tuned else COLORS.first for is_tuned in tuned],
+        [SYMBOLS.second if is_tuned else SYMBOLS.first for is_tuned in tuned],
+        "%{y}: %{x:.1f} %<extra></extra>",
+    )
+    trace |= {
         "mode": "markers+text",
-        "cliponaxis": False,
-        "x": [100 * value for value in values],
-        "y": ["<br>".join(textwrap.wrap(name, 28)) for name in names],  # leaves room on a phone
         "text": [f"{100 * value:.1f}" for value in values],
         "textposition": "top center",
-        "marker": {"color": colors, "size": 11, "symbol": symbols, "line": {"width": 2}},
+        "showlegend": False,
+    }
+    trace["error_x"] |= {"color": GUIDE_COLOR, "thickness": 1.2}
+    layout = {
+        "height": 90 + 46 * len(sides),
+        "xaxis": {"title": {"text": "accuracy, %<br>with its 95 % interval"}},
+        "yaxis": {"type": "category"},
+    }
+    said = "; ".join(f"{name} {100 * value:.1f} %" for (name, _), value in zip(sides, values, strict=True))
+    return {"data": [trace], "layout": layout, "alt": f"Accuracy of baselines and models: {said}."}
+
+
+def tests_figure(side_names: Both[str], results: Sequence[TestResult]) -> Figure:
+    """Draw both pass rates of each behavioural test with their 95 % intervals."""
+    shown = results[::-1]
+    names = [result.test.name for result in shown]
+    traces = []
+    for place, name in enumerate(side_names):
+        trace = _dots(
+            [[*result.rates][place] for result in shown],
+            [[*result.intervals][place] for result in shown],
+            [at + (0.14, -0.14)[place] for at in range(len(names))],
+            [*COLORS][place],
+            [*SYMBOLS][place],
+            "%{customdata}: %{x:.0f} %<extra>" + name + "</extra>",
+        )
+        trace["marker"]["line"]["color"] = trace["marker"]["color"]
+        trace["error_x"]["width"] = 3
+        traces.append(trace | {"name": name, "customdata": names})
+    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": names}
+    layout = {
+        "height": 90 + 52 * len(names),
+        "xaxis": {"title": {"text": "passed, %<br>with 95 % intervals"}, "range": [-2, 102]},
+        "yaxis": {**ticks, "zeroline": False},
+    }
+    said = "; ".join(
+        f"{result.test.name} {100 * result.rates.first:.0f} and {100 * result.rates.second:.0f} %"
+        for result in results
+    )
+    alt = f"Behavioural tests passed by {side_names.first} and by {side_names.second}: {said}."
+    return {"data": traces, "layout": layout, "alt": alt}
+
+
+def _dots(
+    values: Sequence[float],
+    intervals: Sequence[Interval],
+    places: Sequence[float] | Sequence[str],
+    color: str | list[str],
+    symbol: str | list[str],
+    hover: str,
+) -> Figure:
+    """Return a trace of shares in percent, each with its interval, at their places on the y axis."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "cliponaxis": False,
+        "x": [round(100 * value, 2) for value in values],
+        "y": list(places),
+        "marker": {"color": color, "symbol": symbol, "size": 11, "line": {"width": 2}},
         "error_x": {
             "type": "data",
             "symmetric": False,
             "array": [100 * (i.high - value) for i, value in zip(intervals, values, strict=True)],
             "arrayminus": [100 * (value - i.low) for i, value in zip(intervals, values, strict=True)],
-            "color": GUIDE_COLOR,
-            "thickness": 1.2,
+            "color": color,
         },
-        "hovertemplate": "%{y}: %{x:.1f} %<extra></extra>",
-        "showlegend": False,
+        "hovertemplate": hover,
     }
-    layout = {
-        "height": 90 + 46 * len(names),
-        "xaxis": {"title": {"text": "accuracy, %<br>with its 95 % interval"}},
-        "yaxis": {"type": "category"},
-    }
-    said = "; ".join(f"{name} {100 * value:.1f} %" for name, value in zip(names, values, strict=True))
-    return {"data": [trace], "layout": layout, "alt": f"Accuracy of baselines and models: {said}."}
 
 
 def plot_names(sides: Both[Side]) -> Both[str]:
@@ -203,23 +254,3 @@ def _square(x_title: str, y_title: str) -> dict[str, object]:
         "xaxis": {"title": {"text": x_title}, "range": [-0.02, 1.02]},
         "yaxis": {"title": {"text": y_title}, "range": [-0.02, 1.04]},
     }
-
-
-def baselines_table(named: Sequence[tuple[str, SideScores]]) -> Table:
-    """Return baselines and models with their scores and intervals."""
-    columns = [column("name", "Who")]
-    for metric, title in (("accuracy", "Accuracy, %"), ("f1", "F1, %")):
-        columns.append(column(metric, title, "percent"))
-        columns.append(column(f"{metric}_low", "from", "percent", help="lower end of the 95 % interval"))
-        columns.append(column(f"{metric}_high", "to", "percent", help="upper end of the 95 % interval"))
-    columns.append(column("log_loss", "Log loss", "number", digits=3))
-    rows = [
-        {
-            "name": name,
-            **{metric: scores.metrics[metric] for metric in ("accuracy", "f1", "log_loss")},
-            **{f"{metric}_low": scores.intervals[metric].low for metric in ("accuracy", "f1")},
-            **{f"{metric}_high": scores.intervals[metric].high for metric in ("accuracy", "f1")},
-        }
-        for name, scores in named
-    ]
-    return table(columns, rows, "Baselines and both sides", "baselines.csv")

@@ -12,8 +12,10 @@ import numpy.typing as npt
 from mrpc.app.compare.sides import Both, Side, class_words
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.calibration import (
+    Calibration,
     Curve,
     ReliabilityBin,
+    calibrate,
     expected_calibration_error,
     precision_recall,
     reliability_bins,
@@ -162,6 +164,13 @@ class Scores:
     def f1_difference(self) -> st.Difference:
         """Second minus first, with a paired bootstrap interval."""
         return st.f1_difference(self.labels, *self._predicted)
+
+    def calibrated_on(self, validation: Scores) -> Both[Calibration]:
+        """Return what validation chooses for both sides, judged on these pairs."""
+        return Both(
+            calibrate(validation.sides.first.answers, self.sides.first.answers),
+            calibrate(validation.sides.second.answers, self.sides.second.answers),
+        )
 
     def as_dict(self) -> dict[str, object]:
         """Return a plain object for scripts, which call the first side left and the second right."""

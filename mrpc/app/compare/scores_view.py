@@ -13,12 +13,12 @@ from mrpc.app.templates import render_macro, render_part
 from mrpc.app.view import View, bind, chart, place, stage, table
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.calibration import Calibrations
-    from mrpc.app.compare.scores import Scores
+    from mrpc.app.compare.scores import Scores, SideScores
     from mrpc.app.compare.sides import Both
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.task import Task
+    from mrpc.core.analysis.calibration import Calibration
 
 BASELINES_NOTE = (
     "How good are answers that need no fine-tuning? Each baseline is fitted on train alone. Two of them "
@@ -119,7 +119,7 @@ def metrics_of(scores: Scores) -> list[tuple[str, str, str]]:
     ]
 
 
-def render_calibrations(scores: Scores, found: Calibrations) -> str:
+def render_calibrations(scores: Scores, found: Both[Calibration]) -> str:
     """Say what validation chose for each side and how that does on the split that is shown."""
     return render_macro("compare/scores.html", "calibrations", names_of(scores), scores, found)
 
@@ -130,7 +130,8 @@ def draw_baselines(services: Services, task: Task, **asked: object) -> dict[str,
     What needs the encoder is worked out in the background; the view asks again until it is there.
     """
     from mrpc.app.compare.background import Job
-    from mrpc.app.compare.score_figures import baselines_figure, baselines_table
+    from mrpc.app.compare.pair_tables import baselines_table
+    from mrpc.app.compare.score_figures import baselines_figure
     from mrpc.app.compare.sides import BASELINES
     from mrpc.app.compare.verdict import baseline_findings
 
@@ -139,24 +140,27 @@ def draw_baselines(services: Services, task: Task, **asked: object) -> dict[str,
         return {"stage": "", "chart": None, "table": None}
     baselines = comparison.baselines(False, task.progress)
     found = baseline_findings(comparison.scores, baselines, ["embedding"])
-    named = [(side.side.title.removeprefix("Baseline: "), side) for side in baselines]
+    named = named_scores(names_of(comparison.scores), comparison.scores, baselines)
     waits = ""
     if len(baselines) < len(BASELINES):
         first, second = comparison.sides.map(lambda side: side.name)
         said = services.background.want(Job("baselines", first, second, comparison.split))
         missing = [title for title in BASELINES.values() if title not in dict(named)]
         waits = render_macro("compare/scores.html", "waits", missing, said)
-    names = names_of(comparison.scores)
-    named += [
-        (name, side)
-        for name, side in zip(names, comparison.scores.sides, strict=True)
-        if side.side.kind != "baseline"
-    ]
     return {
         "stage": render_macro("compare/parts.html", "findings", found) + waits,
         "chart": baselines_figure(named),
         "table": baselines_table(named),
     }
+
+
+def named_scores(
+    names: Both[str], scores: Scores, baselines: list[SideScores]
+) -> list[tuple[str, SideScores]]:
+    """Return the scores of the baselines and of both sides that are none, each with what it is called."""
+    named = [(side.side.title.removeprefix("Baseline: "), side) for side in baselines]
+    sides = zip(names, scores.sides, strict=True)
+    return named + [(name, side) for name, side in sides if side.side.kind != "baseline"]
 
 
 def draw_calibration(services: Services, **asked: object) -> dict[str, object]:
@@ -178,9 +182,9 @@ def draw_calibration(services: Services, **asked: object) -> dict[str, object]:
 
 def draw_threshold(services: Services, threshold: object, **asked: object) -> dict[str, object]:
     """Show the scores at a threshold."""
-    from mrpc.app.compare.calibration import confusion_at
     from mrpc.app.compare.score_figures import threshold_figure
     from mrpc.app.limits import check_number
+    from mrpc.core.analysis.calibration import confusion_at
 
     comparison = compare_in_view(services, silent, **asked)
     if comparison is None:

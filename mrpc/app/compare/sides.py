@@ -165,7 +165,7 @@ class SideCatalog:
         sides = Both(self.find(first), self.find(second))
         if sides.first.name == sides.second.name:
             raise InputError(f"Both sides are {sides.first.name}. Choose two different ones.")
-        check_weights_differ(sides, sides.map(lambda side: side.weights_sha256))
+        check_weights_differ(sides)
         return Both(
             replace(sides.first, context=sides.second.run), replace(sides.second, context=sides.first.run)
         )
@@ -241,16 +241,15 @@ class SideCatalog:
         )
 
 
-def check_weights_differ(sides: Both[Side], hashes: Both[str]) -> None:
+def check_weights_differ(sides: Both[Side]) -> None:
     """Refuse a base and a fine-tuned model that have the same weights.
 
-    Args:
-        sides: both.
-        hashes: of their weights, as recorded or of the loaded models.
+    A model that is loaded has the weights that its run recorded, or it gives no answer.
 
     Raises:
         RunStateError: when they are the same.
     """
+    hashes = sides.map(lambda side: side.weights_sha256)
     if {side.kind for side in sides} == {"base", "tuned"} and hashes.first == hashes.second:
         raise RunStateError(
             f"{sides.first.name} and {sides.second.name} have the same weights ({hashes.first[:12]}): the "

@@ -99,7 +99,7 @@ def build_sides(services: Services, spine: Spine) -> SidesRow:
 
 def draw_sides(services: Services, run: object, first: object, second: object) -> dict[str, object]:
     """Offer what can be compared now; keep what was chosen as long as it has to do with the current run."""
-    runs = services.comparisons.comparable_runs()
+    runs = services.comparisons.catalog.comparable_runs()
     if not runs:
         holder = services.store.holder()
         return {"stage": render("compare/empty.html", status=holder and holder.read_status())}

@@ -45,7 +45,9 @@ def add_endpoints(services: Services) -> None:
             sentence1: the first sentence.
             sentence2: the second sentence.
         """
-        return services.comparisons.pair.compare(run_id, sentence1, sentence2)
+        sides = f"{run_id}:base", f"{run_id}:best"
+        answers = services.comparisons.answer_pair(*sides, sentence1, sentence2)
+        return {"base": answers.first.as_dict(), "tuned": answers.second.as_dict()}
 
     def compare_split(left: str, right: str, split: str = "validation") -> dict[str, object]:
         """Compare two sides on a split: scores with intervals, and whether they differ by more than chance.

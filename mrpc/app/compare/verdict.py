@@ -60,16 +60,12 @@ def baseline_findings(scores: Scores, baselines: Sequence[SideScores], names: Se
         for baseline in baselines:
             is_meant = baseline.side.name == f"baseline:{name}"
             if is_meant and baseline.side.name not in {side.side.name for side in scores.sides}:
-                found.append(_finding(Scores(scores.split, Both(baseline, scores.sides.second))))
+                found.append(side_finding(Scores(scores.split, Both(baseline, scores.sides.second))))
     return found
 
 
 def side_finding(scores: Scores) -> Finding:
     """Compare the second side with the first."""
-    return _finding(scores)
-
-
-def _finding(scores: Scores) -> Finding:
     first, second = scores.sides
     names = side_names(scores.sides.map(lambda side: side.side))
     is_baseline = first.side.kind == "baseline"

@@ -145,9 +145,8 @@ def draw_tests(services: Services, task: Task, first: object, second: object) ->
     """Ask both sides the behavioural tests and show the pass rates."""
     from mrpc.app.compare.behavioral import SYMMETRY_TEST
     from mrpc.app.compare.pair_tables import tests_table
-    from mrpc.app.compare.score_figures import plot_names
+    from mrpc.app.compare.score_figures import plot_names, tests_figure
     from mrpc.app.compare.verdict import one_answer_findings
-    from mrpc.app.compare.where_figures import tests_figure
 
     comparison = services.comparisons.compare(first, second, "validation", task.progress)
     warning = render_macro("compare/parts.html", "findings", one_answer_findings(comparison.scores))
@@ -255,7 +254,7 @@ def draw_kinds(services: Services, **asked: object) -> dict[str, object]:
 
 def draw_map(services: Services, first: object, second: object) -> dict[str, object]:
     """Draw the data map."""
-    from mrpc.app.compare.where_figures import map_figure
+    from mrpc.app.compare.explain_figures import map_figure
 
     found = services.comparisons.compare(first, second).training_map
     return {"stage": render_part("quiet", MAP_NOTE), "shown": map_figure(found.points())}

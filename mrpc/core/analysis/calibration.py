@@ -13,7 +13,8 @@ import numpy as np
 from scipy import optimize
 from sklearn import metrics
 
-from mrpc.core.analysis.statistics import FloatArray, IntArray
+from mrpc.core.analysis.statistics import Confusion, FloatArray, IntArray, confusion, pair_log_losses
+from mrpc.core.model.stored_predictions import PairPredictions
 
 NUM_BINS = 10
 TEMPERATURE_RANGE = (1e-3, 1e3)
@@ -50,6 +51,30 @@ class Curve:
     x: FloatArray
     y: FloatArray
     area: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """One side with what validation chose for it, judged on the split that is shown.
+
+    Attributes:
+        temperature: divides the logits; below 1 the side was under-confident, above 1 over-confident.
+        log_loss: in nats, after the temperature.
+        ece: after the temperature, in [0, 1].
+        threshold: the probability above which "equivalent" gives the best F1 on validation.
+        at_threshold: counts with that threshold on the split that is shown.
+    """
+
+    temperature: float
+    log_loss: float
+    ece: float
+    threshold: float
+    at_threshold: Confusion
+
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether no temperature is high enough: its probabilities tell less than none."""
+        return self.temperature > 0.99 * TEMPERATURE_RANGE[1]
 
 
 def reliability_bins(labels: IntArray, probabilities: FloatArray) -> list[ReliabilityBin]:
@@ -137,3 +162,22 @@ def best_f1_threshold(labels: IntArray, probabilities: FloatArray) -> float:
     f1 = np.divide(2.0 * found, total, out=np.zeros(len(cuts)), where=total > 0)
     best = cuts[f1 >= f1.max() - 1e-12]
     return float(best[np.argmin(np.abs(best - 0.5))])
+
+
+def confusion_at(answers: PairPredictions, threshold: float) -> Confusion:
+    """Count the outcomes when every probability above a threshold is called equivalent."""
+    return confusion(answers.label, (answers.prob_equivalent > threshold).astype(np.int64))
+
+
+def calibrate(chosen: PairPredictions, judged: PairPredictions) -> Calibration:
+    """Choose temperature and threshold on the first answers, and see how they do on the second."""
+    temperature = fit_temperature(chosen.label, chosen.margin)
+    tempered = apply_temperature(judged.margin, temperature)
+    threshold = best_f1_threshold(chosen.label, chosen.prob_equivalent)
+    return Calibration(
+        temperature=temperature,
+        log_loss=float(pair_log_losses(judged.label, tempered).mean()),
+        ece=expected_calibration_error(judged.label, tempered),
+        threshold=threshold,
+        at_threshold=confusion_at(judged, threshold),
+    )

@@ -53,30 +53,6 @@ _BUNDLED_SHA256 = {
 
 
 @dataclass(frozen=True)
-class Pretrained:
-    """A checkpoint that may be chosen.
-
-    Attributes:
-        name: what a config, a script and an address call it.
-        label: the name that is shown.
-        description: one sentence.
-        repo_id: its repository on the Hub, or None where the files are on this machine already.
-        num_parameters: of the encoder, or None where the files have to be asked.
-        num_layers, width: of the encoder, 0 where the files have to be asked.
-        folder: the folder of a local checkpoint, else None.
-    """
-
-    name: str
-    label: str
-    description: str
-    repo_id: str | None = None
-    num_parameters: int | None = None
-    num_layers: int = 0
-    width: int = 0
-    folder: Path | None = None
-
-
-@dataclass(frozen=True)
 class PretrainedSize:
     """What decides how much disk and memory a training of a checkpoint needs.
 
@@ -89,6 +65,27 @@ class PretrainedSize:
     num_parameters: int
     num_layers: int
     width: int
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A checkpoint that may be chosen.
+
+    Attributes:
+        name: what a config, a script and an address call it.
+        label: the name that is shown.
+        description: one sentence.
+        repo_id: its repository on the Hub, or None where the files are on this machine already.
+        size: of the encoder, or None where the files have to be asked.
+        folder: the folder of a local checkpoint, else None.
+    """
+
+    name: str
+    label: str
+    description: str
+    repo_id: str | None = None
+    size: PretrainedSize | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -130,54 +127,42 @@ PRETRAINED: dict[str, Pretrained] = {
             DEFAULT_CHECKPOINT,
             "all-MiniLM-L6-v2",
             "A small BERT (6 layers, 384 wide) that comes with the app. Quick on two cores.",
-            num_parameters=22_713_216,
-            num_layers=6,
-            width=384,
+            size=PretrainedSize(22_713_216, 6, 384),
         ),
         Pretrained(
             "google-bert/bert-base-uncased",
             "BERT base, uncased",
             "The classic of the course (12 layers, 768 wide).",
             "google-bert/bert-base-uncased",
-            109_482_240,
-            12,
-            768,
+            PretrainedSize(109_482_240, 12, 768),
         ),
         Pretrained(
             "google-bert/bert-base-cased",
             "BERT base, cased",
             "BERT base that tells upper from lower case.",
             "google-bert/bert-base-cased",
-            108_310_272,
-            12,
-            768,
+            PretrainedSize(108_310_272, 12, 768),
         ),
         Pretrained(
             "distilbert/distilbert-base-uncased",
             "DistilBERT base, uncased",
             "Half of BERT's layers, no token_type_ids.",
             "distilbert/distilbert-base-uncased",
-            66_362_880,
-            6,
-            768,
+            PretrainedSize(66_362_880, 6, 768),
         ),
         Pretrained(
             "FacebookAI/roberta-base",
             "RoBERTa base",
             "Byte-level tokens, two separators between the sentences, no token_type_ids.",
             "FacebookAI/roberta-base",
-            124_645_632,
-            12,
-            768,
+            PretrainedSize(124_645_632, 12, 768),
         ),
         Pretrained(
             "answerdotai/ModernBERT-base",
             "ModernBERT base",
             "A newer encoder (22 layers), no token_type_ids.",
             "answerdotai/ModernBERT-base",
-            149_014_272,
-            22,
-            768,
+            PretrainedSize(149_014_272, 22, 768),
         ),
     )
 }
@@ -210,8 +195,7 @@ def list_pretrained(folders: Sequence[Path] = ()) -> dict[str, Pretrained]:
 def pretrained_size(spec: Pretrained) -> PretrainedSize | None:
     """Return the size of a checkpoint without loading it; None where its files do not tell."""
     if spec.folder is None:
-        known = spec.num_parameters
-        return None if known is None else PretrainedSize(known, spec.num_layers, spec.width)
+        return spec.size
     try:
         config = read_config(spec.folder)
         num_parameters = count_parameters(spec.folder)

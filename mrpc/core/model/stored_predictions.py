@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,6 +123,28 @@ def read_prediction_metadata(path: Path) -> dict[str, str]:
     except (OSError, pa.ArrowInvalid) as error:
         raise UnavailableError(f"{path.name} cannot be read: {error}.") from error
     return {key.decode(): value.decode() for key, value in metadata.items() if not key.startswith(b"ARROW:")}
+
+
+def kept_predictions(
+    path: Path | None, told: Mapping[str, str], make: Callable[[], PairPredictions]
+) -> PairPredictions:
+    """Return the predictions of a file that was written with this metadata; else make them, and keep them.
+
+    Args:
+        path: the file; None where nothing is kept.
+        told: what they must have been written with.
+        make: predicts.
+    """
+    if path is None:
+        return make()
+    try:
+        if told.items() <= read_prediction_metadata(path).items():
+            return read_predictions(path)
+    except UnavailableError:
+        pass  # not made yet, or the file is damaged
+    predictions = make()
+    write_predictions(path, predictions, told)
+    return predictions
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:

@@ -89,7 +89,7 @@ def test_a_training_goes_first(world, store, background, monkeypatch):
 
 def test_a_run_without_a_model_is_left_alone(world, store, background, monkeypatch):
     run, comparisons = world
-    monkeypatch.setattr(comparisons, "comparable_runs", list)
+    monkeypatch.setattr(comparisons.catalog, "comparable_runs", list)
     end_training(background, store, run)
     assert background.do_next() is None
 

@@ -30,12 +30,12 @@ def test_vectors_of_sentences_are_kept_on_disk(comparisons, run, runs_dir):
 
 
 def test_baselines_answer_typed_pairs(comparisons, run):
-    answers = comparisons.pair.answer(
+    answers = comparisons.answer_pair(
         "baseline:overlap", f"{run.run_id}:best", "The same words.", "The same words."
     )
     assert answers.first.label == "equivalent"
-    assert answers.first.weights_sha256 == ""
-    assert answers.second.weights_sha256
+    assert answers.first.side.weights_sha256 == ""
+    assert answers.second.side.weights_sha256
 
 
 def test_two_baselines_compare_on_the_data_in_use(comparisons):

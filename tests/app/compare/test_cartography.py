@@ -52,7 +52,7 @@ def test_doubtful_labels_come_with_both_opinions(comparisons, run):
     for pair in pairs:  # the base has a say in nothing: its head is random
         assert pair.num_doubts == int((pair.probs.second > 0.5) != bool(pair.label))
     first = pairs[0]
-    answers = comparisons.pair.answer(*sides, first.sentence1, first.sentence2)
+    answers = comparisons.answer_pair(*sides, first.sentence1, first.sentence2)
     assert first.probs.first == pytest.approx(answers.first.prob_equivalent, abs=1e-6)
     assert first.probs.second == pytest.approx(answers.second.prob_equivalent, abs=1e-6)
 

@@ -12,7 +12,7 @@ SENTENCES = ("The mayor of the town closed two roads.", "Two roads were closed b
 
 @pytest.fixture(scope="module")
 def looked_at(comparisons, run):
-    return comparisons.pair.look_at(f"{run.run_id}:base", f"{run.run_id}:best", *SENTENCES)
+    return comparisons.look_at(f"{run.run_id}:base", f"{run.run_id}:best", *SENTENCES)
 
 
 def test_what_ifs_are_asked_of_both_sides(comparisons, run, looked_at):
@@ -71,7 +71,7 @@ def test_each_head_can_be_looked_at_and_the_mean_is_theirs(comparisons, looked_a
 def test_the_nearest_training_pair_of_a_training_pair_is_itself(comparisons, run, data):
     row = data.dataset["train"][5]
     sides = f"{run.run_id}:base", f"{run.run_id}:best"
-    both, pair = comparisons.pair.look_at(*sides, row["sentence1"], row["sentence2"])
+    both, pair = comparisons.look_at(*sides, row["sentence1"], row["sentence2"])
     seen = []
     found = comparisons.explanations.find_nearest(
         both.second, pair, on_progress=lambda *step: seen.append(step)
@@ -87,7 +87,7 @@ def test_the_nearest_training_pair_of_a_training_pair_is_itself(comparisons, run
 
 
 def test_a_baseline_is_asked_but_not_looked_into(comparisons, run):
-    sides, pair = comparisons.pair.look_at("baseline:overlap", f"{run.run_id}:best", *SENTENCES)
+    sides, pair = comparisons.look_at("baseline:overlap", f"{run.run_id}:best", *SENTENCES)
     overlap = sides.first
     assert [found.attribution for found in comparisons.explanations.attribute(overlap, pair)] == [None]
     assert len(comparisons.explanations.leave_out(overlap, pair)) == 18

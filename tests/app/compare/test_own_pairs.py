@@ -16,7 +16,7 @@ def test_lines_are_answered_by_both_sides_as_one_pair_is(comparisons, left, righ
         on_progress=lambda *step: seen.append(step),
     )
     for at, pair in enumerate(found.pairs):
-        answers = comparisons.pair.answer(left, right, pair.sentence1, pair.sentence2)
+        answers = comparisons.answer_pair(left, right, pair.sentence1, pair.sentence2)
         assert found.answers.first.prob_equivalent[at] == pytest.approx(
             answers.first.prob_equivalent, abs=1e-6
         )

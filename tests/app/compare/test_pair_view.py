@@ -1,4 +1,4 @@
-from mrpc.app.compare.pair import PairAnswer
+from mrpc.app.compare.answers import PairAnswer
 from mrpc.app.compare.pair_view import render_answers
 from mrpc.app.compare.sides import Both, Side
 from tests.html import parse
@@ -11,8 +11,8 @@ NEITHER = Both(None, None)
 
 def test_both_answers_name_their_label_probability_and_weights():
     answers = Both(
-        PairAnswer(BASE, "not_equivalent", 0.431, "a" * 64, 12.4),
-        PairAnswer(BEST, "equivalent", 0.912, "b" * 64, 11.0),
+        PairAnswer(BASE, "not_equivalent", 0.431, 12.4),
+        PairAnswer(BEST, "equivalent", 0.912, 11.0),
     )
     page = parse(render_answers(answers, 1, NEITHER))
     base, best = page.all("article")
@@ -30,7 +30,7 @@ def test_both_answers_name_their_label_probability_and_weights():
 
 
 def test_without_a_label_nobody_is_right():
-    answer = PairAnswer(BASE, "equivalent", 0.9, "a" * 64, 1.0)
+    answer = PairAnswer(BASE, "equivalent", 0.9, 1.0)
     text = parse(render_answers(Both(answer, answer), None, NEITHER)).text
     assert "corpus" not in text
     assert "✓" not in text
@@ -39,8 +39,8 @@ def test_without_a_label_nobody_is_right():
 
 def test_a_model_that_says_one_thing_is_told_so():
     answers = Both(
-        PairAnswer(BASE, "not_equivalent", 0.431, "a" * 64, 12.4),
-        PairAnswer(BEST, "equivalent", 0.912, "b" * 64, 11.0),
+        PairAnswer(BASE, "not_equivalent", 0.431, 12.4),
+        PairAnswer(BEST, "equivalent", 0.912, 11.0),
     )
     base, best = parse(render_answers(answers, None, Both(None, 1))).all("article")
     assert not base.all(cls="notice-warn")

@@ -1,42 +1,52 @@
 import json
 import re
 
-from mrpc.app.compare.report import make_report, render_report
+import pytest
+
+from mrpc.app.compare.report import render_report
+from mrpc.app.compare.verdict import RIVALS, baseline_findings, one_answer_findings, side_finding
+from mrpc.errors import UnavailableError
 from tests.html import parse
 
 
-def render(report):
-    return render_report(report, css="", javascript="/* ours </script> */", plotly_js="/* plotly */")
+def render(comparison):
+    return render_report(comparison, css="", javascript="/* ours </script> */", plotly_js="/* plotly */")
 
 
 def test_a_report_says_what_was_compared_and_with_what(comparisons, left, right, run):
-    report = make_report(comparisons.compare(left, right, "validation"))
-    text = render(report)
+    comparison = comparisons.compare(left, right, "validation")
+    text = render(comparison)
     page = parse(text)
     said = [item.text for item in page.all("p", cls="notice")]
-    assert said == [" ".join(finding.text.split()) for finding in report.findings]
+    scores = comparison.scores
+    findings = [
+        *one_answer_findings(scores),
+        *baseline_findings(scores, comparison.baselines(False), RIVALS),
+        side_finding(scores),
+    ]
+    assert said == [" ".join(finding.text.split()) for finding in findings]
     assert "always the more frequent answer" in " ".join(said)
     assert run.config.data.fingerprint in text
     assert run.run_id in text
-    for side in report.comparison.sides:
+    for side in comparison.sides:
         assert side.weights_sha256 in text
     assert "torch 2" in text
     assert "num_epochs 3" not in text  # three epochs are the preset's own
     assert "They were not run before" in text
-    assert sum(report.training_map.counts().values()) == 64
+    assert sum(comparison.training_map.counts().values()) == 64
     assert page.one(data_figure="map").role == "img"
     assert str(run.config.data.data_dir) not in text
 
 
 def test_probes_are_in_it_once_they_were_run(comparisons, left, right):
     comparisons.compare(left, right).behavioral_tests()
-    text = render(make_report(comparisons.compare(left, right, "validation")))
+    text = render(comparisons.compare(left, right, "validation"))
     assert "swapped order" in text
     assert "They were not run before" not in text
 
 
 def test_nothing_breaks_out_of_its_scripts(comparisons, left, right):
-    text = render(make_report(comparisons.compare(left, right, "validation")))
+    text = render(comparisons.compare(left, right, "validation"))
     assert text.count("</script>") == 3
     (content,) = re.findall(r"mrpcTables\.report\((.*)\);</script>", text)
     assert "<" not in content
@@ -49,7 +59,7 @@ def test_nothing_breaks_out_of_its_scripts(comparisons, left, right):
 def test_a_label_of_the_user_is_escaped(comparisons, left, right, run):
     run.paths.label.write_text(json.dumps({"name": "<img src=x onerror=alert(1)>", "note": ""}))
     try:
-        text = render(make_report(comparisons.compare(left, right, "validation")))
+        text = render(comparisons.compare(left, right, "validation"))
     finally:
         run.paths.label.unlink()
     assert "<img" not in text
@@ -57,15 +67,16 @@ def test_a_label_of_the_user_is_escaped(comparisons, left, right, run):
 
 
 def test_a_run_without_a_map_and_a_baseline_have_reports_too(comparisons, right):
-    report = make_report(comparisons.compare("baseline:majority", "baseline:tfidf", "test"))
-    assert report.training_map is None
-    assert "so they have no data map" in render(report)
+    comparison = comparisons.compare("baseline:majority", "baseline:tfidf", "test")
+    with pytest.raises(UnavailableError):
+        _ = comparison.training_map
+    assert "so they have no data map" in render(comparison)
     assert "always the more frequent answer" in render(
-        make_report(comparisons.compare("baseline:majority", right, "test"))
+        comparisons.compare("baseline:majority", right, "test")
     )
 
 
 def test_it_has_a_dark_form(comparisons, left, right):
-    text = render(make_report(comparisons.compare(left, right)))
+    text = render(comparisons.compare(left, right))
     assert "color-scheme: light dark" in text
     assert "body.dark {" in text

@@ -6,8 +6,7 @@ import pytest
 from sklearn import metrics
 
 from mrpc.app.compare import score_figures as figures
-from mrpc.app.compare.calibration import calibrate
-from mrpc.app.compare.score_figures import baselines_table
+from mrpc.app.compare.pair_tables import baselines_table
 from mrpc.app.compare.scores import compare_answers
 from mrpc.app.compare.scores_view import choose_split, render_calibrations, render_scores
 from mrpc.app.compare.sides import Both, Side
@@ -53,12 +52,12 @@ def test_every_metric_has_a_row_with_its_interval(scores):
 
 
 def test_what_is_chosen_on_validation_says_so(scores):
-    found = calibrate(scores, scores)
+    found = scores.calibrated_on(scores)
     page = parse(render_calibrations(scores, found))
     assert "Both were chosen on these very pairs" in page.text
-    assert page.rows()[1][1].startswith(f"{found.sides.second.temperature:.2f}")
+    assert page.rows()[1][1].startswith(f"{found.second.temperature:.2f}")
     test = compare_answers("test", SIDES, scores.sides.map(lambda side: side.answers))
-    assert "very pairs" not in parse(render_calibrations(test, calibrate(test, scores))).text
+    assert "very pairs" not in parse(render_calibrations(test, test.calibrated_on(scores))).text
 
 
 def test_a_temperature_at_its_limit_is_said_in_words():
@@ -67,7 +66,7 @@ def test_a_temperature_at_its_limit_is_said_in_words():
         np.arange(40), labels, np.stack([labels * 2.0 - 1, 1 - labels * 2.0], axis=1).astype(np.float32)
     )
     scores = compare_answers("validation", SIDES, Both(wrong, predictions(labels, 1)))
-    row = parse(render_calibrations(scores, calibrate(scores, scores))).rows()[0]
+    row = parse(render_calibrations(scores, scores.calibrated_on(scores))).rows()[0]
     assert row[1] == "no temperature helps 50 % for every pair would be best"
 
 
@@ -105,7 +104,7 @@ def test_one_class_has_scores_but_no_curves(one_class):
     assert figures.roc_figure(one_class) is None
     assert figures.precision_recall_figure(one_class) is None
     assert "nan" not in render_scores(one_class)
-    assert "nan" not in render_calibrations(one_class, calibrate(one_class, one_class))
+    assert "nan" not in render_calibrations(one_class, one_class.calibrated_on(one_class))
     result = one_class.as_dict()
     json.dumps(result, allow_nan=False)
     assert not math.isnan(result["right"]["accuracy"])

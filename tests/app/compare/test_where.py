@@ -1,7 +1,8 @@
 import json
 
+from mrpc.app.compare import explain_figures as figures
 from mrpc.app.compare import pair_tables as tables
-from mrpc.app.compare import where_figures as figures
+from mrpc.app.compare import score_figures
 from mrpc.app.compare.behavioral import CaseAnswer, TestResult
 from mrpc.app.compare.cartography import MappedPair
 from mrpc.app.compare.changes import ComparedPair, KindScore
@@ -24,7 +25,7 @@ MAPPED = MappedPair(4, "a b", "a <c>", 1, 0.2, 0.1, 0.0, "hard")
 
 
 def test_pass_rates_are_drawn_for_both_sides():
-    figure = figures.tests_figure(NAMES, [SWAPPED])
+    figure = score_figures.tests_figure(NAMES, [SWAPPED])
     assert [trace["x"] for trace in figure["data"]] == [[50.0], [50.0]]
     assert [trace["name"] for trace in figure["data"]] == list(NAMES)
     assert "swapped order 50 and 50 %" in figure["alt"]

@@ -5,7 +5,7 @@ import torch
 from mrpc.core.analysis import attribution as att
 from mrpc.core.data.pairs import SentencePair
 from mrpc.core.model.classifier import load_classifier
-from mrpc.core.model.prediction import Predictor, predict_pairs
+from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.model.weights import weights_sha256
 
@@ -137,7 +137,7 @@ def test_a_word_is_left_out_and_its_space_with_it(model, tokenizer):
     assert first == [", two.", "One,.", "One, two.", "One, two."]
     assert second == ["Three four.", "Three four.", "four.", "Three."]
     found, first, second = att.shortened_pairs(*SENTENCES)
-    logits = predict_pairs(model, tokenizer, [SENTENCES[0], *first], [SENTENCES[1], *second])
+    logits = Predictor(model, tokenizer).predict([SENTENCES[0], *first], [SENTENCES[1], *second])
     effects = att.word_effects(found, logits[:, 1].astype(float) - logits[:, 0])
     whole = margin(model, **tokenizer(*SENTENCES, return_tensors="pt"))
     less = margin(

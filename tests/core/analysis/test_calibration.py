@@ -7,7 +7,6 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
-from mrpc.app.compare.calibration import Calibration
 from mrpc.core.analysis import calibration as cal
 from mrpc.core.analysis.statistics import Confusion
 
@@ -74,7 +73,7 @@ def test_answers_without_an_error_take_the_sharpest_temperature_allowed():
 def test_answers_that_are_all_wrong_take_the_flattest_temperature_allowed():
     temperature = cal.fit_temperature(np.array([0, 1]), np.array([1.0, -1.0]))
     assert math.isclose(temperature, cal.TEMPERATURE_RANGE[1], rel_tol=1e-3)
-    judged = Calibration(temperature, 0.7, 0.5, 0.5, Confusion(0, 1, 1, 0))
+    judged = cal.Calibration(temperature, 0.7, 0.5, 0.5, Confusion(0, 1, 1, 0))
     assert judged.is_at_limit
     assert not replace(judged, temperature=2.0).is_at_limit
 

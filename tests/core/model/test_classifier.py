@@ -84,7 +84,9 @@ def test_the_bundled_checkpoint_is_the_published_one() -> None:
     model, new_parameters, _ = load_classifier(checkpoint, 1)
     assert new_parameters == HEAD
     num_parameters = sum(tensor.numel() for tensor in model.base_model.parameters())
-    assert num_parameters == PRETRAINED["all-MiniLM-L6-v2"].num_parameters
+    size = PRETRAINED["all-MiniLM-L6-v2"].size
+    assert size is not None
+    assert num_parameters == size.num_parameters
 
 
 def test_the_course_sentences() -> None:

@@ -6,7 +6,7 @@ import torch
 from datasets import Dataset
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
-from mrpc.core.model.prediction import Predictor, predict_dataset
+from mrpc.core.model.prediction import Predictor
 from mrpc.errors import TaskCancelled
 
 WORDS = [
@@ -70,9 +70,8 @@ def one_by_one(model, tokenizer, dataset):
 def test_sorted_batches_give_the_plain_answers_in_the_rows_order(model, tokenizer, dataset, monkeypatch):
     monkeypatch.setattr("mrpc.core.model.prediction.WINDOW_PAIRS", 8)
     seen = []
-    predictions = predict_dataset(
-        model, tokenizer, dataset, batch_size=4, max_length=48, on_progress=seen.append
-    )
+    monkeypatch.setattr("mrpc.core.model.prediction.BATCH_PAIRS", 4)
+    predictions = Predictor(model, tokenizer, max_length=48).predict_dataset(dataset, seen.append)
     np.testing.assert_allclose(predictions.logits, one_by_one(model, tokenizer, dataset), atol=1e-5)
     assert predictions.idx.tolist() == dataset["idx"]
     assert predictions.label.tolist() == dataset["label"]
@@ -83,8 +82,8 @@ def test_sorted_batches_give_the_plain_answers_in_the_rows_order(model, tokenize
 def test_predicting_leaves_random_states_and_the_training_mode_alone(model, tokenizer, dataset):
     model.train()
     before = torch.random.get_rng_state()
-    first = predict_dataset(model, tokenizer, dataset)
-    second = predict_dataset(model, tokenizer, dataset)
+    first = Predictor(model, tokenizer).predict_dataset(dataset)
+    second = Predictor(model, tokenizer).predict_dataset(dataset)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert model.training
     np.testing.assert_array_equal(first.logits, second.logits)  # so dropout was off
@@ -92,11 +91,12 @@ def test_predicting_leaves_random_states_and_the_training_mode_alone(model, toke
 
 
 def test_pairs_without_labels_are_predicted_too(model, tokenizer, dataset):
-    predictions = predict_dataset(model, tokenizer, dataset.remove_columns("label"))
+    predictions = Predictor(model, tokenizer).predict_dataset(dataset.remove_columns("label"))
     assert set(predictions.label.tolist()) == {-1}
 
 
-def test_it_can_be_stopped_between_batches(model, tokenizer, dataset):
+def test_it_can_be_stopped_between_batches(model, tokenizer, dataset, monkeypatch):
+    monkeypatch.setattr("mrpc.core.model.prediction.BATCH_PAIRS", 4)
     told = []
 
     def on_progress(num_done):
@@ -105,7 +105,7 @@ def test_it_can_be_stopped_between_batches(model, tokenizer, dataset):
             raise TaskCancelled("Cancelled.")
 
     with pytest.raises(TaskCancelled):
-        predict_dataset(model, tokenizer, dataset, batch_size=4, on_progress=on_progress)
+        Predictor(model, tokenizer).predict_dataset(dataset, on_progress)
     assert told == [4, 8, 12]
     assert not model.training
 

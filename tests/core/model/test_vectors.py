@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from mrpc.core.analysis.embeddings import embed_pairs, embed_sentences, encoder_of, nearest
 from mrpc.core.model.classifier import load_classifier
+from mrpc.core.model.prediction import Predictor, nearest
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.errors import TaskCancelled
 from tests.tiny import tiny_rows
@@ -22,7 +22,7 @@ def sentences():
 
 def test_sentences_are_pooled_over_their_own_tokens(tiny, sentences):
     model, tokenizer = tiny
-    vectors = embed_sentences(encoder_of(model), tokenizer, sentences)
+    vectors = Predictor(model, tokenizer).embed_sentences(sentences)
     for sentence, vector in zip(sentences, vectors, strict=True):
         with torch.no_grad():
             hidden = model.base_model(**tokenizer(sentence, return_tensors="pt")).last_hidden_state[0]
@@ -32,7 +32,7 @@ def test_sentences_are_pooled_over_their_own_tokens(tiny, sentences):
 
 def test_pairs_are_what_the_head_sees(tiny, sentences):
     model, tokenizer = tiny
-    vectors = embed_pairs(model, tokenizer, sentences, sentences[::-1])
+    vectors = Predictor(model, tokenizer).embed_pairs(sentences, sentences[::-1])
     with torch.no_grad():
         encoding = tokenizer(sentences[0], sentences[-1], return_tensors="pt")
         first = model.base_model(**encoding).last_hidden_state[0, 0]
@@ -42,14 +42,14 @@ def test_pairs_are_what_the_head_sees(tiny, sentences):
 def test_it_tells_how_far_it_is_and_can_be_stopped(tiny, sentences):
     model, tokenizer = tiny
     seen = []
-    embed_sentences(encoder_of(model), tokenizer, sentences, on_progress=seen.append)
+    Predictor(model, tokenizer).embed_sentences(sentences, seen.append)
     assert seen[-1] == len(sentences)
 
     def cancel(num_done):
         raise TaskCancelled("Cancelled.")
 
     with pytest.raises(TaskCancelled):
-        embed_sentences(encoder_of(model), tokenizer, sentences, on_progress=cancel)
+        Predictor(model, tokenizer).embed_sentences(sentences, cancel)
 
 
 def test_the_nearest_is_the_vector_itself():
