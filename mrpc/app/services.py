@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from mrpc.app.own_data import OwnData
     from mrpc.app.tokenize.batch import Padding
     from mrpc.app.tokenize.data import Explorer
-    from mrpc.app.tokenize.model_input import ModelInputs
     from mrpc.app.tokenize.pair import Inspection
     from mrpc.app.tokenize.speed import TokenizationSpeed
-    from mrpc.app.tokenize.training_step import TrainingSteps
+    from mrpc.app.tokenize.step import FirstSteps
     from mrpc.app.train.catalog import Catalog
     from mrpc.app.train.estimates import Estimates
     from mrpc.app.train.export import CodeExport
@@ -79,7 +78,7 @@ class Services:
         self._import_libraries()
         from mrpc.app.tokenize.pair import Inspection
 
-        return Inspection(lambda: self.data, self.settings)
+        return Inspection(self.settings)
 
     @built_once
     def explorer(self) -> Explorer:
@@ -106,20 +105,12 @@ class Services:
         return TokenizationSpeed(lambda: self.data, self.inspection.tokenizers)
 
     @built_once
-    def model_inputs(self) -> ModelInputs:
-        """From a tokenized split to the logits."""
+    def first_steps(self) -> FirstSteps:
+        """From a tokenized split to the logits, and single steps of training."""
         self._import_libraries()
-        from mrpc.app.tokenize.model_input import ModelInputs
+        from mrpc.app.tokenize.step import FirstSteps
 
-        return ModelInputs(lambda: self.data, self.inspection.tokenizers)
-
-    @built_once
-    def training_steps(self) -> TrainingSteps:
-        """Single steps of training, to look at."""
-        self._import_libraries()
-        from mrpc.app.tokenize.training_step import TrainingSteps
-
-        return TrainingSteps(self.inspection.tokenizers)
+        return FirstSteps(lambda: self.data, self.inspection.tokenizers)
 
     @built_once
     def checkpoints(self) -> CheckpointShelf:

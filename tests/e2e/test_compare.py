@@ -264,7 +264,7 @@ def test_both_answers_move_while_a_word_is_edited(open_page, run, live_app, tiny
     page.locator("#sentence2 textarea").press_sequentially(" Seven trains won.", delay=30)
     data = load_data("folder", tiny_data_dir)
     comparisons = Comparisons(live_app.store, lambda: data, Settings(runs_dir=live_app.runs_dir))
-    answers = comparisons.pair.answer(f"{run.run_id}:base", f"{run.run_id}:best", *edited)
+    answers = comparisons.answer_pair(f"{run.run_id}:base", f"{run.run_id}:best", *edited)
     for place, answer in zip(("first", "second"), answers, strict=True):
         meter = page.locator(f"#stage-compare-answers .side-{place} .cmp-meter i")
         expect(meter).to_have_attribute("style", f"width:{100 * answer.prob_equivalent:.2f}%")

@@ -87,19 +87,6 @@ class PaddedBatch:
 
 
 @dataclass(frozen=True)
-class Strategy:
-    """One way of forming and padding the batches of a split.
-
-    Attributes:
-        name: in words.
-        report: what it pads.
-    """
-
-    name: str
-    report: PaddingReport
-
-
-@dataclass(frozen=True)
 class SplitPadding:
     """What every strategy pads over a split.
 
@@ -108,19 +95,19 @@ class SplitPadding:
         num_rows_of_split: rows that there are.
         mean_length: tokens of a pair, on average.
         longest: tokens of the longest pair.
-        strategies: in the order to show them; the first is what the course does.
+        strategies: ways of forming and padding batches, in words, and what each pads; first the course's.
     """
 
     num_rows: int
     num_rows_of_split: int
     mean_length: float
     longest: int
-    strategies: list[Strategy]
+    strategies: dict[str, PaddingReport]
 
     @property
     def scale(self) -> float:
         """The ratio at which a bar ends. The last one, of 512, is longer and runs out of the picture."""
-        return sorted(strategy.report.ratio for strategy in self.strategies)[-2] * 1.12
+        return sorted(report.ratio for report in self.strategies.values())[-2] * 1.12
 
 
 class Padding:
@@ -198,28 +185,24 @@ class Padding:
         grouped = epoch_batches(lengths, size, "length", whole_seed, epoch=0)
         longest = int(lengths.max())
 
-        def count(
-            name: str,
-            batches: Sequence[list[int]],
-            pad_to: Literal["longest"] | int = "longest",
-            multiple: int = 1,
-        ) -> Strategy:
-            return Strategy(name, padding_report(lengths, batches, pad_to, multiple, hidden_size))
-
+        ways: list[tuple[str, Sequence[list[int]], Literal["longest"] | int, int]] = [
+            ("random batches, padded to their longest", random, "longest", 1),
+            ("random batches, padded to a multiple of 8", random, "longest", 8),
+            ("batches of similar length, padded to their longest", grouped, "longest", 1),
+            ("batches of similar length, padded to a multiple of 8", grouped, "longest", 8),
+            (f"everything padded to the split’s longest, {longest}", random, longest, 1),
+            ("everything padded to 128", random, 128, 1),
+            ("everything padded to 512", random, 512, 1),
+        ]
         return SplitPadding(
             num_rows=len(lengths),
             num_rows_of_split=len(dataset),
             mean_length=float(lengths.mean()),
             longest=longest,
-            strategies=[
-                count("random batches, padded to their longest", random),
-                count("random batches, padded to a multiple of 8", random, multiple=8),
-                count("batches of similar length, padded to their longest", grouped),
-                count("batches of similar length, padded to a multiple of 8", grouped, multiple=8),
-                count(f"everything padded to the split’s longest, {longest}", random, longest),
-                count("everything padded to 128", random, 128),
-                count("everything padded to 512", random, 512),
-            ],
+            strategies={
+                name: padding_report(lengths, batches, pad_to, multiple, hidden_size)
+                for name, batches, pad_to, multiple in ways
+            },
         )
 
     def draw_rows(self, split: object, num: int) -> list[int]:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from mrpc.app.address import Linked, choice, text, whole
 from mrpc.app.templates import render, render_part
-from mrpc.app.tokenize import snippets
+from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.tokenize.speed_view import build_speed_section
 from mrpc.app.view import View, bind, place, stage
 from mrpc.core.data.pairs import SPLITS
@@ -81,7 +81,8 @@ def show_batch(
     padding = services.padding.report(split, checkpoint, batch_size)
     tokenizers = services.inspection.tokenizers
     numbers = [row.number for row in batch.rows]
-    code = snippets.pad_batch(
+    code = snippet(
+        "pad_batch",
         tokenizers.hub_name(checkpoint),
         split,
         numbers,

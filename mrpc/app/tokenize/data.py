@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -81,39 +82,18 @@ class Page:
 
 
 @dataclass(frozen=True)
-class LengthBin:
-    """One bar of the histogram of lengths.
-
-    Attributes:
-        span: its lengths, in words.
-        num_equivalent: its rows that are equivalent.
-        num_not: its other rows.
-        height_equivalent: the former as a share of the highest bar.
-        height_not: the latter.
-    """
-
-    span: str
-    num_equivalent: int
-    num_not: int
-    height_equivalent: float
-    height_not: float
-
-
-@dataclass(frozen=True)
 class SplitOverview:
     """What one split holds.
 
     Attributes:
         split: its name.
-        num_rows: how many rows.
         label_counts: rows of label 0 and of label 1.
         bin_width: characters a bar of the histogram.
-        histogram: for each label, rows in each bin of length; both sentences together, in characters.
+        histogram: for each label, rows in each bar; both sentences together, in characters.
         names: what the data calls 0 and 1.
     """
 
     split: str
-    num_rows: int
     label_counts: tuple[int, int]
     bin_width: int
     histogram: tuple[list[int], list[int]]
@@ -130,15 +110,16 @@ class SplitOverview:
         return self.label_counts[1] / max(1, sum(self.label_counts))
 
     @property
-    def bins(self) -> list[LengthBin]:
-        """The bars of the histogram."""
-        highest = max(1, *self.histogram[0], *self.histogram[1])
-        bars = []
-        for place, (no, yes) in enumerate(zip(*self.histogram, strict=True)):
-            low, high = place * self.bin_width, (place + 1) * self.bin_width
-            span = f"{low:,} to {high - 1:,}" if place < len(self.histogram[0]) - 1 else f"{low:,} or more"
-            bars.append(LengthBin(span, yes, no, yes / highest, no / highest))
-        return bars
+    def bars(self) -> list[tuple[str, int, int]]:
+        """The bars of the histogram: lengths in words, equivalent rows and other rows."""
+        lows = [place * self.bin_width for place in range(len(self.histogram[0]))]
+        spans = [f"{low:,} to {low + self.bin_width - 1:,}" for low in lows[:-1]]
+        return list(zip([*spans, f"{lows[-1]:,} or more"], *self.histogram[::-1], strict=True))
+
+    @property
+    def highest(self) -> int:
+        """Rows of one label in the highest bar, at least 1."""
+        return max(1, *self.histogram[0], *self.histogram[1])
 
 
 class Explorer:
@@ -223,34 +204,18 @@ class Explorer:
 
     def _rows(self, dataset: Dataset, numbers: list[int]) -> list[Row]:
         table, names = _table(dataset), self.data.label_names
-        rows = []
-        for number in numbers:  # a slice each: taking from many chunks at once would join them all first
-            values: dict[str, Any] = table.slice(number, 1).to_pylist()[0]
-            rows.append(
-                Row(
-                    number,
-                    values["sentence1"],
-                    values["sentence2"],
-                    int(values["label"]),
-                    int(values["idx"]),
-                    names,
-                )
-            )
-        return rows
+        # A slice each: taking from many chunks at once would join them all first.
+        values = ((number, table.slice(number, 1).to_pylist()[0]) for number in numbers)
+        return [Row(number, **row, names=names) for number, row in values]
 
     def _find(self, dataset: Dataset, query: str, label: int | None) -> np.ndarray | None:
         """Return the numbers of the rows that are wanted, or None for all."""
         table = _table(dataset)
-        wanted = None
+        conditions = [] if label is None else [pc.equal(table.column("label"), label)]
         if query:
-            wanted = pc.or_(
-                pc.match_substring(table.column("sentence1"), query, ignore_case=True),
-                pc.match_substring(table.column("sentence2"), query, ignore_case=True),
-            )
-        if label is not None:
-            has_label = pc.equal(table.column("label"), label)
-            wanted = has_label if wanted is None else pc.and_(wanted, has_label)
-        return None if wanted is None else pc.indices_nonzero(wanted).to_numpy()
+            texts = (table.column(name) for name in ("sentence1", "sentence2"))
+            conditions.append(pc.or_(*(pc.match_substring(text, query, ignore_case=True) for text in texts)))
+        return pc.indices_nonzero(reduce(pc.and_, conditions)).to_numpy() if conditions else None
 
 
 def _table(dataset: Dataset) -> pa.Table:
@@ -270,12 +235,7 @@ def _overview(split: str, table: pa.Table, names: tuple[str, str]) -> SplitOverv
     histogram = [np.bincount(bins[labels == label], minlength=NUM_BINS).tolist() for label in (0, 1)]
     counts = np.bincount(labels[labels >= 0], minlength=2)
     return SplitOverview(
-        split,
-        table.num_rows,
-        (int(counts[0]), int(counts[1])),
-        bin_width,
-        (histogram[0], histogram[1]),
-        names,
+        split, (int(counts[0]), int(counts[1])), bin_width, (histogram[0], histogram[1]), names
     )
 
 

@@ -10,7 +10,7 @@ import gradio as gr
 from mrpc.app.address import Linked, choice, text, whole
 from mrpc.app.caller import caller
 from mrpc.app.templates import render, render_part
-from mrpc.app.tokenize import snippets
+from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.view import View, bind, place, stage
 from mrpc.core.data.pairs import SPLITS, label_words
 
@@ -109,7 +109,7 @@ def show_data(
             overview=explorer.overview(split),
             num_rows=explorer.num_rows(),
             features=explorer.features(),
-            code=snippets.explore(str(split), searched, str(wanted), load, explorer.data.label_names),
+            code=snippet("explore", str(split), searched, str(wanted), load, explorer.data.label_names),
         ),
         "data": gr.update(choices=services.own_data.choices() if caller().is_owner else APPS_DATA),
         "label": gr.update(choices=[("both", "both"), (one, "equivalent"), (zero, "not_equivalent")]),
@@ -138,12 +138,12 @@ def _explorer(services: Services, data: object) -> Explorer:
 
 
 def _load_code(data: LoadedData, is_own: bool) -> str:
-    """Write how plain code opens the data that is shown."""
+    """Write how plain code opens the data that is shown; "" for MRPC."""
     if is_own:
         return f'raw_datasets = load_dataset("parquet", data_dir={str(data.data_dir)!r})'
     if data.kind == "folder" and data.name != "MRPC":
         return "raw_datasets = load_dataset(DATA_DIR)  # the folder of the data, with a file a split"
-    return snippets.LOAD_DATA
+    return ""
 
 
 def _is_number(value: str) -> bool:

@@ -6,7 +6,7 @@ Rows of the data are found by :mod:`mrpc.app.tokenize.data`, batches built by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,17 +18,16 @@ from mrpc.core.text.tokenization import (
     TRUNCATIONS,
     TokenRow,
     Truncation,
+    cut_by_truncation,
     decode_ids,
     encode_pairs,
     encode_single,
-    explain_truncation,
     pad_pair,
     token_rows,
 )
 from mrpc.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
-    from mrpc.core.data.load import LoadedData
     from mrpc.settings import Settings
 
 MIN_LENGTH, MAX_LENGTH = 8, 512
@@ -49,7 +48,6 @@ class PairInspection:
         raw: the dictionary that the tokenizer returned: keys in its order, one list of integers each.
         rows: the same, token by token.
         cut_rows: the tokens that truncation cut away, in order.
-        num_cut: how many of sentence 1 and of sentence 2.
         decoded: the ids turned back into text.
         uses_token_type_ids: whether the model looks at token types.
         vocab_size: entries of the vocabulary.
@@ -62,7 +60,6 @@ class PairInspection:
     raw: dict[str, list[int]]
     rows: list[TokenRow]
     cut_rows: list[TokenRow]
-    num_cut: tuple[int, int]
     decoded: str
     uses_token_type_ids: bool
     vocab_size: int
@@ -74,9 +71,15 @@ class PairInspection:
         return [row.token for row in self.rows]
 
     @property
+    def num_cut(self) -> tuple[int, int]:
+        """How many tokens were cut away of sentence 1 and of sentence 2."""
+        of_first = sum(row.sequence_id == 0 for row in self.cut_rows)
+        return of_first, len(self.cut_rows) - of_first
+
+    @property
     def num_truncated(self) -> int:
         """Tokens that were cut away, of both sentences together."""
-        return sum(self.num_cut)
+        return len(self.cut_rows)
 
     def as_json(self) -> dict[str, object]:
         """Return what ``/inspect_pair`` answers."""
@@ -139,9 +142,8 @@ class SeparateAndJoined:
 class Inspection:
     """Shows pairs as tokens. May be used from many threads."""
 
-    def __init__(self, read_data: Callable[[], LoadedData], settings: Settings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.tokenizers = Tokenizers(settings)
-        self._read_data = read_data
 
     def inspect_pair(
         self,
@@ -230,7 +232,7 @@ def _inspect(
     tokenizer = loaded.tokenizer
     encoded = encode_pairs(tokenizer, [pair.sentence1], [pair.sentence2], max_length, truncation)
     rows = token_rows(tokenizer, encoded)
-    cut = explain_truncation(tokenizer, pair.sentence1, pair.sentence2, rows)
+    cut_rows = cut_by_truncation(tokenizer, pair.sentence1, pair.sentence2, rows)
     raw = {key: list(encoded[key][0]) for key in encoded}
     if pad_to_max:
         raw, rows = pad_pair(tokenizer, raw, rows, max_length)
@@ -240,8 +242,7 @@ def _inspect(
         sentence2=pair.sentence2,
         raw=raw,
         rows=rows,
-        cut_rows=cut.cut_rows,
-        num_cut=cut.num_cut,
+        cut_rows=cut_rows,
         decoded=decode_ids(tokenizer, raw["input_ids"]),
         uses_token_type_ids=loaded.uses_token_type_ids,
         vocab_size=len(tokenizer),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,8 @@ import gradio as gr
 
 from mrpc.app.address import Linked, choice, flag, whole
 from mrpc.app.templates import render, render_part
-from mrpc.app.tokenize import snippets
-from mrpc.app.tokenize.tokens import LEGEND, Chip, chips, pieces
+from mrpc.app.tokenize.snippets import snippet
+from mrpc.app.tokenize.tokens import LEGEND, chips, pieces
 from mrpc.app.view import View, bind, place, stage
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core.model.pretrained import list_pretrained
@@ -20,7 +19,6 @@ from mrpc.core.model.pretrained import list_pretrained
 if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
-    from mrpc.app.tokenize.pair import PairInspection
 
 TRUNCATION_CHOICES = [
     ("longest first", "longest_first"),
@@ -31,23 +29,6 @@ TRUNCATION_CHOICES = [
 COMPARED = [DEFAULT_CHECKPOINT, "distilbert/distilbert-base-uncased", "FacebookAI/roberta-base"]
 MAX_COMPARED = 3
 MAX_CUT_CHIPS = 200
-
-
-@dataclass(frozen=True)
-class CheckpointColumn:
-    """One checkpoint of several, as it is drawn.
-
-    Attributes:
-        label: what people call it.
-        inspection: what its tokenizer makes of the pair; None where it cannot be had.
-        reason: why it cannot, in words.
-        chips: its tokens.
-    """
-
-    label: str
-    inspection: PairInspection | None
-    reason: str
-    chips: list[Chip]
 
 
 def build_pair_view(services: Services, spine: Spine) -> gr.Dropdown:
@@ -157,7 +138,8 @@ def show_pair(
         pieces(sentence, [row for row in pair.rows if row.sequence_id == number], cut[number])
         for number, sentence in enumerate((pair.sentence1, pair.sentence2))
     ]
-    code = snippets.inspect_pair(
+    code = snippet(
+        "inspect_pair",
         services.inspection.tokenizers.hub_name(checkpoint),
         pair.sentence1,
         pair.sentence2,
@@ -198,8 +180,11 @@ def show_one_or_two(services: Services, sentence1: object, sentence2: object, ch
         second=chips(both.alone[1]),
         joined=chips(both.joined, both.differences),
         pair=chips(both.pair.rows),
-        code=snippets.one_or_two(
-            services.inspection.tokenizers.hub_name(checkpoint), both.pair.sentence1, both.pair.sentence2
+        code=snippet(
+            "one_or_two",
+            services.inspection.tokenizers.hub_name(checkpoint),
+            both.pair.sentence1,
+            both.pair.sentence2,
         ),
     )
 
@@ -211,17 +196,12 @@ def show_checkpoints(
     found = services.inspection.compare_checkpoints(sentence1, sentence2, compared)
     tokenizers = services.inspection.tokenizers
     columns = [
-        CheckpointColumn(
-            tokenizers.label(one.checkpoint),
-            one.inspection,
-            one.reason,
-            chips(one.inspection.rows) if one.inspection else [],
-        )
+        (tokenizers.label(one.checkpoint), one, chips(one.inspection.rows) if one.inspection else [])
         for one in found
     ]
     names = [tokenizers.hub_name(one.checkpoint) for one in found]
     return render(
         "tokenize/checkpoints.html",
         columns=columns,
-        code=snippets.compare_checkpoints(names, str(sentence1), str(sentence2)),
+        code=snippet("compare_checkpoints", names, str(sentence1), str(sentence2)),
     )

@@ -10,14 +10,14 @@ import gradio as gr
 
 from mrpc.app.address import Linked, choices, whole
 from mrpc.app.templates import render
-from mrpc.app.tokenize import snippets
+from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.view import View, place, stage
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
     from mrpc.app.task import Task
-    from mrpc.app.tokenize.measurement import WayProgress
+    from mrpc.app.tokenize.speed import WayProgress
 
 WAY_NAMES = {
     "one_call": ("One call with lists", "tokenizer(list(rows['sentence1']), list(rows['sentence2']))"),
@@ -106,7 +106,7 @@ def show_code(services: Services, checkpoint: str, split: str, num_rows: object)
     of_split = services.explorer.page(split).num_rows
     wanted = num_rows if isinstance(num_rows, int) and 0 < num_rows <= of_split else of_split
     hub_name = services.inspection.tokenizers.hub_name(checkpoint)
-    return render("tokenize/code.html", code=snippets.tokenize_all(hub_name, split, wanted))
+    return render("tokenize/code.html", code=snippet("tokenize_all", hub_name, split, wanted))
 
 
 def run_failing_map(services: Services, split: object) -> str:
@@ -114,6 +114,6 @@ def run_failing_map(services: Services, split: object) -> str:
     return render(
         "tokenize/failing_map.html",
         failed=services.tokenization_speed.fail_on_purpose(split),
-        failing_code=snippets.FAILING_MAP,
-        fixed_code=snippets.FIXED_MAP,
+        failing_code=snippet("failing_map"),
+        fixed_code=snippet("fixed_map"),
     )

@@ -10,7 +10,7 @@ import gradio as gr
 
 from mrpc.app.address import Linked, choice, whole
 from mrpc.app.templates import render, render_part
-from mrpc.app.tokenize import snippets
+from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.tokenize.tokens import chips
 from mrpc.app.view import View, place, stage
 from mrpc.core.data.pairs import SPLITS, label_words
@@ -85,7 +85,7 @@ def show_model_input(
     services: Services, checkpoint: str, split: str, batch_size: object, seed: object
 ) -> str:
     """Draw the first batch of a training: its columns, tensors, logits, answers and loss."""
-    ready = services.model_inputs.first_batch(split, checkpoint, batch_size, seed)
+    ready = services.first_steps.first_batch(split, checkpoint, batch_size, seed)
     tokenizers = services.inspection.tokenizers
     return render(
         "tokenize/model_input.html",
@@ -94,7 +94,7 @@ def show_model_input(
         ln2=math.log(2),
         names=label_words(services.data.label_names),
         removed=REMOVED_COLUMNS,
-        code=snippets.model_input(tokenizers.hub_name(checkpoint), split, len(ready.rows), ready.seed),
+        code=snippet("model_input", tokenizers.hub_name(checkpoint), split, len(ready.rows), ready.seed),
     )
 
 
@@ -110,14 +110,14 @@ def take_step(
     """Take one training step and draw what it changed."""
     chosen = COURSE_SEQUENCES if sequences == "course" else (sentence1, sentence2)
     learning_rate = _parse_rate(rate)
-    step = services.training_steps.take(chosen, checkpoint, learning_rate, SEED, task.progress)
+    step = services.first_steps.take_step(chosen, checkpoint, learning_rate, SEED, task.progress)
     hub_name = services.inspection.tokenizers.hub_name(checkpoint)
     return render(
         "tokenize/training_step.html",
         step=step,
         sequences=[chips(rows) for rows in step.rows],
         learning_rate=learning_rate,
-        code=snippets.training_step(hub_name, str(chosen[0]), str(chosen[1]), learning_rate, SEED),
+        code=snippet("training_step", hub_name, str(chosen[0]), str(chosen[1]), learning_rate, SEED),
     )
 
 

@@ -14,10 +14,11 @@ import atexit
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from datasets import Dataset
@@ -69,18 +70,6 @@ class TokenRow:
     is_continuation: bool
     is_unknown: bool
     is_padding: bool
-
-
-class TruncationResult(NamedTuple):
-    """What truncation cut away from one pair.
-
-    Attributes:
-        cut_rows: the tokens that were cut away, numbered as they would be without truncation.
-        num_cut: how many of sentence 1 and of sentence 2.
-    """
-
-    cut_rows: list[TokenRow]
-    num_cut: tuple[int, int]
 
 
 def tokenizer_lock(tokenizer: PreTrainedTokenizerBase) -> threading.RLock:
@@ -221,27 +210,28 @@ def token_rows(tokenizer: PreTrainedTokenizerBase, encoded: BatchEncoding, index
     return rows
 
 
-def explain_truncation(
+def cut_by_truncation(
     tokenizer: PreTrainedTokenizerBase, sentence1: str, sentence2: str, kept: Sequence[TokenRow]
-) -> TruncationResult:
-    """Tell what truncation cut away from a pair, by encoding it once more without.
+) -> list[TokenRow]:
+    """Return the tokens that truncation cut away from a pair, by encoding it once more without.
 
     Args:
         tokenizer: the tokenizer that made ``kept``.
         sentence1: the first sentence.
         sentence2: the second sentence.
         kept: the rows of the truncated pair, cut at the right end of a sentence as all our checkpoints do.
+
+    Returns:
+        In their order, numbered as they would be without truncation.
     """
-    num_kept = [sum(row.sequence_id == number for row in kept) for number in (0, 1)]
+    left = Counter(row.sequence_id for row in kept)
     uncut = encode_pairs(tokenizer, [sentence1], [sentence2], truncation="do_not_truncate")
-    cut_rows, num_seen = [], [0, 0]
+    cut_rows = []
     for row in token_rows(tokenizer, uncut):
-        if row.sequence_id is None:
-            continue
-        num_seen[row.sequence_id] += 1
-        if num_seen[row.sequence_id] > num_kept[row.sequence_id]:
+        left[row.sequence_id] -= 1
+        if row.sequence_id is not None and left[row.sequence_id] < 0:
             cut_rows.append(row)
-    return TruncationResult(cut_rows, (num_seen[0] - num_kept[0], num_seen[1] - num_kept[1]))
+    return cut_rows
 
 
 def pad_pair(

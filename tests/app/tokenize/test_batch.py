@@ -44,8 +44,10 @@ def test_a_model_without_token_types_is_drawn_by_sentence_too(padding):
 
 def test_strategies_come_from_the_sampler_of_the_training(padding):
     report = padding.report("train", batch_size=4)
-    random, random8, grouped, grouped8, longest, to128, to512 = (s.report for s in report.strategies)
-    assert {s.report.num_real_tokens for s in report.strategies} == {int(padding.lengths("train").sum())}
+    random, random8, grouped, grouped8, longest, to128, to512 = report.strategies.values()
+    assert {found.num_real_tokens for found in report.strategies.values()} == {
+        int(padding.lengths("train").sum())
+    }
     assert grouped.ratio < random.ratio < longest.ratio < to128.ratio < to512.ratio
     assert random.num_positions < random8.num_positions
     assert grouped.num_positions < grouped8.num_positions
@@ -125,7 +127,7 @@ def test_the_batch_and_the_report_of_the_course(mrpc_data_dir):
         "128": 128,
         "512": 512,
     }
-    ratios = [strategy.report.ratio for strategy in report.strategies]
+    ratios = [found.ratio for found in report.strategies.values()]
     assert ratios[0] == pytest.approx(1.35, abs=0.02)
     assert ratios[2] == pytest.approx(1.015, abs=0.01)
     assert ratios[5] == pytest.approx(2.40, abs=0.01)

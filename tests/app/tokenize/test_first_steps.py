@@ -10,9 +10,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mrpc.app.tokenize.model_input import ModelInputs
+from mrpc.app.tokenize.step import FirstSteps
 from mrpc.app.tokenize.tokenizers import Tokenizers
-from mrpc.app.tokenize.training_step import TrainingSteps
 from mrpc.core.data.load import load_data
 from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer, resolve_pretrained
@@ -29,13 +28,13 @@ def tokenizers(tiny_checkpoint_dir: Path) -> Tokenizers:
 
 
 @pytest.fixture(scope="module")
-def model_inputs(tiny_data_dir: Path, tokenizers: Tokenizers) -> ModelInputs:
+def first_steps(tiny_data_dir: Path, tokenizers: Tokenizers) -> FirstSteps:
     data = load_data("folder", tiny_data_dir)
-    return ModelInputs(lambda: data, tokenizers)
+    return FirstSteps(lambda: data, tokenizers)
 
 
-def test_the_first_batch_is_the_first_of_a_training(model_inputs):
-    ready = model_inputs.first_batch("train", "local:tiny-bert", 8, seed=7)
+def test_the_first_batch_is_the_first_of_a_training(first_steps):
+    ready = first_steps.first_batch("train", "local:tiny-bert", 8, seed=7)
     assert ready.rows == epoch_batches(range(64), 8, "random", seed=7, epoch=0)[0]
     assert list(ready.columns_tokenized) == [
         *("sentence1", "sentence2", "label", "idx"),
@@ -52,12 +51,12 @@ def test_the_first_batch_is_the_first_of_a_training(model_inputs):
     assert ready.dtype == "torch.int64"
     assert [(one.row, one.label) for one in ready.answers] == [(row, row % 2) for row in ready.rows]
     assert ready.new_parameters == ["classifier.bias", "classifier.weight"]
-    assert ready == model_inputs.first_batch("train", "local:tiny-bert", 8, seed=7)
+    assert ready == first_steps.first_batch("train", "local:tiny-bert", 8, seed=7)
 
 
 def test_the_columns_and_the_forward_pass_of_the_course(tokenizers, mrpc_data_dir):
     data = load_data("folder", mrpc_data_dir)
-    ready = ModelInputs(lambda: data, tokenizers).first_batch("train")
+    ready = FirstSteps(lambda: data, tokenizers).first_batch("train")
     assert sorted(ready.columns_tokenized) == [
         *("attention_mask", "idx", "input_ids", "label", "sentence1", "sentence2", "token_type_ids"),
     ]
@@ -67,8 +66,8 @@ def test_the_columns_and_the_forward_pass_of_the_course(tokenizers, mrpc_data_di
     assert ready.loss == pytest.approx(math.log(2), abs=0.05)
 
 
-def test_every_answer_is_the_argmax_and_its_loss_follows_from_the_softmax(model_inputs):
-    ready = model_inputs.first_batch("train", "local:tiny-bert", 8, seed=7)
+def test_every_answer_is_the_argmax_and_its_loss_follows_from_the_softmax(first_steps):
+    ready = first_steps.first_batch("train", "local:tiny-bert", 8, seed=7)
     for one in ready.answers:
         powers = [math.exp(logit) for logit in one.logits]
         assert one.probs == pytest.approx([power / sum(powers) for power in powers], abs=1e-6)
@@ -88,22 +87,22 @@ def test_a_split_without_labels_has_no_loss(tiny_data_dir, tokenizers):
     bare = test.remove_columns("label").add_column("label", [-1] * len(test))  # type: ignore[call-arg]
     unlabelled = SimpleNamespace(split=lambda name: bare)
     with pytest.raises(InputError, match="Not every pair of test has a label"):
-        ModelInputs(lambda: unlabelled, tokenizers).first_batch("test", "local:tiny-bert")  # type: ignore[arg-type]
+        FirstSteps(lambda: unlabelled, tokenizers).first_batch("test", "local:tiny-bert")  # type: ignore[arg-type]
 
 
-def test_one_answer_for_all_pairs_is_noticed(model_inputs):
-    found = [model_inputs.first_batch("train", "local:tiny-bert", 8, seed) for seed in range(12)]
+def test_one_answer_for_all_pairs_is_noticed(first_steps):
+    found = [first_steps.first_batch("train", "local:tiny-bert", 8, seed) for seed in range(12)]
     assert {ready.only_answer for ready in found} & {0, 1}  # a random head often answers one thing
-    assert model_inputs.first_batch("train", "local:tiny-bert", 1, 0).only_answer is None
+    assert first_steps.first_batch("train", "local:tiny-bert", 1, 0).only_answer is None
 
 
-def test_the_loss_before_training_is_near_ln_2(model_inputs):
-    ready = model_inputs.first_batch("train", "", 8)
+def test_the_loss_before_training_is_near_ln_2(first_steps):
+    ready = first_steps.first_batch("train", "", 8)
     assert ready.loss == pytest.approx(math.log(2), abs=0.05)
 
 
-def test_the_step_is_the_one_that_a_plain_script_takes(tokenizers, tiny_checkpoint_dir):
-    step = TrainingSteps(tokenizers).take(COURSE, "local:tiny-bert", 1e-3, seed=3)
+def test_the_step_is_the_one_that_a_plain_script_takes(first_steps, tiny_checkpoint_dir):
+    step = first_steps.take_step(COURSE, "local:tiny-bert", 1e-3, seed=3)
     checkpoint = resolve_pretrained(checkpoint_dir=tiny_checkpoint_dir)
     batch = load_tokenizer(checkpoint)(COURSE, padding=True, truncation=True, return_tensors="pt")
     batch["labels"] = torch.tensor([1, 1])
@@ -127,27 +126,27 @@ def test_the_step_is_the_one_that_a_plain_script_takes(tokenizers, tiny_checkpoi
     assert [row.is_padding for row in step.rows[1]].count(True) > 0
 
 
-def test_nothing_moves_at_a_learning_rate_of_zero(tokenizers):
-    step = TrainingSteps(tokenizers).take(COURSE, "local:tiny-bert", 0.0)
+def test_nothing_moves_at_a_learning_rate_of_zero(first_steps):
+    step = first_steps.take_step(COURSE, "local:tiny-bert", 0.0)
     assert step.loss_after == step.loss_before
     assert step.head.distance == step.encoder.distance == 0.0
 
 
-def test_a_step_says_how_far_it_is_and_can_be_cancelled(tokenizers):
-    steps, told = TrainingSteps(tokenizers), []
-    steps.take(COURSE, "local:tiny-bert", on_progress=lambda *progress: told.append(progress))
+def test_a_step_says_how_far_it_is_and_can_be_cancelled(first_steps):
+    told = []
+    first_steps.take_step(COURSE, "local:tiny-bert", on_progress=lambda *progress: told.append(progress))
     assert [(done, of) for _, done, of in told] == [(0, 3), (1, 3), (2, 3)]
 
     def cancel(what, num_done, num_total):
         raise TaskCancelled("Cancelled.")
 
     with pytest.raises(TaskCancelled):
-        steps.take(COURSE, "local:tiny-bert", on_progress=cancel)
-    assert steps.take(COURSE, "local:tiny-bert").loss_before > 0  # nothing stays locked
+        first_steps.take_step(COURSE, "local:tiny-bert", on_progress=cancel)
+    assert first_steps.take_step(COURSE, "local:tiny-bert").loss_before > 0  # nothing stays locked
 
 
-def test_the_course_cell_with_the_bundled_checkpoint(tokenizers):
-    step = TrainingSteps(tokenizers).take(COURSE)
+def test_the_course_cell_with_the_bundled_checkpoint(first_steps):
+    step = first_steps.take_step(COURSE)
     assert step.shapes == {
         "input_ids": (2, 16),
         "token_type_ids": (2, 16),
@@ -168,11 +167,11 @@ def test_the_course_cell_with_the_bundled_checkpoint(tokenizers):
         ({"checkpoint": "nowhere"}, "it must be one of"),
     ],
 )
-def test_what_cannot_be_used_is_refused(tokenizers, model_inputs, given, message):
+def test_what_cannot_be_used_is_refused(first_steps, given, message):
     with pytest.raises(InputError, match=message):
-        TrainingSteps(tokenizers).take(**({"sentences": COURSE} | given))
+        first_steps.take_step(**({"sentences": COURSE} | given))
     with pytest.raises(InputError, match="batch size is '17'"):
-        model_inputs.first_batch("train", "local:tiny-bert", 17)
+        first_steps.first_batch("train", "local:tiny-bert", 17)
 
 
 def test_models_made_at_the_same_time_draw_the_same_heads(tiny_checkpoint_dir):

@@ -12,12 +12,11 @@ import pytest
 import torch
 import transformers
 
-from mrpc.app.tokenize import snippets
 from mrpc.app.tokenize.batch import Padding
-from mrpc.app.tokenize.model_input import ModelInputs
 from mrpc.app.tokenize.pair import Inspection
+from mrpc.app.tokenize.snippets import snippet
+from mrpc.app.tokenize.step import FirstSteps
 from mrpc.app.tokenize.tokenizers import Tokenizers
-from mrpc.app.tokenize.training_step import TrainingSteps
 from mrpc.core.data.load import load_data
 from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.pretrained import resolve_pretrained
@@ -66,7 +65,7 @@ def run(monkeypatch, tiny_data_dir: Path, tiny_checkpoint_dir: Path):
 
 
 def test_pair(run, capsys):
-    names = run(snippets.inspect_pair(HUB_NAME, FIRST, SECOND, 128, "longest_first", False))
+    names = run(snippet("inspect_pair", HUB_NAME, FIRST, SECOND, 128, "longest_first", False))
     assert names["inputs"]["input_ids"] == [
         *(101, 2023, 2003, 1996, 2034, 6251, 1012, 102),
         *(2023, 2003, 1996, 2117, 2028, 1012, 102),
@@ -77,36 +76,36 @@ def test_pair(run, capsys):
 
 @pytest.mark.parametrize("truncation", ["longest_first", "only_first", "only_second", "do_not_truncate"])
 def test_pair_with_any_truncation(run, truncation):
-    names = run(snippets.inspect_pair(BERT, "one two three four", "five six seven", 9, truncation, False))
+    names = run(snippet("inspect_pair", BERT, "one two three four", "five six seven", 9, truncation, False))
     assert len(names["inputs"]["input_ids"]) == (10 if truncation == "do_not_truncate" else 9)
 
 
 def test_a_padded_pair_is_that_of_the_view(run, tiny_checkpoint_dir):
     settings = Settings(checkpoint_dirs=(tiny_checkpoint_dir,))
-    shown = Inspection(lambda: pytest.fail("no data is needed"), settings).inspect_pair(
+    shown = Inspection(settings).inspect_pair(
         FIRST, SECOND, "local:tiny-bert", 40, "longest_first", pad_to_max=True
     )
-    names = run(snippets.inspect_pair(BERT, FIRST, SECOND, 40, "longest_first", True))
+    names = run(snippet("inspect_pair", BERT, FIRST, SECOND, 40, "longest_first", True))
     assert dict(names["inputs"]) == shown.raw
     assert len(names["inputs"]["input_ids"]) == 40
 
 
 @pytest.mark.parametrize("text", ['"""', 'it\'s \\ "quoted"', "a\nb", "🙂 {x} %s", "'''"])
 def test_any_text_stays_text_in_code(run, text):
-    names = run(snippets.inspect_pair(BERT, text, text, 128, "longest_first", False))
+    names = run(snippet("inspect_pair", BERT, text, text, 128, "longest_first", False))
     expected = names["tokenizer"](text, text, truncation=True, max_length=128)
     assert names["inputs"]["input_ids"] == expected["input_ids"]
 
 
 def test_one_or_two(run, capsys):
-    names = run(snippets.one_or_two(HUB_NAME, FIRST, SECOND))
+    names = run(snippet("one_or_two", HUB_NAME, FIRST, SECOND))
     assert len(names["joined"]) == 16
     assert len(names["pair"]["input_ids"]) == 15
     assert capsys.readouterr().out.count("[CLS]") == 3
 
 
 def test_checkpoints(run, capsys):
-    run(snippets.compare_checkpoints([HUB_NAME, BERT], FIRST, SECOND))
+    run(snippet("compare_checkpoints", [HUB_NAME, BERT], FIRST, SECOND))
     out = capsys.readouterr().out
     assert "all-MiniLM-L6-v2 ['input_ids', 'token_type_ids', 'attention_mask'] 30522 entries" in out
 
@@ -115,7 +114,7 @@ def test_checkpoints(run, capsys):
     ("query", "label"), [("", ""), ("storm", ""), ("Storm", "equivalent"), ("", "not_equivalent")]
 )
 def test_explore(run, capsys, query, label):
-    names = run(snippets.explore("train", query, label))
+    names = run(snippet("explore", "train", query, label))
     assert "ClassLabel(names=['not_equivalent', 'equivalent'])" in capsys.readouterr().out
     if query or label:
         assert 0 < len(names["found"]) < 64
@@ -123,7 +122,7 @@ def test_explore(run, capsys, query, label):
 
 
 def test_tokenize_all(run, capsys):
-    names = run(snippets.tokenize_all(BERT, "train", 20))
+    names = run(snippet("tokenize_all", BERT, "train", 20))
     assert names["tokenized"].num_rows == 20
     assert "'num_proc': 2" in capsys.readouterr().out
 
@@ -131,9 +130,9 @@ def test_tokenize_all(run, capsys):
 def test_the_failing_map_and_the_fixed_one(tiny_data_dir):
     rows = load_data("folder", tiny_data_dir).dataset["train"]
     with pytest.raises(pa.ArrowInvalid, match="testtest expected length 64 but got length 1"):
-        exec(snippets.FAILING_MAP, {"rows": rows})
+        exec(snippet("failing_map"), {"rows": rows})
     names = {"rows": rows}
-    exec(snippets.FIXED_MAP, names)
+    exec(snippet("fixed_map"), names)
     assert names["fixed"]["testtest"] == [3] * 64
 
 
@@ -142,23 +141,23 @@ def test_padding_gives_the_batch_of_the_view(run, tiny_data_dir, tiny_checkpoint
     data = load_data("folder", tiny_data_dir)
     tokenizers = Tokenizers(Settings(checkpoint_dirs=(tiny_checkpoint_dir,)))
     batch = Padding(lambda: data, tokenizers).batch("train", "0-7", "local:tiny-bert", pad_to)
-    names = run(snippets.pad_batch(BERT, "train", range(8), pad_to, batch.lengths_by_choice["split"]))
+    names = run(snippet("pad_batch", BERT, "train", range(8), pad_to, batch.lengths_by_choice["split"]))
     assert {key: tuple(value.shape) for key, value in names["batch"].items()} == batch.shapes
 
 
 def test_model_input_gives_the_loss_of_the_view(run, tiny_data_dir, tiny_checkpoint_dir):
     data = load_data("folder", tiny_data_dir)
     tokenizers = Tokenizers(Settings(checkpoint_dirs=(tiny_checkpoint_dir,)))
-    ready = ModelInputs(lambda: data, tokenizers).first_batch("train", "local:tiny-bert", 8, 5)
-    names = run(snippets.model_input(BERT, "train", 8, 5))
+    ready = FirstSteps(lambda: data, tokenizers).first_batch("train", "local:tiny-bert", 8, 5)
+    names = run(snippet("model_input", BERT, "train", 8, 5))
     assert names["outputs"].loss.item() == pytest.approx(ready.loss, abs=1e-6)
     assert names["outputs"].logits.shape == (8, 2)
 
 
 def test_training_step_gives_the_losses_of_the_view(run, capsys, tiny_checkpoint_dir):
     tokenizers = Tokenizers(Settings(checkpoint_dirs=(tiny_checkpoint_dir,)))
-    step = TrainingSteps(tokenizers).take([FIRST, SECOND], "local:tiny-bert", 1e-3, 42)
-    names = run(snippets.training_step(BERT, FIRST, SECOND, 1e-3, 42))
+    step = FirstSteps(lambda: None, tokenizers).take_step([FIRST, SECOND], "local:tiny-bert", 1e-3, 42)
+    names = run(snippet("training_step", BERT, FIRST, SECOND, 1e-3, 42))
     before, after = map(float, capsys.readouterr().out.splitlines()[0].split())
     assert before == pytest.approx(step.loss_before, abs=1e-6)
     assert after == pytest.approx(step.loss_after, abs=1e-6)
@@ -166,6 +165,6 @@ def test_training_step_gives_the_losses_of_the_view(run, capsys, tiny_checkpoint
 
 
 def test_a_plain_script_draws_the_head_of_the_app(run, tiny_checkpoint_dir):
-    names = run(snippets.training_step(BERT, FIRST, SECOND, 0.0, 9))
+    names = run(snippet("training_step", BERT, FIRST, SECOND, 0.0, 9))
     model, *_ = load_classifier(resolve_pretrained(checkpoint_dir=tiny_checkpoint_dir), 9)
     assert torch.equal(names["model"].classifier.weight, model.classifier.weight)

@@ -10,18 +10,16 @@ from typing import Any
 import pytest
 
 from mrpc.app.templates import coloured, render
-from mrpc.app.tokenize.batch import BatchRow, PaddedBatch, SplitPadding, Strategy
+from mrpc.app.tokenize.batch import BatchRow, PaddedBatch, SplitPadding
 from mrpc.app.tokenize.batch_view import PAD_NAMES
-from mrpc.app.tokenize.data import Explorer, LengthBin, Page, Row, SplitOverview, marked
-from mrpc.app.tokenize.measurement import WayProgress
-from mrpc.app.tokenize.model_input import Answer, ModelInput
+from mrpc.app.tokenize.data import Explorer, Page, Row, SplitOverview, marked
 from mrpc.app.tokenize.pair import Inspection
 from mrpc.app.tokenize.pair_view import show_checkpoints, show_one_or_two, show_pair
-from mrpc.app.tokenize.speed import FailedMap
+from mrpc.app.tokenize.speed import FailedMap, WayProgress
 from mrpc.app.tokenize.speed_view import WAY_NAMES, render_ways
+from mrpc.app.tokenize.step import Answer, ModelInput, MovedPart, TrainingStep
 from mrpc.app.tokenize.step_view import REMOVED_COLUMNS
 from mrpc.app.tokenize.tokens import chip_classes, describe_token, pieces
-from mrpc.app.tokenize.training_step import MovedPart, TrainingStep
 from mrpc.core.data.pairs import WORDS
 from mrpc.core.text.batching import PaddingReport
 from mrpc.settings import Settings
@@ -50,7 +48,7 @@ class OnlyInspection:
 def services(tmp_path_factory) -> Any:
     directory = tmp_path_factory.mktemp("families")
     folders = tuple(make_family(directory, family) for family in ("bert", "roberta"))
-    return OnlyInspection(Inspection(lambda: None, Settings(checkpoint_dirs=folders)))
+    return OnlyInspection(Inspection(Settings(checkpoint_dirs=folders)))
 
 
 def pair(services: Any, sentence1: str, sentence2: str, checkpoint: str = "", length: int = 128) -> Element:
@@ -224,8 +222,9 @@ def test_no_rows_say_what_to_do():
 
 
 def test_overview_draws_what_was_counted():
-    overview = SplitOverview("train", 10, (4, 6), 20, ([0, 4], [1, 5]))
-    assert overview.bins == [LengthBin("0 to 19", 1, 0, 0.2, 0), LengthBin("20 or more", 5, 4, 1, 0.8)]
+    overview = SplitOverview("train", (4, 6), 20, ([0, 4], [1, 5]))
+    assert overview.bars == [("0 to 19", 1, 0), ("20 or more", 5, 4)]
+    assert overview.highest == 5
     view = parse(
         render(
             "tokenize/split.html",
@@ -248,7 +247,7 @@ def test_overview_draws_what_was_counted():
 def test_rows_without_labels_say_so():
     row = Row(0, "One.", "Two.", -1, 0)
     assert rows_view(Page([row], 0, 1, 1), "").one("span", cls="tk-label").text == "no label"
-    overview = SplitOverview("test", 1, (0, 0), 20, ([0], [0]))
+    overview = SplitOverview("test", (0, 0), 20, ([0], [0]))
     view = parse(render("tokenize/split.html", overview=overview, num_rows={"test": 1}, features={}, code=""))
     assert "No row of this split has a label." in view.text
 
@@ -259,7 +258,7 @@ def test_the_explorer_offers_what_the_view_asks_for(tiny_data_dir):
     data = load_data("folder", tiny_data_dir)
     overview = Explorer(lambda: data).overview("train")
     assert overview.share_equivalent == 0.5
-    assert max(max(one.height_equivalent, one.height_not) for one in overview.bins) == 1.0
+    assert max(max(num_one, num_zero) for _, num_one, num_zero in overview.bars) == overview.highest
 
 
 def test_a_batch_is_drawn_token_by_token():
@@ -282,10 +281,10 @@ def test_a_batch_is_drawn_token_by_token():
 
 
 def test_bars_end_where_the_scale_does():
-    strategies = [
-        Strategy(name, PaddingReport(1, 100, positions, 10, float(positions)))
+    strategies = {
+        name: PaddingReport(1, 100, positions, 10, float(positions))
         for name, positions in (("random", 135), ("grouped", 102), ("128", 240), ("512", 960))
-    ]
+    }
     padding = SplitPadding(50, 80, 53.2, 103, strategies)
     view = parse(render("tokenize/split_padding.html", padding=padding, split="train", batch_size=8, code=""))
     assert "The first 50 of 80 pairs" in view.text
