@@ -96,7 +96,6 @@ class TrainConfig(BaseModel):
     weight_decay: float = _field(
         0.0,
         "AdamW's decoupled decay; biases and layer norms are spared.",
-        "",
         ge=0,
         le=1,
         raise_lower="Higher: weights are pulled towards 0, against over-fitting. Lower: less pull; 0.01 is "
@@ -114,7 +113,6 @@ class TrainConfig(BaseModel):
     max_grad_norm: float = _field(
         1.0,
         "Gradients longer than this are scaled down to it; 0 switches clipping off.",
-        "",
         ge=0,
         le=1e4,
         raise_lower="Higher: rare large gradients pass. Lower: every step is cut to the same length, which "
@@ -150,7 +148,6 @@ class TrainConfig(BaseModel):
     seed: int = _field(
         42,
         "Decides the new head, the order of the pairs and the dropout.",
-        "",
         ge=0,
         le=2**31 - 1,
         raise_lower="Another seed is another draw: scores differ by a point or two. Repeat with several "
@@ -206,7 +203,6 @@ class TrainConfig(BaseModel):
         0.0,
         "How much the loss of a second task counts while it trains: say of each word whether the other "
         "sentence has it, too. It teaches an encoder of single sentences to look from one to the other.",
-        "",
         ge=0,
         le=10,
         raise_lower="Higher: the second task counts more, and can crowd out the first. Lower: it counts "

@@ -93,3 +93,12 @@ def write_tiny_checkpoint(directory: Path) -> Path:
         BertModel(config).save_pretrained(directory)
     BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=512).save_pretrained(directory)
     return directory
+
+
+def folder_sha256(folder: Path) -> str:
+    """Return the hash of the weights in a folder, as :func:`weights_sha256` gives it for a model."""
+    from safetensors.torch import load_file  # heavy: conftest.py imports this module first
+
+    from mrpc.core.model.weights import weights_sha256
+
+    return weights_sha256(load_file(folder / "model.safetensors"))

@@ -304,7 +304,9 @@ class TrainingSession(TrainingSetup):
 
     def end_epoch(self) -> None:
         """Write the losses of the training pairs, and a checkpoint."""
-        self._write_train_records()
+        records, self._records = self._records, EpochRecords()
+        if self.ranks.is_main:
+            records.write(self.run.paths.train_records(self.epoch), self.train.idx, self.epoch)
         self.epoch, self._position = self.epoch + 1, 0
         self.save_checkpoint()
         self._last_step_at = time.monotonic()
@@ -422,11 +424,6 @@ class TrainingSession(TrainingSetup):
             )
         for message in differences:
             self.report.emit(ev.WarningEvent(step=self.step, message=message))
-
-    def _write_train_records(self) -> None:
-        records, self._records = self._records, EpochRecords()
-        if self.ranks.is_main:
-            records.write(self.run.paths.train_records(self.epoch), self.train.idx, self.epoch)
 
     def _require_finite(self, what: str, value: float) -> None:
         if not math.isfinite(value):

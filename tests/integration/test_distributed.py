@@ -16,7 +16,6 @@ import pytest
 from safetensors.torch import load_file
 from transformers import AutoConfig
 
-from mrpc.core.model.weights import weights_sha256
 from mrpc.files import write_model
 from mrpc.runs.events import EvaluationEvent, StartedEvent, StepEvent
 from mrpc.runs.layout import StopRequest
@@ -30,6 +29,7 @@ from tests.integration.training_process import (
     terminal,
 )
 from tests.live_app import free_port
+from tests.tiny import folder_sha256
 from tests.training.in_process import train_here, train_records
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -180,7 +180,7 @@ def test_with_dropout_the_pairs_are_the_same_and_a_resumed_run_goes_on_exactly(
     processes = start_both(start, cut)
     assert [wait_for_end(process, cut) for process in processes] == [0, 0], cut.paths.log.read_text()
     assert step_losses(cut) == step_losses(uncut)
-    assert weights_sha256(cut.paths.last_model) == weights_sha256(uncut.paths.last_model)
+    assert folder_sha256(cut.paths.last_model) == folder_sha256(uncut.paths.last_model)
 
 
 def test_a_process_that_dies_ends_the_run_as_failed(

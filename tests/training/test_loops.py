@@ -21,6 +21,7 @@ from mrpc.runs.run import Run
 from mrpc.training.checkpoints import read_random_state
 from mrpc.training.report import StopTraining
 from mrpc.training.session import select_loop
+from tests.tiny import folder_sha256
 from tests.training.in_process import (
     evaluations,
     make_run,
@@ -62,7 +63,7 @@ def test_plain_and_accelerate_compute_the_very_same(runs: dict[str, Run]) -> Non
     assert [e.weights_sha256 for e in evaluations(plain)] == [
         e.weights_sha256 for e in evaluations(accelerate)
     ]
-    assert weights_sha256(plain.paths.last_model) == weights_sha256(accelerate.paths.last_model)
+    assert folder_sha256(plain.paths.last_model) == folder_sha256(accelerate.paths.last_model)
 
 
 def test_trainer_computes_the_same_to_within_rounding(runs: dict[str, Run]) -> None:
@@ -106,7 +107,7 @@ def test_every_loop_leaves_the_same_record(runs: dict[str, Run], loop: str) -> N
         np.testing.assert_allclose(ours.logits, theirs.logits, atol=1e-5)
     assert isinstance(read_terminal_event(run.paths.events, 1), FinishedEvent)
     assert (run.paths.best_model / "model.safetensors").is_file()
-    assert weights_sha256(run.paths.last_model) == evaluations(run)[-1].weights_sha256
+    assert folder_sha256(run.paths.last_model) == evaluations(run)[-1].weights_sha256
     assert not run.paths.checkpoints.exists()
 
 
@@ -157,7 +158,7 @@ def test_every_loop_stops_when_asked(
     assert session.step == 1
     session.stop(save=True)
     assert run.paths.checkpoints.exists() is (loop in RESUMABLE_LOOPS)
-    assert weights_sha256(run.paths.last_model) == weights_sha256(session.model)
+    assert folder_sha256(run.paths.last_model) == weights_sha256(session.model)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")

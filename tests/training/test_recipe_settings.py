@@ -28,6 +28,7 @@ from mrpc.runs.log import read_events
 from mrpc.runs.run import Run
 from mrpc.training.report import StopTraining
 from mrpc.training.session import select_loop
+from tests.tiny import folder_sha256
 from tests.training.in_process import evaluations, make_run, open_session, steps, train_here, train_records
 
 TIMES = {"seq": 0, "time": 0.0, "duration_s": 0.0}
@@ -54,7 +55,7 @@ def test_every_loop_trains_fast(
     assert len(steps(run)) == 16
     for epoch in (1, 2):
         assert sorted(train_records(run, epoch)["idx"]) == list(range(64))
-    assert weights_sha256(run.paths.last_model) == evaluations(run)[-1].weights_sha256
+    assert folder_sha256(run.paths.last_model) == evaluations(run)[-1].weights_sha256
 
 
 @pytest.mark.parametrize("shared_words_weight", [0.0, 0.5])
@@ -126,7 +127,7 @@ def test_a_cut_run_goes_on_to_the_very_same_weights(
         train_until(cut, last_step)
         torch.manual_seed(999)  # a new process begins with other random states
         train_here(cut)
-        assert weights_sha256(cut.paths.last_model) == weights_sha256(whole.paths.last_model), last_step
+        assert folder_sha256(cut.paths.last_model) == folder_sha256(whole.paths.last_model), last_step
         losses = {step.step: step.loss for step in steps(cut)}
         assert list(losses.values()) == [step.loss for step in steps(whole)], last_step
         same = [
@@ -150,7 +151,7 @@ def test_the_untrained_model_is_evaluated_in_passing_and_changes_nothing(
         )
     first, *others = runs
     for run in others:
-        assert weights_sha256(run.paths.last_model) == weights_sha256(first.paths.last_model)
+        assert folder_sha256(run.paths.last_model) == folder_sha256(first.paths.last_model)
         assert [step.loss for step in steps(run)] == [step.loss for step in steps(first)]
         assert [e.model_copy(update=TIMES) for e in evaluations(run)] == [
             e.model_copy(update=TIMES) for e in evaluations(first)

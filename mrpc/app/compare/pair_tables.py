@@ -161,15 +161,15 @@ def cases_table(names: Both[str], result: TestResult, words: Words = WORDS) -> T
 
 def tests_table(names: Both[str], results: Sequence[TestResult]) -> Table:
     """Return the behavioural tests with both pass rates."""
-    passed = {"kind": "percent", "digits": 0, "help": "passed, in percent"}
+    passed = {"digits": 0, "help": "passed, in percent"}
     told = "p-value of McNemar’s exact test: both sides pass equally often"
     parts = [
         _one("name", "Test", lambda result: result.test.name),
         _one("rule", "What should hold", lambda result: result.test.rule),
         _one("expects", "Expected", lambda result: EXPECTED_WORDS[result.test.expects]),
         _one("num", "Cases", lambda result: result.num_cases, "number"),
-        _one("first", f"{names.first}, %", lambda result: result.rates.first, **passed),
-        _one("second", f"{names.second}, %", lambda result: result.rates.second, **passed),
+        _one("first", f"{names.first}, %", lambda result: result.rates.first, "percent", **passed),
+        _one("second", f"{names.second}, %", lambda result: result.rates.second, "percent", **passed),
         _one("p", "p", lambda result: result.p, "p", help=told),
     ]
     name = "behavioural-tests"

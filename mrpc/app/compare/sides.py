@@ -135,7 +135,7 @@ class SideCatalog:
 
     def comparable_runs(self) -> list[Run]:
         """Return the runs with a base and a fine-tuned model, the newest first."""
-        return [run for run in self._store.list() if _is_over(run) and run.has_weights()]
+        return [run for run in self._store.list() if run.state() in OVER_STATES and run.has_weights()]
 
     def find(self, name: object) -> Side:
         """Return the side of this name.
@@ -195,7 +195,7 @@ class SideCatalog:
             if record.started is None:
                 raise InputError(f"Run {run.run_id} did not record its model before training.")
             return Side(name, "base", "Base", run, 0, 0, record.started.base_weights_sha256)
-        epoch = record.best_epoch if model == "best" else _last_epoch(record)
+        epoch = record.best_epoch if model == "best" else max(filter(None, record.by_epoch), default=None)
         if model.startswith("epoch-"):
             epoch = int(model.removeprefix("epoch-"))
             if epoch == 0:
@@ -273,15 +273,6 @@ def class_names(sides: Both[Side]) -> tuple[str, str]:
 def class_words(sides: Both[Side]) -> tuple[str, str]:
     """Return what the data of two sides calls the classes 0 and 1, in words."""
     return label_words(class_names(sides))
-
-
-def _is_over(run: Run) -> bool:
-    return run.state() in OVER_STATES
-
-
-def _last_epoch(record: RunRecord) -> int | None:
-    epochs = [epoch for epoch in record.by_epoch if epoch]
-    return max(epochs) if epochs else None
 
 
 def _epochs(record: RunRecord) -> str:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
@@ -183,7 +183,7 @@ class TokenizationSpeed:
         )
 
 
-def _run(way: WayProgress, arguments: list[str]) -> Iterator[WayProgress]:
+def _run(way: WayProgress, arguments: list[str]) -> Generator[WayProgress, None, None]:
     """Tokenize in one way; yield some times a second how it is going, and at last how it ended.
 
     Whoever closes the iterator ends the process, with its workers.

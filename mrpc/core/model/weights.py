@@ -1,11 +1,9 @@
-"""What names the weights of a model: a hash over all of them, in memory or in a folder."""
+"""What names the weights of a model: a hash over all of them."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,22 +20,11 @@ def own_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in state.items() if not name.startswith(f"{EXTRA_MODULE}.")}
 
 
-def weights_sha256(source: PreTrainedModel | Mapping[str, torch.Tensor] | Path) -> str:
+def weights_sha256(source: PreTrainedModel | Mapping[str, torch.Tensor]) -> str:
     """Return a hash over all weights: name, dtype, shape and bytes, in the order of the names.
 
-    The same for a model, its state dict and the folder it was saved to.
+    The same for a model, its state dict and the tensors of the folder it was saved to.
     """
-    digest = hashlib.sha256()
-    tensors = _folder_tensors(source) if isinstance(source, Path) else _memory_tensors(source)
-    for name, dtype, shape, content in tensors:
-        digest.update(f"{name} {dtype} {shape}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def _memory_tensors(
-    source: PreTrainedModel | Mapping[str, torch.Tensor],
-) -> Iterator[tuple[str, str, list[int], memoryview]]:
     import torch
 
     safetensors_names = {
@@ -46,18 +33,9 @@ def _memory_tensors(
         **{torch.uint8: "U8", torch.bool: "BOOL"},
     }
     state = source if isinstance(source, Mapping) else own_weights(source)
+    digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
-        content = tensor.reshape(-1).view(torch.uint8).numpy().data
-        yield name, safetensors_names[tensor.dtype], list(tensor.shape), content
-
-
-def _folder_tensors(directory: Path) -> Iterator[tuple[str, str, list[int], bytes]]:
-    # The file itself is read, not through torch: a header of JSON, then the bytes of all tensors.
-    with (directory / "model.safetensors").open("rb") as file:
-        header_bytes = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(header_bytes))
-        for name in sorted(header.keys() - {"__metadata__"}):
-            start, end = header[name]["data_offsets"]
-            file.seek(8 + header_bytes + start)
-            yield name, header[name]["dtype"], header[name]["shape"], file.read(end - start)
+        digest.update(f"{name} {safetensors_names[tensor.dtype]} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

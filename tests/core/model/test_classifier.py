@@ -43,6 +43,7 @@ from mrpc.core.model.pretrained import (
 )
 from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import ConfigError, UnavailableError
+from tests.tiny import folder_sha256
 
 HEAD = ["classifier.bias", "classifier.weight"]
 
@@ -257,7 +258,8 @@ def test_the_hash_names_the_weights_wherever_they_are(tiny: PretrainedFiles, tmp
     save_model_folder(model, load_tokenizer(tiny), tmp_path / "model")
     loaded, _ = load_finetuned(tmp_path / "model")
     in_reverse = dict(reversed(model.state_dict().items()))
-    hashes = {weights_sha256(source) for source in (model, in_reverse, tmp_path / "model", loaded)}
+    hashes = {weights_sha256(source) for source in (model, in_reverse, loaded)}
+    hashes.add(folder_sha256(tmp_path / "model"))
     assert len(hashes) == 1
 
     with torch.no_grad():
@@ -289,7 +291,7 @@ def test_the_hash_of_every_type_is_that_of_its_file(tmp_path: Path, dtype: torch
 
     state = {"a": torch.ones(3).to(dtype), "b": torch.ones(2, 2)}
     save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    assert weights_sha256(tmp_path) == weights_sha256(state)
+    assert folder_sha256(tmp_path) == weights_sha256(state)
 
 
 FAMILIES = {
@@ -317,7 +319,7 @@ def test_every_family_of_the_list(tmp_path: Path, tiny: PretrainedFiles, family:
     assert model(input_ids=inputs, attention_mask=torch.ones_like(inputs)).logits.shape == (3, 2)
 
     model.save_pretrained(tmp_path / "saved")
-    assert weights_sha256(tmp_path / "saved") == weights_sha256(model)
+    assert folder_sha256(tmp_path / "saved") == weights_sha256(model)
     save_base_tensors(model, new_parameters, tmp_path / "base", checkpoint.sha256)
     assert weights_sha256(load_base(checkpoint, tmp_path / "base")) == weights_sha256(model)
 
@@ -347,7 +349,7 @@ def test_a_saved_folder_is_replaced(
     for seed in (1, 2):
         model = load_classifier(tiny, seed).model
         save_model_folder(model, tokenizer, tmp_path / "best")
-        assert weights_sha256(tmp_path / "best") == weights_sha256(model)
+        assert folder_sha256(tmp_path / "best") == weights_sha256(model)
         assert [path.name for path in tmp_path.iterdir()] == ["best"]
 
 
@@ -356,7 +358,7 @@ def test_a_save_that_fails_leaves_the_old_folder(
 ) -> None:
     model, tokenizer = load_classifier(tiny, 1).model, load_tokenizer(tiny)
     save_model_folder(model, tokenizer, tmp_path / "best")
-    before = weights_sha256(tmp_path / "best")
+    before = folder_sha256(tmp_path / "best")
 
     def full_disk(self: PreTrainedModel, directory: Path, **options: Any) -> None:
         (directory / "model.safetensors").write_bytes(b"half")
@@ -367,7 +369,7 @@ def test_a_save_that_fails_leaves_the_old_folder(
         save_model_folder(model, tokenizer, tmp_path / "best")
     with pytest.raises(OSError, match="No space"):
         save_model_folder(model, tokenizer, tmp_path / "last")
-    assert weights_sha256(tmp_path / "best") == before
+    assert folder_sha256(tmp_path / "best") == before
     assert [path.name for path in tmp_path.iterdir()] == ["best"]
 
 
@@ -376,11 +378,11 @@ def test_a_reader_never_finds_half_a_folder(tiny: PretrainedFiles, tmp_path: Pat
     model, tokenizer = load_classifier(tiny, 1).model, load_tokenizer(tiny)
     folder, done, seen = tmp_path / "best", threading.Event(), set()
     save_model_folder(model, tokenizer, folder)
-    expected = weights_sha256(folder)
+    expected = folder_sha256(folder)
 
     def read() -> None:
         while not done.is_set():
-            seen.add(weights_sha256(folder) if (folder / "config.json").exists() else "missing")
+            seen.add(folder_sha256(folder) if (folder / "config.json").exists() else "missing")
 
     reader = threading.Thread(target=read)
     reader.start()

@@ -14,6 +14,7 @@ from mrpc.core.model.pretrained import resolve_pretrained
 from mrpc.core.model.recipe import add_shared_words, learn_shared_words
 from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import ConfigError
+from tests.tiny import folder_sha256
 
 PAIRS = (["the bank sold the shares", "a"], ["the shares of the firm", "of of"])
 
@@ -74,7 +75,7 @@ def test_training_learns_both_and_evaluation_stays_as_it_is(loaded, tmp_path: Pa
     save_model_folder(model, tokenizer, tmp_path / "saved")
     with safe_open(tmp_path / "saved" / "model.safetensors", "pt") as file:
         assert not [name for name in file.keys() if "shared" in name]  # noqa: SIM118
-    assert weights_sha256(tmp_path / "saved") == sha256
+    assert folder_sha256(tmp_path / "saved") == sha256
     again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
     assert torch.equal(again(**batch).logits, before.logits)
 
