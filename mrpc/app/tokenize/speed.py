@@ -202,7 +202,9 @@ def _run(way: WayProgress, arguments: list[str]) -> Generator[WayProgress, None,
             cwd=Path(__file__).resolve().parents[3],
             env=_environment(way.way),
         )
-        threading.Thread(target=_pass_on, args=(process.stdout, lines), name="measurement").start()
+        reading = threading.Thread(target=_pass_on, args=(process.stdout, lines), name="measurement")
+        reading.daemon = True
+        reading.start()
         try:
             while (line := _next(lines)) is not None:
                 said, now = json.loads(line or "{}"), time.monotonic()
