@@ -219,6 +219,7 @@ def test_behavioural_tests_lead_to_cases_and_pairs(open_page, run):
     expect(page.locator("#cmp-tests-chart .js-plotly-plot")).to_be_visible()
     page.locator("#cmp-tests tr", has_text="identical sentences").get_by_role("button").click()
     expect(page.locator("#stage-compare-pairs")).to_contain_text("A sentence and itself say the same.")
+    expect(page.locator("#cmp-pairs caption")).to_have_text("Cases: identical sentences")
     page.locator("#cmp-pairs .open-cell button").first.click()
     expect(page.locator("#stage-compare-answers .cmp-meter")).to_have_count(2)
     expect(page.locator("#sentence1 textarea")).not_to_have_value("This is the first sentence.")
