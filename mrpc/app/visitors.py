@@ -1,4 +1,6 @@
-"""What visitors of a public page may train: short previews, one at a time, and only their own to stop.
+"""Who asks for what is done now, and what visitors of a public page may train.
+
+Visitors train short previews, one at a time, and stop only their own. No gradio here.
 
 Who a visitor is tells a cookie with a random value, set when the page is opened; a run keeps its hash. On a
 Space the page stands in a frame of another site, where the cookie is kept for that site alone
@@ -13,11 +15,12 @@ import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.cookies import CookieError, SimpleCookie
+from contextvars import ContextVar
+from dataclasses import dataclass
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.requests import HTTPConnection, cookie_parser
 
-from mrpc.app.caller import Caller, caller
+from mrpc.app.hosts import Header, opens_page
 from mrpc.config import DEFAULT_CHECKPOINT, TrainConfig
 from mrpc.errors import AccessError, BusyError
 from mrpc.runs.queue import RunQueue
@@ -41,6 +44,44 @@ MAX_WAITING = 10
 MAX_KEPT_A_VISITOR = 3
 MAX_KEPT = 20
 """Previews of all visitors that stay on the disk; the oldest goes when a new one is made."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        is_owner: whether they may do everything.
+        visitor: a mark of a visitor's browser; "" where it keeps no cookie.
+        address: where the request comes from.
+        is_app: whether nobody asks: the app does it by itself.
+    """
+
+    is_owner: bool
+    visitor: str = ""
+    address: str = ""
+    is_app: bool = False
+
+
+THIS_PROCESS = Caller(is_owner=True, is_app=True)
+"""What is done without a request: by the app itself, or by a test."""
+
+_caller: ContextVar[Caller] = ContextVar("caller", default=THIS_PROCESS)
+
+
+def caller() -> Caller:
+    """Return who asks for what this thread does now."""
+    return _caller.get()
+
+
+@contextmanager
+def called_by(who: Caller) -> Iterator[None]:
+    """Do what is inside on behalf of somebody."""
+    before = _caller.set(who)
+    try:
+        yield
+    finally:
+        _caller.reset(before)
 
 
 class Visitors:
@@ -164,19 +205,11 @@ def check_size(config: TrainConfig, num_train_pairs: int) -> None:
 
 def visitor_mark(headers: Mapping[str, str]) -> str:
     """Return what a run keeps of the visitor who sent these headers; "" for one without a cookie."""
-    token = _token_of(headers.get("cookie", ""))
+    token = _token_of(headers)
     return hashlib.sha256(token.encode()).hexdigest()[:32] if token else ""
 
 
-def _token_of(cookies: str) -> str:
-    try:
-        cookie = SimpleCookie(cookies).get(COOKIE)
-    except CookieError:
-        return ""
-    return cookie.value if cookie is not None and TOKEN_PATTERN.fullmatch(cookie.value) else ""
-
-
-def set_cookie(name: str, value: str, age_s: int, *, is_framed: bool, is_secure: bool) -> tuple[bytes, bytes]:
+def set_cookie(name: str, value: str, age_s: int, *, is_framed: bool, is_secure: bool) -> Header:
     """Return the header that sets a cookie no script of a page can read.
 
     Args:
@@ -192,31 +225,15 @@ def set_cookie(name: str, value: str, age_s: int, *, is_framed: bool, is_secure:
     return b"set-cookie", f"{name}={value}; Max-Age={age_s}; Path=/; HttpOnly; {where}{secure}".encode()
 
 
-class VisitorMiddleware:
-    """Give each visitor of the page a cookie to know them again by."""
+def new_cookie(is_framed: bool, request: HTTPConnection) -> list[Header]:
+    """Return a cookie to know a visitor again by, where a browser opens the page that has none."""
+    if not opens_page(request) or _token_of(request.headers):
+        return []
+    is_secure = request.scope.get("scheme") == "https"
+    token = secrets.token_urlsafe(16)
+    return [set_cookie(COOKIE, token, COOKIE_AGE_S, is_framed=is_framed, is_secure=is_secure)]
 
-    def __init__(self, app: ASGIApp, is_framed: bool) -> None:
-        self.app = app
-        self.is_framed = is_framed
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add the cookie to the page, for a browser that has none."""
-        headers = dict(scope.get("headers", []))
-        is_page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in {"/", ""}
-        if not is_page or _token_of(headers.get(b"cookie", b"").decode("latin-1")):
-            await self.app(scope, receive, send)
-            return
-        cookie = set_cookie(
-            COOKIE,
-            secrets.token_urlsafe(16),
-            COOKIE_AGE_S,
-            is_framed=self.is_framed,
-            is_secure=scope.get("scheme") == "https",
-        )
-
-        async def send_with_cookie(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", []), cookie]}
-            await send(message)
-
-        await self.app(scope, receive, send_with_cookie)
+def _token_of(headers: Mapping[str, str]) -> str:
+    token = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+    return token if TOKEN_PATTERN.fullmatch(token) else ""

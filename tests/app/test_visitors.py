@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from mrpc.app.caller import Caller, called_by
 from mrpc.app.task import MAX_RUNNING_AN_ADDRESS, Task, Tasks
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.visitors import (
     MAX_KEPT_A_VISITOR,
     MAX_MINUTES,
     MAX_WAITING,
+    Caller,
     Visitors,
+    called_by,
     check_size,
     is_too_long,
     set_cookie,

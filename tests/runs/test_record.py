@@ -13,10 +13,9 @@ import pytest
 from mrpc.files import read_model, write_model
 from mrpc.runs import events as ev
 from mrpc.runs.layout import PinnedPair, PinnedPairsFile
-from mrpc.runs.log import EventLog, read_events, read_lines
+from mrpc.runs.log import EventLog, StepColumns, read_events, read_lines
 from mrpc.runs.record import RunRecord, RunRecords, best_of, has_collapsed, is_new_best
 from mrpc.runs.run import RunState
-from mrpc.runs.steps import StepColumns
 from mrpc.runs.store import RunStore
 from tests.written_run import (
     create_run,

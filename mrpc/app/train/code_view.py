@@ -10,6 +10,7 @@ import gradio as gr
 
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render, render_part
+from mrpc.app.train.export import export_code
 from mrpc.app.view import View, place, stage
 
 if TYPE_CHECKING:
@@ -71,15 +72,14 @@ def code_html(services: Services, run_id: object, form: object) -> str:
     """
     if not run_id:
         return render_part("quiet", "Start or pick a run: its code will stand here.")
-    code = services.code_export.export_code(run_id, form)
-    file_name = services.code_export.file_name(form)
-    suffix = "." + file_name.rpartition(".")[2]
+    code = export_code(services.store.open(run_id), form)
+    suffix = ".ipynb" if form == "notebook" else ".py"
     return render(
         "train/code.html",
         code=_cells_as_text(code) if suffix == ".ipynb" else code,
         content=base64.b64encode(code.encode()).decode(),
         commands=COMMANDS[str(form)],
-        file_name=file_name,
+        file_name=f"train{suffix}",
         mime_type=MIME_TYPES[suffix],
     )
 

@@ -21,7 +21,7 @@ from mrpc.errors import InputError
 from mrpc.runs.events import StartedEvent
 from mrpc.runs.layout import DATA, RunConfig
 from mrpc.runs.log import read_events
-from mrpc.runs.store import RunStore
+from mrpc.runs.run import Run
 
 FORMS = {
     "accelerate": "Accelerate, as train.py",
@@ -91,36 +91,24 @@ TEMPLATES = jinja2.Environment(
 TEMPLATES.filters["literal"] = literal
 
 
-class CodeExport:
-    """The code of the runs of one folder."""
+def export_code(run: Run, form: object) -> str:
+    """Return the code that does what a run did, without this project.
 
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
+    Args:
+        run: the run, in whatever state.
+        form: a key of :data:`FORMS`. For ``notebook`` the code is an ``.ipynb`` file's JSON.
 
-    def export_code(self, run_id: object, form: object) -> str:
-        """Return the code that does what a run did, without this project.
-
-        Args:
-            run_id: the run, in whatever state.
-            form: a key of :data:`FORMS`. For ``notebook`` the code is an ``.ipynb`` file's JSON.
-
-        Raises:
-            UnknownRunError: there is no such run.
-            InputError: there is no such form.
-        """
-        if not isinstance(form, str) or form not in FORMS:
-            raise InputError(f"form is {str(form)[:40]!r}; it must be one of {', '.join(FORMS)}.")
-        run = self._store.open(run_id)
-        events = read_events(run.paths.events, 0, FIRST_EVENTS_BYTES).events
-        started = next((event for event in events if isinstance(event, StartedEvent)), None)
-        if form == "notebook":
-            return write_notebook(run.config, started)
-        process = run.read_process()
-        return write_script(run.config, form, started, process.versions if process else {})
-
-    def file_name(self, form: object) -> str:
-        """Return what to call the file of a form."""
-        return "train.ipynb" if form == "notebook" else "train.py"
+    Raises:
+        InputError: there is no such form.
+    """
+    if not isinstance(form, str) or form not in FORMS:
+        raise InputError(f"form is {str(form)[:40]!r}; it must be one of {', '.join(FORMS)}.")
+    events = read_events(run.paths.events, 0, FIRST_EVENTS_BYTES).events
+    started = next((event for event in events if isinstance(event, StartedEvent)), None)
+    if form == "notebook":
+        return write_notebook(run.config, started)
+    process = run.read_process()
+    return write_script(run.config, form, started, process.versions if process else {})
 
 
 def write_script(

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from mrpc.app.caller import caller
 from mrpc.app.train.accelerate_config import check_accelerate_config
 from mrpc.app.train.processes import (
     count_cuda_devices,
@@ -28,9 +27,9 @@ from mrpc.app.train.processes import (
 )
 from mrpc.app.train.run_facts import is_discarded
 from mrpc.app.train.zero_gpu import Loans, borrow
-from mrpc.app.visitors import Visitors, is_too_long
+from mrpc.app.visitors import Visitors, caller, is_too_long
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
-from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
+from mrpc.errors import BusyError, MrpcError, RunStateError
 from mrpc.files import disk_trouble_in_words
 from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
@@ -51,7 +50,6 @@ GPU_WAIT_S = 60.0
 """So long a start waits for a GPU to be lent; the run begins all the same when one is."""
 
 QUEUE_POLL_S = 1.0
-MAX_SEEDS = 20
 
 
 class Launcher:
@@ -126,26 +124,6 @@ class Launcher:
         run = self._create(build_config(values), data, group)
         self.queue.add(run.run_id)
         return run.run_id
-
-    def repeat_with_seeds(self, run_id: object, num_seeds: int) -> list[str]:
-        """Queue a run's settings and data with other seeds, and return the new run ids.
-
-        Raises:
-            ConfigError: when the number is out of range.
-        """
-        if not isinstance(num_seeds, int) or isinstance(num_seeds, bool) or not 1 <= num_seeds <= MAX_SEEDS:
-            raise ConfigError(
-                f"The number of seeds is {num_seeds!r}; it must be a whole number from 1 to {MAX_SEEDS}."
-            )
-        run = self._store.open(run_id)
-        group = run.config.group or run.run_id
-        members = [other for other in self._store.list() if group in (other.run_id, other.config.group)]
-        highest = max(member.config.hyperparameters.seed for member in [run, *members])
-        values = run.config.hyperparameters.model_dump()
-        return [
-            self.add_to_queue({**values, "seed": highest + number}, run.config.data, group)
-            for number in range(1, num_seeds + 1)
-        ]
 
     @disk_trouble_in_words()
     def remove_from_queue(self, run_id: object) -> None:

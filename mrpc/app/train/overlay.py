@@ -24,6 +24,7 @@ from mrpc.app.train.curves import (
     take_series,
 )
 from mrpc.app.train.form import LABELS, said_value
+from mrpc.app.train.monitoring import watch
 from mrpc.app.train.run_facts import run_caption
 from mrpc.errors import UnknownRunError
 from mrpc.runs.layout import RunConfig
@@ -115,7 +116,7 @@ def overlay_parts(services: Services, chosen: object) -> tuple[str, dict[str, ob
     runs = []
     for slot, run_id in read_slots(chosen):
         try:
-            view = services.monitoring.watch(run_id)
+            view = watch(services.store, run_id)
         except UnknownRunError:
             continue
         with view.lock:

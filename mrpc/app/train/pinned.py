@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mrpc.app.format import plotly_text
+from mrpc.app.templates import render
 from mrpc.app.train.curves import NEUTRAL_COLOR, Figure, line_trace, plot_layout
 from mrpc.app.train.overlay import RUN_COLORS, RUN_DASHES, RUN_SYMBOLS, swatch
 from mrpc.core.data.pairs import WORDS, Words
@@ -15,47 +15,30 @@ from mrpc.runs.layout import PinnedPair
 MAX_SHOWN_CHARS = 300
 
 
-@dataclass(frozen=True)
-class ShownPair:
-    """A pinned pair as a page lists it.
+def pinned_html(
+    pairs: Sequence[PinnedPair], events: Mapping[int, PinnedPairEvent], is_over: bool, words: Words
+) -> str:
+    """List the pinned pairs with their newest probability.
 
-    Attributes:
-        pair_id: which one.
-        number: from 1.
-        swatch: its sign in the plot.
-        sentence1: the first sentence, shortened.
-        sentence2: the second one.
-        probability: of "equivalent" after the newest evaluation; None before the first.
+    Args:
+        pairs: the pinned pairs.
+        events: by epoch.
+        is_over: whether no answer will follow.
+        words: what the data of the run calls the classes.
     """
-
-    pair_id: str
-    number: int
-    swatch: Mapping[str, str]
-    sentence1: str
-    sentence2: str
-    probability: float | None
-
-
-def describe_pinned(pairs: Sequence[PinnedPair], events: Mapping[int, PinnedPairEvent]) -> list[ShownPair]:
-    """List the pinned pairs with their newest probability; ``events`` are by epoch."""
-    shown = []
-    for slot, pair in enumerate(pairs):
-        answers = [
-            events[epoch].probabilities[pair.pair_id]
-            for epoch in sorted(events)
-            if pair.pair_id in events[epoch].probabilities
-        ]
-        shown.append(
-            ShownPair(
-                pair.pair_id,
-                slot + 1,
-                swatch(slot),
-                _shorten(pair.sentence1),
-                _shorten(pair.sentence2),
-                answers[-1] if answers else None,
-            )
-        )
-    return shown
+    newest: dict[str, float] = {}
+    for epoch in sorted(events):
+        newest |= events[epoch].probabilities
+    swatches = [swatch(slot) for slot in range(len(pairs))]
+    return render(
+        "train/pinned.html",
+        pairs=pairs,
+        swatches=swatches,
+        newest=newest,
+        is_over=is_over,
+        words=words,
+        max_chars=MAX_SHOWN_CHARS,
+    )
 
 
 def pinned_figure(
@@ -99,7 +82,3 @@ def pinned_figure(
         }
     )
     return {"data": data, "layout": layout}
-
-
-def _shorten(sentence: str) -> str:
-    return sentence if len(sentence) <= MAX_SHOWN_CHARS else sentence[:MAX_SHOWN_CHARS] + " …"

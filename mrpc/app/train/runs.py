@@ -16,7 +16,7 @@ from mrpc.runs.run import ALIVE_STATES, RunState
 if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.train.monitoring import RunSummary
-    from mrpc.app.train.size_curve import ShownSizes
+    from mrpc.app.train.repeats import ShownSizes
 
 MAX_LISTED = 500
 PAGE_SIZE = 25

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
+from mrpc.app.train.curves import Measure
 from mrpc.app.train.estimates import Minutes, Source
 from mrpc.app.train.start import describe_time
 from mrpc.config import TrainConfig
@@ -31,6 +32,21 @@ MAY_DIFFER = frozenset({"preset", "num_train_pairs", "seed", "keep_epochs", "che
 CAME_TO_NOTHING = frozenset({RunState.FAILED, RunState.STOPPED, RunState.INTERRUPTED})
 SOURCES: Sequence[Source] = ("measured", "scaled", "machine", "unknown")
 """Where minutes come from, the surest first."""
+
+
+def scores_of(runs: Sequence[RunSummary], measure: Measure) -> list[float]:
+    """Return the score of each run at its best epoch, in percent; all must have one."""
+    return [100 * getattr(run, f"best_{measure}") for run in runs]
+
+
+def spread_of(values: Sequence[float]) -> float:
+    """Return the standard deviation, 0 for a single value."""
+    return round(stdev(values), 2) if len(values) > 1 else 0.0
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """Write mean and standard deviation; a single value has no spread."""
+    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -73,16 +89,14 @@ class Size:
         """Scored runs whose model gives every validation pair the same answer."""
         return sum(run.collapsed for run in self.scored)
 
-    def values(self, measure: str) -> list[float]:
+    def values(self, measure: Measure) -> list[float]:
         """Return a score of each run that has one, in percent."""
-        return [100 * getattr(run, measure) for run in self.scored]
+        return scores_of(self.scored, measure)
 
-    def said(self, measure: str) -> str:
-        """Write mean and standard deviation in percent; a single seed has no spread."""
+    def said(self, measure: Measure) -> str:
+        """Write mean and standard deviation in percent."""
         values = self.values(measure)
-        if not values:
-            return "–"
-        return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+        return mean_and_spread(values) if values else "–"
 
 
 @dataclass(frozen=True)
