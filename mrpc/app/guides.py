@@ -36,8 +36,9 @@ from starlette.routing import BaseRoute, Route
 
 from mrpc.app.templates import render
 from mrpc.errors import DataError
+from mrpc.files import PROJECT_DIR
 
-DOCS_DIR = Path(__file__).resolve().parents[2] / "docs"
+DOCS_DIR = PROJECT_DIR / "docs"
 GUIDES = frozenset({"agents.md", "course-paths.md", "data.md", "deploy.md", "publish.md"})
 """What is for those who use the app; the rest of the folder is for those who change it."""
 

@@ -15,9 +15,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.staticfiles import StaticFiles
 
+from mrpc.files import PROJECT_DIR
 from mrpc.settings import root_path
 
-ASSETS_DIR = Path(__file__).resolve().parents[2] / "assets"
+ASSETS_DIR = PROJECT_DIR / "assets"
 PLOTLY_PATH = "assets-plotly/plotly.min.js"
 PLOTLY_URL = f"{root_path()}/{PLOTLY_PATH}" if root_path() else PLOTLY_PATH
 """What the page asks for: a proxy may serve it under a path of its own."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mrpc.app.compare.sides import Both, class_words
-from mrpc.app.tables import Column, Table, column, marked, table
+from mrpc.app.format import Column, Table, column, marked, table
 from mrpc.core.data.pairs import WORDS, Words
 from mrpc.core.text.wording import mark_differences
 

@@ -27,7 +27,7 @@ from mrpc.runs.process import installed_versions
 
 if TYPE_CHECKING:
     from mrpc.app.compare.score_figures import Figure
-    from mrpc.app.tables import Table
+    from mrpc.app.format import Table
 
 MAX_LISTED_CHANGES = 40
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mrpc.app.compare.sides import Both, side_names
-from mrpc.app.format import plotly_text, render_count
-from mrpc.app.tables import Table, column, table
+from mrpc.app.format import Table, column, plotly_text, render_count, table
 
 if TYPE_CHECKING:
     from mrpc.app.compare.scores import Scores, SideScores

@@ -163,9 +163,18 @@ def write_notebook(config: RunConfig, started: StartedEvent | None = None) -> st
 def _render(template: str, form: str, config: RunConfig, started: StartedEvent | None) -> str:
     train = config.hyperparameters
     max_length = started.max_length if started is not None and started.max_length else train.max_length
+    is_fitted = started is not None and bool(started.encoder_notes)
     values = {
         **train.model_dump(),
-        **_flags(train, is_fitted=started is not None and bool(started.encoder_notes)),
+        "fitted": is_fitted,
+        "shaped": is_fitted
+        or not train.attention_dropout
+        or train.pooler_start == "identity"
+        or train.freeze_word_embeddings
+        or train.freeze_layers > 0
+        or train.shared_words_weight > 0,
+        "accumulation": train.gradient_accumulation_steps > 1,
+        "length": train.batch_order == "length",
         "precision": _precision(train, started),
         "script": form != "notebook",
         "notebook": form == "notebook",
@@ -173,33 +182,6 @@ def _render(template: str, form: str, config: RunConfig, started: StartedEvent |
         "max_length": min(train.max_length, max_length),
     }
     return TEMPLATES.get_template(f"{template}.jinja").render(values)
-
-
-def _flags(train: TrainConfig, is_fitted: bool) -> dict[str, bool]:
-    accumulation, clip = train.gradient_accumulation_steps > 1, train.max_grad_norm > 0
-    warmup, limited = train.warmup_ratio > 0, train.max_steps > 0
-    shapes = {
-        "fitted": is_fitted,
-        "no_attention_dropout": not train.attention_dropout,
-        "identity_pooler": train.pooler_start == "identity",
-        "frozen_words": train.freeze_word_embeddings,
-        "frozen_layers": train.freeze_layers > 0,
-        "shared_words": train.shared_words_weight > 0,
-    }
-    return {
-        **shapes,
-        "shaped": any(shapes.values()),
-        "accumulation": accumulation,
-        "clip": clip,
-        "accumulation_clip": accumulation and clip,
-        "single_clip": not accumulation and clip,
-        "warmup": warmup,
-        "limited": limited,
-        "counted": warmup or limited,
-        "decay": train.weight_decay > 0,
-        "subset": train.num_train_pairs > 0,
-        "length": train.batch_order == "length",
-    }
 
 
 def _precision(train: TrainConfig, started: StartedEvent | None) -> str:

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -189,8 +190,7 @@ class Launcher:
                 "Start a new run with the same settings."
             )
         self._refuse_if_busy()
-        self._check_launcher(run.config.hyperparameters)
-        self._checkpoints.require(run.config.hyperparameters.checkpoint, run.config.checkpoint_dir)
+        self._require_means(run.config.hyperparameters, run.config.checkpoint_dir)
         self._launch(run)
         return run.run_id
 
@@ -273,8 +273,7 @@ class Launcher:
 
     def _create(self, config: TrainConfig, data: DataRef | None, group: str | None = None) -> Run:
         """Make the directory of a run that could load its checkpoint now."""
-        self._check_launcher(config)
-        self._checkpoints.require(config.checkpoint)
+        self._require_means(config)
         num_train_pairs = None
         if data is None:
             from mrpc.core.data.load import keep_odd  # brings datasets along
@@ -286,11 +285,12 @@ class Launcher:
         with self._visitors.admit(config, num_train_pairs) as visitor:
             return self._store.create(config, data, folder, group, visitor=visitor)
 
-    def _check_launcher(self, config: TrainConfig) -> None:
-        """Refuse what ``accelerate launch`` would fail or hang on, as far as its file tells."""
+    def _require_means(self, config: TrainConfig, folder: Path | None = None) -> None:
+        """Refuse what ``accelerate launch`` would fail on, by its file, or a checkpoint that is away."""
         path = accelerate_config_file()
         if config.loop == "accelerate" and path is not None:
             check_accelerate_config(path, count_cuda_devices)
+        self._checkpoints.require(config.checkpoint, folder)
 
     def _launch(self, run: Run) -> None:
         with self._launching:  # of many Starts at once, one makes a process; the others find its lock held

@@ -21,6 +21,8 @@ LOG_TAIL_LINES = 60
 MAX_LOSSES = 500
 """Losses in one answer to a script that asks with a cursor."""
 
+FROM_STATUS = {"best_epoch", "best_accuracy", "best_f1", "train_s", "step", "num_steps", "phase"}
+
 NO_LOSSES = -1
 """The cursor of who wants none of the losses so far."""
 
@@ -174,22 +176,13 @@ def _summarize(store: RunStore, run: Run) -> RunSummary:
         note=label.note,
         state=state,
         state_words=run.state_words(state),
-        preset=train.preset,
-        loop=train.loop,
-        checkpoint=train.checkpoint,
-        seed=train.seed,
+        **train.model_dump(include={"preset", "loop", "checkpoint", "seed"}),
+        **status.model_dump(include=FROM_STATUS),
         group=run.config.group,
         data_kind=run.config.data.kind,
         data_fingerprint=run.config.data.fingerprint,
-        best_epoch=status.best_epoch,
-        best_accuracy=status.best_accuracy,
-        best_f1=status.best_f1,
         collapsed=has_collapsed(evaluations),
-        train_s=status.train_s,
         created_at=run.config.created_at,
-        step=status.step,
-        num_steps=status.num_steps,
-        phase=status.phase,
         has_weights=run.has_weights(),
         error=run.error() if state is RunState.FAILED else None,
         title=compose_title(label.name, train, status.num_train_pairs),

@@ -7,7 +7,6 @@ never passes through a page.
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mrpc.app.task import OnProgress, silent
+from mrpc.app.train.processes import start_process
 from mrpc.core.model.checkpoint_folder import weights_id
 from mrpc.errors import UnavailableError
 from mrpc.files import read_tail
 from mrpc.publish.onnx import INSTALL, PACKAGES, OnnxExport, read_export
 from mrpc.runs.run import Run
 from mrpc.runs.store import RunStore
-from mrpc.settings import training_environment
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
@@ -93,7 +92,6 @@ class Publishing:
         return self._behavior[weights]
 
 
-PROJECT_DIR = Path(__file__).resolve().parents[3]
 POLL_S = 0.2
 TAIL_BYTES = 2_000
 PROGRESS = re.compile(r"\[(\d+)/(\d+)\] (.+)")
@@ -117,14 +115,8 @@ def export_in_process(run: Run, task: Task) -> OnnxExport:
     with tempfile.TemporaryDirectory(prefix="mrpc-onnx-") as folder:
         said, errors = Path(folder) / "said", Path(folder) / "errors"
         with said.open("wb") as output, errors.open("wb") as trouble:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "mrpc.publish.onnx", str(run.paths.run_dir)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=trouble,
-                cwd=PROJECT_DIR,
-                env=training_environment(),
-            )
+            command = [sys.executable, "-m", "mrpc.publish.onnx", str(run.paths.run_dir)]
+            process = start_process(command, output, trouble)
         try:
             while process.poll() is None:
                 steps = PROGRESS.findall(read_tail(said, TAIL_BYTES).decode(errors="replace"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mrpc.app.format import (
@@ -20,6 +21,8 @@ from mrpc.runs.run import ALIVE_STATES, Run, RunState
 
 SPEED_STEPS = 50
 """Speed is that of so many newest steps."""
+
+DISCARDED = "Stopped and discarded: its weights are deleted, log and curves are kept."
 
 STATE_SIGNS: dict[RunState, str] = {
     RunState.QUEUED: "◷",
@@ -113,7 +116,7 @@ def describe_run(
         num_steps=num_steps,
         progress=_describe_progress(state, status, history),
         is_waiting=state in ALIVE_STATES and not step,
-        notices=describe_outcome(run, state, status, history),
+        notices=list(describe_outcome(run, state, status, history)),
         traceback=terminal.traceback if isinstance(terminal, FailedEvent) else "",
         figures=_list_figures(state, status, history),
         is_compared=state is RunState.FINISHED and run.has_weights(),
@@ -122,9 +125,8 @@ def describe_run(
 
 def describe_outcome(
     run: Run, state: RunState, status: RunStatus, history: RunRecord
-) -> list[tuple[str, str]]:
+) -> Iterator[tuple[str, str]]:
     """Say in words what a person should know, as (kind, plain text); kind is good, note, warn or bad."""
-    notices: list[tuple[str, str]] = []
     terminal = history.terminal
     checkpoint = (
         f"The last checkpoint is of step {history.checkpoint_step:,}."
@@ -134,57 +136,53 @@ def describe_outcome(
     match state:
         case RunState.FINISHED:
             tone = "warn" if has_collapsed(history.validation()) else "good"
-            notices.append((tone, _describe_finish(status, terminal)))
+            yield tone, _describe_finish(status, terminal)
         case RunState.STOPPED if isinstance(terminal, StoppedEvent) and not terminal.saved:
-            notices.append(
-                ("note", "Stopped and discarded: its weights are deleted, log and curves are kept.")
-            )
+            yield "note", DISCARDED
         case RunState.STOPPED if terminal is None:
-            notices.append(("warn", _describe_cut_short(run, status, history)))
+            yield "warn", _describe_cut_short(run, status, history)
         case RunState.STOPPED if run.is_paused(state):
             text = "The GPU is lent for about a minute at a time. Resume goes on exactly where this stopped."
-            notices.append(("note", text))
+            yield "note", text
         case RunState.STOPPED:
             kept = "Its weights and a checkpoint are kept."
             if run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
                 kept = "Its weights are kept; this loop cannot go on from them."
             weights = kept if run.has_weights() else "No weights were kept."
             when = f"after step {status.step:,}" if status.step else "before the first step"
-            notices.append(("note", f"Stopped {when}. {weights}"))
+            yield "note", f"Stopped {when}. {weights}"
         case RunState.STOPPING:
-            notices.append(("note", _describe_stopping(run, history, checkpoint)))
+            yield "note", _describe_stopping(run, history, checkpoint)
         case RunState.FAILED:
-            cause = run.error() or "The training process ended with an error and gave no cause."
-            notices.append(("bad", cause))
+            yield "bad", run.error() or "The training process ended with an error and gave no cause."
             if isinstance(terminal, FailedEvent) and terminal.suggestion:
-                notices.append(("note", f"What you can do: {terminal.suggestion}"))
+                yield "note", f"What you can do: {terminal.suggestion}"
         case RunState.INTERRUPTED:
-            text = (
+            yield (
+                "warn",
                 f"The process ended after step {status.step:,} and did not report why: it was killed, memory "
-                f"ran out, or the machine was restarted. {checkpoint}"
+                f"ran out, or the machine was restarted. {checkpoint}",
             )
-            notices.append(("warn", text))
         case RunState.STALLED:
             process = run.read_process()
             number = f" (process {process.pid})" if process else ""
-            text = (
+            yield (
+                "warn",
                 f"It runs{number} but has reported nothing since {render_time(status.updated_at)}. The "
-                f"machine may be busy or asleep. Wait, or stop it. {checkpoint}"
+                f"machine may be busy or asleep. Wait, or stop it. {checkpoint}",
             )
-            notices.append(("warn", text))
     if history.non_finite:
         first = history.non_finite[0]
         more = f" and {len(history.non_finite) - 1:,} more times" if len(history.non_finite) > 1 else ""
-        text = f"Not a number: {first.what} was {first.value} at step {first.step:,}{more}."
-        notices.append(("bad", text))
+        yield "bad", f"Not a number: {first.what} was {first.value} at step {first.step:,}{more}."
     for cut, resumed in history.cuts:
         origin = f"checkpoint {resumed:,}" if resumed else "the start"
         repeated = f"{render_count(cut - resumed, 'step')} repeated"
-        notices.append(("note", f"Cut at step {cut:,}, resumed from {origin}, {repeated}."))
-    notices += [("warn", message) for message in history.warnings[-3:]]
+        yield "note", f"Cut at step {cut:,}, resumed from {origin}, {repeated}."
+    for message in history.warnings[-3:]:
+        yield "warn", message
     if history.num_unreadable:
-        notices.append(("warn", f"{history.num_unreadable:,} lines of this run's record cannot be read."))
-    return notices
+        yield "warn", f"{history.num_unreadable:,} lines of this run's record cannot be read."
 
 
 def is_discarded(run: Run, history: RunRecord) -> bool:
@@ -335,7 +333,7 @@ def _describe_cut_short(run: Run, status: RunStatus, history: RunRecord) -> str:
     """Say what is left of a run whose process ended before it could report that it stopped."""
     request = run.read_stop_request(history.attempt)
     if request is not None and not request.save:
-        return "Stopped and discarded: its weights are deleted, log and curves are kept."
+        return DISCARDED
     repeated = render_count(num_steps_at_risk(history), "step")
     last = history.last_step
     step = max(status.step, int(last.step) if last is not None else 0)  # the log is ahead of the status

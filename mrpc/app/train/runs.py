@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mrpc.app.format import distinct_titles, render_duration, render_time
-from mrpc.app.tables import Column, Table, column, table
+from mrpc.app.format import Column, Table, column, distinct_titles, render_duration, render_time, table
 from mrpc.app.templates import render
 from mrpc.app.train.form import LABELS, said_value, shown_value
 from mrpc.config import TrainConfig, allowed_range

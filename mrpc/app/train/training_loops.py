@@ -11,9 +11,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import mrpc
 from mrpc.config import LOOP_HELP, LoopName, build_config
-from mrpc.files import read_model
+from mrpc.files import PROJECT_DIR, read_model
 from mrpc.runs.layout import TrainerReport
 from mrpc.runs.run import Run
 from mrpc.settings import accelerate_config_file, num_cores
@@ -21,7 +20,7 @@ from mrpc.settings import accelerate_config_file, num_cores
 if TYPE_CHECKING:
     from mrpc.core.model.trainer_arguments import ArgumentRow
 
-LOOPS_DIR = Path(mrpc.__file__).resolve().parent / "training" / "loops"
+LOOPS_DIR = PROJECT_DIR / "mrpc" / "training" / "loops"
 SHORT_LOOPS_DIR = Path(__file__).resolve().parent / "short_loops"
 NOTE_MARK = "  #: "
 """Behind it, in a short loop, stands what is new in the line."""

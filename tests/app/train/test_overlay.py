@@ -13,9 +13,10 @@ from mrpc.app.train.overlay import (
     differing_settings,
     overlay_figures,
     overlay_html,
+    pinned_figure,
+    pinned_html,
     read_slots,
 )
-from mrpc.app.train.pinned import pinned_figure, pinned_html
 from mrpc.app.train.repeats import seeds_figure, seeds_html
 from mrpc.core.data.pairs import WORDS
 from mrpc.runs import events as ev
