@@ -14,7 +14,6 @@ from mrpc.app.format import render_bytes, render_count
 from mrpc.app.limits import check_number, check_whole
 from mrpc.app.train.catalog import apply_retention, pin_pairs, rename
 from mrpc.app.train.form import LABELS
-from mrpc.app.train.monitoring import list_runs
 from mrpc.app.train.sizes import SEEDS_OFFERED, plan_one_more, plan_sizes
 from mrpc.app.train.start import in_peoples_words
 from mrpc.app.visitors import require_owner
@@ -180,12 +179,11 @@ def _grid(config: TrainConfig, act: Act) -> list[list[dict[str, object]]]:
 
 def _of_sizes(services: Services, run: Run, act: Act) -> list[TrainConfig]:
     """Return what is missing so that each proposed size has so many seeds, or one more seed of one size."""
-    summaries = list_runs(services.store)
     if act.name == "sizes":
         num_seeds = check_whole(act.number("num_seeds"), "The number of seeds", 1, max(SEEDS_OFFERED))
-        return plan_sizes(services, summaries, run.run_id, num_seeds)
+        return plan_sizes(services, run, num_seeds)
     num_pairs = check_whole(act.number("num_pairs"), "The number of pairs", 1, MAX_PAIRS)
-    return [plan_one_more(services, summaries, run.run_id, num_pairs)]
+    return [plan_one_more(services, run, num_pairs)]
 
 
 def _num_seeds(act: Act) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zlib
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from mrpc.app.train.overlay import pinned_figure, pinned_html
 from mrpc.app.train.reading import read_curves
 from mrpc.app.train.repeats import ShownSizes, show_sizes
 from mrpc.app.train.run_facts import describe_run, is_discarded, num_steps_at_risk, run_caption
+from mrpc.app.train.sizes import require_split_pairs
 from mrpc.config import RESUMABLE_LOOPS
 from mrpc.core.data.pairs import label_words
 from mrpc.errors import MrpcError, UnknownRunError
@@ -25,7 +27,6 @@ from mrpc.runs.run import ALIVE_STATES, OVER_STATES, RESUMABLE_STATES, RunState
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
-    from mrpc.runs.run import Run
 
 MAX_KEPT_RUNS = 16
 SUMMARIES_AGE_S = 1.0
@@ -188,13 +189,15 @@ class RunBoard:
     def _put_together(self, view: RunView) -> ShownRun:
         run, is_alive, is_over = view.run, view.state in ALIVE_STATES, view.state in OVER_STATES
         words = label_words(run.config.data.label_names)
-        num_split_pairs = self._num_split_pairs(run)
+        num_split_pairs: int | None = None
+        with contextlib.suppress(MrpcError):  # its data are not at hand
+            num_split_pairs = require_split_pairs(self._services, run)
         pinned_pairs = run.read_pinned()
         with view.lock:
             history = view.history
             series, answers = take_series(history), dict(history.pinned_pairs)
             facts = describe_run(run, view.state, view.status, history, num_split_pairs)
-            caption = run_caption(run, history)
+            caption = run_caption(view)
             actions = _actions(view, facts.is_compared)
         reading = read_curves(series, is_over=not is_alive, words=words)
         usage = usage_code(f"{run.run_id}-best") if actions.has_weights else ""
@@ -215,16 +218,6 @@ class RunBoard:
                 Part.LOG: render("train/log.html", log=read_log_tail(run)),
             },
         )
-
-    def _num_split_pairs(self, run: Run) -> int | None:
-        """Return how many pairs the training split of a run has, if its data are at hand."""
-        try:
-            own = self._services.own_data
-            data = own.get(own.name_of(run.config.data))
-        except MrpcError:
-            return None
-        is_same = data.fingerprint == run.config.data.fingerprint
-        return data.dataset["train"].num_rows if is_same else None
 
 
 def no_run() -> ShownRun:

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import shlex
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mrpc.app.downloads import new_file
 from mrpc.errors import InputError, RunStateError
 from mrpc.files import disk_trouble_in_words, write_model
 from mrpc.runs.layout import (
@@ -125,8 +125,7 @@ def bundle(run: Run, parent: Path) -> Path:
         run: the run.
         parent: where a new folder for the archive is made.
     """
-    parent.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(dir=parent, prefix="record-")) / f"{run.run_id}.zip"
+    path = new_file(parent, f"{run.run_id}.zip")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", run.config.model_dump_json(indent=2))
         archive.writestr("events.csv", events_csv(run))

@@ -10,18 +10,12 @@ import gradio as gr
 
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render, render_part
-from mrpc.app.train.export import export_code
+from mrpc.app.train.export import FORMS, export_code
 from mrpc.app.view import View, place, stage
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
 
-FORMS = [
-    ("Accelerate", "accelerate"),
-    ("Plain PyTorch", "pytorch"),
-    ("Trainer", "trainer"),
-    ("Notebook", "notebook"),
-]
 INTRO = (
     "What this run did, with plain libraries (torch, transformers, datasets, evaluate, accelerate) and "
     "nothing of this app: run it here, on another machine or in a notebook. With the course preset it gives "
@@ -54,7 +48,8 @@ def build_code_fold(services: Services, spine: Spine) -> None:
     """Build the fold."""
     with gr.Accordion("Get the code of this run", open=False, elem_id="export-fold"):
         place(render_part("quiet", INTRO))
-        form = gr.Radio(FORMS, value="accelerate", label="Form", elem_id="export-form")
+        forms = [(label, name) for name, label in FORMS.items()]
+        form = gr.Radio(forms, value="accelerate", label="Form", elem_id="export-form")
         shown = stage("code", elem_id="export-code")
         place(render_part("quiet", AGENTS, "agents.md", "Tools for an agent"))
 

@@ -24,10 +24,10 @@ from mrpc.runs.log import read_events
 from mrpc.runs.run import Run
 
 FORMS = {
-    "accelerate": "Accelerate, as train.py",
-    "pytorch": "Plain PyTorch, as train.py",
-    "trainer": "Trainer, as train.py",
-    "notebook": "Accelerate, as a notebook",
+    "accelerate": "Accelerate",
+    "pytorch": "Plain PyTorch",
+    "trainer": "Trainer",
+    "notebook": "Notebook",
 }
 """The forms of the code, with what people call them."""
 

@@ -124,8 +124,8 @@ def overlay_parts(services: Services, chosen: object) -> tuple[str, dict[str, ob
         except UnknownRunError:
             continue
         with view.lock:
-            series, caption = take_series(view.history), run_caption(view.run, view.history)
-        runs.append(OverlaidRun(slot, run_title(view.run), view.run.config, series, caption))
+            series = take_series(view.history)
+        runs.append(OverlaidRun(slot, run_title(view.run), view.run.config, series, run_caption(view)))
     return (overlay_html(runs), overlay_figures(runs)) if runs else ("", None)
 
 

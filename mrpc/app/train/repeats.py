@@ -57,26 +57,25 @@ def show_sizes(services: Services, summaries: Sequence[RunSummary], run_id: str)
     num_split_pairs, no_offer = None, ""
     prices: dict[int, str] = {}
     offers: list[SizeOffer] = []
-    first = services.store.open(run_id).config.hyperparameters
+    run = services.store.open(run_id)
     try:
-        num_split_pairs = require_split_pairs(services, run_id)
+        num_split_pairs = require_split_pairs(services, run)
         sizes = find_sizes(summaries, run_id, num_split_pairs)
-        prices, offers = price_sizes(services, first, sizes, num_split_pairs)
+        prices, offers = price_sizes(services, run.config.hyperparameters, sizes, num_split_pairs)
     except MrpcError as error:  # the curve of what was trained is there all the same
         no_offer = str(error)
         sizes = find_sizes(summaries, run_id, num_split_pairs)
     if sum(bool(size.runs) for size in sizes) < 2:
         return ShownSizes("", None, offers, no_offer)
     view = watch(services.store, run_id)
-    with view.lock:
-        started, caption = view.history.started, run_caption(view.run, view.history)
+    started = view.history.started
     words = describe_curve(sizes, started)
     page = render("train/sizes.html", run_id=run_id, sizes=sizes, prices=prices, words=words)
     figures = {
         f"sizes-{name.lower()}": size_figure(sizes, measure, started, run_id)
         for measure, (name, _) in MEASURES.items()
     }
-    caption = f"Training pairs and seeds differ. As in: {caption}"
+    caption = f"Training pairs and seeds differ. As in: {run_caption(view)}"
     return ShownSizes(page, {**figures, "caption": caption}, offers, no_offer)
 
 
@@ -180,9 +179,7 @@ def seeds_parts(
     members = group_of(summaries, run_id)
     if len(members) < 2:
         return "", None
-    view = watch(services.store, run_id)
-    with view.lock:
-        caption = run_caption(view.run, view.history)
+    caption = run_caption(watch(services.store, run_id))
     seeds = ", ".join(str(member.seed) for member in members)
     figure = seeds_figure(members, members[0].group or members[0].run_id)
     return seeds_html(members), {"seeds": figure, "caption": f"Seeds {seeds}. As in: {caption}"}

@@ -13,6 +13,7 @@ from mrpc.app.format import (
     render_time,
     run_title,
 )
+from mrpc.app.train.monitoring import RunView
 from mrpc.config import RESUMABLE_LOOPS, changed_settings
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
 from mrpc.runs.layout import RunStatus
@@ -199,10 +200,10 @@ def num_steps_at_risk(history: RunRecord) -> int:
     return max(0, last - (history.checkpoint_step or 0))
 
 
-def run_caption(run: Run, history: RunRecord) -> str:
+def run_caption(view: RunView) -> str:
     """Say in a line, as plain text, what a plot of this run shows: run, seed, data, versions, device."""
-    config, started, process = run.config, history.started, run.read_process()
-    name = run.read_label().name
+    run, started = view.run, view.history.started
+    config, process, name = run.config, run.read_process(), run.read_label().name
     facts = [f"Run {run.run_id}" + (f" ({name})" if name else ""), f"seed {config.hyperparameters.seed}"]
     facts.append(f"data {config.data.title.removesuffix(' data')} {config.data.fingerprint[:12]}")
     versions = (started.versions if started else {}) or (process.versions if process else {})

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from mrpc.app.train.curves import Measure
 from mrpc.app.train.estimates import Minutes, Source
+from mrpc.app.train.monitoring import RunSummary, list_runs
 from mrpc.app.train.start import describe_time
 from mrpc.config import TrainConfig
 from mrpc.errors import InputError
-from mrpc.runs.run import RunState
+from mrpc.runs.run import Run, RunState
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
-    from mrpc.app.train.monitoring import RunSummary
 
 NUM_SIZES = 5
 SEEDS_OFFERED = (1, 3)
@@ -138,17 +138,15 @@ def find_sizes(summaries: Sequence[RunSummary], run_id: object, num_split_pairs:
     ]
 
 
-def plan_sizes(
-    services: Services, summaries: Sequence[RunSummary], run_id: object, num_seeds: int
-) -> list[TrainConfig]:
+def plan_sizes(services: Services, run: Run, num_seeds: int) -> list[TrainConfig]:
     """Return what is still to be trained so that each proposed size has so many seeds.
 
     Raises:
         MrpcError: the data are not there, or not those of the run.
     """
-    num_split_pairs = require_split_pairs(services, run_id)
-    first = services.store.open(run_id).config.hyperparameters
-    return list_missing(first, find_sizes(summaries, run_id, num_split_pairs), num_split_pairs, num_seeds)
+    num_split_pairs = require_split_pairs(services, run)
+    sizes = find_sizes(list_runs(services.store), run.run_id, num_split_pairs)
+    return list_missing(run.config.hyperparameters, sizes, num_split_pairs, num_seeds)
 
 
 def list_missing(
@@ -168,33 +166,31 @@ def list_missing(
     ]
 
 
-def plan_one_more(
-    services: Services, summaries: Sequence[RunSummary], run_id: object, num_pairs: int
-) -> TrainConfig:
+def plan_one_more(services: Services, run: Run, num_pairs: int) -> TrainConfig:
     """Return the training of a size with the next seed.
 
     Raises:
         InputError: there is no such size.
         MrpcError: the data are not there, or not those of the run.
     """
-    num_split_pairs = require_split_pairs(services, run_id)
-    sizes = find_sizes(summaries, run_id, num_split_pairs)
+    sizes = find_sizes(list_runs(services.store), run.run_id, require_split_pairs(services, run))
     size = next((one for one in sizes if one.num_pairs == num_pairs), None)
     if size is None:
         known = ", ".join(f"{one.num_pairs:,}" for one in sizes)
         raise InputError(f"There is no size of {num_pairs:,} pairs here. There are: {known}.")
-    first = services.store.open(run_id).config.hyperparameters
-    return _config(first, size, _next_seed(first, size))
+    first = run.config.hyperparameters
+    seeds = range(first.seed, first.seed + len(size.runs) + 1)
+    return _config(first, size, next(seed for seed in seeds if seed not in size.seeds))
 
 
-def require_split_pairs(services: Services, run_id: object) -> int:
+def require_split_pairs(services: Services, run: Run) -> int:
     """Return how many pairs the training split of a run has.
 
     Raises:
         MrpcError: the data are not there, or they are not those of the run.
     """
-    ref = services.store.open(run_id).config.data
-    data, fingerprint = services.own_data.get(services.own_data.name_of(ref)), ref.fingerprint
+    data = services.own_data.get(services.own_data.name_of(run.config.data))
+    fingerprint = run.config.data.fingerprint
     if data.fingerprint != fingerprint:
         raise InputError(
             f"This run was trained on other data (fingerprint {fingerprint[:12]}) than those in use "
@@ -238,10 +234,6 @@ def _num_pairs(one: RunSummary, num_split_pairs: int | None) -> int | None:
 def _config(first: TrainConfig, size: Size, seed: int) -> TrainConfig:
     num_pairs = 0 if size.is_all else size.num_pairs
     return first.model_copy(update={"num_train_pairs": num_pairs, "seed": seed})
-
-
-def _next_seed(first: TrainConfig, size: Size) -> int:
-    return next(seed for seed in range(first.seed, first.seed + len(size.runs) + 1) if seed not in size.seeds)
 
 
 def _add_up(times: Sequence[Minutes]) -> Minutes:

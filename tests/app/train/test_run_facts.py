@@ -4,6 +4,7 @@ import pytest
 
 from mrpc.app.format import render_bytes, render_duration, render_percent
 from mrpc.app.templates import render as render_template
+from mrpc.app.train.monitoring import watch
 from mrpc.app.train.run_facts import (
     STATE_SIGNS,
     RunFacts,
@@ -18,6 +19,7 @@ from mrpc.runs import events as ev
 from mrpc.runs.layout import RunLabel, StopRequest
 from mrpc.runs.record import RunRecord
 from mrpc.runs.run import Run, RunState
+from mrpc.runs.store import RunStore
 from tests.html import Element, parse
 from tests.written_run import (
     create_run,
@@ -141,7 +143,7 @@ class TestRun:
     def test_the_caption_says_where_a_plot_comes_from(self, tmp_path):
         run = write_ended(tmp_path, seed=7)
         write_model(run.paths.label, RunLabel(name="first"))
-        caption = run_caption(run, history_of(run))
+        caption = run_caption(watch(RunStore(tmp_path), run.run_id))
         assert caption == f"Run {run.run_id} (first) · seed 7 · data sample 0123456789ab · cpu, 1 thread"
 
     def test_stalled(self, tmp_path):
