@@ -6,6 +6,7 @@ Steps are most of a log, so they are read as columns of numbers, without an even
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from array import array
@@ -32,20 +33,6 @@ from mrpc.runs.events import (
 )
 
 TAIL_BYTES = 64 * 1024
-
-
-class EventPage(NamedTuple):
-    """What :func:`read_events` found.
-
-    Attributes:
-        events: in the order of the file.
-        offset: where the next read starts, in bytes.
-        num_unreadable: lines that are torn, foreign or of a later schema.
-    """
-
-    events: list[Event]
-    offset: int
-    num_unreadable: int
 
 
 class LinePage(NamedTuple):
@@ -122,19 +109,16 @@ def read_lines(path: Path, offset: int = 0, limit_bytes: int | None = None) -> L
     return LinePage(lines, offset + end, is_replaced, is_more=end > 0 and len(content) == limit_bytes)
 
 
-def read_events(path: Path, offset: int = 0, limit_bytes: int | None = None) -> EventPage:
-    """Read the events after a byte offset, as :func:`read_lines` does.
+def read_events(path: Path, offset: int = 0, limit_bytes: int | None = None) -> list[Event]:
+    """Read the events after a byte offset, in the order of the file, as :func:`read_lines` does.
 
-    A line that cannot be understood is counted and skipped.
+    A line that cannot be understood (torn, foreign or of a later schema) is passed over.
     """
-    page = read_lines(path, offset, limit_bytes)
-    events, num_unreadable = [], 0
-    for line in page.lines:
-        try:
+    events = []
+    for line in read_lines(path, offset, limit_bytes).lines:
+        with contextlib.suppress(ValidationError):
             events.append(EVENT_ADAPTER.validate_json(line))
-        except ValidationError:
-            num_unreadable += 1
-    return EventPage(events, page.offset, num_unreadable)
+    return events
 
 
 def read_terminal_event(path: Path, attempt: int) -> TerminalEvent | None:
@@ -170,7 +154,7 @@ def _read_tail(path: Path) -> list[Event]:
         size = path.stat().st_size
     except OSError:
         return []
-    return read_events(path, max(0, size - TAIL_BYTES)).events
+    return read_events(path, max(0, size - TAIL_BYTES))
 
 
 def _ends_with_newline(path: Path) -> bool:

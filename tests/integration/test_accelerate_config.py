@@ -65,7 +65,7 @@ def test_a_config_of_accelerate_is_honoured(launcher: Launcher, tmp_path: Path) 
     with pytest.raises(BusyError):
         launcher.start(values)
     wait_until(lambda: run.state() is RunState.FINISHED, timeout_s=300)
-    events = read_events(run.paths.events).events
+    events = read_events(run.paths.events)
     assert isinstance(terminal(run), FinishedEvent)
     (warning,) = [event.message for event in events if isinstance(event, WarningEvent)]
     assert "The config of accelerate asks for fp16" in warning

@@ -56,7 +56,7 @@ class TestFoldLines:
         write_log(tmp_path / "events.jsonl")
         from_lines, from_events = RunRecord(Path("none.jsonl")), RunRecord(Path("none.jsonl"))
         from_lines.fold_lines(read_lines(tmp_path / "events.jsonl").lines)
-        from_events.fold(read_events(tmp_path / "events.jsonl").events)
+        from_events.fold(read_events(tmp_path / "events.jsonl"))
         assert columns(from_lines) == columns(from_events)
         assert columns(from_lines)["step"] == list(range(1, NUM_STEPS + 1))
         assert columns(from_lines)["loss"][30:] == [0.01 * step for step in range(31, NUM_STEPS + 1)]

@@ -103,7 +103,7 @@ def act_on(services: Services, act: Act) -> str:
         case "retain":
             limit_bytes = limit_of(act.number("limit_gb"))
             went = apply_retention(store, limit_bytes, act.text("run_ids").split(","))
-            size = render_bytes(sum(deletion.num_bytes for deletion in went))
+            size = render_bytes(sum(went.values()))
             return (
                 f"{render_count(len(went), 'run')}, {size}, moved to the trash. Emptying it frees the disk."
             )

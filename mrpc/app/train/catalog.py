@@ -9,7 +9,6 @@ import json
 import shlex
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +29,6 @@ from mrpc.runs.layout import (
 from mrpc.runs.log import read_events
 from mrpc.runs.run import ALIVE_STATES, Run, RunState
 from mrpc.runs.store import RunStore, folder_bytes
-
-
-@dataclass(frozen=True)
-class Deletion:
-    """One run that a limit on the disk would move to the trash."""
-
-    run_id: str
-    num_bytes: int
 
 
 @disk_trouble_in_words()
@@ -86,7 +77,7 @@ def disk_bytes(store: RunStore) -> dict[str, int]:
     return {run.run_id: folder_bytes(run.paths.run_dir) for run in store.list()}
 
 
-def apply_retention(store: RunStore, limit_bytes: int, run_ids: Iterable[str]) -> list[Deletion]:
+def apply_retention(store: RunStore, limit_bytes: int, run_ids: Iterable[str]) -> dict[str, int]:
     """Move the runs of a plan to the trash, as far as it still stands; return those that went.
 
     Args:
@@ -94,26 +85,28 @@ def apply_retention(store: RunStore, limit_bytes: int, run_ids: Iterable[str]) -
         limit_bytes: the limit of the plan.
         run_ids: the runs that a person saw in it; no other goes.
     """
-    seen = set(run_ids)
-    plan = [deletion for deletion in plan_retention(store, limit_bytes) if deletion.run_id in seen]
-    for deletion in plan:
-        store.move_to_trash(store.open(deletion.run_id))
-    return plan
+    plan, seen = plan_retention(store, limit_bytes), set(run_ids)
+    went = {run_id: plan[run_id] for run_id in plan if run_id in seen}
+    for run_id in went:
+        store.move_to_trash(store.open(run_id))
+    return went
 
 
-def plan_retention(store: RunStore, limit_bytes: int) -> list[Deletion]:
-    """Tell which runs would have to go so that all together fit a limit: the oldest ended ones first."""
+def plan_retention(store: RunStore, limit_bytes: int) -> dict[str, int]:
+    """Tell which runs would have to go so that all together fit a limit: the oldest ended ones first.
+
+    Returns:
+        Their ids, each with its size in bytes.
+    """
     sizes = disk_bytes(store)
     over = sum(sizes.values()) - limit_bytes
-    plan = []
+    plan: dict[str, int] = {}
     for run in reversed(store.list()):
-        if over <= 0:
+        if over <= sum(plan.values()):
             break
         state = run.state()
-        if state in ALIVE_STATES or state is RunState.QUEUED:
-            continue
-        plan.append(Deletion(run.run_id, sizes[run.run_id]))
-        over -= sizes[run.run_id]
+        if state not in ALIVE_STATES and state is not RunState.QUEUED:
+            plan[run.run_id] = sizes[run.run_id]
     return plan
 
 
@@ -141,9 +134,7 @@ def bundle(run: Run, parent: Path) -> Path:
 
 def events_csv(run: Run) -> str:
     """Return the events of a run as a table: one line an event, the union of all fields as columns."""
-    rows: list[dict[str, Any]] = [
-        event.model_dump(mode="json") for event in read_events(run.paths.events).events
-    ]
+    rows: list[dict[str, Any]] = [event.model_dump(mode="json") for event in read_events(run.paths.events)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     output = io.StringIO()
     writer = csv.DictWriter(output, columns)

@@ -103,7 +103,7 @@ def export_code(run: Run, form: object) -> str:
     """
     if not isinstance(form, str) or form not in FORMS:
         raise InputError(f"form is {str(form)[:40]!r}; it must be one of {', '.join(FORMS)}.")
-    events = read_events(run.paths.events, 0, FIRST_EVENTS_BYTES).events
+    events = read_events(run.paths.events, 0, FIRST_EVENTS_BYTES)
     started = next((event for event in events if isinstance(event, StartedEvent)), None)
     if form == "notebook":
         return write_notebook(run.config, started)
