@@ -36,9 +36,6 @@ def build_loops_view(services: Services, spine: Spine) -> None:
     with gr.Accordion("TrainingArguments: what Trainer is told", open=False, elem_id="arguments-fold"):
         arguments = stage("arguments", elem_id="trainer-arguments")
 
-    def draw_loops() -> str:
-        return render("train/loops.html", loops=short_loops())
-
     def draw_commands(task: Task) -> str:
         machine = find_machine()
         task.progress("Asking accelerate what it would do here", 0, 0)
@@ -48,13 +45,11 @@ def build_loops_view(services: Services, spine: Spine) -> None:
     def draw_files() -> str:
         return render("train/loop_files.html", loops=loop_files())
 
-    def draw_arguments(run: object) -> str:
-        return arguments_html(services, run)
-
-    View("loops", {}, {"loops": loops}, draw_loops).bind()
+    View("loops", {}, {"loops": loops}, lambda: render("train/loops.html", loops=short_loops())).bind()
     View("accelerate", {}, {"commands": commands}, draw_commands, tasks=services.tasks).bind()
     View("loop-files", {}, {"files": files}, draw_files).bind()
-    View("arguments", {"run": spine.run}, {"arguments": arguments}, draw_arguments).bind()
+    one = {"run": spine.run}
+    View("arguments", one, {"arguments": arguments}, lambda run: arguments_html(services, run)).bind()
 
 
 def arguments_html(services: Services, run_id: object) -> str:

@@ -76,14 +76,22 @@ def overlay_figures(runs: Sequence[OverlaidRun]) -> dict[str, object]:
     loss = plot_layout(key, "optimizer step", "training loss, smoothed (nats)")
     data = [trace for run in runs if (trace := _loss_trace(run)) is not None]
     figures: dict[str, Any] = {"loss": {"data": data, "layout": loss}}
-    for place, title, scale in (
-        ("validation", "validation loss (nats)", 1.0),
-        ("accuracy", "accuracy (%)", 100.0),
-        ("f1", "F1 (%)", 100.0),
+    for place, what, title, scale in (
+        ("validation", "loss", "validation loss (nats)", 1.0),
+        ("accuracy", "accuracy", "accuracy (%)", 100.0),
+        ("f1", "f1", "F1 (%)", 100.0),
     ):
         layout = plot_layout(key, "epoch", title)
         layout["showlegend"] = False
-        traces = [_evaluation_trace(run, "loss" if place == "validation" else place, scale) for run in runs]
+        traces = [
+            _marked_trace(
+                run.slot,
+                [evaluation.epoch for evaluation in run.series.evaluations],
+                [scale * getattr(evaluation, what) for evaluation in run.series.evaluations],
+                run.label,
+            )
+            for run in runs
+        ]
         figures[place] = {"data": traces, "layout": layout}
     figures["caption"] = "\n".join(f"{run.slot + 1}: {run.caption}" for run in runs)
     return figures
@@ -135,7 +143,7 @@ def overlay_html(runs: Sequence[OverlaidRun]) -> str:
         {
             "swatch": swatch(run.slot),
             "label": run.label,
-            "best_f1": render_percent(_best_f1(run)),
+            "best_f1": render_percent(best.f1 if (best := best_of(run.series.evaluations)) else None),
             "collapsed": has_collapsed(run.series.evaluations),
         }
         for run in runs
@@ -147,11 +155,6 @@ def overlay_html(runs: Sequence[OverlaidRun]) -> str:
     return render("train/overlay.html", rows=rows, differing=differing)
 
 
-def _best_f1(run: OverlaidRun) -> float | None:
-    best = best_of(run.series.evaluations)
-    return best.f1 if best is not None else None
-
-
 def _loss_trace(run: OverlaidRun) -> Figure | None:
     series = run.series
     if not len(series.steps):
@@ -159,12 +162,6 @@ def _loss_trace(run: OverlaidRun) -> Figure | None:
     smoothed = smooth(series.losses, smoothing_span(series.started))
     steps, values = keep_every(series.steps, smoothed, MAX_STEPS_POINTS)
     return line_trace(steps, values, name=run.label, line=_line(run.slot))
-
-
-def _evaluation_trace(run: OverlaidRun, what: str, scale: float) -> Figure:
-    evaluations = run.series.evaluations
-    scores = [scale * getattr(evaluation, what) for evaluation in evaluations]
-    return _marked_trace(run.slot, [evaluation.epoch for evaluation in evaluations], scores, run.label)
 
 
 def _marked_trace(slot: int, x: list[int], y: list[float], name: str, **options: object) -> Figure:
