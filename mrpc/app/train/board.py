@@ -16,14 +16,13 @@ from mrpc.app.train.monitoring import RunSummary, RunView, list_runs, read_log_t
 from mrpc.app.train.overlay import pinned_figure, pinned_html
 from mrpc.app.train.reading import read_curves
 from mrpc.app.train.repeats import ShownSizes, show_sizes
-from mrpc.app.train.run_facts import describe_run, is_discarded, num_steps_at_risk, run_caption
+from mrpc.app.train.run_facts import describe_run, num_steps_at_risk, run_caption, why_no_resume
 from mrpc.app.train.sizes import require_split_pairs
-from mrpc.config import RESUMABLE_LOOPS
 from mrpc.core.data.pairs import label_words
 from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.recent import Recent
 from mrpc.runs.log import identify
-from mrpc.runs.run import ALIVE_STATES, OVER_STATES, RESUMABLE_STATES, RunState
+from mrpc.runs.run import ALIVE_STATES, OVER_STATES, RunState
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -71,27 +70,6 @@ RUN_PARTS = frozenset(
     }
 )
 """The parts that show one run."""
-
-
-@dataclass(frozen=True)
-class Actions:
-    """What can be done with a run now.
-
-    Attributes:
-        run_id: which run.
-        can_stop: it trains, and nobody has asked it to stop.
-        num_at_risk: steps that are lost if its process is ended at once; None when that is no choice.
-        can_resume: it can go on where it was cut.
-        has_weights: there is a fine-tuned model to predict with, or to download.
-        is_compared: it ended with a model to compare.
-    """
-
-    run_id: str
-    can_stop: bool
-    num_at_risk: int | None
-    can_resume: bool
-    has_weights: bool
-    is_compared: bool
 
 
 @dataclass(frozen=True)
@@ -198,21 +176,33 @@ class RunBoard:
             series, answers = take_series(history), dict(history.pinned_pairs)
             facts = describe_run(run, view.state, view.status, history, num_split_pairs)
             caption = run_caption(view)
-            actions = _actions(view, facts.is_compared)
+            can_resume = not why_no_resume(run, view.state, history)
+            request = run.read_stop_request(history.attempt)
+            is_saving = view.state is RunState.STOPPING and (request is None or request.save)
+            num_at_risk = num_steps_at_risk(history) if is_saving else None
         reading = read_curves(series, is_over=not is_alive, words=words)
-        usage = usage_code(f"{run.run_id}-best") if actions.has_weights else ""
+        has_model = run.has_weights() and not is_alive
+        usage = usage_code(f"{run.run_id}-best") if has_model else ""
         pinned_plot = {"pinned": pinned_figure(pinned_pairs, answers, run.run_id, words), "caption": caption}
         return ShownRun(
             run_id=run.run_id,
             is_alive=is_alive,
             parts={
                 Part.STATUS: render("train/status.html", run=facts),
-                Part.ACTIONS: render("train/actions.html", run=actions),
+                Part.ACTIONS: render(
+                    "train/actions.html",
+                    run_id=run.run_id,
+                    can_stop=is_alive and view.state is not RunState.STOPPING,
+                    num_at_risk=num_at_risk,
+                    can_resume=can_resume,
+                    has_model=has_model,
+                    is_compared=facts.is_compared,
+                ),
                 Part.READING: render(
                     "train/reading.html", reading=reading, evaluations=series.evaluations, words=words
                 ),
                 Part.PLOTS: {**run_figures(series, run.run_id), "caption": caption},
-                Part.PINNED: pinned_html(pinned_pairs, answers, is_over and not actions.can_resume, words),
+                Part.PINNED: pinned_html(pinned_pairs, answers, is_over and not can_resume, words),
                 Part.PINNED_PLOT: pinned_plot if pinned_pairs else None,
                 Part.USAGE: render("train/usage.html", code=usage),
                 Part.LOG: render("train/log.html", log=read_log_tail(run)),
@@ -234,21 +224,4 @@ def usage_code(model_dir: str) -> str:
         "from transformers import pipeline\n\n"
         f'classify = pipeline("text-classification", model={model_dir!r})\n'
         f'classify({{\n    "text": {text!r},\n    "text_pair": {text_pair!r},\n}})'
-    )
-
-
-def _actions(view: RunView, is_compared: bool) -> Actions:
-    run, state, history = view.run, view.state, view.history
-    is_alive = state in ALIVE_STATES
-    request = run.read_stop_request(history.attempt)
-    is_saving = state is RunState.STOPPING and (request is None or request.save)
-    return Actions(
-        run_id=run.run_id,
-        can_stop=is_alive and state is not RunState.STOPPING,
-        num_at_risk=num_steps_at_risk(history) if is_saving else None,
-        can_resume=state in RESUMABLE_STATES
-        and run.config.hyperparameters.loop in RESUMABLE_LOOPS
-        and not is_discarded(run, history),
-        has_weights=run.has_weights() and not is_alive,
-        is_compared=is_compared,
     )

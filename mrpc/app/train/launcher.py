@@ -26,15 +26,15 @@ from mrpc.app.train.processes import (
     spawn,
     spawn_attempt,
 )
-from mrpc.app.train.run_facts import is_discarded
+from mrpc.app.train.run_facts import why_no_resume
 from mrpc.app.train.zero_gpu import Loans, borrow
 from mrpc.app.visitors import Visitors, caller, is_too_long
-from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
+from mrpc.config import TrainConfig, build_config
 from mrpc.errors import BusyError, MrpcError, RunStateError
 from mrpc.files import disk_trouble_in_words
 from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
-from mrpc.runs.run import ALIVE_STATES, RESUMABLE_STATES, Run, RunState
+from mrpc.runs.run import ALIVE_STATES, Run, RunState
 from mrpc.runs.store import RunStore, busy_error
 from mrpc.settings import accelerate_config_file
 
@@ -173,22 +173,9 @@ class Launcher:
             UnavailableError: when the checkpoint or the disk is not to be had now.
         """
         run = self._store.open(run_id)
-        state = run.state()
-        if state not in RESUMABLE_STATES:
-            raise RunStateError(
-                f"Run {run_id} is {state}; only stopped, failed or interrupted runs can go on."
-            )
-        if run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
-            raise RunStateError(
-                f"Run {run_id} cannot go on: the loop {run.config.hyperparameters.loop} writes no "
-                "checkpoints, because transformers' Trainer would not continue exactly. "
-                "Start a new run with the same settings."
-            )
-        if is_discarded(run, self._store.records.read(run)):
-            raise RunStateError(
-                f"Run {run_id} was discarded: its weights and checkpoints are deleted. "
-                "Start a new run with the same settings."
-            )
+        trouble = why_no_resume(run, run.state(), self._store.records.read(run))
+        if trouble:
+            raise RunStateError(trouble)
         self._refuse_if_busy()
         self._require_means(run.config.hyperparameters, run.config.checkpoint_dir)
         self._launch(run)

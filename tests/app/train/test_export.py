@@ -70,7 +70,7 @@ def make_run(runs_dir: Path, checkpoint_dir: Path | None = None, kind: str = "hu
 
 
 def code_of(run: Run, form: str) -> str:
-    return export_code(run, form)
+    return export_code(RunStore(run.paths.run_dir.parent).open(run.run_id), form)
 
 
 def imported(code: str) -> set[str]:
