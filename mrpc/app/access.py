@@ -41,15 +41,13 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from mrpc.app.hosts import AddHeaders, AskFirst, opens_page
+from mrpc.app.hosts import LOOPBACK, AddHeaders, AskFirst, opens_page
 from mrpc.app.visitors import Caller, new_cookie, set_cookie, visitor_mark
 from mrpc.errors import AccessError
 from mrpc.settings import Settings, require_safe_key, root_path
 
 COOKIE = "mrpc_owner"
 KEY_NAME = "owner"
-COOKIE_AGE_S = 30 * 24 * 3600
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LOGINS_A_MINUTE = {"/login": 10}
 UPLOADS_A_MINUTE = {"/upload": 20}
 """Requests that one address has a minute, by how their path ends: tries to log in, and files of visitors."""
@@ -163,11 +161,8 @@ class Access:
             text = "This link was used before, or is not valid. Start the app again for a new one."
             return PlainTextResponse(text, 403)
         answer = RedirectResponse(f"{root_path()}/", 303, headers={"Referrer-Policy": "no-referrer"})
-        is_secure = request.scope.get("scheme") == "https"
         is_framed = self.mode is Mode.SPACE
-        answer.raw_headers.append(
-            set_cookie(COOKIE, token, COOKIE_AGE_S, is_framed=is_framed, is_secure=is_secure)
-        )
+        answer.raw_headers.append(set_cookie(request, COOKIE, token, is_framed=is_framed))
         return answer
 
     def is_owner(self, request: gr.Request | None) -> bool:
@@ -235,10 +230,8 @@ class Access:
             return False
         person = _person(request)
         roles = {one.get("preferred_username"): one.get("roleInOrg") for one in person.get("orgs") or []}
-        return person.get("preferred_username") == self._author or roles.get(self._author) in {
-            "admin",
-            "write",
-        }
+        is_author = person.get("preferred_username") == self._author
+        return is_author or roles.get(self._author) in {"admin", "write"}
 
 
 def _headers_of(request: gr.Request) -> dict[str, str]:

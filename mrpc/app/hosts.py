@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mrpc.settings import Settings
 
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SHARE_HOSTS = "*.gradio.live"
 ANY_ADDRESS = ("0.0.0.0", "::")
 ANY_IP = "<ip>"
@@ -45,7 +45,7 @@ def answered_hosts(settings: Settings) -> list[str]:
 
     ``*.`` in front means any subdomain, :data:`ANY_IP` any numeric address.
     """
-    hosts = [*LOOPBACK_HOSTS, as_in_header(settings.host)]
+    hosts = [as_in_header(host) for host in (*LOOPBACK, settings.host)]
     if settings.share:
         hosts.append(SHARE_HOSTS)
     if settings.space_host:

@@ -42,16 +42,7 @@ OPENED_JS = """
 }"""
 
 
-UNFIT = (
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    OverflowError,
-    OSError,
-    InvalidPathError,
-)
+UNFIT = (ValueError, TypeError, LookupError, AttributeError, OverflowError, OSError, InvalidPathError)
 """What Gradio's components raise about values that are not of their type."""
 
 MAX_SAID_CHARS = 300

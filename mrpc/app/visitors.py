@@ -209,29 +209,27 @@ def visitor_mark(headers: Mapping[str, str]) -> str:
     return hashlib.sha256(token.encode()).hexdigest()[:32] if token else ""
 
 
-def set_cookie(name: str, value: str, age_s: int, *, is_framed: bool, is_secure: bool) -> Header:
+def set_cookie(request: HTTPConnection, name: str, value: str, *, is_framed: bool) -> Header:
     """Return the header that sets a cookie no script of a page can read.
 
     Args:
+        request: whose answer sets it; of one that came by https, it is sent by https alone.
         name: of the cookie.
         value: letters, digits, - and _ alone.
-        age_s: how long it stays, in seconds.
         is_framed: whether the page may stand in a frame of another site: then browsers keep it for that
             site alone, also where they block cookies of third parties.
-        is_secure: whether it is sent by https alone.
     """
     where = "SameSite=None; Partitioned" if is_framed else "SameSite=Lax"
-    secure = "; Secure" if is_secure or is_framed else ""
-    return b"set-cookie", f"{name}={value}; Max-Age={age_s}; Path=/; HttpOnly; {where}{secure}".encode()
+    secure = "; Secure" if is_framed or request.scope.get("scheme") == "https" else ""
+    attributes = f"Max-Age={COOKIE_AGE_S}; Path=/; HttpOnly; {where}{secure}"
+    return b"set-cookie", f"{name}={value}; {attributes}".encode()
 
 
 def new_cookie(is_framed: bool, request: HTTPConnection) -> list[Header]:
     """Return a cookie to know a visitor again by, where a browser opens the page that has none."""
     if not opens_page(request) or _token_of(request.headers):
         return []
-    is_secure = request.scope.get("scheme") == "https"
-    token = secrets.token_urlsafe(16)
-    return [set_cookie(COOKIE, token, COOKIE_AGE_S, is_framed=is_framed, is_secure=is_secure)]
+    return [set_cookie(request, COOKIE, secrets.token_urlsafe(16), is_framed=is_framed)]
 
 
 def _token_of(headers: Mapping[str, str]) -> str:
