@@ -41,6 +41,13 @@ def test_the_table_says_what_runs_are(tmp_path):
     assert "warmup_ratio" not in keys, "they do not differ in it"
 
 
+def test_more_runs_are_listed_than_wait_in_the_queue(tmp_path):
+    write_ended(tmp_path)
+    (one,) = list_runs(RunStore(tmp_path))
+    runs = [one.model_copy(update={"run_id": f"run-{number}"}) for number in range(600)]
+    assert [row["id"] for row in runs_table(runs)["rows"]] == [run.run_id for run in runs[:500]]
+
+
 def test_a_run_whose_gpu_time_is_used_is_paused_wherever_its_state_stands(tmp_path):
     stopped, paused = write_ended(tmp_path, "stopped"), write_ended(tmp_path, "stopped")
     stopped.request_stop(save=True)
