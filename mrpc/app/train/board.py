@@ -16,7 +16,7 @@ from mrpc.app.train.monitoring import RunSummary, RunView, list_runs, read_log_t
 from mrpc.app.train.overlay import pinned_figure, pinned_html
 from mrpc.app.train.reading import read_curves
 from mrpc.app.train.repeats import ShownSizes, show_sizes
-from mrpc.app.train.run_facts import describe_run, num_steps_at_risk, run_caption, why_no_resume
+from mrpc.app.train.run_facts import num_steps_at_risk, run_caption, status_html, why_no_resume
 from mrpc.app.train.sizes import require_split_pairs
 from mrpc.core.data.pairs import label_words
 from mrpc.errors import MrpcError, UnknownRunError
@@ -174,7 +174,7 @@ class RunBoard:
         with view.lock:
             history = view.history
             series, answers = take_series(history), dict(history.pinned_pairs)
-            facts = describe_run(run, view.state, view.status, history, num_split_pairs)
+            status = status_html(view, num_split_pairs)
             caption = run_caption(view)
             can_resume = not why_no_resume(run, view.state, history)
             request = run.read_stop_request(history.attempt)
@@ -188,7 +188,7 @@ class RunBoard:
             run_id=run.run_id,
             is_alive=is_alive,
             parts={
-                Part.STATUS: render("train/status.html", run=facts),
+                Part.STATUS: status,
                 Part.ACTIONS: render(
                     "train/actions.html",
                     run_id=run.run_id,
@@ -196,7 +196,7 @@ class RunBoard:
                     num_at_risk=num_at_risk,
                     can_resume=can_resume,
                     has_model=has_model,
-                    is_compared=facts.is_compared,
+                    is_compared=view.state is RunState.FINISHED and run.has_weights(),
                 ),
                 Part.READING: render(
                     "train/reading.html", reading=reading, evaluations=series.evaluations, words=words

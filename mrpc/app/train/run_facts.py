@@ -13,10 +13,10 @@ from mrpc.app.format import (
     render_time,
     run_title,
 )
+from mrpc.app.templates import render
 from mrpc.app.train.monitoring import RunView
 from mrpc.config import RESUMABLE_LOOPS, changed_settings
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
-from mrpc.runs.layout import RunStatus
 from mrpc.runs.record import RunRecord, best_of, has_collapsed
 from mrpc.runs.run import ALIVE_STATES, RESUMABLE_STATES, Run, RunState
 
@@ -48,86 +48,44 @@ class Figure:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class RunFacts:
-    """What the head of a run says.
-
-    Attributes:
-        run_id: which run.
-        title: what people call it.
-        facts: its settings, one by one.
-        note: what somebody wrote of it, or "".
-        state: what it is doing.
-        state_words: the same in words.
-        step, num_steps: how far it is; None where the steps are not known yet.
-        progress: the same in words.
-        is_waiting: whether it works, and has not reported a step yet.
-        notices: (kind, text) of what a person should know; kind is good, note, warn or bad.
-        traceback: the last lines of an error, or "".
-        figures: time, speed, scores.
-        is_compared: whether it ended with a model that can be compared.
-    """
-
-    run_id: str
-    title: str
-    facts: list[str]
-    note: str
-    state: RunState
-    state_words: str
-    sign: str
-    step: int
-    num_steps: int | None
-    progress: str
-    is_waiting: bool
-    notices: list[tuple[str, str]]
-    traceback: str
-    figures: list[Figure]
-    is_compared: bool
-
-    @property
-    def share(self) -> float:
-        """How much of the training is done, in [0, 1]."""
-        return min(1.0, self.step / self.num_steps) if self.num_steps else 0.0
-
-
-def describe_run(
-    run: Run, state: RunState, status: RunStatus, history: RunRecord, num_split_pairs: int | None = None
-) -> RunFacts:
-    """Put together what the head of a run says.
+def status_html(view: RunView, num_split_pairs: int | None = None) -> str:
+    """Show the head of a run: what it is, how far it is, what a person should know of it, its numbers.
 
     Args:
-        run: the run.
-        state: what it is doing.
-        status: its newest summary.
-        history: its curves so far.
+        view: of the run; its lock must be held.
         num_split_pairs: pairs of the training split that it draws from; None where that is not known.
     """
-    last, started, terminal = history.last_step, history.started, history.terminal
-    step = int(last.step) if last else 0
-    num_steps = started.num_steps if started else status.num_steps
-    return RunFacts(
+    run, state, terminal = view.run, view.state, view.history.terminal
+    step, num_steps = _steps(view)
+    return render(
+        "train/status.html",
         run_id=run.run_id,
         title=run_title(run),
-        facts=_describe_settings(run, history, num_split_pairs),
+        facts=describe_settings(view, num_split_pairs),
         note=run.read_label().note,
         state=state,
         state_words=run.state_words(state),
         sign=STATE_SIGNS[state],
         step=step,
         num_steps=num_steps,
-        progress=_describe_progress(state, status, history),
+        share=min(1.0, step / num_steps) if num_steps else 0.0,
+        progress=_describe_progress(view),
         is_waiting=state in ALIVE_STATES and not step,
-        notices=list(describe_outcome(run, state, status, history)),
+        notices=list(describe_outcome(view)),
         traceback=terminal.traceback if isinstance(terminal, FailedEvent) else "",
-        figures=_list_figures(state, status, history),
-        is_compared=state is RunState.FINISHED and run.has_weights(),
+        figures=list_figures(view),
     )
 
 
-def describe_outcome(
-    run: Run, state: RunState, status: RunStatus, history: RunRecord
-) -> Iterator[tuple[str, str]]:
+def _steps(view: RunView) -> tuple[int, int | None]:
+    """Return how many steps were reported, and how many there will be, once that is known."""
+    last, started = view.history.last_step, view.history.started
+    return int(last.step) if last else 0, started.num_steps if started else view.status.num_steps
+
+
+def describe_outcome(view: RunView) -> Iterator[tuple[str, str]]:
     """Say in words what a person should know, as (kind, plain text); kind is good, note, warn or bad."""
+    run, state, status, history = view.run, view.state, view.status, view.history
     terminal = history.terminal
     checkpoint = (
         f"The last checkpoint is of step {history.checkpoint_step:,}."
@@ -137,11 +95,11 @@ def describe_outcome(
     match state:
         case RunState.FINISHED:
             tone = "warn" if has_collapsed(history.validation()) else "good"
-            yield tone, _describe_finish(status, terminal)
+            yield tone, _describe_finish(view)
         case RunState.STOPPED if isinstance(terminal, StoppedEvent) and not terminal.saved:
             yield "note", DISCARDED
         case RunState.STOPPED if terminal is None:
-            yield "warn", _describe_cut_short(run, status, history)
+            yield "warn", _describe_cut_short(view)
         case RunState.STOPPED if run.is_paused(state):
             text = "The GPU is lent for about a minute at a time. Resume goes on exactly where this stopped."
             yield "note", text
@@ -247,9 +205,10 @@ def recent_speed(history: RunRecord) -> tuple[float, float, float] | None:
     )
 
 
-def _describe_settings(run: Run, history: RunRecord, num_split_pairs: int | None) -> list[str]:
-    train = run.config.hyperparameters
-    facts = [train.checkpoint, _describe_pairs(run, history, num_split_pairs), f"seed {train.seed}"]
+def describe_settings(view: RunView, num_split_pairs: int | None) -> list[str]:
+    """Say what a run is: its settings, its data and when it was started; see :func:`status_html`."""
+    run, train = view.run, view.run.config.hyperparameters
+    facts = [train.checkpoint, _describe_pairs(view, num_split_pairs), f"seed {train.seed}"]
     facts.append(run.config.data.title)
     shown = {"preset", "checkpoint", "num_train_pairs", "seed", "loop"}
     facts += [
@@ -260,10 +219,10 @@ def _describe_settings(run: Run, history: RunRecord, num_split_pairs: int | None
     return [*facts, f"started {render_time(run.config.created_at)}", run.run_id]
 
 
-def _describe_pairs(run: Run, history: RunRecord, num_split_pairs: int | None) -> str:
+def _describe_pairs(view: RunView, num_split_pairs: int | None) -> str:
     """Say how many pairs it is really trained on, which may be fewer than were asked for."""
-    used = history.started.num_train_pairs if history.started else None
-    asked = run.config.hyperparameters.num_train_pairs
+    started, asked = view.history.started, view.run.config.hyperparameters.num_train_pairs
+    used = started.num_train_pairs if started else None
     if used is None:
         return f"up to {asked:,} pairs" if asked else "all pairs"
     if num_split_pairs is None:
@@ -271,23 +230,24 @@ def _describe_pairs(run: Run, history: RunRecord, num_split_pairs: int | None) -
     return f"all {used:,} pairs" if used == num_split_pairs else f"{used:,} of {num_split_pairs:,} pairs"
 
 
-def _describe_progress(state: RunState, status: RunStatus, history: RunRecord) -> str:
-    last, started = history.last_step, history.started
-    num_steps = started.num_steps if started else status.num_steps
+def _describe_progress(view: RunView) -> str:
+    last, started = view.history.last_step, view.history.started
+    step, num_steps = _steps(view)
     of_steps = f" of {num_steps:,}" if num_steps else ""
     of_epochs = f" of {started.num_epochs}" if started else ""
     words = [
-        f"step {int(last.step) if last else 0:,}{of_steps}",
+        f"step {step:,}{of_steps}",
         f"epoch {last.epoch if last else 0.0:.2f}{of_epochs}",
     ]
-    if state in ALIVE_STATES and status.phase not in {"training", ""}:
-        words.append(status.phase)
+    if view.state in ALIVE_STATES and view.status.phase not in {"training", ""}:
+        words.append(view.status.phase)
     return " · ".join(words)
 
 
-def _list_figures(state: RunState, status: RunStatus, history: RunRecord) -> list[Figure]:
+def list_figures(view: RunView) -> list[Figure]:
     """List time left, speed, and scores on validation and test."""
     figures: list[Figure] = []
+    state, status, history = view.state, view.status, view.history
     last = history.last_step
     if state in ALIVE_STATES:
         eta = history.eta_s()
@@ -326,8 +286,8 @@ def _list_figures(state: RunState, status: RunStatus, history: RunRecord) -> lis
     return figures
 
 
-def _describe_finish(status: RunStatus, terminal: object) -> str:
-    best = ""
+def _describe_finish(view: RunView) -> str:
+    status, terminal, best = view.status, view.history.terminal, ""
     if status.best_epoch is not None:
         best = (
             f" Best epoch {status.best_epoch}: accuracy {render_percent(status.best_accuracy)}, "
@@ -348,14 +308,14 @@ def _describe_stopping(run: Run, history: RunRecord, checkpoint: str) -> str:
     return f"Finishing the step, writing the checkpoint. {checkpoint}"
 
 
-def _describe_cut_short(run: Run, status: RunStatus, history: RunRecord) -> str:
+def _describe_cut_short(view: RunView) -> str:
     """Say what is left of a run whose process ended before it could report that it stopped."""
+    run, history = view.run, view.history
     request = run.read_stop_request(history.attempt)
     if request is not None and not request.save:
         return DISCARDED
     repeated = render_count(num_steps_at_risk(history), "step")
-    last = history.last_step
-    step = max(status.step, int(last.step) if last is not None else 0)  # the log is ahead of the status
+    step = max(view.status.step, _steps(view)[0])  # the log is ahead of the status
     if history.checkpoint_step is None or run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
         return f"Ended after step {step:,} before it could save: there is no checkpoint to go on from."
     return (
