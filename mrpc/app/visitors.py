@@ -101,14 +101,18 @@ class Visitors:
             num_train_pairs: pairs of the training split; None where the run has data of its own.
 
         Raises:
-            AccessError: it is more than a visitor may train.
+            AccessError: it is more than a visitor may train, or the browser sent no cookie of this page.
             BusyError: the visitor has a run already, or too many wait.
         """
         who = caller()
         if who.is_owner:
             yield None
             return
-        require_cookie(who)
+        if not who.visitor:
+            raise AccessError(
+                "Your browser keeps no cookie of this page, so nobody can tell which runs are yours. Open "
+                "the page in a tab of its own, and try again there."
+            )
         if num_train_pairs is None:
             raise AccessError("Visitors train on the data of this app, not on others.")
         check_size(config, num_train_pairs)
@@ -148,19 +152,6 @@ class Visitors:
 def is_too_long(run: Run) -> bool:
     """Tell whether a visitor's preview has trained longer than it may."""
     return run.config.visitor is not None and run.read_status().train_s > 60 * MAX_MINUTES
-
-
-def require_cookie(who: Caller) -> None:
-    """Refuse a visitor who cannot be told from others.
-
-    Raises:
-        AccessError: the browser sent no cookie of this page.
-    """
-    if not who.visitor:
-        raise AccessError(
-            "Your browser keeps no cookie of this page, so nobody can tell which runs are yours. Open the "
-            "page in a tab of its own, and try again there."
-        )
 
 
 def require_owner() -> None:
