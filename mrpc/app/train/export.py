@@ -12,8 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import jinja2
-import nbformat
-from nbformat import v4
 
 from mrpc.config import DEFAULT_CHECKPOINT, TrainConfig
 from mrpc.core.model.pretrained import BUNDLED_REPO_ID, PRETRAINED
@@ -146,6 +144,9 @@ def script_metadata(versions: Mapping[str, str]) -> str:
 
 def write_notebook(config: RunConfig, started: StartedEvent | None = None) -> str:
     """Return the Accelerate form of a run as a notebook, in its JSON."""
+    import nbformat  # opening the page need not wait for it
+    from nbformat import v4
+
     code = _render("accelerate", "notebook", config, started)
     sources = [part.strip("\n") for part in re.split(r"^#%$", code, flags=re.MULTILINE)]
     notes = _notes(config, "notebook", _precision(config.hyperparameters, started))
