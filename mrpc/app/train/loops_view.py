@@ -9,8 +9,8 @@ import gradio as gr
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render
 from mrpc.app.train.accelerate_commands import ask_accelerate
+from mrpc.app.train.processes import count_gpu_files
 from mrpc.app.train.training_loops import (
-    find_machine,
     loop_files,
     read_trainer_report,
     short_loops,
@@ -18,6 +18,7 @@ from mrpc.app.train.training_loops import (
 )
 from mrpc.app.view import View, stage
 from mrpc.errors import UnknownRunError
+from mrpc.settings import accelerate_config_file, num_cores
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -37,10 +38,15 @@ def build_loops_view(services: Services, spine: Spine) -> None:
         arguments = stage("arguments", elem_id="trainer-arguments")
 
     def draw_commands(task: Task) -> str:
-        machine = find_machine()
         task.progress("Asking accelerate what it would do here", 0, 0)
-        said = ask_accelerate(machine.num_gpus, machine.has_config)
-        return render("train/accelerate.html", machine=machine, said=said)
+        num_gpus, has_config = count_gpu_files(), accelerate_config_file() is not None
+        return render(
+            "train/accelerate.html",
+            said=ask_accelerate(num_gpus, has_config),
+            num_cores=num_cores(),
+            num_gpus=num_gpus,
+            has_config=has_config,
+        )
 
     def draw_files() -> str:
         return render("train/loop_files.html", loops=loop_files())

@@ -84,9 +84,12 @@ def training_command(run: Run, *arguments: str) -> list[str]:
 
 def count_gpus() -> int:
     """Count the NVIDIA GPUs that a training may use; torch is imported only where there may be several."""
-    if len(list(Path("/dev").glob("nvidia[0-9]*"))) < 2:
-        return 1
-    return count_cuda_devices()
+    return count_cuda_devices() if count_gpu_files() > 1 else 1
+
+
+def count_gpu_files() -> int:
+    """Count the NVIDIA GPUs of this machine, without torch."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 def count_cuda_devices() -> int:

@@ -15,7 +15,6 @@ from mrpc.config import LOOP_HELP, LoopName, build_config
 from mrpc.files import PROJECT_DIR, read_model
 from mrpc.runs.layout import TrainerReport
 from mrpc.runs.run import Run
-from mrpc.settings import accelerate_config_file, num_cores
 
 if TYPE_CHECKING:
     from mrpc.core.model.trainer_arguments import ArgumentRow
@@ -104,27 +103,6 @@ def trainer_arguments(run: Run | None) -> list[ArgumentRow]:
 def read_trainer_report(run: Run) -> TrainerReport | None:
     """Return what Trainer reported of an evaluation, if the run trained with it."""
     return read_model(run.paths.trainer_report, TrainerReport)
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What accelerate would find on this machine.
-
-    Attributes:
-        num_cores: of the processor.
-        num_gpus: NVIDIA GPUs.
-        has_config: whether ``accelerate config`` has written its file.
-    """
-
-    num_cores: int
-    num_gpus: int
-    has_config: bool
-
-
-def find_machine() -> Machine:
-    """Look at this machine, without torch."""
-    num_gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    return Machine(num_cores(), num_gpus, accelerate_config_file() is not None)
 
 
 def _read(path: Path) -> list[str]:

@@ -23,7 +23,6 @@ from mrpc.app.train.loops_view import arguments_html
 from mrpc.app.train.processes import training_command
 from mrpc.app.train.training_loops import (
     LoopSource,
-    Machine,
     SourceLine,
     loop_files,
     read_trainer_report,
@@ -157,33 +156,35 @@ def code_of(source: LoopSource) -> str:
     ("machine", "answers", "words"),
     [
         (
-            Machine(2, 0, False),
+            (2, 0, False),
             ["This machine", "No distributed training", "yes", "no", "no", "no"],
             ("no NVIDIA GPU", "Launching training on CPU", "in the notebook’s own process", "torchrun"),
         ),
         (
-            Machine(8, 1, True),
+            (8, 1, True),
             ["This machine", "No distributed training", "no", "no", "no", "all", "no", "bf16"],
             ("1 NVIDIA GPU", "starts runs of the loop accelerate by it"),
         ),
         (
-            Machine(8, 4, False),
+            (8, 4, False),
             ["This machine", "multi-GPU", "1", "no", "no", "no", "no", "no", "4", "all", "no", "bf16"],
             ("4 NVIDIA GPUs", "starts 4 processes by forking", "starts a process for each GPU by itself"),
         ),
     ],
 )
 def test_accelerate_itself_says_what_it_asks_and_does(
-    machine: Machine, answers: list[str], words: tuple[str, ...]
+    machine: tuple[int, int, bool], answers: list[str], words: tuple[str, ...]
 ) -> None:
-    said = ask_accelerate(machine.num_gpus, machine.has_config)
+    num_cores, num_gpus, has_config = machine
+    said = ask_accelerate(num_gpus, has_config)
     assert [question.answer for question in said.questions] == answers
     assert said.questions[1].text == "Which type of machine are you using?"
     assert "multi-GPU" in said.questions[1].options
     assert "ACCELERATE_MIXED_PRECISION" in said.environment
-    distributed = "MULTI_GPU" if machine.num_gpus > 1 else "'NO'"
+    distributed = "MULTI_GPU" if num_gpus > 1 else "'NO'"
     assert f"distributed_type: {distributed}" in said.config
-    shown = parse(render("train/accelerate.html", machine=machine, said=said)).text
+    found = {"num_cores": num_cores, "num_gpus": num_gpus, "has_config": has_config}
+    shown = parse(render("train/accelerate.html", said=said, **found)).text
     for each in words:
         assert each in shown
 
