@@ -56,7 +56,7 @@ def train(runs_dir: Path, data_dir: Path, loop: str, num_train_pairs: int, seed:
     done = subprocess.run(command, cwd=PROJECT_DIR, env=environment, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     (run_dir,) = {path for path in runs_dir.iterdir() if path.is_dir()} - before
-    events = read_events(run_dir / "events.jsonl").events
+    events = read_events(run_dir / "events.jsonl")
     evaluations = [e for e in events if isinstance(e, EvaluationEvent)]
     (started,) = [e for e in events if isinstance(e, StartedEvent)]
     (finished,) = [e for e in events if isinstance(e, FinishedEvent)]

@@ -131,7 +131,7 @@ def measure_start(data_dir: Path, repeats: int = 5) -> None:
         for _ in range(repeats):
             started_at = time.time()
             run_id = _start(client, app)
-            events = read_events(app.store.open(run_id).paths.events).events
+            events = read_events(app.store.open(run_id).paths.events)
             seconds.append(next(e.time for e in events if isinstance(e, StepEvent)) - started_at)
             client.predict(run_id, False, api_name="/stop_run")
             app.wait_for_state(run_id, "stopped")
@@ -170,7 +170,7 @@ def measure_events(data_dir: Path, duration_s: float) -> None:
         shown: list[tuple[int, float]] = page.evaluate("window.shownSteps")
         client.predict(run_id, False, api_name="/stop_run")
         client.close()
-        events = read_events(app.store.open(run_id).paths.events).events
+        events = read_events(app.store.open(run_id).paths.events)
     happened = {event.step: event.time for event in events if isinstance(event, StepEvent)}
     delays, before = [], shown[0][0]
     for step, shown_at in shown[1:]:
@@ -250,7 +250,7 @@ def _measure_queued(app: LiveApp, clients: list[Client], values: dict[str, objec
     ]
     runs = [app.wait_for_state(run_id, "finished", timeout_s=3_600) for run_id in queued]
     began = [process.started_at for run in runs if (process := run.read_process()) is not None]
-    ended = [read_events(run.paths.events).events[-1].time for run in runs]
+    ended = [read_events(run.paths.events)[-1].time for run in runs]
     gaps = [start - end for end, start in zip(ended[:-1], began[1:], strict=True)]
     attempts = {process.attempt for run in runs if (process := run.read_process()) is not None}
     print(f"{num} queued runs: {len(runs)} finished, in their order: {began == sorted(began)}")
@@ -300,7 +300,7 @@ def _tokens_per_s(app: LiveApp, run_id: str, act: Callable[[], object]) -> float
     ended_at = time.time()
     steps = [
         event
-        for event in read_events(app.store.open(run_id).paths.events).events
+        for event in read_events(app.store.open(run_id).paths.events)
         if isinstance(event, StepEvent) and began_at + event.duration_s < event.time < ended_at
     ]
     return sum(step.num_tokens for step in steps) / sum(step.duration_s for step in steps)

@@ -183,7 +183,7 @@ def use_page(app: LiveApp, num_pairs: int) -> dict[str, float]:
 
 def first_step(run: Run) -> dict[str, float]:
     """Return the seconds from the making of a run to its first step, and those of its phase "tokenizing"."""
-    events = read_events(run.paths.events).events
+    events = read_events(run.paths.events)
     first = next(event for event in events if isinstance(event, StepEvent))
     phases = [event for event in events if isinstance(event, PhaseEvent)]
     begins = {event.phase: event.time for event in reversed(phases)}

@@ -67,7 +67,7 @@ def train(settings: dict[str, Any], seed: int, data_dir: Path, with_test: bool) 
         (run_dir,) = (path for path in Path(runs_dir).iterdir() if path.is_dir())
         if with_test:
             _run([*command, str(run_dir), "--evaluate", "test"], environment)
-        events = read_events(run_dir / "events.jsonl").events
+        events = read_events(run_dir / "events.jsonl")
     evaluations = [e for e in events if isinstance(e, EvaluationEvent)]
     (finished,) = (e for e in events if isinstance(e, FinishedEvent))
     (started,) = (e for e in events if isinstance(e, StartedEvent))

@@ -201,7 +201,7 @@ def _speed(app: LiveApp, run_id: str, duration_s: float, act: Callable[[], objec
     ended_at = began_at + duration_s
     steps = [
         event
-        for event in read_events(app.store.open(run_id).paths.events).events
+        for event in read_events(app.store.open(run_id).paths.events)
         if isinstance(event, StepEvent) and began_at + event.duration_s < event.time < ended_at
     ]
     return sum(step.num_tokens for step in steps) / sum(step.duration_s for step in steps)

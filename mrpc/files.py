@@ -24,6 +24,9 @@ from pydantic import BaseModel, ValidationError
 
 from mrpc.errors import UnavailableError
 
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+"""The folder of this project: from there its processes are started."""
+
 MAX_SMALL_BYTES = 1_000_000
 """The largest file that :func:`read_small` reads, unless it is told otherwise."""
 

@@ -11,10 +11,10 @@ link      ``--share``, or another address than loopback: who holds the owner's k
 space     a Hugging Face Space: who holds the key ``MRPC_OWNER_KEY``, or signed in as its author
 ========  =====================================================================================
 
-Every way to a handler (event, named endpoint, function index, MCP) ends in :meth:`Page.process_api`, and a
-handler that does not say that visitors may call it is the owner's: forgetting is safe. Server functions of
-elements and downloads only read. With ``MRPC_VISITORS=train`` a visitor may also call what starts and stops
-previews; :mod:`mrpc.app.visitors` says which.
+Every way to a handler (event, named endpoint, function index, MCP) ends in ``process_api`` of
+:class:`mrpc.app.page.Page`, and a handler that does not say that visitors may call it is the owner's:
+forgetting is safe. Server functions of elements and downloads only read. With ``MRPC_VISITORS=train`` a
+visitor may also call what starts and stops previews; :mod:`mrpc.app.visitors` says which.
 
 The owner's link carries a key that works once. Opening it sets a cookie and leads to the bare address, so the
 key stays in no history, ``Referer`` or log. A script sends ``Authorization: Bearer KEY``, where the key is
@@ -24,7 +24,6 @@ the one of ``MRPC_OWNER_KEY``.
 from __future__ import annotations
 
 import hmac
-import html
 import math
 import secrets
 import threading
@@ -33,25 +32,22 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from http.cookies import CookieError, SimpleCookie
+from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 import gradio as gr
-from gradio.exceptions import InvalidPathError
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse, RedirectResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import HTTPConnection, cookie_parser
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from mrpc.app.caller import Caller, called_by
-from mrpc.app.visitors import VisitorMiddleware, set_cookie, visitor_mark
-from mrpc.errors import AccessError, MrpcError
+from mrpc.app.hosts import LOOPBACK, AddHeaders, AskFirst, opens_page
+from mrpc.app.visitors import Caller, new_cookie, set_cookie, visitor_mark
+from mrpc.errors import AccessError
 from mrpc.settings import Settings, require_safe_key, root_path
 
 COOKIE = "mrpc_owner"
 KEY_NAME = "owner"
-COOKIE_AGE_S = 30 * 24 * 3600
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LOGINS_A_MINUTE = {"/login": 10}
 UPLOADS_A_MINUTE = {"/upload": 20}
 """Requests that one address has a minute, by how their path ends: tries to log in, and files of visitors."""
@@ -155,6 +151,20 @@ class Access:
                 return self._token
         return self._token if self._lasting_key and _same(key, self._lasting_key) else None
 
+    def answer_owner_link(self, request: HTTPConnection) -> Response | None:
+        """Answer the owner's link: set the cookie and lead to the bare address."""
+        given = request.query_params.get(KEY_NAME) if opens_page(request) else None
+        if not given:
+            return None
+        token = self.take_key(given)
+        if token is None:
+            text = "This link was used before, or is not valid. Start the app again for a new one."
+            return PlainTextResponse(text, 403)
+        answer = RedirectResponse(f"{root_path()}/", 303, headers={"Referrer-Policy": "no-referrer"})
+        is_framed = self.mode is Mode.SPACE
+        answer.raw_headers.append(set_cookie(request, COOKIE, token, is_framed=is_framed))
+        return answer
+
     def is_owner(self, request: gr.Request | None) -> bool:
         """Tell whether a request comes from the owner.
 
@@ -163,18 +173,16 @@ class Access:
         """
         if not self.is_guarded or request is None:
             return True
-        headers = {str(name).lower(): str(value) for name, value in dict(request.headers or {}).items()}
-        return self._is_owner(headers) or self._is_author(request)
+        return self._is_owner(_headers_of(request)) or self._is_author(request)
 
     def recognise(self, request: gr.Request | None) -> Caller:
         """Tell who sent a request."""
         if request is None or self.is_owner(request):
             return Caller(is_owner=True)
-        headers = {str(name).lower(): str(value) for name, value in dict(request.headers or {}).items()}
         client = getattr(request, "client", None)
         # On a Space every request comes from a proxy, and what that says of addresses anybody can say.
         address = "" if self.mode is Mode.SPACE else str(getattr(client, "host", ""))
-        return Caller(False, visitor_mark(headers), address)
+        return Caller(False, visitor_mark(_headers_of(request)), address)
 
     def lets_agent_in(self, headers: Mapping[str, str]) -> bool:
         """Tell whether an agent may look: where people log in, it shows the key of ``MRPC_OWNER_KEY``.
@@ -214,11 +222,7 @@ class Access:
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._lasting_key and _same(key.strip(), self._lasting_key):
             return True
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and _same(cookie.value, self._token)
+        return _same(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""), self._token)
 
     def _is_author(self, request: gr.Request) -> bool:
         """Tell whether who signed in with Hugging Face owns this Space, or may write to it."""
@@ -226,10 +230,12 @@ class Access:
             return False
         person = _person(request)
         roles = {one.get("preferred_username"): one.get("roleInOrg") for one in person.get("orgs") or []}
-        return person.get("preferred_username") == self._author or roles.get(self._author) in {
-            "admin",
-            "write",
-        }
+        is_author = person.get("preferred_username") == self._author
+        return is_author or roles.get(self._author) in {"admin", "write"}
+
+
+def _headers_of(request: gr.Request) -> dict[str, str]:
+    return {str(name).lower(): str(value) for name, value in dict(request.headers or {}).items()}
 
 
 def _person(request: gr.Request | None) -> Mapping[str, Any]:
@@ -245,133 +251,37 @@ def _same(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
 
 
-UNFIT = (
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    OverflowError,
-    OSError,
-    InvalidPathError,
-)
-"""What Gradio's components raise about values that are not of their type."""
-
-MAX_SAID_CHARS = 300
-
-
-class Page(gr.Blocks):
-    """Blocks that ask :class:`Access` before they run a handler, and say in words what a handler refuses."""
-
-    def __init__(self, access: Access, **options: Any) -> None:
-        self.access = access  # first: Gradio looks at expects_oauth while it begins
-        super().__init__(**options)
-
-    async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> Any:
-        """Run a handler, if who asks may; every way to a handler ends here.
-
-        The page renders HTML in what it is told, so there it is escaped; a script gets plain text.
-        """
-        handler = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
-        assert not handler.batch, "a batch mixes the requests of several people"
-        request = options.get("request", args[1] if len(args) > 1 else None)
-        who = self.access.recognise(request)
-        is_preview = self.access.trains_visitors and getattr(handler.fn, "for_previews", False)
-        try:
-            if not is_preview and not getattr(handler.fn, "for_visitors", False):
-                self.access.check(who)
-            with called_by(who):
-                return await super().process_api(block_fn, inputs, *args, **options)
-        except MrpcError as error:
-            text = html.escape(str(error), quote=False) if _is_of_a_page(request) else str(error)
-            raise gr.Error(text, print_exception=False) from None
-        except gr.Error as error:
-            error.print_exception = False  # it says in words what is wrong; a terminal needs no stack trace
-            raise
-
-    @property
-    def expects_oauth(self) -> bool:
-        """Whether Gradio offers to sign in with Hugging Face."""
-        return self.access.has_sign_in
-
-    async def preprocess_data(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> Any:
-        """Turn what a browser or script sent into a handler's arguments, and refuse in words what fits none.
-
-        The components check it, each its own type, and raise whatever comes of it.
-        """
-        try:
-            return await super().preprocess_data(block_fn, inputs, *args, **options)
-        except gr.Error as error:
-            said = str(error.message)
-        except UNFIT as error:
-            said = str(error).partition("\n")[0]
-        raise gr.Error(f"This cannot be used: {said[:MAX_SAID_CHARS]}", print_exception=False)
-
-
-def _is_of_a_page(request: gr.Request | None) -> bool:
-    """Tell whether a page asks: it alone shows messages, and its client always says who it is."""
-    return request is None or request.headers.get("x-gradio-user") == "app"
-
-
 def access_guards(access: Access) -> list[Middleware]:
     """Return the middleware that answers the owner's link, knows visitors again and limits logins."""
-    limits = LOGINS_A_MINUTE | (UPLOADS_A_MINUTE if access.is_guarded else {})
-    guards = [Middleware(OwnerLinkMiddleware, access=access), Middleware(RateLimitMiddleware, limits=limits)]
+    limits = RateLimits(LOGINS_A_MINUTE | (UPLOADS_A_MINUTE if access.is_guarded else {}))
+    guards = [
+        Middleware(AskFirst, check=access.answer_owner_link),
+        Middleware(AskFirst, check=limits.refuse),
+    ]
     if access.is_guarded:
-        guards.append(Middleware(VisitorMiddleware, is_framed=access.mode is Mode.SPACE))
+        cookie = partial(new_cookie, access.mode is Mode.SPACE)
+        guards.append(Middleware(AddHeaders, headers_of=cookie))
     return guards
 
 
-class OwnerLinkMiddleware:
-    """Answer the owner's link: set the cookie and lead to the bare address."""
-
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self.app = app
-        self.access = access
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take a key out of the address, else pass the request on."""
-        is_page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in {"/", ""}
-        given = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get(KEY_NAME) if is_page else None
-        if given is None:
-            await self.app(scope, receive, send)
-            return
-        token = self.access.take_key(given)
-        if token is None:
-            text = "This link was used before, or is not valid. Start the app again for a new one."
-            await PlainTextResponse(text, 403)(scope, receive, send)
-            return
-        answer = RedirectResponse(f"{root_path()}/", 303, headers={"Referrer-Policy": "no-referrer"})
-        cookie = set_cookie(
-            COOKIE,
-            token,
-            COOKIE_AGE_S,
-            is_framed=self.access.mode is Mode.SPACE,
-            is_secure=scope.get("scheme") == "https",
-        )
-        answer.raw_headers.append(cookie)
-        await answer(scope, receive, send)
-
-
-class RateLimitMiddleware:
+class RateLimits:
     """Let nobody guess passwords or fill the disk: an address, and all of them, have some tries a minute."""
 
-    def __init__(self, app: ASGIApp, limits: Mapping[str, int]) -> None:
+    def __init__(self, limits: Mapping[str, int]) -> None:
         """Take how many requests a minute one address has, by how their path ends."""
-        self.app = app
         self.limits = limits
         self._tries: dict[tuple[str, str], deque[float]] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 429 for one try too many, else pass the request on."""
-        is_post = scope["type"] == "http" and scope["method"] == "POST"
-        path = next((end for end in self.limits if is_post and scope["path"].rstrip("/").endswith(end)), None)
-        address = (scope.get("client") or ("",))[0]
-        if path is not None and self.is_too_many(path, address, time.monotonic()):
-            what = path.removeprefix("/")
-            await PlainTextResponse(f"Too many tries to {what}. Wait a minute.", 429)(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
+    def refuse(self, request: HTTPConnection) -> Response | None:
+        """Answer 429 for one try too many."""
+        if request.scope.get("method") != "POST":
+            return None
+        asked = request.scope["path"].rstrip("/")
+        path = next((end for end in self.limits if asked.endswith(end)), None)
+        address = request.client.host if request.client else ""
+        if path is None or not self.is_too_many(path, address, time.monotonic()):
+            return None
+        return PlainTextResponse(f"Too many tries to {path.removeprefix('/')}. Wait a minute.", 429)
 
     def is_too_many(self, path: str, address: str, now: float) -> bool:
         """Count a try, and tell whether it is one too many for its address, or for all of them."""

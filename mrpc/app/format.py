@@ -1,15 +1,19 @@
-"""How numbers, times and runs read in the page."""
+"""How numbers, times and runs read in the page, and tables as plain data.
+
+The browser draws, sorts, filters, pages and downloads tables (``assets/tables.js``).
+"""
 
 from __future__ import annotations
 
 import html
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mrpc.config import TrainConfig
+    from mrpc.core.text.wording import Segment
     from mrpc.runs.run import Run
 
 
@@ -90,3 +94,54 @@ def distinct_titles(runs: Sequence[tuple[str, str]]) -> list[str]:
     """Return the titles of (title, run id); those of one title get the end of their id behind it."""
     times = Counter(title for title, _ in runs)
     return [title if times[title] == 1 else f"{title} · {run_id[-4:]}" for title, run_id in runs]
+
+
+Table = dict[str, Any]
+Column = dict[str, Any]
+
+
+def column(key: str, title: str, kind: str = "text", **options: object) -> Column:
+    """Describe a column.
+
+    Args:
+        key: where its cells are in a row.
+        title: what people read above it.
+        kind: text, diff (a sentence with marks), number, percent (a share, shown in percent), p (a
+            p-value), opens (text that opens the row), state (of a run), or flag (a warning).
+        options: ``digits`` behind the point, ``signed`` for a plus sign, ``help`` for a longer title,
+            ``sort`` for the key whose values order the rows.
+    """
+    return {"key": key, "title": title, "kind": kind, **options}
+
+
+def table(
+    columns: Sequence[Column],
+    rows: Sequence[Mapping[str, object]],
+    caption: str,
+    file: str,
+    open_label: str = "",
+    page_size: int = 15,
+) -> Table:
+    """Put a table together.
+
+    Args:
+        columns: as :func:`column` describes them.
+        rows: a cell for each column's key, and ``id`` if rows can be opened.
+        caption: what it shows, for screen readers.
+        file: name of the CSV file that it is downloaded as.
+        open_label: word on the button of each row; "" for none.
+        page_size: rows shown at a time.
+    """
+    return {
+        "columns": list(columns),
+        "rows": list(rows),
+        "caption": caption,
+        "file": file,
+        "open": open_label,
+        "page_size": page_size,
+    }
+
+
+def marked(segments: Sequence[Segment]) -> list[list[str]]:
+    """Return a sentence for a ``diff`` cell: pieces of text, each with its mark."""
+    return [[segment.text, segment.mark] for segment in segments]

@@ -16,19 +16,24 @@ import json
 import math
 import re
 import socket
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mrpc.settings import Settings
 
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SHARE_HOSTS = "*.gradio.live"
 ANY_ADDRESS = ("0.0.0.0", "::")
 ANY_IP = "<ip>"
 """Stands for every numeric address in the list of hosts."""
+
+Header = tuple[bytes, bytes]
 
 FRAMES_OF_A_SPACE = "https://huggingface.co https://*.hf.space"
 NOT_SENDABLE = re.compile(rb"\\u[dD][89a-fA-F]|\d{19}")
@@ -40,7 +45,7 @@ def answered_hosts(settings: Settings) -> list[str]:
 
     ``*.`` in front means any subdomain, :data:`ANY_IP` any numeric address.
     """
-    hosts = [*LOOPBACK_HOSTS, as_in_header(settings.host)]
+    hosts = [as_in_header(host) for host in (*LOOPBACK, settings.host)]
     if settings.share:
         hosts.append(SHARE_HOSTS)
     if settings.space_host:
@@ -56,71 +61,76 @@ def host_guards(settings: Settings) -> list[Middleware]:
     """Return the middleware that refuses foreign hosts, pages and frames, and mends broken characters."""
     hosts = answered_hosts(settings)
     is_space = settings.space_id is not None
-    guards = [] if is_space else [Middleware(KnownHostMiddleware, hosts=hosts)]
-    guards.append(Middleware(SameSiteMiddleware, hosts=hosts))
+    guards = [] if is_space else [Middleware(AskFirst, check=partial(refuse_foreign_host, hosts))]
     frames = FRAMES_OF_A_SPACE if is_space else ""
-    return [*guards, Middleware(FrameMiddleware, frames=frames), Middleware(WholeCharactersMiddleware)]
+    policy = (b"content-security-policy", f"frame-ancestors 'self' {frames}".strip().encode())
+    return [
+        *guards,
+        Middleware(AskFirst, check=partial(refuse_foreign_page, hosts)),
+        Middleware(AddHeaders, headers_of=lambda request: [policy]),  # a page in a frame could steal clicks
+        Middleware(WholeCharactersMiddleware),
+    ]
 
 
-class KnownHostMiddleware:
-    """Refuse a request whose Host header is none of ours."""
+class AskFirst:
+    """Ask a function about each request: its answer is sent instead; where it has none, the app answers."""
 
-    def __init__(self, app: ASGIApp, hosts: list[str]) -> None:
+    def __init__(self, app: ASGIApp, check: Callable[[HTTPConnection], Response | None]) -> None:
         self.app = app
-        self.hosts = hosts
+        self.check = check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 400 for a foreign host, else pass the request on."""
-        if scope["type"] in {"http", "websocket"}:
-            host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-            if not is_answered(_host_name(f"//{host}"), self.hosts):
-                await PlainTextResponse("Invalid host header", 400)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        """Answer a request, or pass it on."""
+        is_request = scope["type"] in {"http", "websocket"}
+        answer = self.check(HTTPConnection(scope)) if is_request else None
+        await (answer or self.app)(scope, receive, send)
 
 
-class SameSiteMiddleware:
-    """Refuse a request that changes something when a page of a host that is not ours sent it.
+class AddHeaders:
+    """Add to each answer the headers that a function names for its request."""
 
-    Scripts send no ``Origin`` and are let through.
-    """
-
-    def __init__(self, app: ASGIApp, hosts: list[str]) -> None:
+    def __init__(self, app: ASGIApp, headers_of: Callable[[HTTPConnection], list[Header]]) -> None:
         self.app = app
-        self.names = [host for host in hosts if host != ANY_IP]
+        self.headers_of = headers_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403 for a foreign page, else pass the request on."""
-        if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD", "OPTIONS"}:
-            headers = dict(scope["headers"])
-            origin = headers.get(b"origin")
-            host = headers.get(b"host", b"").decode("latin-1")
-            if origin is not None and not self._is_ours(origin.decode("latin-1"), host):
-                await PlainTextResponse("This request comes from a foreign page", 403)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        """Pass the request on, and add to its answer."""
+        added = self.headers_of(HTTPConnection(scope)) if scope["type"] == "http" else []
 
-    def _is_ours(self, origin: str, host: str) -> bool:
-        name = _host_name(origin)  # an address is ours only where the request is sent to it
-        return is_answered(name, self.names) or (bool(name) and name == _host_name(f"//{host}"))
-
-
-class FrameMiddleware:
-    """Forbid other pages to show this one in a frame, where they could steal clicks."""
-
-    def __init__(self, app: ASGIApp, frames: str) -> None:
-        self.app = app
-        self.header = (b"content-security-policy", f"frame-ancestors 'self' {frames}".strip().encode())
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add the header to every answer."""
-
-        async def send_with_header(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", []), self.header]}
+                message = {**message, "headers": [*message.get("headers", []), *added]}
             await send(message)
 
-        await self.app(scope, receive, send_with_header if scope["type"] == "http" else send)
+        await self.app(scope, receive, send_with_headers if added else send)
+
+
+def opens_page(request: HTTPConnection) -> bool:
+    """Tell whether a request opens the page, in whatever state."""
+    scope = request.scope
+    return scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in {"/", ""}
+
+
+def refuse_foreign_host(hosts: list[str], request: HTTPConnection) -> Response | None:
+    """Refuse a request whose Host header is none of ours."""
+    if is_answered(_host_name(f"//{request.headers.get('host', '')}"), hosts):
+        return None
+    return PlainTextResponse("Invalid host header", 400)
+
+
+def refuse_foreign_page(hosts: list[str], request: HTTPConnection) -> Response | None:
+    """Refuse a request that changes something when a page of a host that is not ours sent it.
+
+    Scripts send no ``Origin`` and are let through. A numeric address is ours only where the request is sent
+    to it.
+    """
+    origin = request.headers.get("origin")
+    if origin is None or request.scope.get("method", "GET") in {"GET", "HEAD", "OPTIONS"}:
+        return None
+    name, host = _host_name(origin), _host_name(f"//{request.headers.get('host', '')}")
+    if is_answered(name, [ours for ours in hosts if ours != ANY_IP]) or (name and name == host):
+        return None
+    return PlainTextResponse("This request comes from a foreign page", 403)
 
 
 class WholeCharactersMiddleware:

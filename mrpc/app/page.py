@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from gradio.exceptions import InvalidPathError
+from gradio.state_holder import SessionState
 
-from mrpc.app.access import Page, Standing
+from mrpc.app.access import Access, Standing
 from mrpc.app.address import Linked, read_address
 from mrpc.app.compare.tab import build_compare_tab
 from mrpc.app.spine import build_spine, render_head, run_update
 from mrpc.app.tokenize.tab import build_inspect_tab
 from mrpc.app.train.tab import build_train_tab
 from mrpc.app.view import QUICK, bind_changes, for_visitors
+from mrpc.app.visitors import called_by
 from mrpc.errors import MrpcError
 
 if TYPE_CHECKING:
@@ -25,6 +29,10 @@ FILES_S = (3600, 24 * 3600)
 FILES_OF_VISITORS_S = (600, 3600)
 """How often old uploads and downloads are looked for, and how old they become, in seconds."""
 
+MAX_SESSIONS = 2000
+"""Pages and scripts that are remembered, those used last; each takes 0.02 MB. A page that was forgotten works
+on, with the lists of choices that a new page has."""
+
 OPENED_JS = """
 () => {
   mrpc.ready();
@@ -32,6 +40,88 @@ OPENED_JS = """
   if (at) mrpc.go(at);
   mrpc.unfold(new URLSearchParams(location.search).get("open"));
 }"""
+
+
+UNFIT = (ValueError, TypeError, LookupError, AttributeError, OverflowError, OSError, InvalidPathError)
+"""What Gradio's components raise about values that are not of their type."""
+
+MAX_SAID_CHARS = 300
+
+
+class Page(gr.Blocks):
+    """Blocks that ask who may do what before they run a handler, and say in words what one refuses."""
+
+    def __init__(self, access: Access, **options: Any) -> None:
+        self.access = access  # first: Gradio looks at expects_oauth while it begins
+        super().__init__(**options)
+
+    async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> Any:
+        """Run a handler, if who asks may; every way to a handler ends here.
+
+        The page renders HTML in what it is told, so there it is escaped; a script gets plain text.
+        """
+        handler = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        assert not handler.batch, "a batch mixes the requests of several people"
+        request = options.get("request", args[1] if len(args) > 1 else None)
+        who = self.access.recognise(request)
+        is_preview = self.access.trains_visitors and getattr(handler.fn, "for_previews", False)
+        try:
+            if not is_preview and not getattr(handler.fn, "for_visitors", False):
+                self.access.check(who)
+            with called_by(who):
+                return await super().process_api(block_fn, inputs, *args, **options)
+        except MrpcError as error:
+            text = html.escape(str(error), quote=False) if _is_of_a_page(request) else str(error)
+            raise gr.Error(text, print_exception=False) from None
+        except gr.Error as error:
+            error.print_exception = False  # it says in words what is wrong; a terminal needs no stack trace
+            raise
+
+    @property
+    def expects_oauth(self) -> bool:
+        """Whether Gradio offers to sign in with Hugging Face."""
+        return self.access.has_sign_in
+
+    async def preprocess_data(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> Any:
+        """Turn what a browser or script sent into a handler's arguments, and refuse in words what fits none.
+
+        The components check it, each its own type, and raise whatever comes of it.
+        """
+        try:
+            return await super().preprocess_data(block_fn, inputs, *args, **options)
+        except gr.Error as error:
+            said = str(error.message)
+        except UNFIT as error:
+            said = str(error).partition("\n")[0]
+        raise gr.Error(f"This cannot be used: {said[:MAX_SAID_CHARS]}", print_exception=False)
+
+    def new_session(self) -> SessionState:
+        """Return what is remembered of a page that was just opened: the widgets that were changed there.
+
+        Gradio also keeps the configuration of every widget for each page, and for each call of a script, so
+        that its deep links can restore it. This page has its own address for that. For a page of 317 widgets
+        they are half a megabyte and 40 ms of the thread that answers everybody.
+        """
+        widgets: Any = _NoWidgets(self)
+        return SessionState(widgets)
+
+    def keep_sessions_small(self) -> None:
+        """Make the sessions of the page, once it is served, so, too."""
+        holder: Any = self.state_holder
+        holder.blocks = _NoWidgets(self)
+
+
+class _NoWidgets:
+    """As much of a page as Gradio makes a session from, and no widgets to keep the configuration of."""
+
+    def __init__(self, page: Page) -> None:
+        self.default_config = page.default_config
+        self.blocks: dict[int, gr.blocks.Block] = {}
+
+
+def _is_of_a_page(request: gr.Request | None) -> bool:
+    """Tell whether a page asks: it alone shows messages, and its client always says who it is."""
+    return request is None or request.headers.get("x-gradio-user") == "app"
 
 
 def build_app(services: Services) -> Page:

@@ -15,12 +15,12 @@ from types import FrameType
 from mrpc.app.access import Access, Mode, access_guards
 from mrpc.app.guides import guide_routes
 from mrpc.app.hosts import as_in_header, host_guards
-from mrpc.app.page import build_app
+from mrpc.app.page import MAX_SESSIONS, build_app
 from mrpc.app.services import Services
-from mrpc.app.sessions import MAX_SESSIONS, keep_sessions_small
 from mrpc.app.share import FOR_ROBOTS, close_link, open_link
 from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
 from mrpc.app.tools import INSTALL, PATH, can_serve_tools, tool_routes
+from mrpc.app.train.catalog import rename
 from mrpc.errors import MrpcError, UnavailableError
 from mrpc.runs.process import pid_namespace
 from mrpc.runs.queue import RunQueue
@@ -92,7 +92,7 @@ def serve(services: Services) -> int:
                 "routes": routes,
             },
         )
-    keep_sessions_small(demo)
+    demo.keep_sessions_small()
     gc.freeze()  # what is here now stays: no need to look at it again at every collection
     gc.enable()
     link = ""
@@ -130,7 +130,7 @@ def train_example(services: Services) -> str | None:
         return None
     try:
         run_id = services.launcher.start({"preset": "quick"})
-        services.catalog.rename(run_id, "Example", EXAMPLE_NOTE)
+        rename(services.store.open(run_id), "Example", EXAMPLE_NOTE)
     except MrpcError as error:
         print(f"There is no example: {error}", flush=True)
         return None

@@ -1,6 +1,6 @@
 """Where the services are put together: the only place that knows them all.
 
-A service module is imported when it is first asked for, because most of them bring torch along. The page
+A service module that brings datasets or torch along is imported when it is first asked for. The page
 is up long before that; :meth:`Services.warm_up` then loads what the first click will need.
 """
 
@@ -12,7 +12,12 @@ import time
 from typing import TYPE_CHECKING
 
 from mrpc.app.access import Access, Mode
+from mrpc.app.availability import CheckpointShelf
+from mrpc.app.own_data import OwnData
 from mrpc.app.task import Tasks
+from mrpc.app.train.estimates import Estimates
+from mrpc.app.train.launcher import Launcher
+from mrpc.app.train.publishing import Publishing
 from mrpc.app.visitors import Visitors
 from mrpc.errors import MrpcError
 from mrpc.recent import built_once
@@ -20,22 +25,13 @@ from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
 
 if TYPE_CHECKING:
-    from mrpc.app.availability import CheckpointShelf
     from mrpc.app.compare.background import Background
     from mrpc.app.compare.comparisons import Comparisons
-    from mrpc.app.own_data import OwnData
     from mrpc.app.tokenize.batch import Padding
     from mrpc.app.tokenize.data import Explorer
     from mrpc.app.tokenize.pair import Inspection
     from mrpc.app.tokenize.speed import TokenizationSpeed
     from mrpc.app.tokenize.step import FirstSteps
-    from mrpc.app.train.catalog import Catalog
-    from mrpc.app.train.estimates import Estimates
-    from mrpc.app.train.export import CodeExport
-    from mrpc.app.train.launcher import Launcher
-    from mrpc.app.train.monitoring import Monitoring
-    from mrpc.app.train.publishing import Publishing
-    from mrpc.app.train.training_loops import TrainingLoops
     from mrpc.app.train.zero_gpu import Loans
     from mrpc.core.data.load import LoadedData
 
@@ -51,6 +47,7 @@ class Services:
         access: who may do what.
         visitors: what visitors may train.
         tasks: the long work that pages wait for.
+        publishing: cards of finished runs, and their way to the Hub.
         page_is_up: set when the first page is drawn: from then on the heavy imports disturb nobody.
     """
 
@@ -61,13 +58,14 @@ class Services:
         self.access = Access(settings)
         self.visitors = Visitors(self.store, self.access.trains_visitors)
         self.tasks = Tasks(is_training=lambda: self.store.holder() is not None)
+        self.publishing = Publishing(self.store)
         self.page_is_up = threading.Event()
         self._libraries_lock = threading.Lock()
 
     @built_once
     def data(self) -> LoadedData:
         """The data in use, loaded at the first use; DataError or UnavailableError as long as it cannot be."""
-        self._import_libraries()
+        self.import_libraries()
         from mrpc.core.data.load import load_data
 
         return load_data("auto", self.settings.data_dir, self.settings.columns)
@@ -75,7 +73,7 @@ class Services:
     @built_once
     def inspection(self) -> Inspection:
         """Tokens of pairs."""
-        self._import_libraries()
+        self.import_libraries()
         from mrpc.app.tokenize.pair import Inspection
 
         return Inspection(self.settings)
@@ -83,7 +81,7 @@ class Services:
     @built_once
     def explorer(self) -> Explorer:
         """Rows of the data, by number, page and search."""
-        self._import_libraries()
+        self.import_libraries()
         from mrpc.app.tokenize.data import Explorer
 
         return Explorer(lambda: self.data)
@@ -91,7 +89,7 @@ class Services:
     @built_once
     def padding(self) -> Padding:
         """Batches as grids, and what padding costs over a split."""
-        self._import_libraries()
+        self.import_libraries()
         from mrpc.app.tokenize.batch import Padding
 
         return Padding(lambda: self.data, self.inspection.tokenizers)
@@ -99,7 +97,7 @@ class Services:
     @built_once
     def tokenization_speed(self) -> TokenizationSpeed:
         """How long the ways of tokenizing a split take."""
-        self._import_libraries()
+        self.import_libraries()
         from mrpc.app.tokenize.speed import TokenizationSpeed
 
         return TokenizationSpeed(lambda: self.data, self.inspection.tokenizers)
@@ -107,7 +105,7 @@ class Services:
     @built_once
     def first_steps(self) -> FirstSteps:
         """From a tokenized split to the logits, and single steps of training."""
-        self._import_libraries()
+        self.import_libraries()
         from mrpc.app.tokenize.step import FirstSteps
 
         return FirstSteps(lambda: self.data, self.inspection.tokenizers)
@@ -116,74 +114,29 @@ class Services:
     def checkpoints(self) -> CheckpointShelf:
         """The checkpoints that may be chosen, and whether they can be had now."""
         if self.settings.checkpoint_dirs:  # a folder is tried, with transformers
-            self._import_libraries()
-        from mrpc.app.availability import CheckpointShelf
-
+            self.import_libraries()
         return CheckpointShelf(self.settings.checkpoint_dirs)
 
     @built_once
     def own_data(self) -> OwnData:
         """The data that people bring, beside that of the app."""
-        self._import_libraries()
-        from mrpc.app.own_data import OwnData
-
+        self.import_libraries()
         return OwnData(self.store, lambda: self.data)
 
     @built_once
     def launcher(self) -> Launcher:
         """Starts and stops trainings."""
-        from mrpc.app.train.launcher import Launcher
-
         return Launcher(self.store, lambda: self.data, self.checkpoints, self.visitors, self._loans)
-
-    @built_once
-    def catalog(self) -> Catalog:
-        """Names, notes, pinned pairs, deleting and the record of a run."""
-        from mrpc.app.train.catalog import Catalog
-
-        return Catalog(self.store)
 
     @built_once
     def estimates(self) -> Estimates:
         """What a training will need."""
-        from mrpc.app.train.estimates import Estimates
-
         return Estimates(self.store, self.checkpoints)
-
-    @built_once
-    def monitoring(self) -> Monitoring:
-        """What runs are doing."""
-        from mrpc.app.train.monitoring import Monitoring
-
-        return Monitoring(self.store)
-
-    @built_once
-    def training_loops(self) -> TrainingLoops:
-        """The three loops as text, and the Trainer's settings."""
-        self._import_libraries()
-        from mrpc.app.train.training_loops import TrainingLoops
-
-        return TrainingLoops(self.store)
-
-    @built_once
-    def publishing(self) -> Publishing:
-        """Cards of finished runs, and their way to the Hub."""
-        from mrpc.app.train.publishing import Publishing
-
-        return Publishing(self.store)
-
-    @built_once
-    def code_export(self) -> CodeExport:
-        """The code of a run, to take home."""
-        self._import_libraries()
-        from mrpc.app.train.export import CodeExport
-
-        return CodeExport(self.store)
 
     @built_once
     def comparisons(self) -> Comparisons:
         """Base and fine-tuned side by side."""
-        self._import_libraries()  # it imports pandas and pyarrow too, and later transformers
+        self.import_libraries()  # it imports pandas and pyarrow too, and later transformers
         from mrpc.app.compare.comparisons import Comparisons
 
         return Comparisons(self.store, lambda: self.data, self.settings)
@@ -195,7 +148,7 @@ class Services:
 
         return Background(self.store, lambda: self.comparisons)
 
-    def _import_libraries(self) -> None:
+    def import_libraries(self) -> None:
         """Import datasets and transformers in one thread before any other may use them.
 
         While one thread still imports transformers, a second one that hashes a data set fails in it.

@@ -89,7 +89,8 @@ def _require_program() -> None:
             "Serving locally."
         )
     path = Path(tunneling.BINARY_PATH)
-    if not path.exists() and not os.access(_nearest_folder(path), os.W_OK):
+    nearest = next(parent for parent in path.parents if parent.exists())
+    if not path.exists() and not os.access(nearest, os.W_OK):
         raise UnavailableError(
             f"No public link: the program for it belongs into {path.parent}, which cannot be written. "
             "Name another place in HF_HOME. Serving locally."
@@ -104,10 +105,6 @@ def _require_program() -> None:
             f"No public link: {path} is not the program that Gradio names (its SHA-256 differs), so it "
             "is not run. Delete it and start again. Serving locally."
         )
-
-
-def _nearest_folder(path: Path) -> Path:
-    return next(parent for parent in path.parents if parent.exists())
 
 
 def _unreachable() -> str:

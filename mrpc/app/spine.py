@@ -14,7 +14,7 @@ import gradio as gr
 from mrpc.app.access import Standing
 from mrpc.app.address import Linked, text
 from mrpc.app.format import run_choices
-from mrpc.app.paths import read_paths
+from mrpc.app.guides import read_paths
 from mrpc.app.templates import render
 from mrpc.app.view import place
 from mrpc.app.visitors import MAX_MINUTES, MAX_PAIRS

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from mrpc.app.caller import caller
+from mrpc.app.visitors import caller
 from mrpc.errors import BusyError, TaskCancelled
 
 Result = TypeVar("Result")

@@ -15,9 +15,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.staticfiles import StaticFiles
 
+from mrpc.files import PROJECT_DIR
 from mrpc.settings import root_path
 
-ASSETS_DIR = Path(__file__).resolve().parents[2] / "assets"
+ASSETS_DIR = PROJECT_DIR / "assets"
 PLOTLY_PATH = "assets-plotly/plotly.min.js"
 PLOTLY_URL = f"{root_path()}/{PLOTLY_PATH}" if root_path() else PLOTLY_PATH
 """What the page asks for: a proxy may serve it under a path of its own."""
@@ -73,23 +74,18 @@ def build_theme() -> gr.themes.Base:
         border_color_primary_dark="#303b46",
         border_color_accent="*primary_400",
         border_color_accent_dark="*primary_400",
-        color_accent="*primary_500",
-        color_accent_soft="*primary_50",
         color_accent_soft_dark="*primary_900",
         block_background_fill="transparent",
         block_background_fill_dark="transparent",
         block_border_width="0px",
         block_border_width_dark="0px",
         block_padding="0px",
-        block_shadow="none",
         block_shadow_dark="none",
         block_label_background_fill="transparent",
         block_label_background_fill_dark="transparent",
         block_title_text_weight="600",
         block_title_text_color="*body_text_color",
         block_title_text_color_dark="*body_text_color",
-        block_info_text_color="*body_text_color_subdued",
-        block_info_text_color_dark="*body_text_color_subdued",
         input_background_fill="#ffffff",
         input_background_fill_dark="#1a2129",
         input_border_width="1px",
@@ -97,7 +93,6 @@ def build_theme() -> gr.themes.Base:
         input_border_color_dark="#3d4a57",
         input_border_color_focus="*primary_500",
         input_border_color_focus_dark="*primary_400",
-        input_shadow="none",
         input_shadow_focus="0 0 0 3px #24807a33",
         input_shadow_focus_dark="0 0 0 3px #479f9844",
         button_primary_background_fill="*primary_600",
@@ -114,8 +109,6 @@ def build_theme() -> gr.themes.Base:
         button_secondary_border_color_dark="*input_border_color",
         button_secondary_text_color="*body_text_color",
         button_secondary_text_color_dark="*body_text_color",
-        button_border_width="1px",
-        slider_color="*primary_500",
         slider_color_dark="*primary_400",
         table_even_background_fill="*background_fill_primary",
         table_even_background_fill_dark="*background_fill_primary",

@@ -1,6 +1,6 @@
 """The documented endpoints as tools of an agent, by the Model Context Protocol at ``/gradio_api/mcp``.
 
-A tool runs through :meth:`mrpc.app.access.Page.process_api` as every handler does: what changes something is
+A tool runs through :meth:`mrpc.app.page.Page.process_api` as every handler does: what changes something is
 for the owner, whose key comes as ``Authorization: Bearer KEY``. With ``--auth`` every tool asks for it,
 because an agent cannot log in.
 
@@ -27,13 +27,14 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from mrpc import __version__
-from mrpc.app.access import KEY_ADVICE, Access, Page
-from mrpc.app.sessions import new_session
+from mrpc.app.access import KEY_ADVICE, Access
 from mrpc.app.train.monitoring import NO_LOSSES
 from mrpc.config import TrainConfig
 
 if TYPE_CHECKING:
     from mcp import types
+
+    from mrpc.app.page import Page
 
 PATH = "/gradio_api/mcp"
 """Where the clients of Gradio apps look."""
@@ -169,7 +170,7 @@ class ToolServer:
         try:
             async with self._calls:
                 result = await self._demo.process_api(
-                    self._handler(tool), values, new_session(self._demo), asked_by
+                    self._handler(tool), values, self._demo.new_session(), asked_by
                 )
         except gr.Error as error:
             return _answer(types, str(error.message), True)

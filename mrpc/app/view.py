@@ -23,10 +23,10 @@ from gradio.components import Component
 from gradio.events import Dependency
 from pydantic import TypeAdapter, ValidationError
 
-from mrpc.app.caller import caller
 from mrpc.app.task import Done, Progress, Task, Tasks
 from mrpc.app.templates import render_part
 from mrpc.app.theme import PLOTLY_URL
+from mrpc.app.visitors import caller
 from mrpc.errors import InputError, MrpcError, TaskCancelled
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def chart(elem_id: str, *, has_table: bool = False) -> gr.HTML:
 
 
 def table(elem_id: str) -> gr.HTML:
-    """Build a table to sort, filter and download. Its value is what :func:`mrpc.app.tables.table` returns.
+    """Build a table to sort, filter and download. Its value is what :func:`mrpc.app.format.table` returns.
 
     The button of a row sends a ``select`` event with the row's ``id``.
     """
@@ -323,7 +323,7 @@ def _handler(run: Run, inputs: Inputs, outputs: Outputs, data: Sequence[str], ta
     def said(error: MrpcError, asked: object = None) -> Updates:
         place = "message" if "message" in outputs else first if tasks else None
         if place is None:
-            raise error  # a toast: see mrpc.app.access.Page
+            raise error  # a toast: see mrpc.app.page.Page
         text = "" if isinstance(error, TaskCancelled) else render_part("alert", str(error))
         return {outputs[place]: text + _stamp(asked)}
 

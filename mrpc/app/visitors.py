@@ -1,4 +1,6 @@
-"""What visitors of a public page may train: short previews, one at a time, and only their own to stop.
+"""Who asks for what is done now, and what visitors of a public page may train.
+
+Visitors train short previews, one at a time, and stop only their own. No gradio here.
 
 Who a visitor is tells a cookie with a random value, set when the page is opened; a run keeps its hash. On a
 Space the page stands in a frame of another site, where the cookie is kept for that site alone
@@ -13,11 +15,12 @@ import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.cookies import CookieError, SimpleCookie
+from contextvars import ContextVar
+from dataclasses import dataclass
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.requests import HTTPConnection, cookie_parser
 
-from mrpc.app.caller import Caller, caller
+from mrpc.app.hosts import Header, opens_page
 from mrpc.config import DEFAULT_CHECKPOINT, TrainConfig
 from mrpc.errors import AccessError, BusyError
 from mrpc.runs.queue import RunQueue
@@ -43,6 +46,44 @@ MAX_KEPT = 20
 """Previews of all visitors that stay on the disk; the oldest goes when a new one is made."""
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        is_owner: whether they may do everything.
+        visitor: a mark of a visitor's browser; "" where it keeps no cookie.
+        address: where the request comes from.
+        is_app: whether nobody asks: the app does it by itself.
+    """
+
+    is_owner: bool
+    visitor: str = ""
+    address: str = ""
+    is_app: bool = False
+
+
+THIS_PROCESS = Caller(is_owner=True, is_app=True)
+"""What is done without a request: by the app itself, or by a test."""
+
+_caller: ContextVar[Caller] = ContextVar("caller", default=THIS_PROCESS)
+
+
+def caller() -> Caller:
+    """Return who asks for what this thread does now."""
+    return _caller.get()
+
+
+@contextmanager
+def called_by(who: Caller) -> Iterator[None]:
+    """Do what is inside on behalf of somebody."""
+    before = _caller.set(who)
+    try:
+        yield
+    finally:
+        _caller.reset(before)
+
+
 class Visitors:
     """Holds visitors to what they may train. One for a whole app; may be used from many threads."""
 
@@ -60,14 +101,18 @@ class Visitors:
             num_train_pairs: pairs of the training split; None where the run has data of its own.
 
         Raises:
-            AccessError: it is more than a visitor may train.
+            AccessError: it is more than a visitor may train, or the browser sent no cookie of this page.
             BusyError: the visitor has a run already, or too many wait.
         """
         who = caller()
         if who.is_owner:
             yield None
             return
-        require_cookie(who)
+        if not who.visitor:
+            raise AccessError(
+                "Your browser keeps no cookie of this page, so nobody can tell which runs are yours. Open "
+                "the page in a tab of its own, and try again there."
+            )
         if num_train_pairs is None:
             raise AccessError("Visitors train on the data of this app, not on others.")
         check_size(config, num_train_pairs)
@@ -107,19 +152,6 @@ class Visitors:
 def is_too_long(run: Run) -> bool:
     """Tell whether a visitor's preview has trained longer than it may."""
     return run.config.visitor is not None and run.read_status().train_s > 60 * MAX_MINUTES
-
-
-def require_cookie(who: Caller) -> None:
-    """Refuse a visitor who cannot be told from others.
-
-    Raises:
-        AccessError: the browser sent no cookie of this page.
-    """
-    if not who.visitor:
-        raise AccessError(
-            "Your browser keeps no cookie of this page, so nobody can tell which runs are yours. Open the "
-            "page in a tab of its own, and try again there."
-        )
 
 
 def require_owner() -> None:
@@ -164,59 +196,33 @@ def check_size(config: TrainConfig, num_train_pairs: int) -> None:
 
 def visitor_mark(headers: Mapping[str, str]) -> str:
     """Return what a run keeps of the visitor who sent these headers; "" for one without a cookie."""
-    token = _token_of(headers.get("cookie", ""))
+    token = _token_of(headers)
     return hashlib.sha256(token.encode()).hexdigest()[:32] if token else ""
 
 
-def _token_of(cookies: str) -> str:
-    try:
-        cookie = SimpleCookie(cookies).get(COOKIE)
-    except CookieError:
-        return ""
-    return cookie.value if cookie is not None and TOKEN_PATTERN.fullmatch(cookie.value) else ""
-
-
-def set_cookie(name: str, value: str, age_s: int, *, is_framed: bool, is_secure: bool) -> tuple[bytes, bytes]:
+def set_cookie(request: HTTPConnection, name: str, value: str, *, is_framed: bool) -> Header:
     """Return the header that sets a cookie no script of a page can read.
 
     Args:
+        request: whose answer sets it; of one that came by https, it is sent by https alone.
         name: of the cookie.
         value: letters, digits, - and _ alone.
-        age_s: how long it stays, in seconds.
         is_framed: whether the page may stand in a frame of another site: then browsers keep it for that
             site alone, also where they block cookies of third parties.
-        is_secure: whether it is sent by https alone.
     """
     where = "SameSite=None; Partitioned" if is_framed else "SameSite=Lax"
-    secure = "; Secure" if is_secure or is_framed else ""
-    return b"set-cookie", f"{name}={value}; Max-Age={age_s}; Path=/; HttpOnly; {where}{secure}".encode()
+    secure = "; Secure" if is_framed or request.scope.get("scheme") == "https" else ""
+    attributes = f"Max-Age={COOKIE_AGE_S}; Path=/; HttpOnly; {where}{secure}"
+    return b"set-cookie", f"{name}={value}; {attributes}".encode()
 
 
-class VisitorMiddleware:
-    """Give each visitor of the page a cookie to know them again by."""
+def new_cookie(is_framed: bool, request: HTTPConnection) -> list[Header]:
+    """Return a cookie to know a visitor again by, where a browser opens the page that has none."""
+    if not opens_page(request) or _token_of(request.headers):
+        return []
+    return [set_cookie(request, COOKIE, secrets.token_urlsafe(16), is_framed=is_framed)]
 
-    def __init__(self, app: ASGIApp, is_framed: bool) -> None:
-        self.app = app
-        self.is_framed = is_framed
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add the cookie to the page, for a browser that has none."""
-        headers = dict(scope.get("headers", []))
-        is_page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in {"/", ""}
-        if not is_page or _token_of(headers.get(b"cookie", b"").decode("latin-1")):
-            await self.app(scope, receive, send)
-            return
-        cookie = set_cookie(
-            COOKIE,
-            secrets.token_urlsafe(16),
-            COOKIE_AGE_S,
-            is_framed=self.is_framed,
-            is_secure=scope.get("scheme") == "https",
-        )
-
-        async def send_with_cookie(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", []), cookie]}
-            await send(message)
-
-        await self.app(scope, receive, send_with_cookie)
+def _token_of(headers: Mapping[str, str]) -> str:
+    token = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+    return token if TOKEN_PATTERN.fullmatch(token) else ""

@@ -59,7 +59,7 @@ def last_end(run: Run) -> FinishedEvent:
     Raises:
         RunStateError: it has not finished.
     """
-    ends = [event for event in read_events(run.paths.events).events if isinstance(event, FinishedEvent)]
+    ends = [event for event in read_events(run.paths.events) if isinstance(event, FinishedEvent)]
     if not ends or not ends[-1].best_epoch or "best" not in ends[-1].weights_sha256:
         raise RunStateError(f"Run {run.run_id} has not finished: there is nothing final to publish yet.")
     return ends[-1]

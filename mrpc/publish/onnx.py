@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field
 from mrpc.errors import MrpcError, RunStateError, UnavailableError
 from mrpc.files import copy_regular, hash_file, read_model, replacing_folder, write_model
 from mrpc.runs.layout import Fingerprint
-from mrpc.runs.lock import hold
+from mrpc.runs.process import hold
 from mrpc.runs.run import ALIVE_STATES, Run
 from mrpc.runs.store import RunStore
 

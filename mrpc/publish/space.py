@@ -9,16 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from huggingface_hub import HfApi
 
 import mrpc
 from mrpc.errors import InputError, MrpcError
+from mrpc.files import PROJECT_DIR
 from mrpc.publish.upload import FAILURES, REPO_ID, refused
 from mrpc.settings import hub_endpoint, owner_key, require_safe_key
 
-PROJECT_DIR = Path(mrpc.__file__).resolve().parent.parent
 BELONGS = ["app.py", "README.md", "LICENSE", "requirements.txt", "mrpc/**", "assets/**", "docs/**"]
 STAYS = ["**/__pycache__/**", "**/*.pyc", "**/*.pyi", "assets/readme/**"]
 

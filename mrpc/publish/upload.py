@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from huggingface_hub import HfApi, get_token
@@ -17,14 +17,11 @@ from mrpc.errors import InputError, RunStateError, UnavailableError
 from mrpc.files import copy_regular
 from mrpc.publish.answers import TestedBehavior, run_behavioral_tests
 from mrpc.publish.card import build_card, current_export
-from mrpc.publish.onnx import onnx_files
+from mrpc.publish.onnx import OnProgress, onnx_files
 from mrpc.runs.run import Run
 from mrpc.settings import hub_endpoint, hub_is_disabled
 
 REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
-
-OnProgress = Callable[[str, int, int], None]
-"""Takes what is being done, how many steps are done, and how many there are; may raise to end the work."""
 
 # Of the HTTP library that this version of huggingface_hub uses.
 HTTPError: type[Exception] = HfHubHTTPError.__mro__[1]

@@ -1,13 +1,23 @@
-"""Append whole lines to an event log, and read it from a byte offset up to the last newline."""
+"""Append whole lines to an event log, and read it from a byte offset up to the last newline.
+
+Steps are most of a log, so they are read as columns of numbers, without an event object each: a run of
+100,000 steps takes 7 MB and a few tenths of a second.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from mrpc.errors import UnavailableError
 from mrpc.files import open_regular
@@ -23,20 +33,6 @@ from mrpc.runs.events import (
 )
 
 TAIL_BYTES = 64 * 1024
-
-
-class EventPage(NamedTuple):
-    """What :func:`read_events` found.
-
-    Attributes:
-        events: in the order of the file.
-        offset: where the next read starts, in bytes.
-        num_unreadable: lines that are torn, foreign or of a later schema.
-    """
-
-    events: list[Event]
-    offset: int
-    num_unreadable: int
 
 
 class LinePage(NamedTuple):
@@ -113,19 +109,16 @@ def read_lines(path: Path, offset: int = 0, limit_bytes: int | None = None) -> L
     return LinePage(lines, offset + end, is_replaced, is_more=end > 0 and len(content) == limit_bytes)
 
 
-def read_events(path: Path, offset: int = 0, limit_bytes: int | None = None) -> EventPage:
-    """Read the events after a byte offset, as :func:`read_lines` does.
+def read_events(path: Path, offset: int = 0, limit_bytes: int | None = None) -> list[Event]:
+    """Read the events after a byte offset, in the order of the file, as :func:`read_lines` does.
 
-    A line that cannot be understood is counted and skipped.
+    A line that cannot be understood (torn, foreign or of a later schema) is passed over.
     """
-    page = read_lines(path, offset, limit_bytes)
-    events, num_unreadable = [], 0
-    for line in page.lines:
-        try:
+    events = []
+    for line in read_lines(path, offset, limit_bytes).lines:
+        with contextlib.suppress(ValidationError):
             events.append(EVENT_ADAPTER.validate_json(line))
-        except ValidationError:
-            num_unreadable += 1
-    return EventPage(events, page.offset, num_unreadable)
+    return events
 
 
 def read_terminal_event(path: Path, attempt: int) -> TerminalEvent | None:
@@ -147,12 +140,21 @@ def last_seq(path: Path) -> int:
     return events[-1].seq if events else 0
 
 
+def identify(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells one content of a file from another: inode, bytes, time in ns."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
 def _read_tail(path: Path) -> list[Event]:
     try:
         size = path.stat().st_size
     except OSError:
         return []
-    return read_events(path, max(0, size - TAIL_BYTES)).events
+    return read_events(path, max(0, size - TAIL_BYTES))
 
 
 def _ends_with_newline(path: Path) -> bool:
@@ -161,3 +163,86 @@ def _ends_with_newline(path: Path) -> bool:
             return True
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
+
+
+STEP_MARK = b'"type":"step"'
+"""What stands in a line of the log that is a step, and in no other: in a text the quotes are escaped."""
+
+
+class Step(NamedTuple):
+    """What is kept of one optimizer step; see :class:`mrpc.runs.events.StepEvent`."""
+
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    num_pairs: int
+    num_tokens: int
+    num_padded_tokens: int
+    duration_s: float
+    train_s: float
+
+
+class StepColumns:
+    """The steps of a run in ascending order, each once: a step that comes again replaces the first."""
+
+    def __init__(self) -> None:
+        self._numbers = array("d")  # row after row
+
+    def __len__(self) -> int:
+        return len(self._numbers) // _WIDTH
+
+    def put(self, step: tuple[float, ...]) -> None:
+        """Take in one step, its numbers in the order of :class:`Step`."""
+        numbers = self._numbers
+        if not numbers or step[0] > numbers[-_WIDTH]:
+            numbers.extend(step)
+            return
+        row = bisect_left(range(len(self)), step[0], key=lambda row: numbers[row * _WIDTH])
+        start = row * _WIDTH
+        end = start + _WIDTH if numbers[start] == step[0] else start
+        numbers[start:end] = array("d", step)
+
+    def column(self, name: str) -> array[float]:
+        """Return one number of every step."""
+        return self._numbers[Step._fields.index(name) :: _WIDTH]
+
+    def newest(self, num: int) -> list[Step]:
+        """Return the last steps, at most ``num``, in ascending order."""
+        starts = range(max(0, len(self) - num) * _WIDTH, len(self._numbers), _WIDTH)
+        return [_step(self._numbers[start : start + _WIDTH]) for start in starts]
+
+
+class StepLine(TypedDict):
+    """A line of the log with :class:`mrpc.runs.events.StepEvent`, as far as it is kept.
+
+    A dictionary is checked four times as quickly as an event object is made.
+    """
+
+    v: Literal[1]
+    attempt: int
+    type: Literal["step"]
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    num_pairs: int
+    num_tokens: int
+    num_padded_tokens: int
+    duration_s: float
+    train_s: float
+
+
+parse_step = TypeAdapter(StepLine).validate_json
+"""Read a line of the log as a :class:`StepLine`; raises ``pydantic.ValidationError``."""
+
+step_numbers = itemgetter(*Step._fields)
+"""Take the numbers of :class:`Step` out of a :class:`StepLine`."""
+
+_WIDTH = len(Step._fields)
+
+
+def _step(numbers: Iterable[float]) -> Step:
+    step, epoch, loss, rate, num_pairs, num_tokens, num_padded, duration_s, train_s = numbers
+    counts = int(num_pairs), int(num_tokens), int(num_padded)
+    return Step(int(step), epoch, loss, rate, *counts, duration_s, train_s)

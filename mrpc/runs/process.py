@@ -1,7 +1,11 @@
-"""Which process this is, and whether another one still lives.
+"""Which process this is, whether another one still lives, and the locks that tell it from everywhere.
 
 A pid alone is not enough: the operating system gives it away again. The start time tells two processes
 with one pid apart, and the boot id tells that the machine was restarted in between.
+
+A lock is held by a process until it ends, however it ends: the operating system frees it with its holder. So
+a lock says the truth where a process id cannot: from another PID namespace, from another host that shares the
+folder, after the clock was set.
 """
 
 from __future__ import annotations
@@ -9,12 +13,17 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from importlib import metadata
 from pathlib import Path
 
+import filelock
 import psutil
 
+from mrpc.errors import BusyError
+from mrpc.files import open_regular
 from mrpc.runs.layout import ProcessInfo
 
 PACKAGES = ("torch", "transformers", "datasets", "evaluate", "accelerate", "tokenizers", "numpy")
@@ -105,7 +114,7 @@ def describe_this_process(
 def find_process(info: ProcessInfo) -> psutil.Process | None:
     """Return the very process that wrote ``info`` if it lives and can be reached here; a zombie does not.
 
-    One of another container or machine cannot be reached, though it may live: see :mod:`mrpc.runs.lock`.
+    One of another container or machine cannot be reached, though it may live: see :func:`is_held`.
     """
     if info.boot_id != boot_id() or info.pid_namespace not in ("", pid_namespace()):
         return None
@@ -120,3 +129,58 @@ def find_process(info: ProcessInfo) -> psutil.Process | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else process
     except psutil.NoSuchProcess:
         return None
+
+
+PROBE_TIMEOUT_S = 1.0
+"""Who looks whether a lock is held holds it for an instant: so long is that waited for."""
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold a lock file as long as the block runs.
+
+    Raises:
+        BusyError: when another process holds it.
+    """
+    lock = filelock.FileLock(path, timeout=PROBE_TIMEOUT_S, poll_interval=0.02)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise BusyError(f"Another process holds {path}.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_held(path: Path) -> bool | None:
+    """Tell whether a living process holds a lock file; None where this file system has no locks.
+
+    Nothing is created or changed, and only a plain file is opened: no link, no FIFO.
+    """
+    if sys.platform == "win32":
+        return _is_held_on_windows(path)
+    import fcntl
+
+    try:
+        file = open_regular(path)
+    except OSError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return None
+    return False
+
+
+def _is_held_on_windows(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        with filelock.FileLock(path, timeout=0):
+            return False
+    except filelock.Timeout:
+        return True

@@ -15,8 +15,7 @@ from pydantic import ValidationError
 
 from mrpc.recent import Recent
 from mrpc.runs import events as ev
-from mrpc.runs.log import read_lines
-from mrpc.runs.steps import STEP_MARK, Step, StepColumns, parse_step, step_numbers
+from mrpc.runs.log import STEP_MARK, Step, StepColumns, identify, parse_step, read_lines, step_numbers
 
 if TYPE_CHECKING:
     from mrpc.runs.run import Run
@@ -119,7 +118,7 @@ class RunRecord:
             UnavailableError: when the log may not be read.
         """
         with self.lock:
-            file = _identify(self._path)
+            file = identify(self._path)
             if file == self._file:
                 return
             if file is None or (self._file is not None and not _has_grown(self._file, file)):
@@ -252,12 +251,3 @@ class RunRecords:
 def _has_grown(before: tuple[int, int, int], now: tuple[int, int, int]) -> bool:
     """Tell whether it is still the same log: it only grows, so one of the same size has another content."""
     return now[0] == before[0] and now[1] > before[1]
-
-
-def _identify(path: Path) -> tuple[int, int, int] | None:
-    """Return what tells one content of a log from another: inode, size in bytes, time of change in ns."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns

@@ -14,6 +14,8 @@ import psutil
 from mrpc.files import read_model, write_model
 from mrpc.runs.events import FailedEvent
 from mrpc.runs.layout import (
+    PinnedPair,
+    PinnedPairsFile,
     ProcessInfo,
     RunConfig,
     RunLabel,
@@ -21,9 +23,8 @@ from mrpc.runs.layout import (
     RunStatus,
     StopRequest,
 )
-from mrpc.runs.lock import is_held
 from mrpc.runs.log import read_terminal_event
-from mrpc.runs.process import find_process, folder_id
+from mrpc.runs.process import find_process, folder_id, is_held
 from mrpc.runs.queue import RunQueue
 
 STARTING_GRACE_S = 10.0
@@ -82,6 +83,11 @@ class Run:
     def read_label(self) -> RunLabel:
         """Return the name and note that the user gave; empty ones if none."""
         return read_model(self.paths.label, RunLabel) or RunLabel()
+
+    def read_pinned(self) -> list[PinnedPair]:
+        """Return the pairs that the user pinned."""
+        file = read_model(self.paths.pinned_pairs, PinnedPairsFile)
+        return file.pairs if file is not None else []
 
     def read_stop_request(self, attempt: int) -> StopRequest | None:
         """Return the user's request to end this attempt, if there is one."""

@@ -28,8 +28,7 @@ from mrpc.core.data.columns import parse_columns
 from mrpc.errors import BusyError, DataError, InputError, MrpcError
 from mrpc.files import write_model
 from mrpc.runs.layout import DATA, DataRef, TrackerName
-from mrpc.runs.lock import hold
-from mrpc.runs.process import ExitCode, describe_this_process
+from mrpc.runs.process import ExitCode, describe_this_process, hold
 from mrpc.runs.run import Run
 from mrpc.runs.store import RunStore, training_lock
 from mrpc.settings import LaunchedProcesses

@@ -35,9 +35,7 @@ from mrpc.core.model.stored_predictions import write_predictions
 from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import Batches
 from mrpc.errors import TrainingError
-from mrpc.files import read_model
 from mrpc.runs import events as ev
-from mrpc.runs.layout import PinnedPairsFile
 from mrpc.runs.process import installed_versions
 from mrpc.runs.record import is_new_best
 from mrpc.runs.run import Run
@@ -382,15 +380,15 @@ class TrainingSession(TrainingSetup):
 
     def _answer_pinned_pairs(self, epoch: int, step: int) -> None:
         """Predict the pairs that the user pinned; draws no random number."""
-        file = read_model(self.run.paths.pinned_pairs, PinnedPairsFile)
-        if file is None or not file.pairs:
+        pairs = self.run.read_pinned()
+        if not pairs:
             return
         logits = Predictor(self.model, self.tokenizer, self.config.max_length).predict(
-            [pair.sentence1 for pair in file.pairs], [pair.sentence2 for pair in file.pairs]
+            [pair.sentence1 for pair in pairs], [pair.sentence2 for pair in pairs]
         )
         margins = logits[:, 1].astype(float) - logits[:, 0].astype(float)
         probabilities = 1.0 / (1.0 + np.exp(-margins))
-        answers = {pair.pair_id: float(p) for pair, p in zip(file.pairs, probabilities, strict=True)}
+        answers = {pair.pair_id: float(p) for pair, p in zip(pairs, probabilities, strict=True)}
         self.report.emit(ev.PinnedPairEvent(step=step, epoch=epoch, probabilities=answers))
 
     def _restore(self, checkpoint: checkpoints.TrainingCheckpoint) -> None:

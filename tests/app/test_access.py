@@ -14,9 +14,9 @@ import gradio as gr
 import httpx
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from starlette.applications import Starlette
 
-from mrpc.app.access import COOKIE, Access, Mode, Page, RateLimitMiddleware, access_guards, mode_of
+from mrpc.app.access import COOKIE, Access, Mode, RateLimits, access_guards, mode_of
+from mrpc.app.page import Page
 from mrpc.app.view import api
 from mrpc.errors import AccessError, InputError
 from mrpc.settings import Settings
@@ -303,7 +303,7 @@ def test_a_login_cannot_be_guessed_quickly(served: Serve) -> None:
 
 
 def test_a_login_cannot_be_guessed_from_addresses_that_are_made_up() -> None:
-    guard = RateLimitMiddleware(Starlette(), {"/login": 10})
+    guard = RateLimits({"/login": 10})
     refused = [guard.is_too_many("/login", f"10.0.0.{number}", number / 10) for number in range(100)]
     assert refused.index(True) == 60
     assert all(refused[60:])

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from mrpc.app.paths import PATHS_DIR, read_path, read_paths
+from mrpc.app.guides import PATHS_DIR, read_path, read_paths
 from mrpc.app.templates import APP_DIR, render
 from mrpc.errors import DataError
 from tests.html import parse

@@ -6,12 +6,14 @@ import gradio as gr
 from anyio.from_thread import start_blocking_portal
 from gradio.state_holder import SessionState, StateHolder
 
-from mrpc.app.sessions import keep_sessions_small, new_session
+from mrpc.app.access import Access
+from mrpc.app.page import Page
+from mrpc.settings import Settings
 
 
-def page() -> tuple[gr.Blocks, gr.Dropdown, gr.State]:
-    async def build() -> tuple[gr.Blocks, gr.Dropdown, gr.State]:  # Gradio leaves a loop open where none runs
-        with gr.Blocks() as demo:
+def page() -> tuple[Page, gr.Dropdown, gr.State]:
+    async def build() -> tuple[Page, gr.Dropdown, gr.State]:  # Gradio leaves a loop open where none runs
+        with Page(Access(Settings())) as demo:
             choice, memory = gr.Dropdown(["a"], value="a"), gr.State([1])
         return demo, choice, memory
 
@@ -21,21 +23,21 @@ def page() -> tuple[gr.Blocks, gr.Dropdown, gr.State]:
 
 def test_a_session_keeps_the_widgets_that_were_changed_in_it_and_no_others() -> None:
     demo, choice, memory = page()
-    session = new_session(demo)
+    session = demo.new_session()
     assert not session.config_values
     assert SessionState(demo).config_values  # as Gradio makes it
     assert session[choice._id] is choice
     assert session[memory._id] == [1]
     session._update_config(choice._id)  # as after an event that changed it
     assert list(session.config_values) == [choice._id]
-    assert new_session(demo)[choice._id] is choice
+    assert demo.new_session()[choice._id] is choice
 
 
 def test_a_served_page_makes_such_sessions() -> None:
     demo, choice, _ = page()
     holder = StateHolder()
     holder.set_blocks(demo)
-    keep_sessions_small(demo)
+    demo.keep_sessions_small()
     session = holder["someone"]
     assert not session.config_values
     assert choice._id in session

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mrpc.app.caller import Caller, called_by
 from mrpc.app.task import VISITORS_SHARE, Done, Progress, Task, Tasks
+from mrpc.app.visitors import Caller, called_by
 from mrpc.errors import BusyError, InputError, TaskCancelled
 from tests.live_app import wait_until
 

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import HTTPConnection
 
-from mrpc.app.caller import Caller, called_by
 from mrpc.app.task import MAX_RUNNING_AN_ADDRESS, Task, Tasks
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.visitors import (
     MAX_KEPT_A_VISITOR,
     MAX_MINUTES,
     MAX_WAITING,
+    Caller,
     Visitors,
+    called_by,
     check_size,
     is_too_long,
     set_cookie,
@@ -30,6 +32,7 @@ from mrpc.runs.store import RunStore
 from tests.app.train.services import FakeServices
 
 ANN, BEN = Caller(False, "a" * 32, "10.0.0.1"), Caller(False, "b" * 32, "10.0.0.2")
+PLAIN = HTTPConnection({"type": "http", "scheme": "http"})
 QUICK = {"preset": "quick"}
 DATA = DataRef(kind="sample", fingerprint="ab")
 
@@ -152,11 +155,11 @@ def test_a_cookie_tells_visitors_apart_and_a_run_keeps_its_hash() -> None:
         f"other={token}",
     ):
         assert visitor_mark({"cookie": cookies}) == ""
-    name, framed = set_cookie("c", "v", 60, is_framed=True, is_secure=False)
+    name, framed = set_cookie(PLAIN, "c", "v", is_framed=True)
     assert name == b"set-cookie"
-    assert framed == b"c=v; Max-Age=60; Path=/; HttpOnly; SameSite=None; Partitioned; Secure"
-    _, plain = set_cookie("c", "v", 60, is_framed=False, is_secure=False)
-    assert plain == b"c=v; Max-Age=60; Path=/; HttpOnly; SameSite=Lax"
+    assert framed == b"c=v; Max-Age=2592000; Path=/; HttpOnly; SameSite=None; Partitioned; Secure"
+    _, plain = set_cookie(PLAIN, "c", "v", is_framed=False)
+    assert plain == b"c=v; Max-Age=2592000; Path=/; HttpOnly; SameSite=Lax"
 
 
 def test_long_work_of_one_address_leaves_some_to_others() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from mrpc.app.train.export import CodeExport
+from mrpc.app.train.export import export_code
 from tests.e2e.test_train import look_at
 from tests.live_app import LiveApp
 from tests.written_run import write_ended
@@ -52,10 +52,9 @@ def test_the_code_of_a_run_is_shown_and_downloaded(open_page, live_app: LiveApp,
         "python train.py --checkpoint DIR --data-dir DIR"
     )
     expect(page.locator(".export-commands")).to_contain_text("accelerate launch train.py")
-    export = CodeExport(live_app.store)
     for label, form in (("Plain PyTorch", "pytorch"), ("Trainer", "trainer"), ("Notebook", "notebook")):
         page.locator("#export-form").get_by_label(label, exact=True).check()
-        name = export.file_name(form)
+        name = "train.ipynb" if form == "notebook" else "train.py"
         link = page.get_by_role("link", name=f"Download {name}")
         marker = {"pytorch": "plain PyTorch", "trainer": "PairTrainer", "notebook": "notebook_launcher"}[form]
         expect(page.locator("#export-code")).to_contain_text(marker)
@@ -63,7 +62,7 @@ def test_the_code_of_a_run_is_shown_and_downloaded(open_page, live_app: LiveApp,
             link.click()
         target = tmp_path / f"{form}-{name}"
         download.value.save_as(target)
-        assert target.read_text(encoding="utf-8") == export.export_code(run.run_id, form)
+        assert target.read_text(encoding="utf-8") == export_code(run, form)
     ast.parse((tmp_path / "pytorch-train.py").read_text(encoding="utf-8"))
 
 

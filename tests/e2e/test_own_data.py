@@ -69,7 +69,7 @@ def test_a_file_becomes_a_model_without_a_shell(open_page, live_app: LiveApp, tm
     assert (data.name, data.kind) == ("questions.csv", "folder")
     assert data.data_dir is not None
     assert data.data_dir.parent == live_app.runs_dir / ".data"
-    assert read_events(run.paths.events, 0, 10**6).events
+    assert read_events(run.paths.events, 0, 10**6)
 
     page.locator("#export-fold > button").click()
     code = page.locator("#export-code")

@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from mrpc.app.format import run_title
-from mrpc.app.train.catalog import Catalog
 from mrpc.core.data.load import load_data
 from mrpc.files import write_model
 from mrpc.runs.events import PinnedPairEvent
@@ -261,7 +260,7 @@ def test_pinned_pairs(open_page, live_app: LiveApp):
     pinned = page.locator("#run-live .pinned")
     expect(pinned).to_contain_text("after the next evaluation")
     expect(pinned).to_contain_text("The bank fell.")
-    (pair,) = Catalog(live_app.store).read_pinned(run.run_id)
+    (pair,) = run.read_pinned()
     write_events(run, [PinnedPairEvent(step=30, epoch=1, probabilities={pair.pair_id: 0.25})])
     expect(pinned).to_contain_text("equivalent: 0.250")
     page.wait_for_function("document.querySelector('[data-plot=pinned]').data[0].y[0] === 0.25")

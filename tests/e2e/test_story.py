@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from mrpc.app.paths import read_paths
+from mrpc.app.guides import read_paths
 from tests.e2e.pages import expect_settled, stale, tab_to
 from tests.finished_run import make_finished_run
 from tests.live_app import LiveApp

@@ -322,7 +322,7 @@ def test_only_a_page_that_somebody_looks_at_asks(open_page, live_app: LiveApp):
 def test_what_a_run_says_is_text(open_page, live_app: LiveApp):
     run = write_ended(live_app.runs_dir, "failed")
     write_model(run.paths.label, RunLabel(name=EVIL[:80]))
-    failed = next(event for event in read_events(run.paths.events).events if event.type == "failed")
+    failed = next(event for event in read_events(run.paths.events) if event.type == "failed")
     write_events(run, [failed.model_copy(update={"cause": EVIL, "suggestion": EVIL, "traceback": EVIL})])
     run.paths.log.write_text(EVIL)
     status = run.read_status().model_copy(update={"error": EVIL})

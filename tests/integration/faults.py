@@ -151,7 +151,7 @@ def _second_is_refused(run: Run, process: subprocess.Popen[bytes]) -> bool:
     """Start the run a second time beside its process; True when only one of the two trained."""
     second = spawn(run)
     code = second.wait(60)
-    attempts = [event.attempt for event in read_events(run.paths.events).events]
+    attempts = [event.attempt for event in read_events(run.paths.events)]
     if attempts != sorted(attempts):
         return False  # both wrote
     # Else it was refused, or came first itself, or just after the end, when nothing was left to train.
@@ -163,7 +163,7 @@ def _committed(run: Run) -> set[int]:
 
 
 def _count_repeated_steps(run: Run, tally: Tally) -> None:
-    events = read_events(run.paths.events).events
+    events = read_events(run.paths.events)
     for event in events:
         if event.type == "resumed":
             tally.resumed_from_checkpoint += 1

@@ -13,7 +13,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from mrpc.app.availability import CheckpointShelf
-from mrpc.app.train.export import CodeExport
+from mrpc.app.train.export import export_code
 from mrpc.app.train.launcher import Launcher
 from mrpc.core.data.load import load_data
 from mrpc.errors import BusyError, RunStateError
@@ -65,7 +65,7 @@ def test_a_config_of_accelerate_is_honoured(launcher: Launcher, tmp_path: Path) 
     with pytest.raises(BusyError):
         launcher.start(values)
     wait_until(lambda: run.state() is RunState.FINISHED, timeout_s=300)
-    events = read_events(run.paths.events).events
+    events = read_events(run.paths.events)
     assert isinstance(terminal(run), FinishedEvent)
     (warning,) = [event.message for event in events if isinstance(event, WarningEvent)]
     assert "The config of accelerate asks for fp16" in warning
@@ -91,7 +91,7 @@ def test_the_endpoint_gives_the_code(
     client = Client(live_app.url, verbose=False)
     for form in ("accelerate", "pytorch", "trainer", "notebook"):
         answer = client.predict(run.run_id, form, api_name="/export_code")
-        assert answer == {"code": CodeExport(live_app.store).export_code(run.run_id, form)}
+        assert answer == {"code": export_code(run, form)}
     for run_id, form, problem in (
         (run.run_id, "jax", "it must be one of accelerate, pytorch, trainer, notebook"),
         ("../etc", "pytorch", "There is no run"),

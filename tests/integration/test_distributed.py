@@ -102,7 +102,7 @@ def wait_for_end(process: subprocess.Popen[bytes], run: Run, timeout_s: float = 
 
 
 def events(run: Run, kind: type) -> list:
-    return [event for event in read_events(run.paths.events).events if isinstance(event, kind)]
+    return [event for event in read_events(run.paths.events) if isinstance(event, kind)]
 
 
 def ranks_of(process: subprocess.Popen[bytes], run: Run) -> tuple[psutil.Process, psutil.Process]:
@@ -131,7 +131,7 @@ def test_two_processes_compute_what_one_does_without_dropout(
 
     assert [event.num_processes for event in events(two, StartedEvent)] == [2]
     assert [event.num_processes for event in events(one, StartedEvent)] == [1]
-    written = read_events(two.paths.events).events  # by one process: another's would repeat numbers
+    written = read_events(two.paths.events)  # by one process: another's would repeat numbers
     assert [event.seq for event in written] == list(range(1, len(written) + 1))
     assert step_losses(two) == pytest.approx(step_losses(one), abs=1e-5)
     for ours, theirs in zip(events(one, StepEvent), events(two, StepEvent), strict=True):

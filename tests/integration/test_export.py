@@ -18,9 +18,8 @@ import pytest
 from nbclient import NotebookClient
 from safetensors.torch import load_file
 
-from mrpc.app.train.export import CodeExport
+from mrpc.app.train.export import export_code
 from mrpc.runs.run import Run
-from mrpc.runs.store import RunStore
 from tests.training.in_process import evaluations, forget_accelerator, make_run, steps, train_here
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -57,7 +56,7 @@ def course_runs(
 
 
 def export(run: Run, form: str) -> str:
-    return CodeExport(RunStore(run.paths.run_dir.parent)).export_code(run.run_id, form)
+    return export_code(run, form)
 
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")

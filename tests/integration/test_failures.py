@@ -82,7 +82,7 @@ def test_a_data_folder_that_is_taken_away_fails_in_words(
     shutil.rmtree(data_dir)
     assert run_training(run) == 1
     assert "data" in (run.error() or "")
-    assert [e.type for e in read_events(run.paths.events).events][-1] == "failed"
+    assert [e.type for e in read_events(run.paths.events)][-1] == "failed"
 
 
 def test_memory_that_runs_out_is_told_in_words() -> None:

@@ -6,17 +6,18 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mrpc.app.availability import CheckpointShelf
-from mrpc.app.train.catalog import Catalog
+from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.launcher import Launcher
-from mrpc.app.train.monitoring import Monitoring
+from mrpc.app.train.monitoring import run_status, watch
 from mrpc.app.train.processes import spawn_attempt
 from mrpc.core.data.load import LoadedData, load_data
-from mrpc.errors import BusyError, ConfigError, RunStateError
+from mrpc.errors import BusyError, ConfigError, InputError, RunStateError
 from mrpc.runs.process import find_process
 from mrpc.runs.run import Run, RunState
 from mrpc.runs.store import RunStore
@@ -41,7 +42,7 @@ def values(tiny_checkpoint_dir: Path) -> dict[str, Any]:
 
 def wait_for_step(store: RunStore, run_id: str, step: int) -> None:
     def has_come() -> bool:
-        status = Monitoring(store).run_status(run_id)
+        status = run_status(store, run_id)
         assert status["state"] not in {"failed", "interrupted"}, status["error"]
         return bool(status["step"] > step)
 
@@ -98,7 +99,7 @@ def test_of_twenty_starts_at_once_from_two_apps_one_trains(
 def test_discard_ends_the_process_within_five_seconds_and_keeps_the_curves(
     store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
 ) -> None:
-    launcher, monitoring = make_launcher(), Monitoring(store)
+    launcher = make_launcher()
     run = store.open(launcher.start(values))
     wait_for_step(store, run.run_id, 10)
     launcher.stop(run.run_id, save=False)
@@ -108,7 +109,7 @@ def test_discard_ends_the_process_within_five_seconds_and_keeps_the_curves(
     wait_until(lambda: not run.paths.models.exists(), timeout_s=5)
     assert run.state() is RunState.STOPPED
     assert not run.paths.checkpoints.exists()
-    assert monitoring.run_status(run.run_id)["step"] > 10
+    assert run_status(store, run.run_id)["step"] > 10
     assert run.paths.log.stat().st_size > 0
     with pytest.raises(RunStateError, match="was discarded"):
         launcher.resume(run.run_id)
@@ -128,18 +129,18 @@ def test_stop_while_the_process_still_imports(
 def test_a_stopped_run_is_resumed_and_another_app_sees_and_stops_it(
     store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
 ) -> None:
-    first, monitoring = make_launcher(), Monitoring(store)
+    first = make_launcher()
     run = store.open(first.start(values))
     wait_for_step(store, run.run_id, 5)
     first.stop(run.run_id, save=True)
     wait_until(lambda: run.state() is RunState.STOPPED)
-    step = monitoring.run_status(run.run_id)["step"]
+    step = run_status(store, run.run_id)["step"]
     first.resume(run.run_id)
     second = make_launcher()  # an app that was started later, on the same folder
     wait_for_step(store, run.run_id, step + 5)
     second.stop(run.run_id, save=True)
     wait_until(lambda: run.state() is RunState.STOPPED)
-    assert Monitoring(store).watch(run.run_id).history.cuts == [(step, step)]
+    assert watch(store, run.run_id).history.cuts == [(step, step)]
 
 
 def test_end_now_keeps_the_last_checkpoint(
@@ -206,7 +207,7 @@ def test_a_prediction_of_test_holds_the_lock_and_the_queue_waits_for_it(
     assert launcher.start_next() is None
     wait_until(lambda: launcher.start_next() == waiting)
     assert not run.is_evaluated()
-    assert len(Monitoring(store).watch(run.run_id).history.evaluations) == 2 + 2
+    assert len(watch(store, run.run_id).history.evaluations) == 2 + 2
     wait_until(lambda: store.open(waiting).state() is RunState.FINISHED)
 
 
@@ -215,13 +216,15 @@ def test_a_run_is_repeated_with_other_seeds(
 ) -> None:
     launcher = make_launcher()
     source = launcher.add_to_queue({**values, "seed": 7})
-    repeats = [store.open(run_id) for run_id in launcher.repeat_with_seeds(source, 2)]
+    services = SimpleNamespace(launcher=launcher, store=store)
+    act_on(services, Act("repeat", source, {"num_seeds": "2"}))
+    repeats = [store.open(run_id) for run_id in launcher.queue.read()[1:]]
     assert [run.config.hyperparameters.seed for run in repeats] == [8, 9]
     assert {run.config.group for run in repeats} == {source}
     launcher.remove_from_queue(repeats[0].run_id)
     assert launcher.queue.read() == [source, repeats[1].run_id]
-    with pytest.raises(ConfigError):
-        launcher.repeat_with_seeds(source, 0)
+    with pytest.raises(InputError):
+        act_on(services, Act("repeat", source, {"num_seeds": "0"}))
 
 
 def test_a_checkpoint_that_is_not_in_the_list_is_refused(
@@ -235,14 +238,14 @@ def test_a_checkpoint_that_is_not_in_the_list_is_refused(
 def test_deleted_runs_go_to_the_trash_and_running_ones_do_not(
     store: RunStore, make_launcher: Callable[[], Launcher], values: dict[str, Any]
 ) -> None:
-    launcher, catalog = make_launcher(), Catalog(store)
+    launcher = make_launcher()
     waiting = launcher.add_to_queue(values)
     with pytest.raises(RunStateError, match="queued"):
-        catalog.delete(waiting)
+        store.move_to_trash(store.open(waiting))
     launcher.queue.remove(waiting)
     run = store.open(waiting)
     wait_until(lambda: run.state() is RunState.INTERRUPTED)
-    catalog.delete(waiting)
+    store.move_to_trash(store.open(waiting))
     assert store.list() == []
     assert store.trash_bytes() > 0
     assert store.empty_trash() > 0

@@ -38,7 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_data_dir: Path, tiny
 
 
 def test_a_run_records_every_step_and_evaluation(finished: Run) -> None:
-    events = read_events(finished.paths.events).events
+    events = read_events(finished.paths.events)
     assert [e.step for e in events if e.type == "step"] == list(range(1, 25))
     evaluations = [e for e in events if e.type == "evaluation"]
     assert [(e.epoch, e.step) for e in evaluations] == [(0, 0), (1, 8), (2, 16), (3, 24)]
@@ -49,7 +49,7 @@ def test_a_run_records_every_step_and_evaluation(finished: Run) -> None:
 
 
 def test_the_learning_rate_falls_in_a_line_to_zero(finished: Run) -> None:
-    rates = [e.learning_rate for e in read_events(finished.paths.events).events if e.type == "step"]
+    rates = [e.learning_rate for e in read_events(finished.paths.events) if e.type == "step"]
     assert rates == pytest.approx([1e-3 * (1 - step / 24) for step in range(24)])
 
 
@@ -74,7 +74,7 @@ def test_the_models_are_standard_folders_and_no_checkpoint_is_left(finished: Run
 def test_test_is_predicted_on_request_and_not_counted(finished: Run) -> None:
     train_s = finished.read_status().train_s
     assert spawn(finished, "--evaluate", "test").wait(180) == 0, finished.paths.log.read_text()
-    evaluations = [e for e in read_events(finished.paths.events).events if e.type == "evaluation"]
+    evaluations = [e for e in read_events(finished.paths.events) if e.type == "evaluation"]
     assert [e.is_best for e in evaluations if e.split == "test"] == [False, True]
     assert finished.paths.test_predictions("best").is_file()
     assert finished.read_status().train_s == train_s
@@ -98,7 +98,7 @@ def test_a_killed_run_goes_on_to_the_very_same_weights(
     kill(process)
     assert run.state() is RunState.INTERRUPTED
     assert train(run) == 0, run.paths.log.read_text()
-    resumed = [e for e in read_events(run.paths.events).events if e.type == "resumed"]
+    resumed = [e for e in read_events(run.paths.events) if e.type == "resumed"]
     assert len(resumed) == 1
     assert resumed[0].skipped == []
     assert step_losses(run) == step_losses(finished)
@@ -118,7 +118,7 @@ def test_a_broken_checkpoint_is_skipped_with_the_reason(
     with (newest / "state.pt").open("r+b") as file:
         file.write(b"garbage")
     assert run_training(run) == 0
-    (resumed,) = [e for e in read_events(run.paths.events).events if e.type == "resumed"]
+    (resumed,) = [e for e in read_events(run.paths.events) if e.type == "resumed"]
     assert resumed.skipped == [f"{newest.name}: state.pt does not match its hash"]
     assert terminal(run).weights_sha256 == terminal(finished).weights_sha256
 
@@ -205,7 +205,7 @@ def test_a_learning_rate_that_explodes_fails_in_words(
     assert run.state() is RunState.FAILED
     assert "nan" in (run.error() or "")
     assert terminal(run).suggestion
-    assert "non_finite" in {e.type for e in read_events(run.paths.events).events}
+    assert "non_finite" in {e.type for e in read_events(run.paths.events)}
 
 
 def test_data_that_changed_since_the_run_was_made_is_refused(

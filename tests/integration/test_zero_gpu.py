@@ -157,7 +157,7 @@ def test_the_real_app_on_a_stand_in_for_zero_gpu(
         client.predict(run_id, True, api_name="/stop_run")  # reaches a lent GPU, too
         app.wait_for_state(run_id, "stopped")
         assert not run.is_paused()
-        resumed = [event for event in read_events(run.paths.events).events if event.type == "resumed"]
+        resumed = [event for event in read_events(run.paths.events) if event.type == "resumed"]
         assert [event.step for event in resumed] == [first]
     said = log.read_text().splitlines()
     assert "launch with ['train_slice']" in said

@@ -74,7 +74,7 @@ def wait_for_event(run: Run, process: subprocess.Popen[bytes], kind: str, timeou
     while time.monotonic() < deadline:
         info = run.read_process()
         attempt = info.attempt if info is not None and info.pid == process.pid else None
-        for event in read_events(run.paths.events).events:
+        for event in read_events(run.paths.events):
             if event.type == kind and event.attempt == attempt:
                 return event
         assert process.poll() is None, run.paths.log.read_text()
@@ -90,10 +90,10 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 def step_losses(run: Run) -> dict[int, float]:
     """Return step -> loss, where the last write wins."""
-    return {e.step: e.loss for e in read_events(run.paths.events).events if e.type == "step"}
+    return {e.step: e.loss for e in read_events(run.paths.events) if e.type == "step"}
 
 
 def terminal(run: Run) -> Any:
     """Return the event that ended the newest attempt."""
     ends = ("finished", "stopped", "failed")
-    return [event for event in read_events(run.paths.events).events if event.type in ends][-1]
+    return [event for event in read_events(run.paths.events) if event.type in ends][-1]

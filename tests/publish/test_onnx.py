@@ -14,13 +14,13 @@ import pytest
 from mrpc.app.compare.comparisons import Comparisons
 from mrpc.app.downloads import zip_onnx
 from mrpc.app.task import Task
-from mrpc.app.train.exporting import export_in_process
+from mrpc.app.train.publishing import export_in_process
 from mrpc.core.data.load import LoadedData, load_data
 from mrpc.errors import BusyError, InputError, RunStateError, TaskCancelled, UnavailableError
 from mrpc.publish import onnx as publish_onnx
 from mrpc.publish.onnx import FILES, export_run, read_export
 from mrpc.publish.upload import write_model_folder
-from mrpc.runs.lock import hold
+from mrpc.runs.process import hold
 from mrpc.runs.run import Run
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings

@@ -18,13 +18,12 @@ from mrpc.config import TrainConfig
 from mrpc.errors import BusyError, RunStateError
 from mrpc.files import write_model
 from mrpc.runs.layout import DataRef, RunStatus
-from mrpc.runs.lock import hold, is_held
-from mrpc.runs.process import describe_this_process, find_process, pid_namespace
+from mrpc.runs.process import describe_this_process, find_process, hold, is_held, pid_namespace
 from mrpc.runs.run import Run, RunState
 from mrpc.runs.store import RunStore
 
 HOLDER = (
-    "import sys, time; from pathlib import Path; from mrpc.runs.lock import hold\n"
+    "import sys, time; from pathlib import Path; from mrpc.runs.process import hold\n"
     "with hold(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)"
 )
 

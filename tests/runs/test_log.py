@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from mrpc.runs.events import FinishedEvent, PhaseEvent, StepEvent
-from mrpc.runs.log import EventLog, read_events, read_last_step, read_terminal_event
+from mrpc.runs.log import EventLog, read_events, read_last_step, read_lines, read_terminal_event
+from mrpc.runs.record import RunRecord
 
 
 def step_event(step: int, loss: float = 0.5) -> StepEvent:
@@ -20,15 +21,20 @@ def step_event(step: int, loss: float = 0.5) -> StepEvent:
     )
 
 
+def num_unreadable(path: Path) -> int:
+    record = RunRecord(path)
+    record.read_on()
+    return record.num_unreadable
+
+
 def test_what_is_appended_is_read_in_order_and_only_once(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl", attempt=1)
     log.append(step_event(1))
-    first = read_events(log.path)
+    first, offset = read_events(log.path), read_lines(log.path).offset
     log.append(step_event(2))
-    second = read_events(log.path, first.offset)
-    assert [e.step for e in first.events] == [1]
-    assert [(e.step, e.seq, e.attempt) for e in second.events] == [(2, 2, 1)]
-    assert read_events(log.path, second.offset).events == []
+    assert [e.step for e in first] == [1]
+    assert [(e.step, e.seq, e.attempt) for e in read_events(log.path, offset)] == [(2, 2, 1)]
+    assert read_events(log.path, read_lines(log.path, offset).offset) == []
 
 
 def test_a_torn_tail_waits_and_does_not_raise(tmp_path: Path) -> None:
@@ -36,10 +42,9 @@ def test_a_torn_tail_waits_and_does_not_raise(tmp_path: Path) -> None:
     log.append(step_event(1))
     whole = log.path.read_bytes()
     log.path.write_bytes(whole + whole[: len(whole) // 2])
-    page = read_events(log.path)
-    assert [e.step for e in page.events] == [1]
-    assert page.offset == len(whole)
-    assert page.num_unreadable == 0
+    assert [e.step for e in read_events(log.path)] == [1]
+    assert read_lines(log.path).offset == len(whole)
+    assert num_unreadable(log.path) == 0
 
 
 def test_a_torn_line_of_a_killed_attempt_does_not_swallow_the_next_event(tmp_path: Path) -> None:
@@ -48,9 +53,8 @@ def test_a_torn_line_of_a_killed_attempt_does_not_swallow_the_next_event(tmp_pat
     with path.open("ab") as file:
         file.write(b'{"type":"step","st')
     EventLog(path, attempt=2).append(step_event(2))
-    page = read_events(path)
-    assert [(e.step, e.attempt) for e in page.events] == [(1, 1), (2, 2)]
-    assert page.num_unreadable == 1
+    assert [(e.step, e.attempt) for e in read_events(path)] == [(1, 1), (2, 2)]
+    assert num_unreadable(path) == 1
 
 
 def test_sequence_numbers_go_on_in_a_new_attempt(tmp_path: Path) -> None:
@@ -59,7 +63,7 @@ def test_sequence_numbers_go_on_in_a_new_attempt(tmp_path: Path) -> None:
     for step in range(5):
         first.append(step_event(step))
     EventLog(path, attempt=2).append(PhaseEvent(phase="training"))
-    assert [e.seq for e in read_events(path).events] == [1, 2, 3, 4, 5, 6]
+    assert [e.seq for e in read_events(path)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_garbage_and_later_schemas_are_counted_and_passed_over(tmp_path: Path) -> None:
@@ -70,9 +74,8 @@ def test_garbage_and_later_schemas_are_counted_and_passed_over(tmp_path: Path) -
         file.write(b"\xff\xfe garbage\n[1, 2]\n\n")
         file.write(step_event(2).model_dump_json().replace('"v":1', '"v":99').encode() + b"\n")
     log.append(step_event(3))
-    page = read_events(path)
-    assert [e.step for e in page.events] == [1, 3]
-    assert page.num_unreadable == 3
+    assert [e.step for e in read_events(path)] == [1, 3]
+    assert num_unreadable(path) == 3
 
 
 def test_a_log_that_was_replaced_by_a_shorter_one_is_read_from_its_start(tmp_path: Path) -> None:
@@ -80,10 +83,10 @@ def test_a_log_that_was_replaced_by_a_shorter_one_is_read_from_its_start(tmp_pat
     log = EventLog(path, attempt=1)
     log.append(step_event(1))
     log.append(step_event(2))
-    offset = read_events(path).offset
+    offset = read_lines(path).offset
     path.unlink()
     EventLog(path, attempt=1).append(step_event(7))
-    assert [e.step for e in read_events(path, offset).events] == [7]
+    assert [e.step for e in read_events(path, offset)] == [7]
 
 
 def test_the_terminal_event_is_that_of_the_attempt(tmp_path: Path) -> None:
@@ -97,7 +100,7 @@ def test_the_terminal_event_is_that_of_the_attempt(tmp_path: Path) -> None:
 
 
 def test_a_log_that_does_not_exist_is_empty(tmp_path: Path) -> None:
-    assert read_events(tmp_path / "none.jsonl").events == []
+    assert read_events(tmp_path / "none.jsonl") == []
 
 
 def test_the_last_step_is_that_of_the_log(tmp_path: Path) -> None:

@@ -13,10 +13,9 @@ import pytest
 from mrpc.files import read_model, write_model
 from mrpc.runs import events as ev
 from mrpc.runs.layout import PinnedPair, PinnedPairsFile
-from mrpc.runs.log import EventLog, read_events, read_lines
+from mrpc.runs.log import EventLog, StepColumns, read_events, read_lines
 from mrpc.runs.record import RunRecord, RunRecords, best_of, has_collapsed, is_new_best
 from mrpc.runs.run import RunState
-from mrpc.runs.steps import StepColumns
 from mrpc.runs.store import RunStore
 from tests.written_run import (
     create_run,
@@ -57,7 +56,7 @@ class TestFoldLines:
         write_log(tmp_path / "events.jsonl")
         from_lines, from_events = RunRecord(Path("none.jsonl")), RunRecord(Path("none.jsonl"))
         from_lines.fold_lines(read_lines(tmp_path / "events.jsonl").lines)
-        from_events.fold(read_events(tmp_path / "events.jsonl").events)
+        from_events.fold(read_events(tmp_path / "events.jsonl"))
         assert columns(from_lines) == columns(from_events)
         assert columns(from_lines)["step"] == list(range(1, NUM_STEPS + 1))
         assert columns(from_lines)["loss"][30:] == [0.01 * step for step in range(31, NUM_STEPS + 1)]

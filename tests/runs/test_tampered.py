@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mrpc.app.train.monitoring import Monitoring
+from mrpc.app.train.monitoring import read_log_tail, run_status
 from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.runs.layout import RUN_FOLDERS
 from mrpc.runs.run import Run, RunState
@@ -99,10 +99,9 @@ def look_at(store: RunStore, run_id: str) -> str:
             run.is_evaluated(),
         ]
         seen += [run.read_stop_request(1), run.has_weights(), run.is_evaluated()]
-    monitoring = Monitoring(store)
-    for read in (monitoring.run_status, monitoring.read_log_tail):
+    for read in (lambda: run_status(store, run_id), lambda: read_log_tail(store.open(run_id))):
         try:
-            seen.append(read(run_id))
+            seen.append(read())
         except MrpcError as error:
             seen.append(str(error))
     return repr(seen)

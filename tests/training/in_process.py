@@ -75,11 +75,11 @@ def run_training(run: Run) -> int:
 
 
 def steps(run: Run) -> list[ev.StepEvent]:
-    return [event for event in read_events(run.paths.events).events if isinstance(event, ev.StepEvent)]
+    return [event for event in read_events(run.paths.events) if isinstance(event, ev.StepEvent)]
 
 
 def evaluations(run: Run) -> list[ev.EvaluationEvent]:
-    return [event for event in read_events(run.paths.events).events if isinstance(event, ev.EvaluationEvent)]
+    return [event for event in read_events(run.paths.events) if isinstance(event, ev.EvaluationEvent)]
 
 
 def train_records(run: Run, epoch: int) -> dict[str, list[Any]]:

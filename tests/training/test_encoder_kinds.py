@@ -33,7 +33,7 @@ def tiny(tiny_checkpoint_dir: Path, tmp_path: Path) -> Path:
 
 
 def started_event(run: Run) -> StartedEvent:
-    (started,) = [e for e in read_events(run.paths.events).events if isinstance(e, StartedEvent)]
+    (started,) = [e for e in read_events(run.paths.events) if isinstance(e, StartedEvent)]
     return started
 
 
@@ -42,7 +42,7 @@ def test_a_run_of_this_kind_ends_well(tiny: Path, tmp_path: Path, tiny_data_dir:
     make, said = WORK[kind]
     folder = make(tiny)
     run = train_here(make_run(tmp_path / "runs", tiny_data_dir, folder, num_epochs=1, max_steps=2))
-    events = read_events(run.paths.events).events
+    events = read_events(run.paths.events)
     assert isinstance(events[-1], FinishedEvent)
     assert len(evaluations(run)) == 2
     started = started_event(run)

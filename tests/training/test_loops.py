@@ -172,7 +172,7 @@ def test_every_loop_refuses_a_loss_that_is_no_number(
         parameter.data.fill_(float("nan"))
     with pytest.raises(TrainingError, match="became nan"):
         select_loop(session.config.loop)(session)
-    assert any(isinstance(event, NonFiniteEvent) for event in read_events(run.paths.events).events)
+    assert any(isinstance(event, NonFiniteEvent) for event in read_events(run.paths.events))
 
 
 def test_trainer_reports_no_metrics_of_its_own(runs: dict[str, Run]) -> None:
@@ -221,7 +221,7 @@ def test_a_run_that_goes_on_with_another_number_of_processes_says_so(
     session.step = session.epoch = 1
     session.save_checkpoint()
     open_session(run)
-    warnings = [e.message for e in read_events(run.paths.events).events if isinstance(e, WarningEvent)]
+    warnings = [e.message for e in read_events(run.paths.events) if isinstance(e, WarningEvent)]
     assert warnings == [
         "This attempt trains with 1 processes, the one before with 2: dropout drops other activations than "
         "it would have."

@@ -191,7 +191,7 @@ def test_auto_takes_bfloat16_where_it_pays_and_the_run_says_so(
         values = {"mixed_precision": "auto", "fast": True}
         run = make_run(tmp_path / expected, tiny_data_dir, tiny_checkpoint_dir, **values)
         assert open_session(run).mixed_precision == expected
-        (started,) = (e for e in read_events(run.paths.events).events if isinstance(e, StartedEvent))
+        (started,) = (e for e in read_events(run.paths.events) if isinstance(e, StartedEvent))
         assert started.mixed_precision == expected
 
 
@@ -205,7 +205,7 @@ def test_going_on_in_another_precision_is_said(
     session.save_checkpoint()
     monkeypatch.setattr("mrpc.core.model.precision.computes_in", lambda mixed, device: True)
     open_session(run)
-    warnings = [e.message for e in read_events(run.paths.events).events if isinstance(e, WarningEvent)]
+    warnings = [e.message for e in read_events(run.paths.events) if isinstance(e, WarningEvent)]
     assert any("its steps in bfloat16, the one before in float32" in message for message in warnings)
 
 
@@ -331,5 +331,5 @@ def test_a_model_without_a_fast_forward_trains_plainly_and_says_so(
     run = make_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, fast=True)
     session = open_session(run)
     assert not isinstance(session.model.forward, FastForward)
-    warnings = [e.message for e in read_events(run.paths.events).events if isinstance(e, WarningEvent)]
+    warnings = [e.message for e in read_events(run.paths.events) if isinstance(e, WarningEvent)]
     assert warnings == ["The fast forward pass is not used: it is made for BERT."]

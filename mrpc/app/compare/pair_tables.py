@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mrpc.app.compare.sides import Both, class_words
+from mrpc.app.format import Column, Table, column, marked, table
 from mrpc.app.limits import check_whole, find_split
-from mrpc.app.tables import Column, Table, column, marked, table
 from mrpc.core.data.pairs import SPLITS, WORDS, SentencePair, Words
 from mrpc.core.text.wording import mark_differences
 from mrpc.errors import InputError
@@ -46,7 +46,7 @@ Part = tuple[list[Column], Callable[[Any], dict[str, object]]]
 
 
 def _one(key: str, title: str, cell: Callable[[Any], object], kind: str = "text", **options: object) -> Part:
-    """Return one column: see :func:`mrpc.app.tables.column`; ``cell`` makes its cell."""
+    """Return one column: see :func:`mrpc.app.format.column`; ``cell`` makes its cell."""
     return [column(key, title, kind, **options)], lambda item: {key: cell(item)}
 
 

@@ -23,7 +23,7 @@ from mrpc.errors import UnavailableError
 from mrpc.runs.process import installed_versions
 
 if TYPE_CHECKING:
-    from mrpc.app.tables import Table
+    from mrpc.app.format import Table
 
 MAX_LISTED_CHANGES = 40
 

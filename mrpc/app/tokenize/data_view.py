@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.address import Linked, choice, text, whole
-from mrpc.app.caller import caller
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.view import View, bind, place, stage
+from mrpc.app.visitors import caller
 from mrpc.core.data.pairs import SPLITS, label_words
 
 if TYPE_CHECKING:

@@ -6,27 +6,24 @@ answers that fit the machine in place of a person's. Nothing is written and noth
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import mrpc
+from pydantic import BaseModel
+
 from mrpc.errors import UnavailableError
+from mrpc.files import PROJECT_DIR
 from mrpc.settings import training_environment
 
-PROJECT_DIR = Path(mrpc.__file__).resolve().parent.parent
 TIMEOUT_S = 120
 SCRIPT = "train.py"
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(BaseModel):
     """A question of ``accelerate config``.
 
     Attributes:
@@ -42,8 +39,7 @@ class Question:
     is_default: bool
 
 
-@dataclass(frozen=True)
-class AccelerateAnswers:
+class AccelerateAnswers(BaseModel):
     """What accelerate said.
 
     Attributes:
@@ -89,10 +85,8 @@ def ask_accelerate(num_gpus: int, has_config: bool) -> AccelerateAnswers:
             timeout=TIMEOUT_S,
             check=True,
         )
-        said = json.loads(done.stdout.splitlines()[-1])
-        questions = [Question(**one) for one in said.pop("questions")]
-        return AccelerateAnswers(questions=questions, **said)
-    except (OSError, subprocess.SubprocessError, ValueError, TypeError, IndexError) as error:
+        return AccelerateAnswers.model_validate_json(done.stdout.splitlines()[-1])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         detail = getattr(error, "stderr", "") or str(error)
         last = (detail.strip().splitlines() or ["it said nothing"])[-1]
         raise UnavailableError(f"accelerate could not be asked what it would do here: {last[:300]}") from None
@@ -133,7 +127,8 @@ def _interview(num_gpus: int) -> tuple[list[Question], Any]:
         if typed and convert_value is not None:
             value = convert_value(typed)
         answer = {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-        questions.append(Question(input_text.strip().rstrip(":"), [], answer, value == default))
+        question = input_text.strip().rstrip(":")
+        questions.append(Question(text=question, options=[], answer=answer, is_default=value == default))
         return value
 
     def ask_options(
@@ -144,7 +139,8 @@ def _interview(num_gpus: int) -> tuple[list[Question], Any]:
     ) -> Any:
         chosen = _answer_menu(input_text, options, default, num_gpus)
         names = [str(option) for option in options]
-        questions.append(Question(input_text.strip(), names, names[chosen], chosen == default))
+        text, is_default = input_text.strip(), chosen == default
+        questions.append(Question(text=text, options=names, answer=names[chosen], is_default=is_default))
         return convert_value(chosen) if convert_value is not None else chosen
 
     for module in (cluster, config):
@@ -167,10 +163,8 @@ def _launch(num_gpus: int) -> tuple[list[str], dict[str, str], list[str]]:
     before = training_environment()
     args, _, _ = launch._validate_launch_command(launch.launch_command_parser().parse_args([SCRIPT]))
     if args.multi_gpu and not args.cpu:
-        command, environment = (
-            ["torchrun", f"--nproc_per_node={num_gpus}", SCRIPT],
-            prepare_multi_gpu_env(args),
-        )
+        command = ["torchrun", f"--nproc_per_node={num_gpus}", SCRIPT]
+        environment = prepare_multi_gpu_env(args)
     else:
         command, environment = prepare_simple_launcher_cmd_env(args)
         command = ["python", *command[1:]]
@@ -202,17 +196,17 @@ def main(arguments: Sequence[str]) -> None:
     questions, config = _interview(num_gpus)
     command, environment, warnings = _launch(num_gpus)
     notebook, is_same_process = _try_notebook_launcher(num_gpus)
-    said = {
-        "version": accelerate.__version__,
-        "questions": [vars(question) for question in questions],
-        "config": yaml.safe_dump(config.to_dict()),
-        "command": " ".join(command),
-        "environment": environment,
-        "warnings": warnings,
-        "notebook": notebook,
-        "is_same_process": is_same_process,
-    }
-    print(json.dumps(said))
+    answers = AccelerateAnswers(
+        version=accelerate.__version__,
+        questions=questions,
+        config=yaml.safe_dump(config.to_dict()),
+        command=" ".join(command),
+        environment=environment,
+        warnings=warnings,
+        notebook=notebook,
+        is_same_process=is_same_process,
+    )
+    print(answers.model_dump_json())
 
 
 if __name__ == "__main__":

@@ -6,14 +6,14 @@ Everything that comes with it is untrusted: it is checked here, or by the servic
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mrpc.app.format import render_bytes
+from mrpc.app.format import render_bytes, render_count
 from mrpc.app.limits import check_number, check_whole
+from mrpc.app.train.catalog import apply_retention, pin_pairs, rename
 from mrpc.app.train.form import LABELS
-from mrpc.app.train.launcher import MAX_SEEDS
 from mrpc.app.train.sizes import SEEDS_OFFERED, plan_one_more, plan_sizes
 from mrpc.app.train.start import in_peoples_words
 from mrpc.app.visitors import require_owner
@@ -22,6 +22,7 @@ from mrpc.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
+    from mrpc.runs.run import Run
 
 MAX_LIMIT_GB = 1e6
 MAX_VALUES_CHARS = 400
@@ -32,7 +33,8 @@ GRID_SETTINGS = 2
 ENDINGS = frozenset({"keep", "discard", "end-now", "leave-queue"})
 """What a visitor may do with a preview of their own; the launcher looks whose it is."""
 
-PLACES = {"up": -1, "down": 1}
+MAX_SEEDS = 20
+"""Runs that are queued at once."""
 
 
 @dataclass(frozen=True)
@@ -68,72 +70,90 @@ def act_on(services: Services, act: Act) -> str:
     Raises:
         MrpcError: it cannot be done; says why.
     """
-    if act.name not in _ACTS:
-        raise InputError(f"{act.name[:60]!r} is not something that can be done with a run.")
     if act.name not in ENDINGS:
         require_owner()
-    return _ACTS[act.name](services, act)
-
-
-def _stop(services: Services, act: Act) -> str:
-    services.launcher.stop(act.run_id, act.name == "keep")
+    launcher, store = services.launcher, services.store
+    match act.name:
+        case "keep" | "discard":
+            launcher.stop(act.run_id, act.name == "keep")
+        case "end-now":
+            launcher.kill(act.run_id)
+        case "resume":
+            launcher.resume(act.run_id)
+        case "predict-test":
+            launcher.evaluate_test(act.run_id)
+            return (
+                "Predicting test with the base and the fine-tuned model in the background. The scores appear "
+                "above."
+            )
+        case "pin" | "unpin":
+            _pin(store.open(act.run_id), act)
+        case "up" | "down":
+            launcher.queue.move(act.run_id, 1 if act.name == "down" else -1)
+        case "leave-queue":
+            launcher.remove_from_queue(act.run_id)
+        case "label":
+            rename(store.open(act.run_id), act.text("name"), act.text("note"))
+            return "Saved."
+        case "repeat" | "grid" | "sizes" | "one-more":
+            return _queue(services, act)
+        case "delete":
+            store.move_to_trash(store.open(act.run_id))
+            return f"Moved to the trash, which holds {render_bytes(store.trash_bytes())}."
+        case "retain":
+            limit_bytes = limit_of(act.number("limit_gb"))
+            went = apply_retention(store, limit_bytes, act.text("run_ids").split(","))
+            size = render_bytes(sum(went.values()))
+            return (
+                f"{render_count(len(went), 'run')}, {size}, moved to the trash. Emptying it frees the disk."
+            )
+        case "empty-trash":
+            return f"The trash is empty; {render_bytes(store.empty_trash())} were freed."
+        case _:
+            raise InputError(f"{act.name[:60]!r} is not something that can be done with a run.")
     return ""
 
 
-def _end_now(services: Services, act: Act) -> str:
-    services.launcher.kill(act.run_id)
-    return ""
+def _pin(run: Run, act: Act) -> None:
+    """Follow one more pair through a run, or one less."""
+    pairs = [
+        (pair.sentence1, pair.sentence2)
+        for pair in run.read_pinned()
+        if act.name == "pin" or pair.pair_id != act.text("pair_id")
+    ]
+    if act.name == "pin":
+        pairs.append((act.text("sentence1").strip(), act.text("sentence2").strip()))
+    pin_pairs(run, pairs)
 
 
-def _resume(services: Services, act: Act) -> str:
-    services.launcher.resume(act.run_id)
-    return ""
-
-
-def _predict_test(services: Services, act: Act) -> str:
-    services.launcher.evaluate_test(act.run_id)
-    return (
-        "Predicting test with the base and the fine-tuned model in the background. The scores appear above."
-    )
-
-
-def _pin(services: Services, act: Act) -> str:
-    sentence1, sentence2 = act.text("sentence1").strip(), act.text("sentence2").strip()
-    pairs = [(pair.sentence1, pair.sentence2) for pair in services.catalog.read_pinned(act.run_id)]
-    services.catalog.pin_pairs(act.run_id, [*pairs, (sentence1, sentence2)])
-    return ""
-
-
-def _unpin(services: Services, act: Act) -> str:
-    kept = [one for one in services.catalog.read_pinned(act.run_id) if one.pair_id != act.text("pair_id")]
-    services.catalog.pin_pairs(act.run_id, [(pair.sentence1, pair.sentence2) for pair in kept])
-    return ""
-
-
-def _move(services: Services, act: Act) -> str:
-    services.launcher.queue.move(act.run_id, PLACES[act.name])
-    return ""
-
-
-def _leave_queue(services: Services, act: Act) -> str:
-    services.launcher.remove_from_queue(act.run_id)
-    return ""
-
-
-def _label(services: Services, act: Act) -> str:
-    services.catalog.rename(act.run_id, act.text("name"), act.text("note"))
-    return "Saved."
-
-
-def _repeat(services: Services, act: Act) -> str:
-    num = check_whole(act.number("num_seeds"), "The number of seeds", 1, MAX_SEEDS)
-    return _say_queued(len(services.launcher.repeat_with_seeds(act.run_id, num)))
-
-
-def _grid(services: Services, act: Act) -> str:
-    """Queue the settings of a run with each combination of some values, each with some seeds."""
+def _queue(services: Services, act: Act) -> str:
+    """Queue runs that differ from one in some settings; those that differ in their seed alone are a group."""
     run = services.store.open(act.run_id)
-    config, data = run.config.hyperparameters, run.config.data
+    config, data, add = run.config.hyperparameters, run.config.data, services.launcher.add_to_queue
+    ids = []
+    match act.name:
+        case "repeat":
+            group = run.config.group or run.run_id
+            highest = max(
+                other.config.hyperparameters.seed
+                for other in [run, *services.store.list()]
+                if group in (other.run_id, other.config.group)
+            )
+            for number in range(1, _num_seeds(act) + 1):
+                ids.append(add({**config.model_dump(), "seed": highest + number}, data, group))
+        case "grid":
+            for values, *repeats in _grid(config, act):
+                ids.append(add(values, data))
+                ids += [add(repeat, data, ids[-1]) for repeat in repeats]
+        case _:
+            ids = [add(missing.model_dump(), data) for missing in _of_sizes(services, run, act)]
+    if not ids:
+        return "All of these runs are there, or wait already."
+    return "1 run waits in the queue." if len(ids) == 1 else f"{len(ids)} runs wait in the queue."
+
+
+def _grid(config: TrainConfig, act: Act) -> list[list[dict[str, object]]]:
+    """Return settings with each combination of some values, each with some seeds."""
     axes = {}
     for number in range(1, GRID_SETTINGS + 1):
         name = act.text(f"setting{number}")
@@ -141,7 +161,7 @@ def _grid(services: Services, act: Act) -> str:
             axes[name] = _grid_values(name, act.text(f"values{number}"))
     if not axes:
         raise InputError("Choose a setting, and write its values separated by commas.")
-    num_seeds = check_whole(act.number("num_seeds"), "The number of seeds", 1, MAX_SEEDS)
+    num_seeds = _num_seeds(act)
     points = list(itertools.product(*axes.values()))
     if len(points) * num_seeds > MAX_SEEDS:
         raise InputError(
@@ -153,30 +173,21 @@ def _grid(services: Services, act: Act) -> str:
             build_config(values)  # all are checked before the first is queued
     except ConfigError as error:
         raise InputError(" ".join(in_peoples_words(error).values()) or str(error)) from None
-    for values in wanted:
-        group = None
-        for seed in range(config.seed, config.seed + num_seeds):
-            run_id = services.launcher.add_to_queue({**values, "seed": seed}, data, group)
-            group = group or run_id
-    return _say_queued(len(points) * num_seeds)
+    seeds = range(config.seed, config.seed + num_seeds)
+    return [[{**values, "seed": seed} for seed in seeds] for values in wanted]
 
 
-def _sizes(services: Services, act: Act) -> str:
-    """Queue what is still missing so that each proposed size has so many seeds."""
-    num_seeds = check_whole(act.number("num_seeds"), "The number of seeds", 1, max(SEEDS_OFFERED))
-    configs = plan_sizes(services, services.monitoring.list_runs(), act.run_id, num_seeds)
-    data = services.store.open(act.run_id).config.data
-    for config in configs:
-        services.launcher.add_to_queue(config.model_dump(), data)
-    return _say_queued(len(configs)) if configs else "All of these runs are there, or wait already."
-
-
-def _one_more(services: Services, act: Act) -> str:
-    """Queue one more seed of one size."""
+def _of_sizes(services: Services, run: Run, act: Act) -> list[TrainConfig]:
+    """Return what is missing so that each proposed size has so many seeds, or one more seed of one size."""
+    if act.name == "sizes":
+        num_seeds = check_whole(act.number("num_seeds"), "The number of seeds", 1, max(SEEDS_OFFERED))
+        return plan_sizes(services, run, num_seeds)
     num_pairs = check_whole(act.number("num_pairs"), "The number of pairs", 1, MAX_PAIRS)
-    config = plan_one_more(services, services.monitoring.list_runs(), act.run_id, num_pairs)
-    services.launcher.add_to_queue(config.model_dump(), services.store.open(act.run_id).config.data)
-    return _say_queued(1)
+    return [plan_one_more(services, run, num_pairs)]
+
+
+def _num_seeds(act: Act) -> int:
+    return check_whole(act.number("num_seeds"), "The number of seeds", 1, MAX_SEEDS)
 
 
 def _grid_values(name: str, text: str) -> list[str]:
@@ -188,23 +199,6 @@ def _grid_values(name: str, text: str) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _delete(services: Services, act: Act) -> str:
-    services.catalog.delete(act.run_id)
-    return f"Moved to the trash, which holds {render_bytes(services.store.trash_bytes())}."
-
-
-def _retain(services: Services, act: Act) -> str:
-    limit_bytes = limit_of(act.number("limit_gb"))
-    went = services.catalog.apply_retention(limit_bytes, act.text("run_ids").split(","))
-    size = render_bytes(sum(deletion.num_bytes for deletion in went))
-    runs = "1 run" if len(went) == 1 else f"{len(went)} runs"
-    return f"{runs}, {size}, moved to the trash. Emptying it frees the disk."
-
-
-def _empty_trash(services: Services, act: Act) -> str:
-    return f"The trash is empty; {render_bytes(services.store.empty_trash())} were freed."
-
-
 def limit_of(limit_gb: object) -> int:
     """Return a limit on the disk in bytes.
 
@@ -212,29 +206,3 @@ def limit_of(limit_gb: object) -> int:
         InputError: it is no number of GB.
     """
     return int(1e9 * check_number(limit_gb, "The limit in GB", 0, MAX_LIMIT_GB))
-
-
-def _say_queued(num: int) -> str:
-    return "1 run waits in the queue." if num == 1 else f"{num} runs wait in the queue."
-
-
-_ACTS: Mapping[str, Callable[[Services, Act], str]] = {
-    "keep": _stop,
-    "discard": _stop,
-    "end-now": _end_now,
-    "resume": _resume,
-    "predict-test": _predict_test,
-    "pin": _pin,
-    "unpin": _unpin,
-    "up": _move,
-    "down": _move,
-    "leave-queue": _leave_queue,
-    "label": _label,
-    "repeat": _repeat,
-    "grid": _grid,
-    "sizes": _sizes,
-    "one-more": _one_more,
-    "delete": _delete,
-    "retain": _retain,
-    "empty-trash": _empty_trash,
-}

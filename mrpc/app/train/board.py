@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mrpc.app.templates import render
 from mrpc.app.train.curves import run_figures, take_series
-from mrpc.app.train.pinned import describe_pinned, pinned_figure
+from mrpc.app.train.monitoring import RunSummary, RunView, list_runs, read_log_tail, watch
+from mrpc.app.train.overlay import pinned_figure, pinned_html
 from mrpc.app.train.reading import read_curves
-from mrpc.app.train.run_facts import describe_run, is_discarded, num_steps_at_risk, run_caption
-from mrpc.app.train.size_curve import ShownSizes, show_sizes
-from mrpc.config import RESUMABLE_LOOPS
+from mrpc.app.train.repeats import ShownSizes, show_sizes
+from mrpc.app.train.run_facts import num_steps_at_risk, run_caption, status_html, why_no_resume
+from mrpc.app.train.sizes import require_split_pairs
 from mrpc.core.data.pairs import label_words
 from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.recent import Recent
-from mrpc.runs.run import ALIVE_STATES, OVER_STATES, RESUMABLE_STATES, RunState
+from mrpc.runs.log import identify
+from mrpc.runs.run import ALIVE_STATES, OVER_STATES, RunState
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
-    from mrpc.app.train.monitoring import RunSummary, RunView
-    from mrpc.runs.run import Run
 
 MAX_KEPT_RUNS = 16
 SUMMARIES_AGE_S = 1.0
@@ -73,27 +73,6 @@ RUN_PARTS = frozenset(
 
 
 @dataclass(frozen=True)
-class Actions:
-    """What can be done with a run now.
-
-    Attributes:
-        run_id: which run.
-        can_stop: it trains, and nobody has asked it to stop.
-        num_at_risk: steps that are lost if its process is ended at once; None when that is no choice.
-        can_resume: it can go on where it was cut.
-        has_weights: there is a fine-tuned model to predict with, or to download.
-        is_compared: it ended with a model to compare.
-    """
-
-    run_id: str
-    can_stop: bool = False
-    num_at_risk: int | None = None
-    can_resume: bool = False
-    has_weights: bool = False
-    is_compared: bool = False
-
-
-@dataclass(frozen=True)
 class Content:
     """What a part holds.
 
@@ -120,13 +99,11 @@ class ShownRun:
         run_id: which run; "" where there is none.
         is_alive: whether more is to come without anybody's doing.
         parts: HTML, or figures by place, by the name of the part.
-        actions: what can be done with it.
     """
 
     run_id: str = ""
     is_alive: bool = False
     parts: dict[Part, object] = field(default_factory=dict)
-    actions: Actions = Actions("")
 
     @cached_property
     def contents(self) -> dict[Part, Content]:
@@ -150,8 +127,10 @@ class RunBoard:
         Raises:
             UnknownRunError: when there is no such run.
         """
-        view = self._services.monitoring.watch(run_id)
-        version = f"{view.version}:{_log_size(view)}:{_written_at(view.run)}:{view.run.has_weights()}"
+        view = watch(self._services.store, run_id)
+        paths = view.run.paths
+        beside = [identify(path) for path in (paths.label, paths.pinned_pairs, paths.stop, paths.log)]
+        version = (view.version, view.run.has_weights(), *beside)
         return self._shown.once(run_id, lambda: self._put_together(view), version)
 
     def show_known(self, run_id: object) -> ShownRun:
@@ -163,7 +142,7 @@ class RunBoard:
 
     def summaries(self) -> list[RunSummary]:
         """Return all runs, the newest first, as they were at most a second ago."""
-        return self._summaries.once("", self._services.monitoring.list_runs)
+        return self._summaries.once("", lambda: list_runs(self._services.store))
 
     def sizes(self, run_id: str) -> ShownSizes:
         """Return the curve of a run over training pairs, put together anew when a run has changed its state.
@@ -186,55 +165,49 @@ class RunBoard:
         self._summaries.trim(0)
 
     def _put_together(self, view: RunView) -> ShownRun:
-        run, is_alive = view.run, view.state in ALIVE_STATES
+        run, is_alive, is_over = view.run, view.state in ALIVE_STATES, view.state in OVER_STATES
         words = label_words(run.config.data.label_names)
-        num_split_pairs = self._num_split_pairs(run)
-        pinned_pairs = self._services.catalog.read_pinned(run.run_id)
+        num_split_pairs: int | None = None
+        with contextlib.suppress(MrpcError):  # its data are not at hand
+            num_split_pairs = require_split_pairs(self._services, run)
+        pinned_pairs = run.read_pinned()
         with view.lock:
             history = view.history
-            series = take_series(history)
-            facts = describe_run(run, view.state, view.status, history, num_split_pairs)
-            caption = run_caption(run, history)
-            pinned = describe_pinned(pinned_pairs, history.pinned_pairs)
-            pinned_plot = pinned_figure(pinned_pairs, history.pinned_pairs, run.run_id, words)
-            actions = _actions(view, facts.is_compared)
+            series, answers = take_series(history), dict(history.pinned_pairs)
+            status = status_html(view, num_split_pairs)
+            caption = run_caption(view)
+            can_resume = not why_no_resume(run, view.state, history)
+            request = run.read_stop_request(history.attempt)
+            is_saving = view.state is RunState.STOPPING and (request is None or request.save)
+            num_at_risk = num_steps_at_risk(history) if is_saving else None
+        reading = read_curves(series, is_over=not is_alive, words=words)
+        has_model = run.has_weights() and not is_alive
+        usage = usage_code(f"{run.run_id}-best") if has_model else ""
+        pinned_plot = {"pinned": pinned_figure(pinned_pairs, answers, run.run_id, words), "caption": caption}
         return ShownRun(
             run_id=run.run_id,
             is_alive=is_alive,
-            actions=actions,
             parts={
-                Part.STATUS: render("train/status.html", run=facts),
-                Part.ACTIONS: render("train/actions.html", run=actions),
+                Part.STATUS: status,
+                Part.ACTIONS: render(
+                    "train/actions.html",
+                    run_id=run.run_id,
+                    can_stop=is_alive and view.state is not RunState.STOPPING,
+                    num_at_risk=num_at_risk,
+                    can_resume=can_resume,
+                    has_model=has_model,
+                    is_compared=view.state is RunState.FINISHED and run.has_weights(),
+                ),
                 Part.READING: render(
-                    "train/reading.html",
-                    reading=read_curves(series, is_over=not is_alive, words=words),
-                    evaluations=series.evaluations,
-                    words=words,
+                    "train/reading.html", reading=reading, evaluations=series.evaluations, words=words
                 ),
                 Part.PLOTS: {**run_figures(series, run.run_id), "caption": caption},
-                Part.PINNED: render(
-                    "train/pinned.html",
-                    pairs=pinned,
-                    is_over=view.state in OVER_STATES and not actions.can_resume,
-                    words=words,
-                ),
-                Part.PINNED_PLOT: {"pinned": pinned_plot, "caption": caption} if pinned else None,
-                Part.USAGE: render(
-                    "train/usage.html", code=usage_code(f"{run.run_id}-best") if actions.has_weights else ""
-                ),
-                Part.LOG: render("train/log.html", log=self._services.monitoring.read_log_tail(run.run_id)),
+                Part.PINNED: pinned_html(pinned_pairs, answers, is_over and not can_resume, words),
+                Part.PINNED_PLOT: pinned_plot if pinned_pairs else None,
+                Part.USAGE: render("train/usage.html", code=usage),
+                Part.LOG: render("train/log.html", log=read_log_tail(run)),
             },
         )
-
-    def _num_split_pairs(self, run: Run) -> int | None:
-        """Return how many pairs the training split of a run has, if its data are at hand."""
-        try:
-            own = self._services.own_data
-            data = own.get(own.name_of(run.config.data))
-        except MrpcError:
-            return None
-        is_same = data.fingerprint == run.config.data.fingerprint
-        return data.dataset["train"].num_rows if is_same else None
 
 
 def no_run() -> ShownRun:
@@ -252,39 +225,3 @@ def usage_code(model_dir: str) -> str:
         f'classify = pipeline("text-classification", model={model_dir!r})\n'
         f'classify({{\n    "text": {text!r},\n    "text_pair": {text_pair!r},\n}})'
     )
-
-
-def _actions(view: RunView, is_compared: bool) -> Actions:
-    run, state, history = view.run, view.state, view.history
-    is_alive = state in ALIVE_STATES
-    request = run.read_stop_request(history.attempt)
-    is_saving = state is RunState.STOPPING and (request is None or request.save)
-    return Actions(
-        run_id=run.run_id,
-        can_stop=is_alive and state is not RunState.STOPPING,
-        num_at_risk=num_steps_at_risk(history) if is_saving else None,
-        can_resume=state in RESUMABLE_STATES
-        and run.config.hyperparameters.loop in RESUMABLE_LOOPS
-        and not is_discarded(run, history),
-        has_weights=run.has_weights() and not is_alive,
-        is_compared=is_compared,
-    )
-
-
-def _written_at(run: Run) -> str:
-    """Return a mark of what people wrote beside a run: its label, and the pairs that are pinned to it."""
-    return ":".join(str(_mtime(path)) for path in (run.paths.label, run.paths.pinned_pairs, run.paths.stop))
-
-
-def _mtime(path: Path) -> int:
-    try:
-        return int(path.stat().st_mtime_ns)
-    except OSError:
-        return 0
-
-
-def _log_size(view: RunView) -> int:
-    try:
-        return view.run.paths.log.stat().st_size
-    except OSError:
-        return 0

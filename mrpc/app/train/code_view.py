@@ -10,17 +10,12 @@ import gradio as gr
 
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render, render_part
+from mrpc.app.train.export import FORMS, export_code
 from mrpc.app.view import View, place, stage
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
 
-FORMS = [
-    ("Accelerate", "accelerate"),
-    ("Plain PyTorch", "pytorch"),
-    ("Trainer", "trainer"),
-    ("Notebook", "notebook"),
-]
 INTRO = (
     "What this run did, with plain libraries (torch, transformers, datasets, evaluate, accelerate) and "
     "nothing of this app: run it here, on another machine or in a notebook. With the course preset it gives "
@@ -53,7 +48,8 @@ def build_code_fold(services: Services, spine: Spine) -> None:
     """Build the fold."""
     with gr.Accordion("Get the code of this run", open=False, elem_id="export-fold"):
         place(render_part("quiet", INTRO))
-        form = gr.Radio(FORMS, value="accelerate", label="Form", elem_id="export-form")
+        forms = [(label, name) for name, label in FORMS.items()]
+        form = gr.Radio(forms, value="accelerate", label="Form", elem_id="export-form")
         shown = stage("code", elem_id="export-code")
         place(render_part("quiet", AGENTS, "agents.md", "Tools for an agent"))
 
@@ -71,15 +67,14 @@ def code_html(services: Services, run_id: object, form: object) -> str:
     """
     if not run_id:
         return render_part("quiet", "Start or pick a run: its code will stand here.")
-    code = services.code_export.export_code(run_id, form)
-    file_name = services.code_export.file_name(form)
-    suffix = "." + file_name.rpartition(".")[2]
+    code = export_code(services.store.open(run_id), form)
+    suffix = ".ipynb" if form == "notebook" else ".py"
     return render(
         "train/code.html",
         code=_cells_as_text(code) if suffix == ".ipynb" else code,
         content=base64.b64encode(code.encode()).decode(),
         commands=COMMANDS[str(form)],
-        file_name=file_name,
+        file_name=f"train{suffix}",
         mime_type=MIME_TYPES[suffix],
     )
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,13 @@ SECOND_COLOR = "#1a9c77"
 NEUTRAL_COLOR = "#8a94a0"
 ALERT_COLOR = "#d0463b"
 GRID_COLOR = "rgba(128, 138, 150, 0.22)"
+
+Measure = Literal["accuracy", "f1"]
+MEASURES: Mapping[Measure, tuple[str, str]] = {
+    "accuracy": ("accuracy", TRAINING_COLOR),
+    "f1": ("F1", SECOND_COLOR),
+}
+"""What a model is scored by, with its name and colour in plots."""
 
 
 @dataclass(frozen=True)
@@ -175,69 +182,38 @@ def loss_figure(series: RunSeries, run_id: str) -> Figure:
 
 def score_figure(series: RunSeries, run_id: str) -> Figure:
     """Draw accuracy and F1 on validation by epoch, and what always answering the majority scores."""
-    epochs = [evaluation.epoch for evaluation in series.evaluations]
-    accuracies = [100 * evaluation.accuracy for evaluation in series.evaluations]
-    f1s = [100 * evaluation.f1 for evaluation in series.evaluations]
-    data = [
-        line_trace(
-            epochs,
-            accuracies,
-            name="accuracy",
-            mode="lines+markers",
-            line={"color": TRAINING_COLOR, "width": 2},
-            marker={"symbol": "circle", "size": 9},
-        ),
-        line_trace(
-            epochs,
-            f1s,
-            name="F1",
-            mode="lines+markers",
-            line={"color": SECOND_COLOR, "width": 2, "dash": "dash"},
-            marker={"symbol": "square", "size": 9},
-        ),
-    ]
     layout = plot_layout(run_id, "epoch (0 is the untrained model)", "validation (%)")
     num_epochs = series.started.num_epochs if series.started else 1
-    layout["xaxis"] |= {
-        "range": [-0.2, num_epochs + 0.2],
-        "autorange": False,
-        "dtick": _epoch_tick(num_epochs),
-    }
-    if not epochs:
+    ends = [-0.2, num_epochs + 0.2]
+    tick = max(1, math.ceil(num_epochs / 10))
+    layout["xaxis"] |= {"range": ends, "autorange": False, "dtick": tick}
+    if not series.evaluations:
         layout["yaxis"]["range"] = [0, 100]
-    if series.started is not None:
-        scores = (
-            ("accuracy", series.started.majority_accuracy, TRAINING_COLOR),
-            ("F1", series.started.majority_f1, SECOND_COLOR),
+    data: list[Figure] = []
+    guides: list[Figure] = []
+    for (measure, (name, color)), dash, symbol in zip(
+        MEASURES.items(), ("solid", "dash"), ("circle", "square"), strict=True
+    ):
+        data.append(
+            line_trace(
+                [evaluation.epoch for evaluation in series.evaluations],
+                [100 * getattr(evaluation, measure) for evaluation in series.evaluations],
+                name=name,
+                mode="lines+markers",
+                line={"color": color, "width": 2, "dash": dash},
+                marker={"symbol": symbol, "size": 9},
+            )
         )
-        for name, score, color in scores:
-            baseline = {"color": color, "width": 1.2, "dash": "dot"}
-            text = f"{name} of always answering the majority"
-            data.append(
-                line_trace(
-                    [-0.2, num_epochs + 0.2],
-                    [100 * score] * 2,
-                    name=text,
-                    meta="guide",
-                    line=baseline,
-                    showlegend=False,
-                )
-            )
-            layout["annotations"].append(
-                {
-                    "x": 1.01,
-                    "xref": "paper",
-                    "y": round(100 * score, 2),
-                    "text": f"majority<br>{100 * score:.1f}",
-                    "align": "left",
-                    "showarrow": False,
-                    "xanchor": "left",
-                    "yanchor": "middle",
-                    "font": {"size": 11, "color": color},
-                }
-            )
+        if series.started is None:
+            continue
+        majority = 100 * getattr(series.started, f"majority_{measure}")
+        text = f"{name} of always answering the majority"
+        line = {"color": color, "width": 1.2, "dash": "dot"}
+        guides.append(line_trace(ends, [majority] * 2, name=text, meta="guide", line=line, showlegend=False))
+        where = {"x": 1.01, "xref": "paper", "y": round(majority, 2), "yanchor": "middle", "align": "left"}
+        layout["annotations"].append(_annotation(f"majority<br>{majority:.1f}", color, where))
         layout["margin"]["r"] = 62
-    return {"data": data, "layout": layout}
+    return {"data": [*data, *guides], "layout": layout}
 
 
 def rate_figure(series: RunSeries, run_id: str) -> Figure:
@@ -318,30 +294,13 @@ def _mark_events(layout: Figure, series: RunSeries) -> None:
         for event in first_of.values()
     ]
     for row, (step, text, color) in enumerate(marks):
-        layout["shapes"].append(
-            {
-                "type": "line",
-                "x0": step,
-                "x1": step,
-                "y0": 0,
-                "y1": 1,
-                "yref": "paper",
-                "line": {"color": color, "width": 1.5, "dash": "dot"},
-            }
-        )
-        layout["annotations"].append(
-            {
-                "x": step,
-                "y": 1 - 0.07 * (row % 6),  # beside each other they would overlap
-                "yref": "paper",
-                "text": html.escape(text),
-                "showarrow": False,
-                "xanchor": "left",
-                "yanchor": "top",
-                "font": {"size": 11, "color": color},
-            }
-        )
+        line = {"color": color, "width": 1.5, "dash": "dot"}
+        span = {"x0": step, "x1": step, "y0": 0, "y1": 1, "yref": "paper"}
+        layout["shapes"].append({"type": "line", "line": line, **span})
+        below = 1 - 0.07 * (row % 6)  # beside each other they would overlap
+        where = {"x": step, "y": below, "yref": "paper", "yanchor": "top"}
+        layout["annotations"].append(_annotation(html.escape(text), color, where))
 
 
-def _epoch_tick(num_epochs: int) -> int:
-    return max(1, math.ceil(num_epochs / 10))
+def _annotation(text: str, color: str, where: Figure) -> Figure:
+    return {"text": text, "showarrow": False, "xanchor": "left", "font": {"size": 11, "color": color}} | where

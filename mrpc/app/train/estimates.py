@@ -209,11 +209,6 @@ def _measure_flops_per_s() -> float:
     return 2 * size**3 / min(durations)
 
 
-def _has_such_steps(one: TrainConfig, other: TrainConfig) -> bool:
-    """Tell whether the steps of two trainings cost the same."""
-    return all(getattr(one, name) == getattr(other, name) for name in COST_OF_A_STEP)
-
-
 @cache
 def _has_bfloat16() -> bool:
     """Tell whether this processor multiplies in bfloat16. Imports torch."""
@@ -250,7 +245,12 @@ def _minutes(
         for run, status in earlier
         if status.tokens_per_s and status.tokens_per_epoch and status.num_train_pairs
     ]
-    like = [one for one in measured if _has_such_steps(one[0].config.hyperparameters, config)]
+    costs = [getattr(config, name) for name in COST_OF_A_STEP]
+    like = [
+        (run, status)
+        for run, status in measured
+        if [getattr(run.config.hyperparameters, name) for name in COST_OF_A_STEP] == costs
+    ]
     for run, status in like or measured:
         assert status.tokens_per_s is not None
         assert status.tokens_per_epoch is not None
@@ -273,13 +273,9 @@ def _minutes(
 def _seconds(
     config: TrainConfig, num_pairs: int, tokens_a_pair: float, seconds_a_token: float, evaluation_s: float
 ) -> float:
-    tokens = tokens_a_pair * num_pairs * config.num_epochs * _share_of_steps(config, num_pairs)
+    share = config.num_steps(num_pairs) / max(1, config.planned_steps(num_pairs))  # that max_steps allows
+    tokens = tokens_a_pair * num_pairs * config.num_epochs * share
     return tokens * seconds_a_token + (1 + config.num_epochs) * evaluation_s
-
-
-def _share_of_steps(config: TrainConfig, num_pairs: int) -> float:
-    """Return the share of the epochs that ``max_steps`` allows."""
-    return config.num_steps(num_pairs) / max(1, config.planned_steps(num_pairs))
 
 
 def _disk_bytes(config: TrainConfig, size: PretrainedSize) -> int:

@@ -12,8 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import jinja2
-import nbformat
-from nbformat import v4
 
 from mrpc.config import DEFAULT_CHECKPOINT, TrainConfig
 from mrpc.core.model.pretrained import BUNDLED_REPO_ID, PRETRAINED
@@ -21,13 +19,13 @@ from mrpc.errors import InputError
 from mrpc.runs.events import StartedEvent
 from mrpc.runs.layout import DATA, RunConfig
 from mrpc.runs.log import read_events
-from mrpc.runs.store import RunStore
+from mrpc.runs.run import Run
 
 FORMS = {
-    "accelerate": "Accelerate, as train.py",
-    "pytorch": "Plain PyTorch, as train.py",
-    "trainer": "Trainer, as train.py",
-    "notebook": "Accelerate, as a notebook",
+    "accelerate": "Accelerate",
+    "pytorch": "Plain PyTorch",
+    "trainer": "Trainer",
+    "notebook": "Notebook",
 }
 """The forms of the code, with what people call them."""
 
@@ -91,36 +89,24 @@ TEMPLATES = jinja2.Environment(
 TEMPLATES.filters["literal"] = literal
 
 
-class CodeExport:
-    """The code of the runs of one folder."""
+def export_code(run: Run, form: object) -> str:
+    """Return the code that does what a run did, without this project.
 
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
+    Args:
+        run: the run, in whatever state.
+        form: a key of :data:`FORMS`. For ``notebook`` the code is an ``.ipynb`` file's JSON.
 
-    def export_code(self, run_id: object, form: object) -> str:
-        """Return the code that does what a run did, without this project.
-
-        Args:
-            run_id: the run, in whatever state.
-            form: a key of :data:`FORMS`. For ``notebook`` the code is an ``.ipynb`` file's JSON.
-
-        Raises:
-            UnknownRunError: there is no such run.
-            InputError: there is no such form.
-        """
-        if not isinstance(form, str) or form not in FORMS:
-            raise InputError(f"form is {str(form)[:40]!r}; it must be one of {', '.join(FORMS)}.")
-        run = self._store.open(run_id)
-        events = read_events(run.paths.events, 0, FIRST_EVENTS_BYTES).events
-        started = next((event for event in events if isinstance(event, StartedEvent)), None)
-        if form == "notebook":
-            return write_notebook(run.config, started)
-        process = run.read_process()
-        return write_script(run.config, form, started, process.versions if process else {})
-
-    def file_name(self, form: object) -> str:
-        """Return what to call the file of a form."""
-        return "train.ipynb" if form == "notebook" else "train.py"
+    Raises:
+        InputError: there is no such form.
+    """
+    if not isinstance(form, str) or form not in FORMS:
+        raise InputError(f"form is {str(form)[:40]!r}; it must be one of {', '.join(FORMS)}.")
+    events = read_events(run.paths.events, 0, FIRST_EVENTS_BYTES)
+    started = next((event for event in events if isinstance(event, StartedEvent)), None)
+    if form == "notebook":
+        return write_notebook(run.config, started)
+    process = run.read_process()
+    return write_script(run.config, form, started, process.versions if process else {})
 
 
 def write_script(
@@ -158,6 +144,9 @@ def script_metadata(versions: Mapping[str, str]) -> str:
 
 def write_notebook(config: RunConfig, started: StartedEvent | None = None) -> str:
     """Return the Accelerate form of a run as a notebook, in its JSON."""
+    import nbformat  # opening the page need not wait for it
+    from nbformat import v4
+
     code = _render("accelerate", "notebook", config, started)
     sources = [part.strip("\n") for part in re.split(r"^#%$", code, flags=re.MULTILINE)]
     notes = _notes(config, "notebook", _precision(config.hyperparameters, started))
@@ -175,9 +164,18 @@ def write_notebook(config: RunConfig, started: StartedEvent | None = None) -> st
 def _render(template: str, form: str, config: RunConfig, started: StartedEvent | None) -> str:
     train = config.hyperparameters
     max_length = started.max_length if started is not None and started.max_length else train.max_length
+    is_fitted = started is not None and bool(started.encoder_notes)
     values = {
         **train.model_dump(),
-        **_flags(train, is_fitted=started is not None and bool(started.encoder_notes)),
+        "fitted": is_fitted,
+        "shaped": is_fitted
+        or not train.attention_dropout
+        or train.pooler_start == "identity"
+        or train.freeze_word_embeddings
+        or train.freeze_layers > 0
+        or train.shared_words_weight > 0,
+        "accumulation": train.gradient_accumulation_steps > 1,
+        "length": train.batch_order == "length",
         "precision": _precision(train, started),
         "script": form != "notebook",
         "notebook": form == "notebook",
@@ -185,33 +183,6 @@ def _render(template: str, form: str, config: RunConfig, started: StartedEvent |
         "max_length": min(train.max_length, max_length),
     }
     return TEMPLATES.get_template(f"{template}.jinja").render(values)
-
-
-def _flags(train: TrainConfig, is_fitted: bool) -> dict[str, bool]:
-    accumulation, clip = train.gradient_accumulation_steps > 1, train.max_grad_norm > 0
-    warmup, limited = train.warmup_ratio > 0, train.max_steps > 0
-    shapes = {
-        "fitted": is_fitted,
-        "no_attention_dropout": not train.attention_dropout,
-        "identity_pooler": train.pooler_start == "identity",
-        "frozen_words": train.freeze_word_embeddings,
-        "frozen_layers": train.freeze_layers > 0,
-        "shared_words": train.shared_words_weight > 0,
-    }
-    return {
-        **shapes,
-        "shaped": any(shapes.values()),
-        "accumulation": accumulation,
-        "clip": clip,
-        "accumulation_clip": accumulation and clip,
-        "single_clip": not accumulation and clip,
-        "warmup": warmup,
-        "limited": limited,
-        "counted": warmup or limited,
-        "decay": train.weight_decay > 0,
-        "subset": train.num_train_pairs > 0,
-        "length": train.batch_order == "length",
-    }
 
 
 def _precision(train: TrainConfig, started: StartedEvent | None) -> str:

@@ -11,11 +11,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from mrpc.app.caller import caller
 from mrpc.app.train.accelerate_config import check_accelerate_config
 from mrpc.app.train.processes import (
     count_cuda_devices,
@@ -26,15 +26,15 @@ from mrpc.app.train.processes import (
     spawn,
     spawn_attempt,
 )
-from mrpc.app.train.run_facts import is_discarded
+from mrpc.app.train.run_facts import why_no_resume
 from mrpc.app.train.zero_gpu import Loans, borrow
-from mrpc.app.visitors import Visitors, is_too_long
-from mrpc.config import RESUMABLE_LOOPS, TrainConfig, build_config
-from mrpc.errors import BusyError, ConfigError, MrpcError, RunStateError
+from mrpc.app.visitors import Visitors, caller, is_too_long
+from mrpc.config import TrainConfig, build_config
+from mrpc.errors import BusyError, MrpcError, RunStateError
 from mrpc.files import disk_trouble_in_words
 from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
-from mrpc.runs.run import ALIVE_STATES, RESUMABLE_STATES, Run, RunState
+from mrpc.runs.run import ALIVE_STATES, Run, RunState
 from mrpc.runs.store import RunStore, busy_error
 from mrpc.settings import accelerate_config_file
 
@@ -51,7 +51,6 @@ GPU_WAIT_S = 60.0
 """So long a start waits for a GPU to be lent; the run begins all the same when one is."""
 
 QUEUE_POLL_S = 1.0
-MAX_SEEDS = 20
 
 
 class Launcher:
@@ -127,26 +126,6 @@ class Launcher:
         self.queue.add(run.run_id)
         return run.run_id
 
-    def repeat_with_seeds(self, run_id: object, num_seeds: int) -> list[str]:
-        """Queue a run's settings and data with other seeds, and return the new run ids.
-
-        Raises:
-            ConfigError: when the number is out of range.
-        """
-        if not isinstance(num_seeds, int) or isinstance(num_seeds, bool) or not 1 <= num_seeds <= MAX_SEEDS:
-            raise ConfigError(
-                f"The number of seeds is {num_seeds!r}; it must be a whole number from 1 to {MAX_SEEDS}."
-            )
-        run = self._store.open(run_id)
-        group = run.config.group or run.run_id
-        members = [other for other in self._store.list() if group in (other.run_id, other.config.group)]
-        highest = max(member.config.hyperparameters.seed for member in [run, *members])
-        values = run.config.hyperparameters.model_dump()
-        return [
-            self.add_to_queue({**values, "seed": highest + number}, run.config.data, group)
-            for number in range(1, num_seeds + 1)
-        ]
-
     @disk_trouble_in_words()
     def remove_from_queue(self, run_id: object) -> None:
         """Take a waiting run, which holds nothing but its settings, out of the queue and delete it.
@@ -194,25 +173,11 @@ class Launcher:
             UnavailableError: when the checkpoint or the disk is not to be had now.
         """
         run = self._store.open(run_id)
-        state = run.state()
-        if state not in RESUMABLE_STATES:
-            raise RunStateError(
-                f"Run {run_id} is {state}; only stopped, failed or interrupted runs can go on."
-            )
-        if run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
-            raise RunStateError(
-                f"Run {run_id} cannot go on: the loop {run.config.hyperparameters.loop} writes no "
-                "checkpoints, because transformers' Trainer would not continue exactly. "
-                "Start a new run with the same settings."
-            )
-        if is_discarded(run, self._store.records.read(run)):
-            raise RunStateError(
-                f"Run {run_id} was discarded: its weights and checkpoints are deleted. "
-                "Start a new run with the same settings."
-            )
+        trouble = why_no_resume(run, run.state(), self._store.records.read(run))
+        if trouble:
+            raise RunStateError(trouble)
         self._refuse_if_busy()
-        self._check_launcher(run.config.hyperparameters)
-        self._checkpoints.require(run.config.hyperparameters.checkpoint, run.config.checkpoint_dir)
+        self._require_means(run.config.hyperparameters, run.config.checkpoint_dir)
         self._launch(run)
         return run.run_id
 
@@ -295,8 +260,7 @@ class Launcher:
 
     def _create(self, config: TrainConfig, data: DataRef | None, group: str | None = None) -> Run:
         """Make the directory of a run that could load its checkpoint now."""
-        self._check_launcher(config)
-        self._checkpoints.require(config.checkpoint)
+        self._require_means(config)
         num_train_pairs = None
         if data is None:
             from mrpc.core.data.load import keep_odd  # brings datasets along
@@ -308,11 +272,12 @@ class Launcher:
         with self._visitors.admit(config, num_train_pairs) as visitor:
             return self._store.create(config, data, folder, group, visitor=visitor)
 
-    def _check_launcher(self, config: TrainConfig) -> None:
-        """Refuse what ``accelerate launch`` would fail or hang on, as far as its file tells."""
+    def _require_means(self, config: TrainConfig, folder: Path | None = None) -> None:
+        """Refuse what ``accelerate launch`` would fail on, by its file, or a checkpoint that is away."""
         path = accelerate_config_file()
         if config.loop == "accelerate" and path is not None:
             check_accelerate_config(path, count_cuda_devices)
+        self._checkpoints.require(config.checkpoint, folder)
 
     def _launch(self, run: Run) -> None:
         with self._launching:  # of many Starts at once, one makes a process; the others find its lock held

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -20,8 +19,8 @@ from mrpc.app.templates import render
 from mrpc.app.train.board import Content, Part, RunBoard, ShownRun, encode
 from mrpc.app.train.evaluation import evaluation_html
 from mrpc.app.train.overlay import overlay_parts
+from mrpc.app.train.repeats import seeds_parts
 from mrpc.app.train.runs import manage_html, queue_html, runs_table
-from mrpc.app.train.seeds import seeds_parts
 from mrpc.errors import UnknownRunError
 from mrpc.recent import Recent
 from mrpc.settings import num_cores
@@ -97,7 +96,7 @@ class Live:
         )
         head = {
             "run_id": shown.run_id,
-            "runs": self._runs_mark(),
+            "runs": encode([(one.run_id, one.title) for one in self._board.summaries()]).mark,
             "is_alive": shown.is_alive,
             "own": [one.run_id for one in self._board.summaries() if visitor and one.visitor == visitor],
             "wait_s": self._wait_s(str(asked.get("page"))[:40], shown),
@@ -142,11 +141,6 @@ class Live:
         """Return what else lies in the runs folder, as it was some seconds ago."""
         store = self._services.store
         return self._foreign.once("", lambda: render("train/foreign.html", foreign=store.foreign()))
-
-    def _runs_mark(self) -> str:
-        """Return a mark of the list of runs that the bar shows: ids and names."""
-        names = [(one.run_id, one.title) for one in self._board.summaries()]
-        return f"{zlib.crc32(json.dumps(names).encode()):08x}"
 
     def _wait_s(self, page: str, shown: ShownRun) -> float:
         now = time.monotonic()

@@ -14,6 +14,7 @@ from mrpc.app.templates import render, render_part
 from mrpc.app.theme import PLOTLY_URL
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.board import Part
+from mrpc.app.train.catalog import bundle
 from mrpc.app.train.form import fill_form
 from mrpc.app.train.live import Live
 from mrpc.app.train.overlay import NUM_SLOTS
@@ -82,7 +83,7 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
         if what not in TAKEN:
             raise InputError(f"{str(what)[:40]!r} cannot be downloaded.")
         opened = services.store.open(run)
-        path = zip_model(opened, folder) if what == "model" else services.catalog.bundle(run, folder)
+        path = zip_model(opened, folder) if what == "model" else bundle(opened, folder)
         return {"download": str(path)}
 
     one = {"run": spine.run}

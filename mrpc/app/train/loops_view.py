@@ -9,9 +9,16 @@ import gradio as gr
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render
 from mrpc.app.train.accelerate_commands import ask_accelerate
-from mrpc.app.train.training_loops import find_machine
+from mrpc.app.train.processes import count_gpu_files
+from mrpc.app.train.training_loops import (
+    loop_files,
+    read_trainer_report,
+    short_loops,
+    trainer_arguments,
+)
 from mrpc.app.view import View, stage
 from mrpc.errors import UnknownRunError
+from mrpc.settings import accelerate_config_file, num_cores
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -30,38 +37,41 @@ def build_loops_view(services: Services, spine: Spine) -> None:
     with gr.Accordion("TrainingArguments: what Trainer is told", open=False, elem_id="arguments-fold"):
         arguments = stage("arguments", elem_id="trainer-arguments")
 
-    def draw_loops() -> str:
-        return render("train/loops.html", loops=services.training_loops.short_loops())
-
     def draw_commands(task: Task) -> str:
-        machine = find_machine()
         task.progress("Asking accelerate what it would do here", 0, 0)
-        said = ask_accelerate(machine.num_gpus, machine.has_config)
-        return render("train/accelerate.html", machine=machine, said=said)
+        num_gpus, has_config = count_gpu_files(), accelerate_config_file() is not None
+        return render(
+            "train/accelerate.html",
+            said=ask_accelerate(num_gpus, has_config),
+            num_cores=num_cores(),
+            num_gpus=num_gpus,
+            has_config=has_config,
+        )
 
     def draw_files() -> str:
-        return render("train/loop_files.html", loops=services.training_loops.sources())
+        return render("train/loop_files.html", loops=loop_files())
 
-    def draw_arguments(run: object) -> str:
-        return arguments_html(services, run)
-
-    View("loops", {}, {"loops": loops}, draw_loops).bind()
+    View("loops", {}, {"loops": loops}, lambda: render("train/loops.html", loops=short_loops())).bind()
     View("accelerate", {}, {"commands": commands}, draw_commands, tasks=services.tasks).bind()
     View("loop-files", {}, {"files": files}, draw_files).bind()
-    View("arguments", {"run": spine.run}, {"arguments": arguments}, draw_arguments).bind()
+    one = {"run": spine.run}
+    View("arguments", one, {"arguments": arguments}, lambda run: arguments_html(services, run)).bind()
 
 
 def arguments_html(services: Services, run_id: object) -> str:
     """Show the settings of a run in Trainer's words, those of the course without one."""
-    loops = services.training_loops
+    services.import_libraries()
     try:
-        known = run_id if isinstance(run_id, str) else ""
-        rows = loops.trainer_arguments(known)
-        report = loops.trainer_report(known) if known else None
-    except UnknownRunError:  # deleted meanwhile
-        known, report, rows = "", None, loops.trainer_arguments()
-    whose = f"the run {known}" if known else "the preset course"
-    return render("train/arguments.html", rows=rows, report=report, whose=whose, shorten=_shorten)
+        run = services.store.open(run_id)
+    except UnknownRunError:  # there is none, or it was deleted meanwhile
+        run = None
+    return render(
+        "train/arguments.html",
+        rows=trainer_arguments(run),
+        report=read_trainer_report(run) if run else None,
+        whose=f"the run {run.run_id}" if run else "the preset course",
+        shorten=_shorten,
+    )
 
 
 def _shorten(value: object) -> str:

@@ -21,6 +21,8 @@ LOG_TAIL_LINES = 60
 MAX_LOSSES = 500
 """Losses in one answer to a script that asks with a cursor."""
 
+FROM_STATUS = {"best_epoch", "best_accuracy", "best_f1", "train_s", "step", "num_steps", "phase"}
+
 NO_LOSSES = -1
 """The cursor of who wants none of the losses so far."""
 
@@ -95,106 +97,96 @@ class RunView:
     lock: threading.RLock
 
 
-class Monitoring:
-    """Reads the runs of one folder. Many pages that poll one run share one record."""
+def list_runs(store: RunStore) -> list[RunSummary]:
+    """Return every run, the newest first."""
+    return [_summarize(store, run) for run in store.list()]
 
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
 
-    def list_runs(self) -> list[RunSummary]:
-        """Return every run, the newest first."""
-        return [self._summarize(run) for run in self._store.list()]
+def watch(store: RunStore, run_id: object) -> RunView:
+    """Return the state of a run and its curves so far. Many pages that poll one run share one record.
 
-    def watch(self, run_id: object) -> RunView:
-        """Return the state of a run and its curves so far.
+    Raises:
+        UnknownRunError: when there is no such run.
+    """
+    run = store.open(run_id)
+    # The state first: it is never newer than the curves that go with it.
+    state, status = run.state(), run.read_status()
+    record = store.records.read(run, with_steps=True)
+    version = f"{run_id}:{record.offset}:{state}:{status.phase}"
+    return RunView(run, state, status, record, version, record.lock)
 
-        Raises:
-            UnknownRunError: when there is no such run.
-        """
-        run = self._store.open(run_id)
-        # The state first: it is never newer than the curves that go with it.
-        state, status = run.state(), run.read_status()
-        record = self._store.records.read(run, with_steps=True)
-        version = f"{run_id}:{record.offset}:{state}:{status.phase}"
-        return RunView(run, state, status, record, version, record.lock)
 
-    def read_log_tail(self, run_id: object) -> str:
-        """Return the last lines that the process printed."""
-        tail = read_tail(self._store.open(run_id).paths.log, LOG_TAIL_BYTES)
-        lines = tail.decode(errors="replace").replace("\r", "\n").splitlines()
-        return "\n".join(lines[-LOG_TAIL_LINES:])
+def read_log_tail(run: Run) -> str:
+    """Return the last lines that the process printed."""
+    tail = read_tail(run.paths.log, LOG_TAIL_BYTES)
+    lines = tail.decode(errors="replace").replace("\r", "\n").splitlines()
+    return "\n".join(lines[-LOG_TAIL_LINES:])
 
-    def run_status(self, run_id: object, cursor: int | None = None) -> dict[str, object]:
-        """Return how a run is going as a plain object, for scripts.
 
-        Args:
-            run_id: the run.
-            cursor: the losses after this step come, at most :data:`MAX_LOSSES`; -1 for none. None for all.
+def run_status(store: RunStore, run_id: object, cursor: int | None = None) -> dict[str, object]:
+    """Return how a run is going as a plain object, for scripts.
 
-        Returns:
-            with ``cursor``: the step of the last loss, or the newest step where none was asked for.
-        """
-        view = self.watch(run_id)
-        with view.lock:
-            history = view.history
-            last = history.last_step
-            losses = [
-                [int(step), loss]
-                for step, loss in zip(history.steps.column("step"), history.steps.column("loss"), strict=True)
-            ]
-            newest = losses[-1][0] if losses else 0
-            if cursor is not None:
-                after = newest if cursor == NO_LOSSES else cursor
-                losses = [row for row in losses if row[0] > after][:MAX_LOSSES]
-                newest = losses[-1][0] if losses else after
-            return {
-                "run_id": run_id,
-                "state": str(view.state),
-                "state_words": view.run.state_words(view.state),
-                "phase": view.status.phase,
-                "step": last.step if last else 0,
-                "num_steps": history.started.num_steps if history.started else None,
-                "epoch": last.epoch if last else 0.0,
-                "eta_s": None if view.state in OVER_STATES else history.eta_s(),
-                "evaluations": [
-                    {"epoch": e.epoch, "step": e.step, "loss": e.loss, "accuracy": e.accuracy, "f1": e.f1}
-                    for e in history.validation()
-                ],
-                "losses": losses,
-                "cursor": newest,
-                "error": view.run.error() if view.state is RunState.FAILED else None,
-            }
+    Args:
+        store: the runs.
+        run_id: the run.
+        cursor: the losses after this step come, at most :data:`MAX_LOSSES`; -1 for none. None for all.
 
-    def _summarize(self, run: Run) -> RunSummary:
-        status, label, train = run.read_status(), run.read_label(), run.config.hyperparameters
-        state = run.state()
-        evaluations = [] if status.best_f1 is None else self._store.records.read(run).validation()
-        return RunSummary(
-            run_id=run.run_id,
-            name=label.name,
-            note=label.note,
-            state=state,
-            state_words=run.state_words(state),
-            preset=train.preset,
-            loop=train.loop,
-            checkpoint=train.checkpoint,
-            seed=train.seed,
-            group=run.config.group,
-            data_kind=run.config.data.kind,
-            data_fingerprint=run.config.data.fingerprint,
-            best_epoch=status.best_epoch,
-            best_accuracy=status.best_accuracy,
-            best_f1=status.best_f1,
-            collapsed=has_collapsed(evaluations),
-            train_s=status.train_s,
-            created_at=run.config.created_at,
-            step=status.step,
-            num_steps=status.num_steps,
-            phase=status.phase,
-            has_weights=run.has_weights(),
-            error=run.error() if state is RunState.FAILED else None,
-            title=compose_title(label.name, train, status.num_train_pairs),
-            hyperparameters=train,
-            visitor=run.config.visitor,
-            num_used_pairs=status.num_train_pairs,
-        )
+    Returns:
+        with ``cursor``: the step of the last loss, or the newest step where none was asked for.
+    """
+    view = watch(store, run_id)
+    with view.lock:
+        history = view.history
+        last = history.last_step
+        losses = [
+            [int(step), loss]
+            for step, loss in zip(history.steps.column("step"), history.steps.column("loss"), strict=True)
+        ]
+        newest = losses[-1][0] if losses else 0
+        if cursor is not None:
+            after = newest if cursor == NO_LOSSES else cursor
+            losses = [row for row in losses if row[0] > after][:MAX_LOSSES]
+            newest = losses[-1][0] if losses else after
+        return {
+            "run_id": run_id,
+            "state": str(view.state),
+            "state_words": view.run.state_words(view.state),
+            "phase": view.status.phase,
+            "step": last.step if last else 0,
+            "num_steps": history.started.num_steps if history.started else None,
+            "epoch": last.epoch if last else 0.0,
+            "eta_s": None if view.state in OVER_STATES else history.eta_s(),
+            "evaluations": [
+                {"epoch": e.epoch, "step": e.step, "loss": e.loss, "accuracy": e.accuracy, "f1": e.f1}
+                for e in history.validation()
+            ],
+            "losses": losses,
+            "cursor": newest,
+            "error": view.run.error() if view.state is RunState.FAILED else None,
+        }
+
+
+def _summarize(store: RunStore, run: Run) -> RunSummary:
+    status, label, train = run.read_status(), run.read_label(), run.config.hyperparameters
+    state = run.state()
+    evaluations = [] if status.best_f1 is None else store.records.read(run).validation()
+    return RunSummary(
+        run_id=run.run_id,
+        name=label.name,
+        note=label.note,
+        state=state,
+        state_words=run.state_words(state),
+        **train.model_dump(include={"preset", "loop", "checkpoint", "seed"}),
+        **status.model_dump(include=FROM_STATUS),
+        group=run.config.group,
+        data_kind=run.config.data.kind,
+        data_fingerprint=run.config.data.fingerprint,
+        collapsed=has_collapsed(evaluations),
+        created_at=run.config.created_at,
+        has_weights=run.has_weights(),
+        error=run.error() if state is RunState.FAILED else None,
+        title=compose_title(label.name, train, status.num_train_pairs),
+        hyperparameters=train,
+        visitor=run.config.visitor,
+        num_used_pairs=status.num_train_pairs,
+    )

@@ -10,7 +10,7 @@ import gradio as gr
 from mrpc.app.downloads import zip_onnx
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render, render_part
-from mrpc.app.train.exporting import can_export, export_in_process
+from mrpc.app.train.publishing import can_export, export_in_process
 from mrpc.app.view import View, bind, place, stage
 from mrpc.publish.onnx import FILES, INSTALL, read_export
 

@@ -1,19 +1,20 @@
-"""Several runs in one picture: their curves, and the settings in which they differ.
+"""Several curves in one picture: runs with the settings in which they differ, and pairs followed in a run.
 
-A run keeps its place, and with it its colour, its dash and its marker, in all plots and in the table. The
-colours are near Okabe and Ito's, which people with any colour vision tell apart, chosen to read on light and
-on dark paper; number, dash and marker say the same.
+A run, or a pair, keeps its place, and with it its colour, its dash and its marker, in all plots and in the
+table. The colours are near Okabe and Ito's, which people with any colour vision tell apart, chosen to read on
+light and on dark paper; number, dash and marker say the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mrpc.app.format import render_percent, run_title
+from mrpc.app.format import plotly_text, render_percent, run_title
 from mrpc.app.templates import render
 from mrpc.app.train.curves import (
+    NEUTRAL_COLOR,
     Figure,
     RunSeries,
     keep_every,
@@ -24,9 +25,12 @@ from mrpc.app.train.curves import (
     take_series,
 )
 from mrpc.app.train.form import LABELS, said_value
+from mrpc.app.train.monitoring import watch
 from mrpc.app.train.run_facts import run_caption
+from mrpc.core.data.pairs import WORDS, Words
 from mrpc.errors import UnknownRunError
-from mrpc.runs.layout import RunConfig
+from mrpc.runs.events import PinnedPairEvent
+from mrpc.runs.layout import PinnedPair, RunConfig
 from mrpc.runs.record import best_of, has_collapsed
 
 if TYPE_CHECKING:
@@ -38,6 +42,7 @@ RUN_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "tria
 NUM_SLOTS = len(RUN_COLORS)
 MAX_STEPS_POINTS = 100
 MAX_NAME = 56
+MAX_SHOWN_CHARS = 300
 
 
 @dataclass(frozen=True)
@@ -71,14 +76,22 @@ def overlay_figures(runs: Sequence[OverlaidRun]) -> dict[str, object]:
     loss = plot_layout(key, "optimizer step", "training loss, smoothed (nats)")
     data = [trace for run in runs if (trace := _loss_trace(run)) is not None]
     figures: dict[str, Any] = {"loss": {"data": data, "layout": loss}}
-    for place, title, scale in (
-        ("validation", "validation loss (nats)", 1.0),
-        ("accuracy", "accuracy (%)", 100.0),
-        ("f1", "F1 (%)", 100.0),
+    for place, what, title, scale in (
+        ("validation", "loss", "validation loss (nats)", 1.0),
+        ("accuracy", "accuracy", "accuracy (%)", 100.0),
+        ("f1", "f1", "F1 (%)", 100.0),
     ):
         layout = plot_layout(key, "epoch", title)
         layout["showlegend"] = False
-        traces = [_evaluation_trace(run, "loss" if place == "validation" else place, scale) for run in runs]
+        traces = [
+            _marked_trace(
+                run.slot,
+                [evaluation.epoch for evaluation in run.series.evaluations],
+                [scale * getattr(evaluation, what) for evaluation in run.series.evaluations],
+                run.label,
+            )
+            for run in runs
+        ]
         figures[place] = {"data": traces, "layout": layout}
     figures["caption"] = "\n".join(f"{run.slot + 1}: {run.caption}" for run in runs)
     return figures
@@ -115,12 +128,12 @@ def overlay_parts(services: Services, chosen: object) -> tuple[str, dict[str, ob
     runs = []
     for slot, run_id in read_slots(chosen):
         try:
-            view = services.monitoring.watch(run_id)
+            view = watch(services.store, run_id)
         except UnknownRunError:
             continue
         with view.lock:
-            series, caption = take_series(view.history), run_caption(view.run, view.history)
-        runs.append(OverlaidRun(slot, run_title(view.run), view.run.config, series, caption))
+            series = take_series(view.history)
+        runs.append(OverlaidRun(slot, run_title(view.run), view.run.config, series, run_caption(view)))
     return (overlay_html(runs), overlay_figures(runs)) if runs else ("", None)
 
 
@@ -130,7 +143,7 @@ def overlay_html(runs: Sequence[OverlaidRun]) -> str:
         {
             "swatch": swatch(run.slot),
             "label": run.label,
-            "best_f1": render_percent(_best_f1(run)),
+            "best_f1": render_percent(best.f1 if (best := best_of(run.series.evaluations)) else None),
             "collapsed": has_collapsed(run.series.evaluations),
         }
         for run in runs
@@ -142,34 +155,22 @@ def overlay_html(runs: Sequence[OverlaidRun]) -> str:
     return render("train/overlay.html", rows=rows, differing=differing)
 
 
-def _best_f1(run: OverlaidRun) -> float | None:
-    best = best_of(run.series.evaluations)
-    return best.f1 if best is not None else None
-
-
 def _loss_trace(run: OverlaidRun) -> Figure | None:
     series = run.series
     if not len(series.steps):
         return None
     smoothed = smooth(series.losses, smoothing_span(series.started))
     steps, values = keep_every(series.steps, smoothed, MAX_STEPS_POINTS)
-    return line_trace(steps, values, name=run.label, line=_line(run, 2))
+    return line_trace(steps, values, name=run.label, line=_line(run.slot))
 
 
-def _evaluation_trace(run: OverlaidRun, what: str, scale: float) -> Figure:
-    evaluations = run.series.evaluations
-    return line_trace(
-        [evaluation.epoch for evaluation in evaluations],
-        [scale * getattr(evaluation, what) for evaluation in evaluations],
-        name=run.label,
-        mode="lines+markers",
-        line=_line(run, 1.8),
-        marker={"symbol": RUN_SYMBOLS[run.slot], "size": 8},
-    )
+def _marked_trace(slot: int, x: list[int], y: list[float], name: str, **options: object) -> Figure:
+    marker = {"symbol": RUN_SYMBOLS[slot], "size": 8}
+    return line_trace(x, y, name=name, mode="lines+markers", line=_line(slot), marker=marker, **options)
 
 
-def _line(run: OverlaidRun, width: float) -> dict[str, object]:
-    return {"color": RUN_COLORS[run.slot], "dash": RUN_DASHES[run.slot], "width": width}
+def _line(slot: int) -> dict[str, object]:
+    return {"color": RUN_COLORS[slot], "dash": RUN_DASHES[slot], "width": 2}
 
 
 def _svg_dash(dash: str) -> str:
@@ -182,3 +183,64 @@ def _svg_dash(dash: str) -> str:
         "longdashdot": "11 3 2 3",
     }
     return named.get(dash, dash.replace("px", "").replace(",", " "))
+
+
+def pinned_html(
+    pairs: Sequence[PinnedPair], events: Mapping[int, PinnedPairEvent], is_over: bool, words: Words
+) -> str:
+    """List the pinned pairs with their newest probability.
+
+    Args:
+        pairs: the pinned pairs.
+        events: by epoch.
+        is_over: whether no answer will follow.
+        words: what the data of the run calls the classes.
+    """
+    newest: dict[str, float] = {}
+    for epoch in sorted(events):
+        newest |= events[epoch].probabilities
+    swatches = [swatch(slot) for slot in range(len(pairs))]
+    return render(
+        "train/pinned.html",
+        pairs=pairs,
+        swatches=swatches,
+        newest=newest,
+        is_over=is_over,
+        words=words,
+        max_chars=MAX_SHOWN_CHARS,
+    )
+
+
+def pinned_figure(
+    pairs: Sequence[PinnedPair],
+    events: Mapping[int, PinnedPairEvent],
+    run_id: str,
+    words: Words = WORDS,
+) -> Figure:
+    """Draw the probability of "equivalent" of each pinned pair after every evaluation, over the steps.
+
+    Args:
+        pairs: the pinned pairs, at most five.
+        events: by epoch.
+        run_id: whose they are.
+        words: what the data of the run calls the classes.
+    """
+    ordered = [events[epoch] for epoch in sorted(events)]
+    data = []
+    for slot, pair in enumerate(pairs):
+        answered = [event for event in ordered if pair.pair_id in event.probabilities]
+        probabilities = [event.probabilities[pair.pair_id] for event in answered]
+        steps = [event.step for event in answered]
+        data.append(_marked_trace(slot, steps, probabilities, f"pair {slot + 1}", cliponaxis=False))
+    layout = plot_layout(f"pinned:{run_id}", "optimizer step", f"probability of “{plotly_text(words[1])}”")
+    layout["showlegend"] = True
+    layout["yaxis"] |= {"range": [0, 1], "fixedrange": True}
+    if not any(trace["x"] for trace in data):
+        layout["xaxis"] |= {"range": [0, 1], "showticklabels": False}
+    layout["shapes"].append(
+        {
+            **{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0.5, "y1": 0.5},
+            "line": {"color": NEUTRAL_COLOR, "width": 1, "dash": "dot"},
+        }
+    )
+    return {"data": data, "layout": layout}

@@ -12,21 +12,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 import psutil
 
-import mrpc
 from mrpc.app.train.accelerate_config import remedy
 from mrpc.errors import BusyError, RunStateError
-from mrpc.files import read_tail
+from mrpc.files import PROJECT_DIR, read_tail
 from mrpc.runs.process import ExitCode
 from mrpc.runs.run import Run
 from mrpc.runs.store import RunStore
 from mrpc.settings import accelerate_config_file, training_environment
 
-PROJECT_DIR = Path(mrpc.__file__).resolve().parent.parent
 START_TIMEOUT_S = 5.0
 LAUNCHER_START_S = 30.0
 """What ``accelerate launch`` may take beyond that: it imports torch before it starts anything, in seconds."""
@@ -38,19 +37,26 @@ _children: list[subprocess.Popen[bytes]] = []
 _children_lock = threading.Lock()
 
 
+def start_process(
+    command: Sequence[str], output: IO[bytes], errors: IO[bytes] | None = None, *, is_detached: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start a process of this project; without ``errors`` it writes these to ``output``, too."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=errors or subprocess.STDOUT,
+        cwd=PROJECT_DIR,
+        env=training_environment(),
+        start_new_session=is_detached,
+    )
+
+
 def spawn(run: Run, *arguments: str) -> subprocess.Popen[bytes]:
     """Start the training process of a run niced, detached, with its output in the run's log."""
     reap()
     with run.paths.log.open("ab") as log:
-        child = subprocess.Popen(
-            training_command(run, *arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=PROJECT_DIR,
-            env=training_environment(),
-            start_new_session=True,
-        )
+        child = start_process(training_command(run, *arguments), log, is_detached=True)
     with _children_lock:
         _children.append(child)
     process = psutil.Process(child.pid)
@@ -78,9 +84,12 @@ def training_command(run: Run, *arguments: str) -> list[str]:
 
 def count_gpus() -> int:
     """Count the NVIDIA GPUs that a training may use; torch is imported only where there may be several."""
-    if len(list(Path("/dev").glob("nvidia[0-9]*"))) < 2:
-        return 1
-    return count_cuda_devices()
+    return count_cuda_devices() if count_gpu_files() > 1 else 1
+
+
+def count_gpu_files() -> int:
+    """Count the NVIDIA GPUs of this machine, without torch."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 def count_cuda_devices() -> int:

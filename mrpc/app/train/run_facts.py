@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mrpc.app.format import (
@@ -12,14 +13,17 @@ from mrpc.app.format import (
     render_time,
     run_title,
 )
+from mrpc.app.templates import render
+from mrpc.app.train.monitoring import RunView
 from mrpc.config import RESUMABLE_LOOPS, changed_settings
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
-from mrpc.runs.layout import RunStatus
 from mrpc.runs.record import RunRecord, best_of, has_collapsed
-from mrpc.runs.run import ALIVE_STATES, Run, RunState
+from mrpc.runs.run import ALIVE_STATES, RESUMABLE_STATES, Run, RunState
 
 SPEED_STEPS = 50
 """Speed is that of so many newest steps."""
+
+DISCARDED = "Stopped and discarded: its weights are deleted, log and curves are kept."
 
 STATE_SIGNS: dict[RunState, str] = {
     RunState.QUEUED: "◷",
@@ -44,87 +48,44 @@ class Figure:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class RunFacts:
-    """What the head of a run says.
-
-    Attributes:
-        run_id: which run.
-        title: what people call it.
-        facts: its settings, one by one.
-        note: what somebody wrote of it, or "".
-        state: what it is doing.
-        state_words: the same in words.
-        step, num_steps: how far it is; None where the steps are not known yet.
-        progress: the same in words.
-        is_waiting: whether it works, and has not reported a step yet.
-        notices: (kind, text) of what a person should know; kind is good, note, warn or bad.
-        traceback: the last lines of an error, or "".
-        figures: time, speed, scores.
-        is_compared: whether it ended with a model that can be compared.
-    """
-
-    run_id: str
-    title: str
-    facts: list[str]
-    note: str
-    state: RunState
-    state_words: str
-    sign: str
-    step: int
-    num_steps: int | None
-    progress: str
-    is_waiting: bool
-    notices: list[tuple[str, str]]
-    traceback: str
-    figures: list[Figure]
-    is_compared: bool
-
-    @property
-    def share(self) -> float:
-        """How much of the training is done, in [0, 1]."""
-        return min(1.0, self.step / self.num_steps) if self.num_steps else 0.0
-
-
-def describe_run(
-    run: Run, state: RunState, status: RunStatus, history: RunRecord, num_split_pairs: int | None = None
-) -> RunFacts:
-    """Put together what the head of a run says.
+def status_html(view: RunView, num_split_pairs: int | None = None) -> str:
+    """Show the head of a run: what it is, how far it is, what a person should know of it, its numbers.
 
     Args:
-        run: the run.
-        state: what it is doing.
-        status: its newest summary.
-        history: its curves so far.
+        view: of the run; its lock must be held.
         num_split_pairs: pairs of the training split that it draws from; None where that is not known.
     """
-    last, started, terminal = history.last_step, history.started, history.terminal
-    step = int(last.step) if last else 0
-    num_steps = started.num_steps if started else status.num_steps
-    return RunFacts(
+    run, state, terminal = view.run, view.state, view.history.terminal
+    step, num_steps = _steps(view)
+    return render(
+        "train/status.html",
         run_id=run.run_id,
         title=run_title(run),
-        facts=_describe_settings(run, history, num_split_pairs),
+        facts=describe_settings(view, num_split_pairs),
         note=run.read_label().note,
         state=state,
         state_words=run.state_words(state),
         sign=STATE_SIGNS[state],
         step=step,
         num_steps=num_steps,
-        progress=_describe_progress(state, status, history),
+        share=min(1.0, step / num_steps) if num_steps else 0.0,
+        progress=_describe_progress(view),
         is_waiting=state in ALIVE_STATES and not step,
-        notices=describe_outcome(run, state, status, history),
+        notices=list(describe_outcome(view)),
         traceback=terminal.traceback if isinstance(terminal, FailedEvent) else "",
-        figures=_list_figures(state, status, history),
-        is_compared=state is RunState.FINISHED and run.has_weights(),
+        figures=list_figures(view),
     )
 
 
-def describe_outcome(
-    run: Run, state: RunState, status: RunStatus, history: RunRecord
-) -> list[tuple[str, str]]:
+def _steps(view: RunView) -> tuple[int, int | None]:
+    """Return how many steps were reported, and how many there will be, once that is known."""
+    last, started = view.history.last_step, view.history.started
+    return int(last.step) if last else 0, started.num_steps if started else view.status.num_steps
+
+
+def describe_outcome(view: RunView) -> Iterator[tuple[str, str]]:
     """Say in words what a person should know, as (kind, plain text); kind is good, note, warn or bad."""
-    notices: list[tuple[str, str]] = []
+    run, state, status, history = view.run, view.state, view.status, view.history
     terminal = history.terminal
     checkpoint = (
         f"The last checkpoint is of step {history.checkpoint_step:,}."
@@ -134,60 +95,74 @@ def describe_outcome(
     match state:
         case RunState.FINISHED:
             tone = "warn" if has_collapsed(history.validation()) else "good"
-            notices.append((tone, _describe_finish(status, terminal)))
+            yield tone, _describe_finish(view)
         case RunState.STOPPED if isinstance(terminal, StoppedEvent) and not terminal.saved:
-            notices.append(
-                ("note", "Stopped and discarded: its weights are deleted, log and curves are kept.")
-            )
+            yield "note", DISCARDED
         case RunState.STOPPED if terminal is None:
-            notices.append(("warn", _describe_cut_short(run, status, history)))
+            yield "warn", _describe_cut_short(view)
         case RunState.STOPPED if run.is_paused(state):
             text = "The GPU is lent for about a minute at a time. Resume goes on exactly where this stopped."
-            notices.append(("note", text))
+            yield "note", text
         case RunState.STOPPED:
             kept = "Its weights and a checkpoint are kept."
             if run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
                 kept = "Its weights are kept; this loop cannot go on from them."
             weights = kept if run.has_weights() else "No weights were kept."
             when = f"after step {status.step:,}" if status.step else "before the first step"
-            notices.append(("note", f"Stopped {when}. {weights}"))
+            yield "note", f"Stopped {when}. {weights}"
         case RunState.STOPPING:
-            notices.append(("note", _describe_stopping(run, history, checkpoint)))
+            yield "note", _describe_stopping(run, history, checkpoint)
         case RunState.FAILED:
-            cause = run.error() or "The training process ended with an error and gave no cause."
-            notices.append(("bad", cause))
+            yield "bad", run.error() or "The training process ended with an error and gave no cause."
             if isinstance(terminal, FailedEvent) and terminal.suggestion:
-                notices.append(("note", f"What you can do: {terminal.suggestion}"))
+                yield "note", f"What you can do: {terminal.suggestion}"
         case RunState.INTERRUPTED:
-            text = (
+            yield (
+                "warn",
                 f"The process ended after step {status.step:,} and did not report why: it was killed, memory "
-                f"ran out, or the machine was restarted. {checkpoint}"
+                f"ran out, or the machine was restarted. {checkpoint}",
             )
-            notices.append(("warn", text))
         case RunState.STALLED:
             process = run.read_process()
             number = f" (process {process.pid})" if process else ""
-            text = (
+            yield (
+                "warn",
                 f"It runs{number} but has reported nothing since {render_time(status.updated_at)}. The "
-                f"machine may be busy or asleep. Wait, or stop it. {checkpoint}"
+                f"machine may be busy or asleep. Wait, or stop it. {checkpoint}",
             )
-            notices.append(("warn", text))
     if history.non_finite:
         first = history.non_finite[0]
         more = f" and {len(history.non_finite) - 1:,} more times" if len(history.non_finite) > 1 else ""
-        text = f"Not a number: {first.what} was {first.value} at step {first.step:,}{more}."
-        notices.append(("bad", text))
+        yield "bad", f"Not a number: {first.what} was {first.value} at step {first.step:,}{more}."
     for cut, resumed in history.cuts:
         origin = f"checkpoint {resumed:,}" if resumed else "the start"
         repeated = f"{render_count(cut - resumed, 'step')} repeated"
-        notices.append(("note", f"Cut at step {cut:,}, resumed from {origin}, {repeated}."))
-    notices += [("warn", message) for message in history.warnings[-3:]]
+        yield "note", f"Cut at step {cut:,}, resumed from {origin}, {repeated}."
+    for message in history.warnings[-3:]:
+        yield "warn", message
     if history.num_unreadable:
-        notices.append(("warn", f"{history.num_unreadable:,} lines of this run's record cannot be read."))
-    return notices
+        yield "warn", f"{history.num_unreadable:,} lines of this run's record cannot be read."
 
 
-def is_discarded(run: Run, history: RunRecord) -> bool:
+def why_no_resume(run: Run, state: RunState, history: RunRecord) -> str:
+    """Say why a run cannot go on from its newest checkpoint; "" where it can."""
+    loop = run.config.hyperparameters.loop
+    if state not in RESUMABLE_STATES:
+        return f"Run {run.run_id} is {state}; only stopped, failed or interrupted runs can go on."
+    if loop not in RESUMABLE_LOOPS:
+        return (
+            f"Run {run.run_id} cannot go on: the loop {loop} writes no checkpoints, because transformers' "
+            "Trainer would not continue exactly. Start a new run with the same settings."
+        )
+    if _is_discarded(run, history):
+        return (
+            f"Run {run.run_id} was discarded: its weights and checkpoints are deleted. "
+            "Start a new run with the same settings."
+        )
+    return ""
+
+
+def _is_discarded(run: Run, history: RunRecord) -> bool:
     """Tell whether a person had the weights and checkpoints of a run deleted."""
     if isinstance(history.terminal, StoppedEvent):
         return not history.terminal.saved
@@ -201,10 +176,10 @@ def num_steps_at_risk(history: RunRecord) -> int:
     return max(0, last - (history.checkpoint_step or 0))
 
 
-def run_caption(run: Run, history: RunRecord) -> str:
+def run_caption(view: RunView) -> str:
     """Say in a line, as plain text, what a plot of this run shows: run, seed, data, versions, device."""
-    config, started, process = run.config, history.started, run.read_process()
-    name = run.read_label().name
+    run, started = view.run, view.history.started
+    config, process, name = run.config, run.read_process(), run.read_label().name
     facts = [f"Run {run.run_id}" + (f" ({name})" if name else ""), f"seed {config.hyperparameters.seed}"]
     facts.append(f"data {config.data.title.removesuffix(' data')} {config.data.fingerprint[:12]}")
     versions = (started.versions if started else {}) or (process.versions if process else {})
@@ -230,9 +205,10 @@ def recent_speed(history: RunRecord) -> tuple[float, float, float] | None:
     )
 
 
-def _describe_settings(run: Run, history: RunRecord, num_split_pairs: int | None) -> list[str]:
-    train = run.config.hyperparameters
-    facts = [train.checkpoint, _describe_pairs(run, history, num_split_pairs), f"seed {train.seed}"]
+def describe_settings(view: RunView, num_split_pairs: int | None) -> list[str]:
+    """Say what a run is: its settings, its data and when it was started; see :func:`status_html`."""
+    run, train = view.run, view.run.config.hyperparameters
+    facts = [train.checkpoint, _describe_pairs(view, num_split_pairs), f"seed {train.seed}"]
     facts.append(run.config.data.title)
     shown = {"preset", "checkpoint", "num_train_pairs", "seed", "loop"}
     facts += [
@@ -243,10 +219,10 @@ def _describe_settings(run: Run, history: RunRecord, num_split_pairs: int | None
     return [*facts, f"started {render_time(run.config.created_at)}", run.run_id]
 
 
-def _describe_pairs(run: Run, history: RunRecord, num_split_pairs: int | None) -> str:
+def _describe_pairs(view: RunView, num_split_pairs: int | None) -> str:
     """Say how many pairs it is really trained on, which may be fewer than were asked for."""
-    used = history.started.num_train_pairs if history.started else None
-    asked = run.config.hyperparameters.num_train_pairs
+    started, asked = view.history.started, view.run.config.hyperparameters.num_train_pairs
+    used = started.num_train_pairs if started else None
     if used is None:
         return f"up to {asked:,} pairs" if asked else "all pairs"
     if num_split_pairs is None:
@@ -254,23 +230,24 @@ def _describe_pairs(run: Run, history: RunRecord, num_split_pairs: int | None) -
     return f"all {used:,} pairs" if used == num_split_pairs else f"{used:,} of {num_split_pairs:,} pairs"
 
 
-def _describe_progress(state: RunState, status: RunStatus, history: RunRecord) -> str:
-    last, started = history.last_step, history.started
-    num_steps = started.num_steps if started else status.num_steps
+def _describe_progress(view: RunView) -> str:
+    last, started = view.history.last_step, view.history.started
+    step, num_steps = _steps(view)
     of_steps = f" of {num_steps:,}" if num_steps else ""
     of_epochs = f" of {started.num_epochs}" if started else ""
     words = [
-        f"step {int(last.step) if last else 0:,}{of_steps}",
+        f"step {step:,}{of_steps}",
         f"epoch {last.epoch if last else 0.0:.2f}{of_epochs}",
     ]
-    if state in ALIVE_STATES and status.phase not in {"training", ""}:
-        words.append(status.phase)
+    if view.state in ALIVE_STATES and view.status.phase not in {"training", ""}:
+        words.append(view.status.phase)
     return " · ".join(words)
 
 
-def _list_figures(state: RunState, status: RunStatus, history: RunRecord) -> list[Figure]:
+def list_figures(view: RunView) -> list[Figure]:
     """List time left, speed, and scores on validation and test."""
     figures: list[Figure] = []
+    state, status, history = view.state, view.status, view.history
     last = history.last_step
     if state in ALIVE_STATES:
         eta = history.eta_s()
@@ -309,8 +286,8 @@ def _list_figures(state: RunState, status: RunStatus, history: RunRecord) -> lis
     return figures
 
 
-def _describe_finish(status: RunStatus, terminal: object) -> str:
-    best = ""
+def _describe_finish(view: RunView) -> str:
+    status, terminal, best = view.status, view.history.terminal, ""
     if status.best_epoch is not None:
         best = (
             f" Best epoch {status.best_epoch}: accuracy {render_percent(status.best_accuracy)}, "
@@ -331,14 +308,14 @@ def _describe_stopping(run: Run, history: RunRecord, checkpoint: str) -> str:
     return f"Finishing the step, writing the checkpoint. {checkpoint}"
 
 
-def _describe_cut_short(run: Run, status: RunStatus, history: RunRecord) -> str:
+def _describe_cut_short(view: RunView) -> str:
     """Say what is left of a run whose process ended before it could report that it stopped."""
+    run, history = view.run, view.history
     request = run.read_stop_request(history.attempt)
     if request is not None and not request.save:
-        return "Stopped and discarded: its weights are deleted, log and curves are kept."
+        return DISCARDED
     repeated = render_count(num_steps_at_risk(history), "step")
-    last = history.last_step
-    step = max(status.step, int(last.step) if last is not None else 0)  # the log is ahead of the status
+    step = max(view.status.step, _steps(view)[0])  # the log is ahead of the status
     if history.checkpoint_step is None or run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
         return f"Ended after step {step:,} before it could save: there is no checkpoint to go on from."
     return (

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mrpc.app.format import distinct_titles, render_duration, render_time
-from mrpc.app.tables import Column, Table, column, table
+from mrpc.app.format import Column, Table, column, distinct_titles, render_duration, render_time, table
 from mrpc.app.templates import render
 from mrpc.app.train.form import LABELS, said_value, shown_value
 from mrpc.config import TrainConfig, allowed_range
@@ -16,9 +15,10 @@ from mrpc.runs.run import ALIVE_STATES, RunState
 if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.train.monitoring import RunSummary
-    from mrpc.app.train.size_curve import ShownSizes
+    from mrpc.app.train.repeats import ShownSizes
 
 MAX_LISTED = 500
+MAX_WAITING_LISTED = 50
 PAGE_SIZE = 25
 MAX_NOTE = 60
 NUMBERS = ("num_train_pairs", "num_epochs", "train_batch_size", "seed")
@@ -140,11 +140,8 @@ def _shorten(text: str) -> str:
     return first if len(first) <= MAX_NOTE and first == text.strip() else first[:MAX_NOTE].rstrip() + " …"
 
 
-MAX_LISTED = 50
-
-
 def queue_html(services: Services, summaries: Sequence[RunSummary]) -> str:
     """Show the queue as it is now, with buttons that move or remove a run; nothing when it is empty."""
     by_id = {summary.run_id: summary for summary in summaries}
     waiting = [by_id[run_id] for run_id in services.launcher.queue.read() if run_id in by_id]
-    return render("train/queue.html", waiting=waiting, max_listed=MAX_LISTED) if waiting else ""
+    return render("train/queue.html", waiting=waiting, max_listed=MAX_WAITING_LISTED) if waiting else ""

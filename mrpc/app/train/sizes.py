@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
+from mrpc.app.train.curves import Measure
 from mrpc.app.train.estimates import Minutes, Source
+from mrpc.app.train.monitoring import RunSummary, list_runs
 from mrpc.app.train.start import describe_time
 from mrpc.config import TrainConfig
 from mrpc.errors import InputError
-from mrpc.runs.run import RunState
+from mrpc.runs.run import Run, RunState
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
-    from mrpc.app.train.monitoring import RunSummary
 
 NUM_SIZES = 5
 SEEDS_OFFERED = (1, 3)
@@ -31,6 +32,21 @@ MAY_DIFFER = frozenset({"preset", "num_train_pairs", "seed", "keep_epochs", "che
 CAME_TO_NOTHING = frozenset({RunState.FAILED, RunState.STOPPED, RunState.INTERRUPTED})
 SOURCES: Sequence[Source] = ("measured", "scaled", "machine", "unknown")
 """Where minutes come from, the surest first."""
+
+
+def scores_of(runs: Sequence[RunSummary], measure: Measure) -> list[float]:
+    """Return the score of each run at its best epoch, in percent; all must have one."""
+    return [100 * getattr(run, f"best_{measure}") for run in runs]
+
+
+def spread_of(values: Sequence[float]) -> float:
+    """Return the standard deviation, 0 for a single value."""
+    return round(stdev(values), 2) if len(values) > 1 else 0.0
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """Write mean and standard deviation; a single value has no spread."""
+    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -73,16 +89,14 @@ class Size:
         """Scored runs whose model gives every validation pair the same answer."""
         return sum(run.collapsed for run in self.scored)
 
-    def values(self, measure: str) -> list[float]:
+    def values(self, measure: Measure) -> list[float]:
         """Return a score of each run that has one, in percent."""
-        return [100 * getattr(run, measure) for run in self.scored]
+        return scores_of(self.scored, measure)
 
-    def said(self, measure: str) -> str:
-        """Write mean and standard deviation in percent; a single seed has no spread."""
+    def said(self, measure: Measure) -> str:
+        """Write mean and standard deviation in percent."""
         values = self.values(measure)
-        if not values:
-            return "–"
-        return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+        return mean_and_spread(values) if values else "–"
 
 
 @dataclass(frozen=True)
@@ -124,17 +138,15 @@ def find_sizes(summaries: Sequence[RunSummary], run_id: object, num_split_pairs:
     ]
 
 
-def plan_sizes(
-    services: Services, summaries: Sequence[RunSummary], run_id: object, num_seeds: int
-) -> list[TrainConfig]:
+def plan_sizes(services: Services, run: Run, num_seeds: int) -> list[TrainConfig]:
     """Return what is still to be trained so that each proposed size has so many seeds.
 
     Raises:
         MrpcError: the data are not there, or not those of the run.
     """
-    num_split_pairs = require_split_pairs(services, run_id)
-    first = services.store.open(run_id).config.hyperparameters
-    return list_missing(first, find_sizes(summaries, run_id, num_split_pairs), num_split_pairs, num_seeds)
+    num_split_pairs = require_split_pairs(services, run)
+    sizes = find_sizes(list_runs(services.store), run.run_id, num_split_pairs)
+    return list_missing(run.config.hyperparameters, sizes, num_split_pairs, num_seeds)
 
 
 def list_missing(
@@ -154,33 +166,31 @@ def list_missing(
     ]
 
 
-def plan_one_more(
-    services: Services, summaries: Sequence[RunSummary], run_id: object, num_pairs: int
-) -> TrainConfig:
+def plan_one_more(services: Services, run: Run, num_pairs: int) -> TrainConfig:
     """Return the training of a size with the next seed.
 
     Raises:
         InputError: there is no such size.
         MrpcError: the data are not there, or not those of the run.
     """
-    num_split_pairs = require_split_pairs(services, run_id)
-    sizes = find_sizes(summaries, run_id, num_split_pairs)
+    sizes = find_sizes(list_runs(services.store), run.run_id, require_split_pairs(services, run))
     size = next((one for one in sizes if one.num_pairs == num_pairs), None)
     if size is None:
         known = ", ".join(f"{one.num_pairs:,}" for one in sizes)
         raise InputError(f"There is no size of {num_pairs:,} pairs here. There are: {known}.")
-    first = services.store.open(run_id).config.hyperparameters
-    return _config(first, size, _next_seed(first, size))
+    first = run.config.hyperparameters
+    seeds = range(first.seed, first.seed + len(size.runs) + 1)
+    return _config(first, size, next(seed for seed in seeds if seed not in size.seeds))
 
 
-def require_split_pairs(services: Services, run_id: object) -> int:
+def require_split_pairs(services: Services, run: Run) -> int:
     """Return how many pairs the training split of a run has.
 
     Raises:
         MrpcError: the data are not there, or they are not those of the run.
     """
-    ref = services.store.open(run_id).config.data
-    data, fingerprint = services.own_data.get(services.own_data.name_of(ref)), ref.fingerprint
+    data = services.own_data.get(services.own_data.name_of(run.config.data))
+    fingerprint = run.config.data.fingerprint
     if data.fingerprint != fingerprint:
         raise InputError(
             f"This run was trained on other data (fingerprint {fingerprint[:12]}) than those in use "
@@ -224,10 +234,6 @@ def _num_pairs(one: RunSummary, num_split_pairs: int | None) -> int | None:
 def _config(first: TrainConfig, size: Size, seed: int) -> TrainConfig:
     num_pairs = 0 if size.is_all else size.num_pairs
     return first.model_copy(update={"num_train_pairs": num_pairs, "seed": seed})
-
-
-def _next_seed(first: TrainConfig, size: Size) -> int:
-    return next(seed for seed in range(first.seed, first.seed + len(size.runs) + 1) if seed not in size.seeds)
 
 
 def _add_up(times: Sequence[Minutes]) -> Minutes:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mrpc.app.caller import caller
 from mrpc.app.format import render_bytes, render_count, render_duration
+from mrpc.app.templates import render
 from mrpc.app.train.form import LABELS, read_form
-from mrpc.app.visitors import check_size
+from mrpc.app.visitors import caller, check_size
 from mrpc.config import PresetName, TrainConfig, build_config
 from mrpc.errors import AccessError, ConfigError, MrpcError
 
@@ -132,37 +132,21 @@ def plain_cards() -> list[tuple[str, str]]:
     return [(f"{title}\n…\n{purpose}", name) for name, (title, purpose) in CARDS.items()]
 
 
-@dataclass(frozen=True)
-class CheckpointNote:
-    """What the page says of the checkpoint that is chosen.
+def describe_checkpoints(services: Services, checkpoint: object) -> tuple[str, list[tuple[str, str]]]:
+    """Look whether the checkpoints can be had now.
 
-    Attributes:
-        description: a sentence.
-        reason: where it is, or why it cannot be had now.
-        is_available: whether it can be had now.
-        choices: (what people read, name) of all.
+    Returns:
+        What the page says of the one that is chosen, as HTML; and (what people read, name) of all.
     """
-
-    description: str
-    reason: str
-    is_available: bool
-    choices: list[tuple[str, str]]
-
-
-def checkpoint_note(services: Services, checkpoint: object) -> CheckpointNote:
-    """Look whether the checkpoints can be had now, and describe the one that is chosen."""
     entries = services.checkpoints.availabilities()
     choices = [
         (one.spec.label if one.available else f"{one.spec.label} (not available)", one.spec.name)
         for one in entries
     ]
     chosen = next((one for one in entries if one.spec.name == checkpoint), None)
-    if chosen is None:
-        known = ", ".join(one.spec.name for one in entries)
-        return CheckpointNote(
-            "", f"{str(checkpoint)[:60]!r} is not in the list. Known: {known}.", False, choices
-        )
-    return CheckpointNote(chosen.spec.description, chosen.reason, chosen.available, choices)
+    known = ", ".join(one.spec.name for one in entries)
+    asked = str(checkpoint)[:60]
+    return render("train/checkpoint.html", chosen=chosen, asked=asked, known=known), choices
 
 
 def _describe_need(needed: int | None, free: int) -> str:

@@ -10,6 +10,7 @@ import gradio as gr
 
 from mrpc.app.spine import Spine, run_update
 from mrpc.app.templates import render, render_part
+from mrpc.app.train.catalog import pin_pairs
 from mrpc.app.train.form import (
     DEFAULT_PRESET,
     FILLED,
@@ -26,7 +27,7 @@ from mrpc.app.train.form import (
 )
 from mrpc.app.train.own_data_view import DataChoice, bind_data_report, build_data_choice, build_upload
 from mrpc.app.train.start import (
-    checkpoint_note,
+    describe_checkpoints,
     make_plan,
     plain_cards,
     preset_cards,
@@ -162,9 +163,8 @@ def _bind_presets(services: Services, form: StartForm, note: gr.HTML, presets: g
     bind(fields["checkpoint"].input, on_checkpoint, {**chosen, **filled}, filled)
 
     def draw_checkpoint(checkpoint: object) -> dict[str, object]:
-        seen = checkpoint_note(services, checkpoint)
-        html = render("train/checkpoint.html", note=seen)
-        return {"note": html, "checkpoint": gr.update(choices=seen.choices)}
+        html, choices = describe_checkpoints(services, checkpoint)
+        return {"note": html, "checkpoint": gr.update(choices=choices)}
 
     def draw_presets(checkpoint: object, data: object) -> dict[str, object]:
         cards = preset_cards(services, checkpoint, data)
@@ -181,7 +181,7 @@ def _follow(services: Services, run_id: str, sentence1: object, sentence2: objec
     if not isinstance(sentence1, str) or not isinstance(sentence2, str):
         raise InputError("A pair has two sentences.")
     try:
-        services.catalog.pin_pairs(run_id, [(sentence1.strip(), sentence2.strip())])
+        pin_pairs(services.store.open(run_id), [(sentence1.strip(), sentence2.strip())])
     except MrpcError as error:
         return render_part("note", f"The current pair is not followed: {error}", "warn")
     return ""

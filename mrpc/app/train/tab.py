@@ -9,12 +9,12 @@ import gradio as gr
 from mrpc.app.limits import check_whole
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render_part
+from mrpc.app.train import export, monitoring
 from mrpc.app.train.board import RunBoard
 from mrpc.app.train.code_view import build_code_fold
 from mrpc.app.train.live import Live
 from mrpc.app.train.live_view import build_courier, build_live_place
 from mrpc.app.train.loops_view import build_loops_view
-from mrpc.app.train.monitoring import NO_LOSSES
 from mrpc.app.train.onnx_view import build_onnx_fold
 from mrpc.app.train.publish_view import build_publish_fold
 from mrpc.app.train.runs_view import build_runs_view
@@ -80,7 +80,7 @@ def add_endpoints(services: Services) -> None:
 
     def list_runs() -> dict[str, object]:
         """List all runs, the newest first: id, state, settings, and scores of the best epoch."""
-        return {"runs": [one.model_dump(mode="json") for one in services.monitoring.list_runs()]}
+        return {"runs": [one.model_dump(mode="json") for one in monitoring.list_runs(services.store)]}
 
     def run_status(run_id: str, cursor: int | None = None) -> dict[str, object]:
         """Tell how a run is going: state, step, time left, evaluations, and losses.
@@ -92,8 +92,8 @@ def add_endpoints(services: Services) -> None:
             run_id: the run, as start_run and list_runs name it.
             cursor: the step after which losses are wanted, or -1 for no losses.
         """
-        after = None if cursor is None else check_whole(cursor, "cursor", NO_LOSSES, MAX_CURSOR)
-        return services.monitoring.run_status(run_id, after)
+        after = None if cursor is None else check_whole(cursor, "cursor", monitoring.NO_LOSSES, MAX_CURSOR)
+        return monitoring.run_status(services.store, run_id, after)
 
     def stop_run(run_id: str, save: bool) -> dict[str, object]:
         """Ask a training to end; it does so after its current step.
@@ -103,7 +103,7 @@ def add_endpoints(services: Services) -> None:
             save: true keeps its weights and a checkpoint, from which resume_run goes on; false discards them.
         """
         services.launcher.stop(run_id, save)
-        return {"run_id": run_id, "state": services.monitoring.run_status(run_id)["state"]}
+        return {"run_id": run_id, "state": monitoring.run_status(services.store, run_id)["state"]}
 
     def resume_run(run_id: str) -> dict[str, object]:
         """Continue a run that was cut, stopped or failed, from its newest checkpoint.
@@ -120,7 +120,7 @@ def add_endpoints(services: Services) -> None:
             run_id: the run.
             form: "accelerate", "pytorch" or "trainer" for train.py, "notebook" for the JSON of an .ipynb.
         """
-        return {"code": services.code_export.export_code(run_id, form)}
+        return {"code": export.export_code(services.store.open(run_id), form)}
 
     for endpoint in (start_run, queue_run, stop_run):
         api(endpoint, changes=True, previews=True)

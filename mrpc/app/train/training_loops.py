@@ -11,17 +11,15 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import mrpc
-from mrpc.config import LOOP_HELP, LoopName, TrainConfig, build_config
-from mrpc.files import read_model
+from mrpc.config import LOOP_HELP, LoopName, build_config
+from mrpc.files import PROJECT_DIR, read_model
 from mrpc.runs.layout import TrainerReport
-from mrpc.runs.store import RunStore
-from mrpc.settings import accelerate_config_file, num_cores
+from mrpc.runs.run import Run
 
 if TYPE_CHECKING:
     from mrpc.core.model.trainer_arguments import ArgumentRow
 
-LOOPS_DIR = Path(mrpc.__file__).resolve().parent / "training" / "loops"
+LOOPS_DIR = PROJECT_DIR / "mrpc" / "training" / "loops"
 SHORT_LOOPS_DIR = Path(__file__).resolve().parent / "short_loops"
 NOTE_MARK = "  #: "
 """Behind it, in a short loop, stands what is new in the line."""
@@ -71,105 +69,55 @@ class LoopSource:
     lines: list[SourceLine]
 
 
-class TrainingLoops:
-    """The loops, and what is known about the Trainer's runs of one folder."""
-
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
-
-    def sources(self) -> list[LoopSource]:
-        """Return plain PyTorch, Accelerate and Trainer; the first two line up with each other."""
-        texts = {name: _read(name) for name in TITLES}
-        plain, accelerate = _side_by_side(texts["pytorch"], texts["accelerate"])
-        _, trainer = _side_by_side(texts["pytorch"], texts["trainer"])
-        lines = {
-            "pytorch": plain,
-            "accelerate": accelerate,
-            "trainer": [line for line in trainer if line.mark != "blank"],
-        }
-        return [
-            LoopSource(name, title, LOOP_HELP[name], f"mrpc/training/loops/{name}.py", lines[name])
-            for name, title in TITLES.items()
-        ]
-
-    def short_loops(self) -> list[LoopSource]:
-        """Return the loops as the course has them, in some 25 lines each, with what changes marked."""
-        texts, notes = {}, {}
-        for name in TITLES:
-            lines = (SHORT_LOOPS_DIR / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-            parted = [line.partition(NOTE_MARK) for line in lines]
-            texts[name] = [code for code, _, _ in parted]
-            notes[name] = [note for _, _, note in parted]
-        plain, accelerate = _side_by_side(texts["pytorch"], texts["accelerate"])
-        marked = {
-            "pytorch": plain,
-            "accelerate": accelerate,
-            "trainer": [SourceLine(text) for text in texts["trainer"]],
-        }
-        shown = {name: [line for line in lines if line.mark != "blank"] for name, lines in marked.items()}
-        return [
-            LoopSource(
-                name,
-                title,
-                LOOP_HELP[name],
-                f"mrpc/training/loops/{name}.py",
-                [replace(line, note=note) for line, note in zip(shown[name], notes[name], strict=True)],
-            )
-            for name, title in TITLES.items()
-        ]
-
-    def trainer_arguments(self, run_id: str = "") -> list[ArgumentRow]:
-        """Return every field of ``TrainingArguments`` with the settings of a run, or of the course.
-
-        Args:
-            run_id: whose settings; "" takes those of the preset ``course``.
-
-        Raises:
-            UnknownRunError: there is no such run.
-        """
-        from mrpc.core.model.trainer_arguments import argument_rows  # brings transformers: seconds
-
-        if not run_id:
-            return argument_rows(_course())
-        run = self._store.open(run_id)
-        return argument_rows(run.config.hyperparameters, run.read_status().num_steps)
-
-    def trainer_report(self, run_id: str) -> TrainerReport | None:
-        """Return what Trainer reported of an evaluation, if the run trained with it.
-
-        Raises:
-            UnknownRunError: there is no such run.
-        """
-        return read_model(self._store.open(run_id).paths.trainer_report, TrainerReport)
+def loop_files() -> list[LoopSource]:
+    """Return plain PyTorch, Accelerate and Trainer; the first two line up with each other."""
+    texts = {name: _read(LOOPS_DIR / f"{name}.py") for name in TITLES}
+    plain, accelerate = _side_by_side(texts["pytorch"], texts["accelerate"])
+    _, trainer = _side_by_side(texts["pytorch"], texts["trainer"])
+    return _with_titles(plain, accelerate, _without_blanks(trainer))
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What accelerate would find on this machine.
-
-    Attributes:
-        num_cores: of the processor.
-        num_gpus: NVIDIA GPUs.
-        has_config: whether ``accelerate config`` has written its file.
-    """
-
-    num_cores: int
-    num_gpus: int
-    has_config: bool
-
-
-def find_machine() -> Machine:
-    """Look at this machine, without torch."""
-    num_gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    return Machine(num_cores(), num_gpus, accelerate_config_file() is not None)
+def short_loops() -> list[LoopSource]:
+    """Return the loops as the course has them, in some 25 lines each, with what changes marked."""
+    parted = [
+        [line.partition(NOTE_MARK) for line in _read(SHORT_LOOPS_DIR / f"{name}.txt")] for name in TITLES
+    ]
+    plain, accelerate, trainer = ([code for code, _, _ in lines] for lines in parted)
+    marked = [*_side_by_side(plain, accelerate), [SourceLine(text) for text in trainer]]
+    noted = [
+        [replace(line, note=note) for line, (_, _, note) in zip(_without_blanks(lines), whole, strict=True)]
+        for lines, whole in zip(marked, parted, strict=True)
+    ]
+    return _with_titles(*noted)
 
 
-def _course() -> TrainConfig:
-    return build_config({"preset": "course", "loop": "trainer"})
+def trainer_arguments(run: Run | None) -> list[ArgumentRow]:
+    """Return every field of ``TrainingArguments`` with the settings of a run, or of the preset ``course``."""
+    from mrpc.core.model.trainer_arguments import argument_rows  # brings transformers: seconds
+
+    if run is None:
+        return argument_rows(build_config({"preset": "course", "loop": "trainer"}))
+    return argument_rows(run.config.hyperparameters, run.read_status().num_steps)
 
 
-def _read(name: LoopName) -> list[str]:
-    return (LOOPS_DIR / f"{name}.py").read_text(encoding="utf-8").splitlines()
+def read_trainer_report(run: Run) -> TrainerReport | None:
+    """Return what Trainer reported of an evaluation, if the run trained with it."""
+    return read_model(run.paths.trainer_report, TrainerReport)
+
+
+def _read(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def _with_titles(*lines: list[SourceLine]) -> list[LoopSource]:
+    return [
+        LoopSource(name, title, LOOP_HELP[name], f"mrpc/training/loops/{name}.py", of_loop)
+        for (name, title), of_loop in zip(TITLES.items(), lines, strict=True)
+    ]
+
+
+def _without_blanks(lines: list[SourceLine]) -> list[SourceLine]:
+    return [line for line in lines if line.mark != "blank"]
 
 
 def _side_by_side(one: list[str], other: list[str]) -> tuple[list[SourceLine], list[SourceLine]]:

@@ -24,10 +24,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrpc.app.train.processes import PROJECT_DIR, kill_tree, training_command
+from mrpc.app.train.processes import kill_tree, start_process, training_command
 from mrpc.runs.run import Run
 from mrpc.runs.store import RunStore
-from mrpc.settings import training_environment
 
 MIN_SLICE_S = 30.0
 START_S = 20.0
@@ -129,14 +128,7 @@ def _train_in_child(run: Run, budget_s: float) -> int:
     """Train in the training process that any machine has, and see to it that it does not outlive the loan."""
     deadline = time.monotonic() + budget_s + END_S
     with run.paths.log.open("ab") as log:
-        child = subprocess.Popen(
-            training_command(run),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=PROJECT_DIR,
-            env=training_environment(),
-        )
+        child = start_process(training_command(run), log)
     try:
         return child.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:

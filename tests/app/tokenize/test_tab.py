@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from mrpc.app.access import Access
-from mrpc.app.caller import Caller, called_by
 from mrpc.app.services import Services
 from mrpc.app.task import Task
 from mrpc.app.tokenize.batch_view import draw_rows, show_batch
@@ -21,6 +20,7 @@ from mrpc.app.tokenize.pair_view import parse_names, show_checkpoints, show_one_
 from mrpc.app.tokenize.speed_view import measure_ways, run_failing_map, show_code
 from mrpc.app.tokenize.step_view import show_model_input, take_step
 from mrpc.app.tokenize.tab import add_endpoints
+from mrpc.app.visitors import Caller, called_by
 from mrpc.errors import AccessError, InputError, MrpcError
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings

@@ -7,8 +7,6 @@ from typing import Any
 
 from mrpc.app.access import Access
 from mrpc.app.own_data import OwnData
-from mrpc.app.train.catalog import Catalog
-from mrpc.app.train.monitoring import Monitoring
 from mrpc.config import build_config
 from mrpc.errors import UnavailableError
 from mrpc.runs.layout import DataRef
@@ -47,10 +45,6 @@ class FakeLauncher:
         self.queue.add(run.run_id)
         return run.run_id
 
-    def repeat_with_seeds(self, run_id: str, num_seeds: int) -> list[str]:
-        self._note("repeat", run_id, num_seeds)
-        return ["x"] * num_seeds
-
     def remove_from_queue(self, run_id: str) -> None:
         self.queue.remove(run_id)
 
@@ -75,10 +69,11 @@ class FakeServices:
         self.settings = Settings(runs_dir=runs_dir)
         self.access = Access(self.settings)
         self.store = RunStore(runs_dir)
-        self.monitoring = Monitoring(self.store)
-        self.catalog = Catalog(self.store)
         self.launcher = FakeLauncher(runs_dir)
         self.own_data = OwnData(self.store, lambda: self.data)
+
+    def import_libraries(self) -> None:
+        pass
 
     @property
     def data(self) -> Any:

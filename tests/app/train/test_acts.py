@@ -83,7 +83,9 @@ class TestManage:
     def test_seeds(self, services, tmp_path):
         run = write_ended(tmp_path)
         assert act(services, "repeat", run.run_id, num_seeds="3") == "3 runs wait in the queue."
-        assert services.launcher.calls == [("repeat", run.run_id, 3)]
+        calls = [(values["seed"], group) for _, values, group in services.launcher.calls]
+        first = run.config.hyperparameters.seed
+        assert calls == [(first + number, run.run_id) for number in (1, 2, 3)]
 
     def test_a_grid_queues_each_combination_with_its_seeds_as_a_group(self, services, tmp_path):
         run = write_ended(tmp_path, seed=5)
@@ -138,10 +140,10 @@ class TestPinned:
     def test_pin_and_let_go(self, services, tmp_path):
         run = write_running(tmp_path)
         assert act(services, "pin", run.run_id, sentence1=" a ", sentence2="b") == ""
-        (pair,) = services.catalog.read_pinned(run.run_id)
+        (pair,) = run.read_pinned()
         assert pair.sentence1 == "a"
         act(services, "unpin", run.run_id, pair_id=pair.pair_id)
-        assert services.catalog.read_pinned(run.run_id) == []
+        assert run.read_pinned() == []
 
     @pytest.mark.parametrize("pair", [("a", " "), (None, "b"), (3, "b"), ("a" * 2001, "b")])
     def test_what_cannot_be_pinned(self, services, tmp_path, pair):

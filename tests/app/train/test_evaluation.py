@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrpc.app.train.evaluation import evaluation_html, take_apart
+from mrpc.app.train.evaluation import evaluation_html
 from mrpc.core.model.stored_predictions import PairPredictions, write_predictions
 from mrpc.errors import UnknownRunError
 from tests.html import parse
@@ -29,12 +29,15 @@ def test_before_the_first_evaluation_it_says_so_and_for_no_run(services, tmp_pat
 def test_logits_become_answers_counts_and_scores(services, tmp_path):
     run = write_ended(tmp_path)
     write(run, 2)
-    steps = take_apart(services, run.run_id)
-    assert steps.event.epoch == 2
-    assert [(pair.idx, pair.answer, pair.label) for pair in steps.pairs] == [(0, 1, 1), (1, 1, 1), (3, 1, 0)]
-    assert steps.pairs[0].prob_right == pytest.approx(1 / (1 + np.exp(-2)))
-    assert steps.pairs[0].loss == pytest.approx(np.log(1 + np.exp(-2)))
-    shown = parse(evaluation_html(services, run.run_id)).text
+    page = parse(evaluation_html(services, run.run_id))
+    shown = page.text
+    assert "After epoch 2." in shown
+    first, second, wrong = page.all("table")[0].rows()
+    right = (f"{1 / (1 + np.exp(-2)):.3f}", f"{np.log(1 + np.exp(-2)):.3f}")
+    answer, label = "1 equivalent", "1 equivalent"
+    assert first == ["0", "-1.00", "+1.00", answer, label, "right", *right]
+    assert second[:6] == ["1", "-0.50", "+0.50", answer, label, "right"]
+    assert wrong[:6] == ["3", "+0.20", "+0.90", answer, "0 not equivalent", "wrong"]
     assert "accuracy = (1 + 2) / 5 = 60.0 %" in shown
     assert "F1 = 2 · 2 / (2 · 2 + 1 + 1) = 66.7 %" in shown
     assert '{"accuracy": 0.6000, "f1": 0.6667}' in shown
@@ -45,4 +48,4 @@ def test_the_newest_epoch_whose_logits_were_kept_is_shown(services, tmp_path):
     run = write_ended(tmp_path)
     write(run, 0)
     write(run, 1)
-    assert take_apart(services, run.run_id).event.epoch == 1
+    assert "After epoch 1." in parse(evaluation_html(services, run.run_id)).text

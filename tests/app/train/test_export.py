@@ -24,7 +24,7 @@ from mrpc.app.train.export import (
     CARRIED,
     FORMS,
     TEMPLATES,
-    CodeExport,
+    export_code,
     literal,
     script_metadata,
     write_notebook,
@@ -70,7 +70,7 @@ def make_run(runs_dir: Path, checkpoint_dir: Path | None = None, kind: str = "hu
 
 
 def code_of(run: Run, form: str) -> str:
-    return CodeExport(RunStore(run.paths.run_dir.parent)).export_code(run.run_id, form)
+    return export_code(RunStore(run.paths.run_dir.parent).open(run.run_id), form)
 
 
 def imported(code: str) -> set[str]:
@@ -482,11 +482,7 @@ def test_the_notebook_is_one_that_jupyter_takes(tmp_path: Path, settings: dict[s
 
 def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    export = CodeExport(RunStore(tmp_path))
     assert set(FORMS) == {*SCRIPTS, "notebook"}
     for form in ("tensorflow", "", "../main", None, 3, ["accelerate"]):
         with pytest.raises(InputError, match="form is"):
-            export.export_code(run.run_id, form)  # type: ignore[arg-type]
-    for run_id in ("nothing", "../" + run.run_id, "", None):
-        with pytest.raises(UnknownRunError):
-            export.export_code(run_id, "accelerate")  # type: ignore[arg-type]
+            export_code(run, form)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mrpc.app.train.monitoring import Monitoring
+from mrpc.app.train.monitoring import run_status, watch
 from mrpc.config import TrainConfig
 from mrpc.errors import UnknownRunError
 from mrpc.files import write_model
@@ -64,44 +64,42 @@ def append_step(log: EventLog, step: int) -> None:
 def test_a_status_is_a_plain_object_that_grows(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     run, log = make_run(store)
-    monitoring = Monitoring(store)
-    status = monitoring.run_status(run.run_id)
+    status = run_status(store, run.run_id)
     assert (status["state"], status["step"], status["num_steps"]) == ("running", 5, 100)
     assert status["eta_s"] == pytest.approx(9.5)
     append_step(log, 6)
-    assert monitoring.run_status(run.run_id)["losses"][-1] == [6, pytest.approx(1 / 6)]
+    assert run_status(store, run.run_id)["losses"][-1] == [6, pytest.approx(1 / 6)]
 
 
 def test_a_cursor_asks_for_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = RunStore(tmp_path)
     run, log = make_run(store)
-    monitoring = Monitoring(store)
-    none = monitoring.run_status(run.run_id, cursor=-1)
+    none = run_status(store, run.run_id, cursor=-1)
     assert (none["losses"], none["cursor"]) == ([], 5)
-    assert set(none) == set(monitoring.run_status(run.run_id))
+    assert set(none) == set(run_status(store, run.run_id))
     for step in range(6, 12):
         append_step(log, step)
     monkeypatch.setattr("mrpc.app.train.monitoring.MAX_LOSSES", 4)
-    first = monitoring.run_status(run.run_id, none["cursor"])
+    first = run_status(store, run.run_id, none["cursor"])
     assert [step for step, _ in first["losses"]] == [6, 7, 8, 9]
-    second = monitoring.run_status(run.run_id, first["cursor"])
+    second = run_status(store, run.run_id, first["cursor"])
     assert [step for step, _ in second["losses"]] == [10, 11]
-    third = monitoring.run_status(run.run_id, second["cursor"])
+    third = run_status(store, run.run_id, second["cursor"])
     assert (third["losses"], third["cursor"]) == ([], 11)
-    assert len(monitoring.run_status(run.run_id)["losses"]) == 11  # all, as scripts of before expect
+    assert len(run_status(store, run.run_id)["losses"]) == 11  # all, as scripts of before expect
 
 
 def test_four_thousand_polls_of_fifty_runs_leave_memory_and_handles_flat(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     runs = [make_run(store) for _ in range(50)]
-    monitoring, process = Monitoring(store), psutil.Process()
+    process = psutil.Process()
 
     def poll(times: int) -> None:
         for number in range(times):
             run, log = runs[number % 50]
             if number % 10 == 0:
                 append_step(log, 6 + number % 90)
-            monitoring.watch(run.run_id)
+            watch(store, run.run_id)
 
     poll(1_000)
     memory, handles = process.memory_info().rss, process.num_fds()
@@ -113,19 +111,18 @@ def test_four_thousand_polls_of_fifty_runs_leave_memory_and_handles_flat(tmp_pat
 def test_many_threads_that_poll_one_run_see_every_step_once(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     run, log = make_run(store, num_steps=1)
-    monitoring = Monitoring(store)
 
     def poll(_: int) -> int:
-        return len(monitoring.run_status(run.run_id)["losses"])
+        return len(run_status(store, run.run_id)["losses"])
 
     with ThreadPoolExecutor(16) as pool:
         counts = pool.map(poll, range(300))
         for step in range(2, 101):
             append_step(log, step)
         assert max(counts) <= 100
-    assert monitoring.run_status(run.run_id)["losses"] == [[step, 1 / step] for step in range(1, 101)]
+    assert run_status(store, run.run_id)["losses"] == [[step, 1 / step] for step in range(1, 101)]
 
 
 def test_a_run_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownRunError):
-        Monitoring(RunStore(tmp_path)).run_status("../../etc")
+        run_status(RunStore(tmp_path), "../../etc")

@@ -2,9 +2,8 @@ import json
 
 import pytest
 
-from mrpc.app.templates import render
 from mrpc.app.train.curves import take_series
-from mrpc.app.train.monitoring import Monitoring
+from mrpc.app.train.monitoring import list_runs
 from mrpc.app.train.overlay import (
     NUM_SLOTS,
     RUN_COLORS,
@@ -14,10 +13,11 @@ from mrpc.app.train.overlay import (
     differing_settings,
     overlay_figures,
     overlay_html,
+    pinned_figure,
+    pinned_html,
     read_slots,
 )
-from mrpc.app.train.pinned import describe_pinned, pinned_figure
-from mrpc.app.train.seeds import seeds_figure, seeds_html
+from mrpc.app.train.repeats import seeds_figure, seeds_html
 from mrpc.core.data.pairs import WORDS
 from mrpc.runs import events as ev
 from mrpc.runs.layout import PinnedPair
@@ -84,7 +84,7 @@ class TestSeeds:
             run = write_ended(tmp_path, seed=seed)
             write_status(run, 90, 90, outcome="finished", best_epoch=3, best_accuracy=0.8, best_f1=f1)
             write_events(run, [evaluation_event(3, 90, f1=f1, num_predicted_equivalent=num_equivalent)])
-        return sorted(Monitoring(RunStore(tmp_path)).list_runs(), key=lambda member: member.seed)
+        return sorted(list_runs(RunStore(tmp_path)), key=lambda member: member.seed)
 
     def test_mean_and_spread_beside_the_single_runs(self, tmp_path):
         members = self.members(tmp_path, [(0.80, 20), (0.82, 20), (0.84, 20)])
@@ -105,13 +105,9 @@ class TestSeeds:
 
     def test_runs_without_a_score(self, tmp_path):
         write_ended(tmp_path, "interrupted")
-        members = Monitoring(RunStore(tmp_path)).list_runs()
+        members = list_runs(RunStore(tmp_path))
         assert "No run of this group has a score yet." in seeds_html(members)
         assert seeds_figure(members, "g")["data"] == []
-
-
-def pinned_html(pairs, is_over):
-    return render("train/pinned.html", pairs=describe_pinned(pairs, {}), is_over=is_over, words=WORDS)
 
 
 class TestPinned:
@@ -128,26 +124,20 @@ class TestPinned:
         first, second = pinned_figure(self.pairs, events, "run")["data"]
         assert (first["x"], first["y"]) == ([0, 30], [0.4, 0.8])
         assert (second["x"], second["y"]) == ([30], [0.1])
-        shown = parse(
-            render(
-                "train/pinned.html",
-                pairs=describe_pinned(self.pairs, events),
-                is_over=False,
-                words=("different", "same"),
-            )
-        ).all("li")
+        page = pinned_html(self.pairs, events, is_over=False, words=("different", "same"))
+        shown = parse(page).all("li")
         assert "same: 0.800" in shown[0].text
         assert EVIL in shown[0].text
         assert shown[0].one("button").attributes["data-pair-id"] == "pa"
 
     def test_before_the_first_evaluation(self):
-        shown = parse(pinned_html(self.pairs, is_over=False))
+        shown = parse(pinned_html(self.pairs, {}, False, WORDS))
         assert "after the next evaluation" in shown.text
         assert pinned_figure(self.pairs, {}, "run")["data"][0]["x"] == []
 
     def test_a_run_that_is_over_offers_no_pin(self):
         for pairs in (self.pairs, ()):
-            shown = parse(pinned_html(pairs, is_over=True))
+            shown = parse(pinned_html(pairs, {}, is_over=True, words=WORDS))
             assert not shown.all("button")
             assert "This run is over" in shown.text
 

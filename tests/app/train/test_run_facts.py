@@ -3,21 +3,23 @@ from pathlib import Path
 import pytest
 
 from mrpc.app.format import render_bytes, render_duration, render_percent
-from mrpc.app.templates import render as render_template
+from mrpc.app.train.monitoring import RunView, watch
 from mrpc.app.train.run_facts import (
     STATE_SIGNS,
-    RunFacts,
     describe_outcome,
-    describe_run,
+    describe_settings,
+    list_figures,
     num_steps_at_risk,
     recent_speed,
     run_caption,
+    status_html,
 )
 from mrpc.files import write_model
 from mrpc.runs import events as ev
 from mrpc.runs.layout import RunLabel, StopRequest
 from mrpc.runs.record import RunRecord
 from mrpc.runs.run import Run, RunState
+from mrpc.runs.store import RunStore
 from tests.html import Element, parse
 from tests.written_run import (
     create_run,
@@ -35,21 +37,24 @@ def history_of(run: Run) -> RunRecord:
     return history
 
 
-def facts(run: Run, num_split_pairs: int | None = None) -> RunFacts:
-    return describe_run(run, run.state(), run.read_status(), history_of(run), num_split_pairs)
+def view_of(run: Run) -> RunView:
+    return watch(RunStore(run.paths.run_dir.parent), run.run_id)
+
+
+def settings(run: Run, num_split_pairs: int | None = None) -> list[str]:
+    return describe_settings(view_of(run), num_split_pairs)
 
 
 def render(run: Run) -> Element:
-    return parse(render_template("train/status.html", run=facts(run)))
+    return parse(status_html(view_of(run)))
 
 
 def figures(run: Run) -> dict[str, tuple[str, str]]:
-    return {figure.name: (figure.value, figure.note) for figure in facts(run).figures}
+    return {figure.name: (figure.value, figure.note) for figure in list_figures(view_of(run))}
 
 
 def outcome(run: Run) -> str:
-    notices = describe_outcome(run, run.state(), run.read_status(), history_of(run))
-    return " ".join(text for _, text in notices)
+    return " ".join(text for _, text in describe_outcome(view_of(run)))
 
 
 class TestRun:
@@ -72,7 +77,6 @@ class TestRun:
         run = write_ended(tmp_path)
         assert "Finished in 1 min 01 s. Best epoch 3: accuracy 84.0, F1 85.0 on validation." in outcome(run)
         assert "time left" not in figures(run)
-        assert facts(run).is_compared
 
     def test_scores_on_test_once_they_are_there(self, tmp_path):
         run = write_ended(tmp_path)
@@ -141,7 +145,7 @@ class TestRun:
     def test_the_caption_says_where_a_plot_comes_from(self, tmp_path):
         run = write_ended(tmp_path, seed=7)
         write_model(run.paths.label, RunLabel(name="first"))
-        caption = run_caption(run, history_of(run))
+        caption = run_caption(view_of(run))
         assert caption == f"Run {run.run_id} (first) · seed 7 · data sample 0123456789ab · cpu, 1 thread"
 
     def test_stalled(self, tmp_path):
@@ -178,15 +182,15 @@ class TestRun:
 
     def test_the_pairs_that_it_really_used(self, tmp_path):
         run = write_ended(tmp_path, num_train_pairs=3_600)  # the written run used 240
-        assert "240 of 3,668 pairs" in facts(run, 3_668).facts
-        assert "all 240 pairs" in facts(run, 240).facts
-        assert "240 pairs" in facts(run).facts
-        assert "up to 3,600 pairs" in facts(create_run(tmp_path, num_train_pairs=3_600)).facts
+        assert "240 of 3,668 pairs" in settings(run, 3_668)
+        assert "all 240 pairs" in settings(run, 240)
+        assert "240 pairs" in settings(run)
+        assert "up to 3,600 pairs" in settings(create_run(tmp_path, num_train_pairs=3_600))
 
     def test_a_model_with_one_answer_is_not_told_in_green(self, tmp_path):
         run = write_ended(tmp_path)
         write_events(run, [evaluation_event(3, 90, num_predicted_equivalent=40)])
-        assert facts(run).notices[0][0] == "warn"
+        assert next(describe_outcome(view_of(run)))[0] == "warn"
 
     def test_a_run_that_was_stopped_before_its_first_step(self, tmp_path):
         run = write_ended(tmp_path, "stopped")

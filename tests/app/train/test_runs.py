@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mrpc.app.train.board import RunBoard
-from mrpc.app.train.monitoring import Monitoring
+from mrpc.app.train.monitoring import list_runs, run_status
+from mrpc.app.train.repeats import seeds_html
 from mrpc.app.train.runs import manage_html, queue_html, runs_table
 from mrpc.app.train.runs_view import disk_html
-from mrpc.app.train.seeds import seeds_html
 from mrpc.errors import InputError
 from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel
@@ -22,7 +22,7 @@ EVIL = "<img src=x onerror=alert(1)>"
 
 
 def table_of(tmp_path):
-    return runs_table(Monitoring(RunStore(tmp_path)).list_runs())
+    return runs_table(list_runs(RunStore(tmp_path)))
 
 
 def test_the_table_says_what_runs_are(tmp_path):
@@ -41,6 +41,13 @@ def test_the_table_says_what_runs_are(tmp_path):
     assert "warmup_ratio" not in keys, "they do not differ in it"
 
 
+def test_more_runs_are_listed_than_wait_in_the_queue(tmp_path):
+    write_ended(tmp_path)
+    (one,) = list_runs(RunStore(tmp_path))
+    runs = [one.model_copy(update={"run_id": f"run-{number}"}) for number in range(600)]
+    assert [row["id"] for row in runs_table(runs)["rows"]] == [run.run_id for run in runs[:500]]
+
+
 def test_a_run_whose_gpu_time_is_used_is_paused_wherever_its_state_stands(tmp_path):
     stopped, paused = write_ended(tmp_path, "stopped"), write_ended(tmp_path, "stopped")
     stopped.request_stop(save=True)
@@ -48,10 +55,9 @@ def test_a_run_whose_gpu_time_is_used_is_paused_wherever_its_state_stands(tmp_pa
     words = "paused: GPU time used"
     rows = {row["id"]: row["state"] for row in table_of(tmp_path)["rows"]}
     assert rows == {stopped.run_id: "stopped", paused.run_id: words}
-    monitoring = Monitoring(RunStore(tmp_path))
-    listed = {one.run_id: one for one in monitoring.list_runs()}
+    listed = {one.run_id: one for one in list_runs(RunStore(tmp_path))}
     assert (listed[paused.run_id].state, listed[paused.run_id].state_words) == (RunState.STOPPED, words)
-    assert monitoring.run_status(paused.run_id)["state_words"] == words
+    assert run_status(RunStore(tmp_path), paused.run_id)["state_words"] == words
     assert words in seeds_html([listed[paused.run_id]])
 
 
@@ -64,7 +70,7 @@ def test_numbers_are_sorted_as_numbers(tmp_path):
 
 def test_the_table_does_not_change_with_every_second_of_a_training(tmp_path):
     write_running(tmp_path, step=30)
-    (before,) = Monitoring(RunStore(tmp_path)).list_runs()
+    (before,) = list_runs(RunStore(tmp_path))
     later = before.model_copy(update={"train_s": before.train_s + 7})
     ended = later.model_copy(update={"state": RunState.STOPPED})
     assert runs_table([later]) == runs_table([before])

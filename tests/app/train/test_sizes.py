@@ -10,8 +10,9 @@ import pytest
 from mrpc.app.availability import CheckpointShelf
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.estimates import Estimates
+from mrpc.app.train.monitoring import list_runs
+from mrpc.app.train.repeats import ShownSizes, describe_curve, show_sizes, size_figure
 from mrpc.app.train.runs import manage_html
-from mrpc.app.train.size_curve import ShownSizes, describe_curve, show_sizes, size_figure
 from mrpc.app.train.sizes import find_sizes, propose_sizes
 from mrpc.errors import InputError
 from mrpc.files import write_model
@@ -50,11 +51,11 @@ def finished(tmp_path: Path, num_pairs: int, seed: int, accuracy: float, **setti
 
 
 def sizes_of(services: FakeServices, run: Run):
-    return find_sizes(services.monitoring.list_runs(), run.run_id, NUM_PAIRS)
+    return find_sizes(list_runs(services.store), run.run_id, NUM_PAIRS)
 
 
 def shown(services: FakeServices, run: Run) -> ShownSizes:
-    return show_sizes(services, services.monitoring.list_runs(), run.run_id)
+    return show_sizes(services, list_runs(services.store), run.run_id)
 
 
 def act(services: FakeServices, name: str, run: Run, **fields: str) -> str:
@@ -94,7 +95,7 @@ class TestWhichRuns:
         running = write_running(tmp_path, num_train_pairs=40)
         write_status(running, 30, 90, best_epoch=1, best_accuracy=0.7, best_f1=0.8)
         size = sizes_of(services, own)[2]
-        assert (size.num_pairs, size.num_open, size.said("best_accuracy")) == (40, 1, "–")
+        assert (size.num_pairs, size.num_open, size.said("accuracy")) == (40, 1, "–")
 
     def test_runs_on_other_data_stay_out_and_nothing_is_offered(self, services, tmp_path):
         own = finished(tmp_path, 80, 1, 0.75)
@@ -227,6 +228,6 @@ class TestCurve:
         collapsed = sizes[1].runs[0].model_copy(update={"collapsed": True})
         size = type(sizes[0])(20, False, [collapsed])
         assert size.num_collapsed == 1
-        figure = size_figure([size], "best_accuracy", "accuracy", "#000", None, "x")
+        figure = size_figure([size], "accuracy", None, "x")
         assert figure["data"][0]["marker"]["symbol"] == ["x"]
         assert "one answer only" in figure["data"][0]["text"][0]

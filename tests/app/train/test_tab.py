@@ -77,7 +77,7 @@ class TestStart:
         assert last["train-start"]["interactive"] is True
         (run,) = services.store.list()
         assert last["run"]["value"] == run.run_id
-        (pair,) = services.catalog.read_pinned(run.run_id)
+        (pair,) = run.read_pinned()
         assert (pair.sentence1, pair.sentence2) == ("One.", "Two.")
         ((_, values),) = services.launcher.calls
         assert values["preset"] == "recommended"
@@ -86,7 +86,7 @@ class TestStart:
     def test_a_person_may_not_want_that(self, tab, services):
         tab.call("train-start", "click", **{"train-follow": False})
         (run,) = services.store.list()
-        assert services.catalog.read_pinned(run.run_id) == []
+        assert run.read_pinned() == []
 
     def test_a_pair_that_cannot_be_followed_does_not_stop_the_start(self, tab, services):
         _, last = tab.call("train-start", "click", sentence1=" ", sentence2="Two.")

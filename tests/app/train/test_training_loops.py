@@ -17,31 +17,33 @@ from transformers import BertForSequenceClassification, TrainingArguments, get_s
 
 import mrpc
 from mrpc.app.templates import render
+from mrpc.app.train import training_loops
 from mrpc.app.train.accelerate_commands import ask_accelerate
 from mrpc.app.train.loops_view import arguments_html
 from mrpc.app.train.processes import training_command
-from mrpc.app.train.training_loops import LoopSource, Machine, SourceLine, TrainingLoops
+from mrpc.app.train.training_loops import (
+    LoopSource,
+    SourceLine,
+    loop_files,
+    read_trainer_report,
+    short_loops,
+)
 from mrpc.config import LOOP_HELP
 from mrpc.core.model.metrics import new_metric
 from mrpc.core.model.trainer_arguments import argument_rows, trainer_arguments
-from mrpc.errors import UnavailableError, UnknownRunError
+from mrpc.errors import UnavailableError
 from mrpc.files import write_model
 from mrpc.runs.layout import TrainerReport
-from mrpc.runs.store import RunStore
 from mrpc.training.session import select_loop
+from tests.app.train.services import FakeServices
 from tests.html import parse
 from tests.written_run import create_run
 
 LOOPS_DIR = Path(mrpc.__file__).parent / "training" / "loops"
 
 
-@pytest.fixture
-def loops(tmp_path: Path) -> TrainingLoops:
-    return TrainingLoops(RunStore(tmp_path))
-
-
-def test_the_sources_are_the_files_that_run(loops: TrainingLoops) -> None:
-    sources = {source.name: source for source in loops.sources()}
+def test_the_sources_are_the_files_that_run() -> None:
+    sources = {source.name: source for source in loop_files()}
     assert list(sources) == ["pytorch", "accelerate", "trainer"]
     for name, source in sources.items():
         text = "\n".join(line.text for line in source.lines if line.mark != "blank")
@@ -52,14 +54,12 @@ def test_the_sources_are_the_files_that_run(loops: TrainingLoops) -> None:
         assert source.limits == LOOP_HELP[name]
 
 
-def test_a_change_in_a_file_shows_at_once(
-    loops: TrainingLoops, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_change_in_a_file_shows_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("pytorch", "accelerate", "trainer"):
         (tmp_path / f"{name}.py").write_text(f"shared = 1\nonly_{name} = 2\nif shared:\n    more = 3\n")
     monkeypatch.setattr("mrpc.app.train.training_loops.LOOPS_DIR", tmp_path)
     (tmp_path / "accelerate.py").write_text("shared = 1\nif shared:\n    with shared:\n        more = 3\n")
-    plain, accelerate, trainer = loops.sources()
+    plain, accelerate, trainer = loop_files()
     assert plain.lines == [
         SourceLine("shared = 1"),
         SourceLine("only_pytorch = 2", "gone"),
@@ -77,8 +77,8 @@ def test_a_change_in_a_file_shows_at_once(
     assert trainer.lines[1] == SourceLine("only_trainer = 2", "new")
 
 
-def test_what_makes_the_loops_differ_is_marked(loops: TrainingLoops) -> None:
-    plain, accelerate, trainer = loops.sources()
+def test_what_makes_the_loops_differ_is_marked() -> None:
+    plain, accelerate, trainer = loop_files()
     assert len(plain.lines) == len(accelerate.lines)
     marks = {line.text.strip(): line.mark for line in plain.lines}
     assert marks["loss.backward()"] == "gone"
@@ -89,8 +89,8 @@ def test_what_makes_the_loops_differ_is_marked(loops: TrainingLoops) -> None:
     assert {line.text: line.mark for line in trainer.lines}["class SessionTrainer(Trainer):"] == "new"
 
 
-def test_the_sources_are_text_and_marked_without_colour(loops: TrainingLoops) -> None:
-    page = parse(render("train/loop_files.html", loops=loops.sources()))
+def test_the_sources_are_text_and_marked_without_colour() -> None:
+    page = parse(render("train/loop_files.html", loops=loop_files()))
     assert [section.attributes["data-loop"] for section in page.all("section")] == [
         "pytorch",
         "accelerate",
@@ -105,13 +105,13 @@ def test_the_sources_are_text_and_marked_without_colour(loops: TrainingLoops) ->
 class TestShortLoops:
     """The loops as the course writes them."""
 
-    def test_they_are_short_and_python(self, loops: TrainingLoops) -> None:
-        for source in loops.short_loops():
+    def test_they_are_short_and_python(self) -> None:
+        for source in short_loops():
             assert 18 <= len(source.lines) <= 27, source.name
             ast.parse(code_of(source))
 
-    def test_what_changes_is_marked_and_explained(self, loops: TrainingLoops) -> None:
-        plain, accelerate, _ = loops.short_loops()
+    def test_what_changes_is_marked_and_explained(self) -> None:
+        plain, accelerate, _ = short_loops()
         gone = [line.text.strip() for line in plain.lines if line.mark == "gone"]
         new = {line.text.strip(): line.note for line in accelerate.lines if line.mark == "new"}
         assert "loss.backward()" in gone
@@ -119,18 +119,18 @@ class TestShortLoops:
         assert "averages gradients" in new["accelerator.backward(loss)"]
         assert new["accelerator = Accelerator()"]
 
-    def test_they_are_what_the_files_that_run_do(self, loops: TrainingLoops) -> None:
-        files = {source.name: "".join(line.text for line in source.lines) for source in loops.sources()}
+    def test_they_are_what_the_files_that_run_do(self) -> None:
+        files = {source.name: "".join(line.text for line in source.lines) for source in loop_files()}
         for call in ("loss.backward()", "optimizer.step()", "scheduler.step()", "optimizer.zero_grad()"):
             assert call in files["pytorch"]
-            assert call in code_of(loops.short_loops()[0])
+            assert call in code_of(short_loops()[0])
         for call in ("accelerator.backward(loss)", "accelerator.gather_for_metrics"):
             assert call in files["accelerate"]
-            assert call in code_of(loops.short_loops()[1])
+            assert call in code_of(short_loops()[1])
 
     @pytest.mark.parametrize("name", ["pytorch", "accelerate"])
-    def test_they_run(self, loops: TrainingLoops, tiny_checkpoint_dir: Path, name: str, capsys: Any) -> None:
-        source = next(one for one in loops.short_loops() if one.name == name)
+    def test_they_run(self, tiny_checkpoint_dir: Path, name: str, capsys: Any) -> None:
+        source = next(one for one in short_loops() if one.name == name)
         model = BertForSequenceClassification.from_pretrained(tiny_checkpoint_dir, num_labels=2)
         rows = [
             {"input_ids": torch.randint(5, 50, (6,)), "labels": torch.tensor(row % 2)} for row in range(8)
@@ -156,33 +156,35 @@ def code_of(source: LoopSource) -> str:
     ("machine", "answers", "words"),
     [
         (
-            Machine(2, 0, False),
+            (2, 0, False),
             ["This machine", "No distributed training", "yes", "no", "no", "no"],
             ("no NVIDIA GPU", "Launching training on CPU", "in the notebook’s own process", "torchrun"),
         ),
         (
-            Machine(8, 1, True),
+            (8, 1, True),
             ["This machine", "No distributed training", "no", "no", "no", "all", "no", "bf16"],
             ("1 NVIDIA GPU", "starts runs of the loop accelerate by it"),
         ),
         (
-            Machine(8, 4, False),
+            (8, 4, False),
             ["This machine", "multi-GPU", "1", "no", "no", "no", "no", "no", "4", "all", "no", "bf16"],
             ("4 NVIDIA GPUs", "starts 4 processes by forking", "starts a process for each GPU by itself"),
         ),
     ],
 )
 def test_accelerate_itself_says_what_it_asks_and_does(
-    machine: Machine, answers: list[str], words: tuple[str, ...]
+    machine: tuple[int, int, bool], answers: list[str], words: tuple[str, ...]
 ) -> None:
-    said = ask_accelerate(machine.num_gpus, machine.has_config)
+    num_cores, num_gpus, has_config = machine
+    said = ask_accelerate(num_gpus, has_config)
     assert [question.answer for question in said.questions] == answers
     assert said.questions[1].text == "Which type of machine are you using?"
     assert "multi-GPU" in said.questions[1].options
     assert "ACCELERATE_MIXED_PRECISION" in said.environment
-    distributed = "MULTI_GPU" if machine.num_gpus > 1 else "'NO'"
+    distributed = "MULTI_GPU" if num_gpus > 1 else "'NO'"
     assert f"distributed_type: {distributed}" in said.config
-    shown = parse(render("train/accelerate.html", machine=machine, said=said)).text
+    found = {"num_cores": num_cores, "num_gpus": num_gpus, "has_config": has_config}
+    shown = parse(render("train/accelerate.html", said=said, **found)).text
     for each in words:
         assert each in shown
 
@@ -195,7 +197,7 @@ def test_an_accelerate_that_does_not_answer_is_no_traceback(monkeypatch: pytest.
 
 def test_the_table_lists_every_argument_and_marks_those_that_differ(tmp_path: Path) -> None:
     run = create_run(tmp_path, learning_rate=2e-5, seed=7, max_grad_norm=0.5, mixed_precision="bf16")
-    rows = {row.name: row for row in TrainingLoops(RunStore(tmp_path)).trainer_arguments(run.run_id)}
+    rows = {row.name: row for row in training_loops.trainer_arguments(run)}
     assert set(rows) == {field.name for field in dataclasses.fields(TrainingArguments)}
     changed = {name for name, row in rows.items() if row.is_changed}
     assert changed >= {"learning_rate", "seed", "max_grad_norm", "bf16", "eval_strategy", "save_strategy"}
@@ -221,15 +223,13 @@ def test_the_table_says_what_trainer_really_gets(tmp_path: Path) -> None:
     assert args.lr_scheduler_type == "cosine"
 
 
-def test_without_a_run_the_table_is_the_courses(loops: TrainingLoops) -> None:
-    values = {row.name: row.value for row in loops.trainer_arguments()}
+def test_without_a_run_the_table_is_the_courses() -> None:
+    values = {row.name: row.value for row in training_loops.trainer_arguments(None)}
     assert (values["learning_rate"], values["per_device_train_batch_size"]) == (5e-5, 8)
-    with pytest.raises(UnknownRunError):
-        loops.trainer_arguments("nothing")
 
 
-def test_the_table_is_drawn_with_the_differences_first(loops: TrainingLoops) -> None:
-    page = parse(arguments_html(SimpleNamespace(training_loops=loops), None))
+def test_the_table_is_drawn_with_the_differences_first(tmp_path: Path) -> None:
+    page = parse(arguments_html(FakeServices(tmp_path), None))
     assert "TrainingArguments of the preset course" in page.text
     first, rest = page.all("table")
     assert "≠ eval_strategy" in [row[0] for row in first.rows()]
@@ -238,21 +238,20 @@ def test_the_table_is_drawn_with_the_differences_first(loops: TrainingLoops) -> 
 
 
 @pytest.mark.parametrize("run_id", [None, "", 3, ["x"], "gone", "<b>"])
-def test_a_run_that_is_not_there_shows_the_course(loops: TrainingLoops, run_id: object) -> None:
-    assert "the preset course" in arguments_html(SimpleNamespace(training_loops=loops), run_id)
+def test_a_run_that_is_not_there_shows_the_course(tmp_path: Path, run_id: object) -> None:
+    assert "the preset course" in arguments_html(FakeServices(tmp_path), run_id)
 
 
 def test_the_reports_of_trainer_stand_side_by_side(tmp_path: Path) -> None:
     run = create_run(tmp_path, loop="trainer")
-    loops = TrainingLoops(RunStore(tmp_path))
-    services = SimpleNamespace(training_loops=loops)
-    assert loops.trainer_report(run.run_id) is None
+    services = FakeServices(tmp_path)
+    assert read_trainer_report(run) is None
     assert "no accuracy and no F1" in parse(arguments_html(services, run.run_id)).text
     report = TrainerReport(
         without_compute_metrics={"eval_loss": 0.69}, with_compute_metrics={"eval_loss": 0.7, "eval_f1": 0.8}
     )
     write_model(run.paths.trainer_report, report)
-    assert loops.trainer_report(run.run_id) == report
+    assert read_trainer_report(run) == report
     table = parse(arguments_html(services, run.run_id)).all("table")[-1]
     assert table.rows() == [["eval_loss", "0.69", "0.7"], ["eval_f1", "not reported", "0.8"]]
 
