@@ -7,6 +7,8 @@
    answer ends with it as a comment, so an answer that comes late, to an older question, does not take the
    dimming away.
 
+   mrpc.next(element) shows of its [data-after="tab/view"] the one of the view in sight.
+
    mrpc.go("compare/scores") opens a tab and a view in it. Any element with data-go does so when it is clicked.
    mrpc.unfold("single,others") opens the folds with these ids. Those that are open in the view stand in the address.
 
@@ -173,6 +175,16 @@ window.mrpc = (() => {
     if (address.href !== location.href) history.replaceState(history.state, "", address);
   }
 
+  // Below the tabs stands the way to the next view. Another view in sight has another height.
+  function next(element) {
+    const show = () => {
+      const seen = where();
+      for (const way of element.querySelectorAll("[data-after]")) way.hidden = way.dataset.after !== seen;
+    };
+    new ResizeObserver(show).observe(document.querySelector("#tabs") ?? document.body);
+    document.addEventListener("click", () => setTimeout(show, WAIT_MS));
+  }
+
   document.addEventListener("click", (event) => {
     const target = event.target.closest?.("[data-go]");
     if (target) {
@@ -324,5 +336,5 @@ window.mrpc = (() => {
     cancelTask = (id) => server.cancel_task(id);
   }
 
-  return { stage, changed, noticed, draw, ready, go, unfold, where, copy, courier };
+  return { stage, changed, noticed, draw, ready, go, next, unfold, where, copy, courier };
 })();

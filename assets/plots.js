@@ -1,6 +1,7 @@
 /* Charts that the server describes as data, drawn by plotly.js of the plotly package.
 
-   mrpcPlots.chart(element, props, watch, trigger, url) draws props.value, a figure with `alt`, whenever it changes.
+   mrpcPlots.charts(element, props, watch, trigger, url) draws props.value, a figure with `alt`, whenever it changes; or
+   several of them, a list, into as many elements .chart.
    mrpcPlots.draw(place, figure, Plotly) draws one figure now.
 
    mrpcPlots.live(element, url) returns a function that draws {place: {data, layout}} into the elements
@@ -66,11 +67,14 @@ window.mrpcPlots = (() => {
     return library.react(place, themed(figure.data, style), themed(layoutOf(figure, style), style), config);
   }
 
-  function chart(element, props, watch, trigger, url) {
-    const place = element.querySelector('.chart');
+  function charts(element, props, watch, trigger, url) {
+    element.querySelectorAll('.chart').forEach((place, at) => chart(place, at, props, watch, trigger, url));
+  }
+
+  function chart(place, at, props, watch, trigger, url) {
     let drawn = false;
     async function redraw() {
-      const figure = props.value;
+      const figure = Array.isArray(props.value) ? props.value[at] : props.value;
       place.hidden = !figure;
       if (place.numbers) place.numbers.fold.hidden = !figure;
       if (!figure || !place.offsetWidth) return;
@@ -219,5 +223,5 @@ window.mrpcPlots = (() => {
     };
   }
 
-  return { chart, draw, live, loadPlotly };
+  return { charts, draw, live, loadPlotly };
 })();

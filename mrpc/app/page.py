@@ -15,9 +15,10 @@ from mrpc.app.access import Access, Standing
 from mrpc.app.address import Linked, read_address
 from mrpc.app.compare.tab import build_compare_tab
 from mrpc.app.spine import build_spine, render_head, run_update
+from mrpc.app.templates import render
 from mrpc.app.tokenize.tab import build_inspect_tab
 from mrpc.app.train.tab import build_train_tab
-from mrpc.app.view import QUICK, bind_changes, for_visitors
+from mrpc.app.view import QUICK, bind_changes, for_visitors, share_api_components
 from mrpc.app.visitors import called_by
 from mrpc.errors import MrpcError
 
@@ -145,11 +146,16 @@ def build_app(services: Services) -> Page:
                 build_train_tab(services, spine)
             with gr.Tab("3 Compare", id="compare", elem_id="at-compare"):
                 build_compare_tab(services, spine)
-        address = gr.Textbox(visible=False)
+        gr.HTML(
+            render("templates/next.html"),
+            js_on_load="mrpc.next(element);",
+            elem_id="next",
+            apply_default_css=False,
+        )
         linked = [link.widget for link in spine.links]
         demo.load(
             for_visitors(partial(on_open, services, spine.links)),
-            inputs=address,
+            inputs=spine.courier,  # it brings the address along
             outputs=linked,
             js="() => [window.location.search]",
             **QUICK,
@@ -157,6 +163,7 @@ def build_app(services: Services) -> Page:
             for_visitors(load_head), outputs=spine.head, **QUICK
         )
         bind_changes(demo, spine.links)
+        share_api_components(demo)
     demo.api_open = False  # as demo.queue(api_open=False) does, which would build the whole server once more
     return demo
 

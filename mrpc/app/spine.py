@@ -15,6 +15,7 @@ from mrpc.app.access import Standing
 from mrpc.app.address import Linked, text
 from mrpc.app.format import run_choices
 from mrpc.app.guides import read_paths
+from mrpc.app.layout import field_row
 from mrpc.app.templates import render
 from mrpc.app.view import place
 from mrpc.app.visitors import MAX_MINUTES, MAX_PAIRS
@@ -35,6 +36,7 @@ class Spine:
 
     Attributes:
         head: the page's name and the data in use.
+        courier: brings what the browser knows, and shows nothing.
         sentence1: the first sentence of the current pair.
         sentence2: the second one.
         run: the id of the current run; "" where there is none.
@@ -42,6 +44,7 @@ class Spine:
     """
 
     head: gr.HTML
+    courier: gr.HTML
     sentence1: gr.Textbox
     sentence2: gr.Textbox
     run: gr.Dropdown
@@ -61,14 +64,14 @@ def build_spine(services: Services) -> Spine:
 
     head = place(render_head(LOADING_LINE, Standing()), elem_id="masthead")
     place(render("templates/paths.html", paths=read_paths()), elem_id="paths")
-    gr.HTML(
+    courier = gr.HTML(
         html_template="<span hidden></span>",
         js_on_load="mrpc.courier(server);",
         server_functions=[cancel_task],
         elem_id="page-courier",
         apply_default_css=False,
     )
-    with gr.Row(elem_id="spine", equal_height=True):
+    with field_row("spine", equal_height=True):
         sentence1 = gr.Textbox(
             COURSE_SENTENCES[0], label="Sentence 1", lines=1, max_lines=3, elem_id="sentence1", min_width=240
         )
@@ -77,7 +80,7 @@ def build_spine(services: Services) -> Spine:
         )
         # Each page has its own list, so any text may come: whoever looks for the run checks it.
         run = gr.Dropdown([], value=None, label="Run", elem_id="run", allow_custom_value=True, min_width=240)
-    spine = Spine(head, sentence1, sentence2, run)
+    spine = Spine(head, courier, sentence1, sentence2, run)
     spine.links.extend(
         [
             Linked("s1", sentence1, text(MAX_LINK_CHARS)),

@@ -12,14 +12,15 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast, get_type_hints
 from weakref import WeakKeyDictionary
 
 import gradio as gr
+from gradio.blocks import BlockContext
 from gradio.components import Component
+from gradio.components.api_component import Api
 from gradio.events import Dependency
 from pydantic import TypeAdapter, ValidationError
 
@@ -133,6 +134,24 @@ def api(endpoint: Run, *, changes: bool = False, previews: bool = False) -> None
     gr.api(checked if changes else for_visitors(checked), api_name=endpoint.__name__, concurrency_limit=None)
 
 
+def share_api_components(demo: gr.Blocks) -> None:
+    """Let endpoints share components where parameters or results are alike; Gradio makes one for each."""
+    kept: dict[str, Component | BlockContext] = {}
+
+    def shared(one: Component | BlockContext) -> Component | BlockContext:
+        if not isinstance(one, Api):
+            return one
+        # Whatever else tells parameters apart, as their names, is said by the function.
+        return kept.setdefault(json.dumps([one.label, one.value, one.api_info()]), one)
+
+    for handler in demo.fns.values():
+        handler.inputs = [shared(one) for one in handler.inputs]
+        handler.outputs = [shared(one) for one in handler.outputs]
+    for one in list(demo.blocks.values()):
+        if isinstance(one, Api) and one not in kept.values():
+            one.unrender()
+
+
 def _checked(endpoint: Run) -> Run:
     """Return the endpoint behind a check of its arguments by its signature."""
     types = {name: TypeAdapter(hint) for name, hint in get_type_hints(endpoint).items() if name != "return"}
@@ -236,16 +255,18 @@ def bind_changes(demo: gr.Blocks, links: Sequence[Linked] = ()) -> None:
     )
 
 
-def stage(name: str, *, elem_id: str | None = None, follows: bool = True) -> gr.HTML:
+def stage(name: str, *, elem_id: str | None = None, follows: bool = True, intro: str = "") -> gr.HTML:
     """Build the place where a view of this name is drawn first.
 
     Args:
         name: of the view.
         elem_id: of the element; ``view-NAME`` unless something else is wanted.
         follows: False for a view that is drawn on demand.
+        intro: HTML of ours that stands above whatever is drawn.
     """
     return gr.HTML(
         render_part("loading") if follows else "",
+        html_template=(f'<div class="intro">{intro}</div>' if intro else "") + "${value}",
         js_on_load=f"mrpc.stage(element, {name!r}, {'true' if follows else 'false'}, trigger, watch)"
         " /* 'draw' 'select' */",
         elem_id=elem_id or f"stage-{name}",
@@ -268,9 +289,25 @@ def chart(elem_id: str, *, has_table: bool = False) -> gr.HTML:
     beside = ' data-numbers="beside"' if has_table else ""
     return gr.HTML(
         html_template=f'<div class="chart" role="img"{beside}></div>',
-        js_on_load=f"mrpcPlots.chart(element, props, watch, trigger, {PLOTLY_URL!r}) /* 'select' */",
+        js_on_load=f"mrpcPlots.charts(element, props, watch, trigger, {PLOTLY_URL!r}) /* 'select' */",
         elem_id=elem_id,
         elem_classes="chart-box",
+        apply_default_css=False,
+    )
+
+
+def charts(elem_id: str, *names: str) -> gr.HTML:
+    """Build charts beside each other, each with an id of its own.
+
+    The value is a list of what :func:`chart` takes. Clicking a point in any of them sends ``select``.
+    """
+    boxes = [
+        f'<div class="chart-box" id="{name}"><div class="chart" role="img"></div></div>' for name in names
+    ]
+    return gr.HTML(
+        html_template=f'<div class="charts">{"".join(boxes)}</div>',
+        js_on_load=f"mrpcPlots.charts(element, props, watch, trigger, {PLOTLY_URL!r}) /* 'select' */",
+        elem_id=elem_id,
         apply_default_css=False,
     )
 
@@ -287,18 +324,6 @@ def table(elem_id: str) -> gr.HTML:
         elem_classes="data-table-box",
         apply_default_css=False,
     )
-
-
-@contextmanager
-def view_tab(title: str, at: str) -> Iterator[gr.Tab]:
-    """Build one view's place in its tab.
-
-    Args:
-        title: what people read.
-        at: where it is, "tab/view", as it stands in the page's address.
-    """
-    with gr.Tab(title, id=at, elem_id="at-" + at.replace("/", "-")) as tab:
-        yield tab
 
 
 def _mark_owners(component: Component | None, whose: str) -> None:
@@ -373,7 +398,7 @@ def _stamp(asked: object) -> str:
 
 def _empty(output: gr.HTML) -> object:
     """Return what a place, a chart or a table shows when there is nothing to show."""
-    return None if output.html_template != "${value}" else ""
+    return "" if "${value}" in output.html_template else None
 
 
 def _by_name(result: object, outputs: Outputs) -> dict[str, object]:

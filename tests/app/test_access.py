@@ -201,7 +201,7 @@ VISITORS = {
     *(f"draw stage-compare-{name}" for name in ("attention", "nearest", "scores", "baselines", "own")),
     *(f"draw stage-compare-{name}" for name in ("calibration", "threshold", "report", "tests", "pairs")),
     *("draw stage-pair-origin", "draw stage-compare-kinds", "draw stage-compare-map"),
-    *("select stage-compare-proposals", "select cmp-first-heads", "select stage-compare-scores"),
+    *("select stage-compare-proposals", "select cmp-heads", "select stage-compare-scores"),
     *("select stage-compare-pairs", "select cmp-tests", "select cmp-kinds", "select cmp-pairs"),
 }
 """What looks, or works on what a visitor typed."""

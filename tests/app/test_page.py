@@ -279,16 +279,18 @@ settings = app.parse_arguments([])
 demo = build_app(Services(settings))
 from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
 build_theme(), collect_css(), collect_head(), static_routes()
-endpoints = sorted(
-    fn.api_name for fn in demo.fns.values() if fn.api_visibility == "public" and fn.api_name
-)
-print(json.dumps([[name for name in {HEAVY!r} if name in sys.modules], endpoints]))
+endpoints = {{
+    name.removeprefix("/"): [one["parameter_name"] for one in told["parameters"]]
+    for name, told in demo.get_api_info()["named_endpoints"].items()
+}}
+heavy = [name for name in {HEAVY!r} if name in sys.modules]
+print(json.dumps([heavy, endpoints, len(demo.blocks), len(demo.fns)]))
 """
 
 
 @pytest.fixture(scope="module")
-def build() -> tuple[list[str], list[str]]:
-    """What was imported to build the page, and which endpoints it has."""
+def build() -> tuple[list[str], dict[str, list[str]], int, int]:
+    """What was imported to build the page, its endpoints with their parameters, its components and events."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", BUILD],
         cwd=PROJECT_DIR,
@@ -298,8 +300,8 @@ def build() -> tuple[list[str], list[str]]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    heavy, endpoints = json.loads(done.stdout)
-    return heavy, endpoints
+    heavy, endpoints, num_components, num_events = json.loads(done.stdout)
+    return heavy, endpoints, num_components, num_events
 
 
 def test_nothing_heavy_is_imported_to_build_the_page(build):
@@ -309,3 +311,16 @@ def test_nothing_heavy_is_imported_to_build_the_page(build):
 def test_endpoints_have_stable_names(build):
     assert {"list_runs", "resume_run", "run_status", "start_run", "stop_run"} <= set(build[1])
     assert {"compare_pair", "inspect_pair"} <= set(build[1])
+
+
+def test_endpoints_that_share_components_keep_the_names_of_their_parameters(build):
+    assert build[1]["stop_run"] == ["run_id", "save"]
+    assert build[1]["inspect_pair"] == ["sentence1", "sentence2", "checkpoint"]
+    assert build[1]["compare_pair"] == ["run_id", "sentence1", "sentence2"]
+    assert build[1]["flips"] == ["left", "right", "split", "cell"]
+
+
+def test_the_page_has_no_more_parts_than_it_needs(build):
+    _, _, num_components, num_events = build
+    assert num_components <= 250
+    assert num_events <= 100

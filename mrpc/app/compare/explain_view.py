@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_part
-from mrpc.app.view import View, bind, chart, place, stage, table
+from mrpc.app.view import View, bind, chart, charts, place, stage, table
 
 if TYPE_CHECKING:
     from gradio.components import Component
@@ -45,7 +46,7 @@ NEAREST_NOTE = (
 def build_explanations(services: Services, spine: Spine, row: SidesRow) -> None:
     """Build the sections."""
     asked = row.sides | spine.pair
-    with gr.Accordion("Which words count", open=False, elem_id="cmp-words-section"):
+    with fold("Which words count", "cmp-words-section"):
         words = stage("compare-words")
         effects = chart("cmp-effects")
     View(
@@ -55,14 +56,14 @@ def build_explanations(services: Services, spine: Spine, row: SidesRow) -> None:
         lambda **values: draw_words(services, **values),
         tasks=services.tasks,
     ).bind()
-    with gr.Accordion("What small changes do", open=False, elem_id="cmp-what-if-section"):
+    with fold("What small changes do", "cmp-what-if-section"):
         what_if = stage("compare-what-if")
     View(
         "compare-what-if", asked, {"stage": what_if}, lambda **values: draw_what_if(services, **values)
     ).bind()
-    with gr.Accordion("Where it looks: attention", open=False, elem_id="cmp-attention-section"):
+    with fold("Where it looks: attention", "cmp-attention-section"):
         _build_attention(services, asked)
-    with gr.Accordion("Nearest training pairs", open=False, elem_id="cmp-nearest-section"):
+    with fold("Nearest training pairs", "cmp-nearest-section"):
         place(render_part("quiet", NEAREST_NOTE))
         find = gr.Button("Find them", size="sm", scale=0, elem_id="cmp-nearest-find")
         nearest = stage("compare-nearest", follows=False)
@@ -79,7 +80,7 @@ def build_explanations(services: Services, spine: Spine, row: SidesRow) -> None:
 
 def _build_attention(services: Services, asked: dict[str, Component]) -> None:
     place(render_part("quiet", ATTENTION_NOTE))
-    with gr.Row(elem_classes="cmp-controls"):
+    with field_row(elem_classes="cmp-controls"):
         layer = gr.Slider(
             1,
             MAX_LAYERS,
@@ -102,33 +103,23 @@ def _build_attention(services: Services, asked: dict[str, Component]) -> None:
             DIRECTIONS, value="forth", label="Direction", elem_id="cmp-direction", min_width=280
         )
     drawn = stage("compare-attention")
-    with gr.Row(elem_classes="cmp-charts"):
-        maps = [chart("cmp-first-attention"), chart("cmp-second-attention")]
-    with gr.Row(elem_classes="cmp-charts"):
-        heads = [chart("cmp-first-heads"), chart("cmp-second-heads")]
+    maps = charts("cmp-attention", "cmp-first-attention", "cmp-second-attention")
+    heads = charts("cmp-heads", "cmp-first-heads", "cmp-second-heads")
     layers = chart("cmp-layers")
     View(
         "compare-attention",
         asked | {"layer": layer, "head": head, "direction": direction},
         {
             "stage": drawn,
-            "first_map": maps[0],
-            "second_map": maps[1],
-            "first_heads": heads[0],
-            "second_heads": heads[1],
+            "maps": maps,
+            "heads": heads,
             "layers": layers,
             "layer": layer,
             "head": head,
         },
         lambda **values: draw_attention(services, **values),
     ).bind()
-    bind(
-        [shown.select for shown in heads],
-        choose_head,
-        {},
-        {"layer": layer, "head": head},
-        data=("id",),
-    )
+    bind(heads.select, choose_head, {}, {"layer": layer, "head": head}, data=("id",))
 
 
 def draw_words(services: Services, task: Task, **asked: object) -> dict[str, object]:
@@ -234,8 +225,8 @@ def draw_attention(
         }
     return {
         "stage": render_part("quiet", text),
-        **dict(zip(("first_map", "second_map"), maps, strict=True)),
-        **dict(zip(("first_heads", "second_heads"), heads, strict=True)),
+        "maps": maps,
+        "heads": heads,
         "layers": layers_figure(names, attentions) if said else None,
         **sliders,
     }

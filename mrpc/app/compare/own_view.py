@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.downloads import write_download
+from mrpc.app.layout import field_row
 from mrpc.app.templates import render, render_part
 from mrpc.app.view import View, place, stage, table
 from mrpc.core.data.pairs import SUFFIXES
@@ -28,7 +29,7 @@ NOTE = (
 def build_own_view(services: Services, row: SidesRow) -> None:
     """Build the view."""
     place(render_part("quiet", NOTE))
-    with gr.Row(equal_height=False):
+    with field_row(equal_height=False):
         lines = gr.Textbox(
             label="Your pairs", lines=6, max_lines=14, elem_id="cmp-own-text", scale=2, min_width=280
         )
@@ -41,7 +42,7 @@ def build_own_view(services: Services, row: SidesRow) -> None:
             min_width=240,
             height=170,
         )
-    with gr.Row(elem_classes="cmp-controls"):
+    with field_row(elem_classes="cmp-controls"):
         ask = gr.Button("Ask both sides", variant="primary", scale=0, elem_id="cmp-own-ask")
         download = gr.DownloadButton(
             "Download all answers", interactive=False, scale=0, elem_id="cmp-own-download"
@@ -57,7 +58,6 @@ def build_own_view(services: Services, row: SidesRow) -> None:
         tasks=services.tasks,
         on_demand=ask,
     ).bind()
-    place(render_part("next", "inspect/pair", "back to Inspect with another pair"))
 
 
 def draw_own(

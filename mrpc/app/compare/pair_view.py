@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from mrpc.app.compare.explain_view import build_explanations
 from mrpc.app.spine import COURSE_SENTENCES
-from mrpc.app.templates import render, render_part
-from mrpc.app.view import View, bind, place, stage
+from mrpc.app.templates import render
+from mrpc.app.view import View, bind, stage
 
 if TYPE_CHECKING:
     from mrpc.app.compare.answers import PairAnswer
@@ -43,7 +43,6 @@ def build_pair_view(services: Services, spine: Spine, row: SidesRow) -> None:
         data=("id",),
     )
     build_explanations(services, spine, row)
-    place(render_part("next", "compare/scores", "Scores: how good is it, and is it luck?"))
 
 
 def draw_answers(

@@ -9,9 +9,10 @@ import gradio as gr
 
 from mrpc.app.compare.sides_view import compare_in_view
 from mrpc.app.downloads import write_download
+from mrpc.app.layout import field_row
 from mrpc.app.templates import render_part
 from mrpc.app.theme import ASSETS_DIR, plotly_dir
-from mrpc.app.view import View, place, stage
+from mrpc.app.view import View, stage
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,11 +31,10 @@ SCRIPTS = ("plots.js", "tables.js")
 
 def build_report(services: Services, row: SidesRow) -> None:
     """Build the button."""
-    with gr.Row(elem_classes="cmp-controls"):
+    with field_row(elem_classes="cmp-controls"):
         write = gr.Button("Write the report", scale=0, elem_id="cmp-report")
         download = gr.DownloadButton("Download", interactive=False, scale=0, elem_id="cmp-report-download")
-    place(render_part("quiet", NOTE))
-    drawn = stage("compare-report", follows=False)
+    drawn = stage("compare-report", follows=False, intro=render_part("quiet", NOTE))
     cache_dir = Path(download.GRADIO_CACHE)
     View(
         "compare-report",

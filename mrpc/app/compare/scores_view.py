@@ -8,9 +8,10 @@ import gradio as gr
 
 from mrpc.app.compare.report_view import build_report
 from mrpc.app.compare.sides_view import compare_in_view
+from mrpc.app.layout import fold
 from mrpc.app.task import silent
 from mrpc.app.templates import render_macro, render_part
-from mrpc.app.view import View, bind, chart, place, stage, table
+from mrpc.app.view import View, bind, chart, charts, place, stage, table
 
 if TYPE_CHECKING:
     from mrpc.app.compare.scores import Scores, SideScores
@@ -40,7 +41,7 @@ def build_scores_view(services: Services, row: SidesRow) -> None:
         tasks=services.tasks,
     ).bind()
     bind(verdict.select, choose_split, {}, {"split": row.split, "consent": row.consent}, data=("select",))
-    with gr.Accordion("Baselines", open=False, elem_id="cmp-baselines-section"):
+    with fold("Baselines", "cmp-baselines-section"):
         place(render_part("quiet", BASELINES_NOTE))
         baselines_chart = chart("cmp-baselines", has_table=True)
         baselines_table = table("cmp-baselines-table")
@@ -51,31 +52,21 @@ def build_scores_view(services: Services, row: SidesRow) -> None:
         lambda **values: draw_baselines(services, **values),
         tasks=services.tasks,
     ).bind()
-    with gr.Accordion("Calibration and thresholds", open=False, elem_id="cmp-calibration-section"):
+    with fold("Calibration and thresholds", "cmp-calibration-section"):
         _build_calibration(services, row)
     build_report(services, row)
-    place(render_part("next", "compare/where", "Where it fails: which pairs, and what it has not learned"))
 
 
 def _build_calibration(services: Services, row: SidesRow) -> None:
     calibration = stage("compare-calibration")
-    with gr.Row(elem_classes="cmp-charts"):
-        roc = chart("cmp-roc")
-        precision_recall = chart("cmp-precision-recall")
-        reliability = chart("cmp-reliability")
+    curves = charts("cmp-curves", "cmp-roc", "cmp-precision-recall", "cmp-reliability")
     threshold = gr.Slider(0, 1, 0.5, step=0.01, label="Threshold", elem_id="cmp-threshold")
     at_threshold = stage("compare-threshold")
     threshold_chart = chart("cmp-threshold-chart")
     View(
         "compare-calibration",
         row.on_split,
-        {
-            "stage": calibration,
-            "threshold": threshold,
-            "roc": roc,
-            "precision_recall": precision_recall,
-            "reliability": reliability,
-        },
+        {"stage": calibration, "threshold": threshold, "curves": curves},
         lambda **values: draw_calibration(services, **values),
     ).bind()
     View(
@@ -169,14 +160,16 @@ def draw_calibration(services: Services, **asked: object) -> dict[str, object]:
 
     comparison = compare_in_view(services, silent, **asked)
     if comparison is None:
-        return {"stage": "", "roc": None, "precision_recall": None, "reliability": None}
+        return {"stage": "", "curves": None}
     scores = comparison.scores
     return {
         "stage": render_calibrations(scores, comparison.calibration()),
         "threshold": gr.update(label=f"Threshold: answer “{scores.words[1]}” above"),
-        "roc": figures.roc_figure(scores),
-        "precision_recall": figures.precision_recall_figure(scores),
-        "reliability": figures.reliability_figure(scores),
+        "curves": [
+            figures.roc_figure(scores),
+            figures.precision_recall_figure(scores),
+            figures.reliability_figure(scores),
+        ],
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.address import Linked, choice, text
+from mrpc.app.layout import field_row
 from mrpc.app.spine import run_update
 from mrpc.app.task import OnProgress
 from mrpc.app.templates import render, render_part
@@ -51,7 +52,7 @@ class SidesRow:
 def build_sides(services: Services, spine: Spine) -> SidesRow:
     """Build the row and bind it to the current run."""
     shown = stage("compare-sides")
-    with gr.Row(elem_id="cmp-sides", equal_height=True):
+    with field_row("cmp-sides", equal_height=True):
         # Each page has its own list, so any text may come: whoever looks for a side checks it.
         first = gr.Dropdown(
             [], value=None, label="Compare", elem_id="cmp-first", allow_custom_value=True, min_width=240

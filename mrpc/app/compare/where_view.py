@@ -9,9 +9,10 @@ import gradio as gr
 from mrpc.app.address import Linked, text
 from mrpc.app.compare.pair_view import open_pair
 from mrpc.app.compare.sides_view import compare_in_view
+from mrpc.app.layout import field_row, fold
 from mrpc.app.task import silent
 from mrpc.app.templates import render_macro, render_part
-from mrpc.app.view import View, bind, chart, place, stage, table
+from mrpc.app.view import View, bind, chart, stage, table
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,12 +68,11 @@ SHOW_PAIRS_JS = "() => document.querySelector('#stage-compare-pairs')?.scrollInt
 
 def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
     """Build the view."""
-    place(render_part("quiet", TESTS_NOTE))
-    tests = stage("compare-tests")
+    tests = stage("compare-tests", intro=render_part("quiet", TESTS_NOTE))
     tests_chart = chart("cmp-tests-chart", has_table=True)
     tests_table = table("cmp-tests")
     shown_pairs = stage("compare-pairs")
-    with gr.Row(elem_classes="cmp-controls"):
+    with field_row(elem_classes="cmp-controls"):
         # The cases of behavioural tests come as further choices, so any text may come and is checked.
         pairs = gr.Dropdown(
             FILTERS,
@@ -104,7 +104,7 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         {"stage": shown_pairs, "table": pairs_table, "kind": kind},
         lambda **values: draw_pairs(services, **values),
     ).bind()
-    with gr.Accordion("Kinds of pairs", open=False, elem_id="cmp-kinds-section"):
+    with fold("Kinds of pairs", "cmp-kinds-section"):
         kinds = stage("compare-kinds")
         kinds_table = table("cmp-kinds")
     View(
@@ -113,7 +113,7 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         {"stage": kinds, "shown": kinds_table},
         lambda **values: draw_kinds(services, **values),
     ).bind()
-    with gr.Accordion("Data map of the training pairs", open=False, elem_id="cmp-map-section"):
+    with fold("Data map of the training pairs", "cmp-map-section"):
         mapped = stage("compare-map")
         map_chart = chart("cmp-map")
     View(
@@ -138,7 +138,6 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
     bind([pairs_table.select, map_chart.select], open_row, row.sides, spine.pair, data=("id",)).success(
         None, js=GO_TO_PAIR_JS, api_visibility="private"
     )
-    place(render_part("next", "compare/own", "Your pairs: ask both sides about your own sentences"))
 
 
 def draw_tests(services: Services, task: Task, first: object, second: object) -> dict[str, object]:

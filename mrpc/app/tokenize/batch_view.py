@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.address import Linked, choice, text, whole
-from mrpc.app.templates import render, render_part
+from mrpc.app.layout import field_row
+from mrpc.app.templates import render
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.tokenize.speed_view import build_speed_section
 from mrpc.app.view import View, bind, place, stage
@@ -38,7 +39,7 @@ def build_batch_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) 
         checkpoint: whose tokenizer.
     """
     place(render("tokenize/about.html", view="batch"))
-    with gr.Row(elem_classes="tk-controls"):
+    with field_row(elem_classes="tk-controls"):
         split = gr.Radio(list(SPLITS), value="train", label="Split", elem_id="batch-split")
         rows = gr.Textbox(
             FIRST_ROWS, label="Rows, up to 16", max_lines=1, elem_id="batch-rows", min_width=160
@@ -54,7 +55,6 @@ def build_batch_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) 
     batch_size = gr.Slider(1, 64, 8, step=1, label="Batch size for the whole split", elem_id="batch-size")
     report = place(elem_id="split-padding")
     build_speed_section(services, spine, checkpoint, split)
-    place(render_part("next", "inspect/step", "a batch goes through the model"))
 
     View(
         "batch",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.address import Linked, choice, text, whole
-from mrpc.app.templates import render, render_part
+from mrpc.app.layout import field_row
+from mrpc.app.templates import render
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.view import View, bind, place, stage
 from mrpc.app.visitors import caller
@@ -34,7 +35,7 @@ def build_data_view(services: Services, spine: Spine) -> None:
         spine: gets the pair that is chosen here.
     """
     place(render("tokenize/about.html", view="data"))
-    with gr.Row(elem_classes="tk-controls"):
+    with field_row(elem_classes="tk-controls"):
         data = gr.Dropdown(
             APPS_DATA,
             value="",
@@ -53,7 +54,6 @@ def build_data_view(services: Services, spine: Spine) -> None:
         )
     rows = stage("data")
     about = place(elem_id="data-about")
-    place(render_part("next", "inspect/pair", "a pair becomes tokens"))
 
     asked = {"data": data, "split": split, "label": label, "query": query}
     shown = {"rows": rows, "about": about, "data": data, "label": label}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.address import Linked, choice, flag, whole
+from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.tokenize.tokens import LEGEND, chips, pieces
@@ -43,7 +44,7 @@ def build_pair_view(services: Services, spine: Spine) -> gr.Dropdown:
     place(render("tokenize/about.html", view="pair"))
     shown = stage("pair")
     origin = stage("pair-origin")
-    with gr.Row(elem_classes="tk-controls", elem_id="pair-controls"):
+    with field_row("pair-controls", "tk-controls"):
         checkpoint = gr.Dropdown(
             options, value=DEFAULT_CHECKPOINT, label="Checkpoint", elem_id="checkpoint", filterable=False
         )
@@ -53,12 +54,9 @@ def build_pair_view(services: Services, spine: Spine) -> gr.Dropdown:
         )
         padding = gr.Checkbox(False, label="Pad to max length", elem_id="pad")
     details = place(elem_id="pair-details")
-    with gr.Accordion(
-        "One sentence or two: why two lists cannot just be joined", open=False, elem_id="single"
-    ):
-        place(render("tokenize/about.html", view="one_or_two"))
-        one_or_two = stage("one-or-two")
-    with gr.Accordion("Other checkpoints: the same pair, other tokenizers", open=False, elem_id="others"):
+    with fold("One sentence or two: why two lists cannot just be joined", "single"):
+        one_or_two = stage("one-or-two", intro=render("tokenize/about.html", view="one_or_two"))
+    with fold("Other checkpoints: the same pair, other tokenizers", "others"):
         place(render("tokenize/about.html", view="checkpoints"))
         compared = gr.CheckboxGroup(
             options,
@@ -67,7 +65,6 @@ def build_pair_view(services: Services, spine: Spine) -> gr.Dropdown:
             elem_id="compared",
         )
         checkpoints = stage("checkpoints")
-    place(render_part("next", "inspect/batch", "pairs become a batch"))
 
     encoded = {
         "checkpoint": checkpoint,

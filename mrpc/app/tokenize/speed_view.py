@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.address import Linked, choices, whole
+from mrpc.app.layout import field_row
 from mrpc.app.templates import render
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.view import View, place, stage
@@ -45,7 +46,7 @@ def build_speed_section(services: Services, spine: Spine, checkpoint: gr.Dropdow
         split: the split that is tokenized.
     """
     place(render("tokenize/about.html", view="speed"))
-    with gr.Row(elem_classes="tk-controls"):
+    with field_row(elem_classes="tk-controls"):
         ways = gr.CheckboxGroup(
             [(name, way) for way, (name, _) in WAY_NAMES.items()],
             value=list(WAY_NAMES),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.address import Linked, choice, whole
-from mrpc.app.templates import render, render_part
+from mrpc.app.layout import field_row
+from mrpc.app.templates import render
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.tokenize.tokens import chips
 from mrpc.app.view import View, place, stage
@@ -41,20 +42,19 @@ def build_step_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -
         checkpoint: which model.
     """
     place(render("tokenize/about.html", view="step"))
-    with gr.Row(elem_classes="tk-controls"):
+    with field_row(elem_classes="tk-controls"):
         split = gr.Radio(list(SPLITS), value="train", label="Split", elem_id="step-split")
         batch_size = gr.Slider(1, 16, 8, step=1, label="Batch size", elem_id="step-batch-size")
         seed = gr.Number(42, label="Seed", precision=0, minimum=0, elem_id="step-seed", min_width=110)
     model_input = stage("model-input")
     place(render("tokenize/about.html", view="adamw"))
-    with gr.Row(elem_classes="tk-controls"):
+    with field_row(elem_classes="tk-controls"):
         sequences = gr.Radio(SEQUENCES, value="course", label="Sequences", elem_id="step-sequences")
         rate = gr.Radio(RATES, value="0.001", label="Learning rate", elem_id="step-rate")
         run = gr.Button(
             "Take one step", size="md", variant="primary", elem_id="step-run", scale=0, min_width=160
         )
     training_step = stage("training-step", follows=False)
-    place(render_part("next", "train/start", "fine-tune on pairs like this"))
 
     View(
         "model-input",

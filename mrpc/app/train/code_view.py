@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from mrpc.app.layout import fold
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render, render_part
 from mrpc.app.train.export import FORMS, export_code
@@ -46,7 +47,7 @@ COMMANDS = {
 
 def build_code_fold(services: Services, spine: Spine) -> None:
     """Build the fold."""
-    with gr.Accordion("Get the code of this run", open=False, elem_id="export-fold"):
+    with fold("Get the code of this run", "export-fold"):
         place(render_part("quiet", INTRO))
         forms = [(label, name) for name, label in FORMS.items()]
         form = gr.Radio(forms, value="accelerate", label="Form", elem_id="export-form")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import gradio as gr
-
+from mrpc.app.layout import fold
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render
 from mrpc.app.train.accelerate_commands import ask_accelerate
@@ -30,11 +29,11 @@ MAX_VALUE_CHARS = 60
 def build_loops_view(services: Services, spine: Spine) -> None:
     """Build the view."""
     loops = stage("loops", elem_id="loops")
-    with gr.Accordion("Started by accelerate, on this machine", open=False, elem_id="accelerate-fold"):
+    with fold("Started by accelerate, on this machine", "accelerate-fold"):
         commands = stage("accelerate", elem_id="accelerate-commands")
-    with gr.Accordion("The files that run", open=False, elem_id="loop-files-fold"):
+    with fold("The files that run", "loop-files-fold"):
         files = stage("loop-files", elem_id="loop-files")
-    with gr.Accordion("TrainingArguments: what Trainer is told", open=False, elem_id="arguments-fold"):
+    with fold("TrainingArguments: what Trainer is told", "arguments-fold"):
         arguments = stage("arguments", elem_id="trainer-arguments")
 
     def draw_commands(task: Task) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.downloads import zip_onnx
+from mrpc.app.layout import field_row, fold
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render, render_part
 from mrpc.app.train.publishing import can_export, export_in_process
-from mrpc.app.view import View, bind, place, stage
+from mrpc.app.view import View, bind, stage
 from mrpc.publish.onnx import FILES, INSTALL, read_export
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ INTRO = (
 
 def build_onnx_fold(services: Services, spine: Spine) -> None:
     """Build the fold."""
-    with gr.Accordion("Use this model without PyTorch: ONNX", open=False, elem_id="onnx-fold"):
-        place(render_part("quiet", INTRO, "publish.md#without-pytorch-onnx", "More on ONNX"))
-        shown = stage("onnx")
-        with gr.Row(elem_id="onnx-buttons"):
+    with fold("Use this model without PyTorch: ONNX", "onnx-fold"):
+        intro = render_part("quiet", INTRO, "publish.md#without-pytorch-onnx", "More on ONNX")
+        shown = stage("onnx", intro=intro)
+        with field_row("onnx-buttons"):
             export = gr.Button("Export to ONNX", variant="primary", elem_id="onnx-export", min_width=180)
             take = gr.Button("Download the export", elem_id="onnx-take", min_width=180)
         download = gr.DownloadButton("Download", visible="hidden", elem_id="onnx-download")

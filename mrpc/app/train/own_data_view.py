@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from mrpc.app.layout import field_row
 from mrpc.app.templates import render, render_part
 from mrpc.app.view import View, bind, place, stage
 from mrpc.core.data.pairs import SUFFIXES
@@ -65,7 +66,7 @@ def build_upload(services: Services, data: DataChoice) -> None:
         height=140,
     )
     place(render_part("quiet", UPLOAD_NOTE, "data.md", "All rules and limits"))
-    with gr.Row(equal_height=False):
+    with field_row(equal_height=False):
         columns = gr.Textbox(
             label="Columns", info=COLUMNS_HELP, max_lines=1, elem_id="data-columns", min_width=200
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from mrpc.app.layout import field_row, fold
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render, render_part
 from mrpc.app.view import View, bind, place, stage
@@ -23,9 +24,9 @@ INTRO = (
 
 def build_publish_fold(services: Services, spine: Spine) -> None:
     """Build the fold."""
-    with gr.Accordion("Publish to the Hub", open=False, elem_id="publish-fold"):
+    with fold("Publish to the Hub", "publish-fold"):
         place(render_part("quiet", INTRO, "publish.md", "More on cards and the Hub"))
-        with gr.Row(equal_height=True):
+        with field_row(equal_height=True):
             repo = gr.Textbox(
                 label="Repository", placeholder="owner/name", max_length=200, elem_id="publish-repo"
             )
@@ -37,7 +38,7 @@ def build_publish_fold(services: Services, spine: Spine) -> None:
             "everything else is decided.",
             elem_id="publish-test",
         )
-        with gr.Row(elem_id="publish-buttons"):
+        with field_row("publish-buttons"):
             look = gr.Button("Show the card", elem_id="publish-look", min_width=180)
             go = gr.Button(
                 "Publish", variant="primary", interactive=False, elem_id="publish-go", min_width=180

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from mrpc.app.layout import fold
 from mrpc.app.templates import render
 from mrpc.app.train.acts import limit_of
 from mrpc.app.train.catalog import disk_bytes, plan_retention
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def build_runs_view(services: Services) -> None:
     """Build the view."""
     build_live_place("train/runs_live.html", "runs-live")
-    with gr.Accordion("Disk", open=False, elem_id="disk"):
+    with fold("Disk", "disk"):
         limit = gr.Number(20, label="Limit for all runs (GB)", elem_id="disk-limit", min_width=160)
         held = stage("disk", elem_id="disk-held")
     build_live_place("train/foreign_live.html", "runs-foreign")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import gradio as gr
 
+from mrpc.app.layout import field_row, fold
 from mrpc.app.spine import Spine, run_update
 from mrpc.app.templates import render, render_part
 from mrpc.app.train.catalog import pin_pairs
@@ -71,7 +72,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
         elem_id="train-preset",
         elem_classes="preset-cards",
     )
-    with gr.Row(elem_id="train-buttons"):
+    with field_row("train-buttons"):
         start = gr.Button(START_LABEL, variant="primary", elem_id="train-start", min_width=120)
         queue = gr.Button("Add to queue", elem_id="train-queue", min_width=120)
     follow = gr.Checkbox(
@@ -91,7 +92,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
     note = stage("checkpoint", elem_id="train-checkpoint-note")
     shown = preset_values(first)
     for group, names in GROUPS.items():
-        with gr.Accordion(group, open=False, elem_id=group_id(group), elem_classes="settings"):
+        with fold(group, group_id(group), elem_classes="settings"):
             if group == "Data":
                 build_upload(services, data)
             for name in names:

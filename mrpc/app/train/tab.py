@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from mrpc.app.layout import view_tab, without_form
 from mrpc.app.limits import check_whole
 from mrpc.app.spine import Spine
-from mrpc.app.templates import render_part
 from mrpc.app.train import export, monitoring
 from mrpc.app.train.board import RunBoard
 from mrpc.app.train.code_view import build_code_fold
@@ -19,7 +19,7 @@ from mrpc.app.train.onnx_view import build_onnx_fold
 from mrpc.app.train.publish_view import build_publish_fold
 from mrpc.app.train.runs_view import build_runs_view
 from mrpc.app.train.start_view import build_start_form
-from mrpc.app.view import api, place, view_tab
+from mrpc.app.view import api
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
@@ -34,20 +34,17 @@ def build_train_tab(services: Services, spine: Spine) -> None:
     live = Live(services, board)
     with gr.Tabs(elem_id="train-views"):
         with view_tab("Train", "train/start"), gr.Row(elem_id="train-columns"):
-            with gr.Column(elem_id="train-form", scale=0, min_width=400):
+            with without_form(gr.Column(elem_id="train-form", scale=0, min_width=400)):
                 form = build_start_form(services, spine)
             with gr.Column(elem_id="train-run"):
                 build_live_place("train/run_live.html", "run-live")
                 build_code_fold(services, spine)
                 build_onnx_fold(services, spine)
                 build_publish_fold(services, spine)
-                place(render_part("next", "compare/pair", "compare the model before and after"))
         with view_tab("Runs", "train/runs"):
             build_runs_view(services)
-            place(render_part("next", "compare/scores", "what the runs score"))
         with view_tab("Three loops", "train/loops"):
             build_loops_view(services, spine)
-            place(render_part("next", "train/start", "train with one of them"))
     build_courier(services, live, spine, form)
     add_endpoints(services)
 
