@@ -97,16 +97,20 @@ def render_head(data_line: str, standing: Standing) -> str:
     return render("templates/head.html", data_line=data_line, standing=standing, **limits)
 
 
-def run_update(services: Services, run_id: object) -> object:
+def run_update(services: Services, run_id: object, chosen: object = None) -> object:
     """Return an update of the bar's list of runs.
 
     Args:
         services: whose runs.
         run_id: the run to show, untrusted; where there is none of this id, the living one, else the newest.
+        chosen: what the list shows already. If that is the run to show, only the list is renewed: a run that
+            was chosen while this answer was on its way stays chosen.
     """
     runs = services.store.list()
     ids = [run.run_id for run in runs]
     if run_id not in ids:
         holder = services.store.holder()
         run_id = holder.run_id if holder is not None else ids[0] if ids else None
+    if run_id == chosen:
+        return gr.update(choices=run_choices(runs))
     return gr.update(choices=run_choices(runs), value=run_id)

@@ -20,7 +20,7 @@ from mrpc.runs.run import Run, RunState
 from mrpc.settings import Settings
 from tests.e2e.pages import drawings, expect_drawn_since, expect_settled
 from tests.finished_run import make_finished_run
-from tests.live_app import LiveApp
+from tests.live_app import LiveApp, wait_until
 from tests.tiny import tiny_rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -63,6 +63,10 @@ def type_pair(page: Page, sentence1: str, sentence2: str) -> None:
     expect(page.locator("#stage-compare-answers .cmp-meter")).to_have_count(2)
 
 
+def current_pair(page: Page) -> list[str]:
+    return [page.locator(f"#sentence{number} textarea").input_value() for number in (1, 2)]
+
+
 def shown_words(sentence: str) -> re.Pattern[str]:
     """Match a sentence whatever spaces stand between its words."""
     return re.compile(r"^\s*" + r"\s*".join(map(re.escape, re.findall(r"\w+|[^\w\s]", sentence))) + r"\s*$")
@@ -89,9 +93,9 @@ def test_the_tab_opens_filled_with_pairs_that_changed(open_page, run):
     expect(page.get_by_role("heading", name="A pair that it changed")).to_be_visible()
     expect(page.locator("#sentence1 textarea")).not_to_have_value("This is the first sentence.")
     expect(page.locator("#stage-compare-answers")).to_contain_text("The corpus says:")
-    first = page.locator("#sentence1 textarea").input_value()
+    shown = current_pair(page)
     page.locator("#stage-compare-proposals button").last.click()
-    expect(page.locator("#sentence1 textarea")).not_to_have_value(first)
+    wait_until(lambda: current_pair(page) != shown)
 
 
 def test_a_pair_that_was_typed_stays_when_the_tab_is_opened(open_page, run):

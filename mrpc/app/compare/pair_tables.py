@@ -257,7 +257,13 @@ def _reading(score: KindScore, scores: Sequence[KindScore]) -> str:
     return "worse than elsewhere" if score.accuracy.second < middle else "better than elsewhere"
 
 
-def find_row(comparisons: Comparisons, first: object, second: object, row_id: object) -> SentencePair:
+def find_row(
+    comparisons: Comparisons,
+    first: object,
+    second: object,
+    row_id: object,
+    current: tuple[object, object] = ("", ""),
+) -> SentencePair:
     """Return a pair of the sides' data, or a case of a behavioural test.
 
     Args:
@@ -265,6 +271,7 @@ def find_row(comparisons: Comparisons, first: object, second: object, row_id: ob
         first: the name of one side.
         second: the name of the other.
         row_id: from a browser, as the module's docstring says; "any" is a random pair.
+        current: the sentences shown now, which "any" does not choose again.
 
     Raises:
         InputError: when there is no such pair.
@@ -282,4 +289,7 @@ def find_row(comparisons: Comparisons, first: object, second: object, row_id: ob
     sides = comparisons.catalog.find_two(first, second)
     rows = find_split(comparisons.shelf.of(sides), origin)
     row = int(number) if is_number else random.randrange(len(rows))
-    return SentencePair(**rows[check_whole(row, f"The number of a pair of {origin}", 0, len(rows) - 1)])
+    pair = SentencePair(**rows[check_whole(row, f"The number of a pair of {origin}", 0, len(rows) - 1)])
+    if not is_number and (pair.sentence1, pair.sentence2) == current:
+        pair = SentencePair(**rows[(row + 1) % len(rows)])
+    return pair

@@ -38,7 +38,7 @@ def build_pair_view(services: Services, spine: Spine, row: SidesRow) -> None:
     bind(
         proposals.select,
         lambda **values: open_pair(services, **values),
-        row.sides,
+        row.sides | spine.pair,
         spine.pair,
         data=("id",),
     )
@@ -90,9 +90,16 @@ def draw_proposals(services: Services, first: object, second: object) -> str:
     return render("compare/proposals.html", pairs=pairs, words=CELL_WORDS, usual=COURSE_SENTENCES)
 
 
-def open_pair(services: Services, first: object, second: object, id: object) -> dict[str, object]:
-    """Make the pair of a row the current one."""
+def open_pair(
+    services: Services,
+    first: object,
+    second: object,
+    id: object,
+    sentence1: object = "",
+    sentence2: object = "",
+) -> dict[str, object]:
+    """Make the pair of a row the current one; any pair is another one than those sentences."""
     from mrpc.app.compare.pair_tables import find_row
 
-    pair = find_row(services.comparisons, first, second, id)
+    pair = find_row(services.comparisons, first, second, id, (sentence1, sentence2))
     return {"sentence1": pair.sentence1, "sentence2": pair.sentence2}

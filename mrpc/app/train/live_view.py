@@ -71,7 +71,7 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
 
     def on_runs(run: object, run_id: object) -> object:
         live.forget()
-        return run_update(services, run_id or run)
+        return run_update(services, run_id or run, chosen=run)
 
     def on_fill(run: object) -> dict[str, object]:
         config = services.store.open(run).config

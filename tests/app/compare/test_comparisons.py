@@ -234,6 +234,17 @@ def test_a_row_of_the_data_and_its_label(comparisons, run, data):
     assert find_row(comparisons, base, best, "validation:any").idx in data.dataset["validation"]["idx"]
 
 
+def test_any_pair_is_another_than_the_shown_one(comparisons, run, data, monkeypatch):
+    base, best = f"{run.run_id}:base", f"{run.run_id}:best"
+    rows = data.dataset["validation"]
+    last = len(rows) - 1
+    monkeypatch.setattr("random.randrange", lambda stop: last)
+    assert find_row(comparisons, base, best, "validation:any").idx == rows[last]["idx"]
+    shown = (rows[last]["sentence1"], rows[last]["sentence2"])
+    assert find_row(comparisons, base, best, "validation:any", shown).idx == rows[0]["idx"]
+    assert find_row(comparisons, base, best, f"validation:{last}", shown).idx == rows[last]["idx"]
+
+
 def test_a_comparison_is_made_once_and_held(comparisons, run):
     sides = f"{run.run_id}:base", f"{run.run_id}:best"
     held = comparisons.compare(*sides)
