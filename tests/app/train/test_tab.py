@@ -151,7 +151,8 @@ class TestCourier:
     def test_the_list_of_runs_follows_and_a_picked_run_is_shown(self, tab, tmp_path):
         first, second = write_ended(tmp_path, seed=1), write_ended(tmp_path, seed=2)
         (step,) = tab.call("train-courier", "runs", {}, run=first.run_id)
-        assert step["run"]["value"] == first.run_id
+        assert [run_id for _, run_id in step["run"]["choices"]] == [second.run_id, first.run_id]
+        assert "value" not in step["run"], "a run chosen meanwhile stays"
         (step,) = tab.call("train-courier", "runs", {"run_id": second.run_id}, run=first.run_id)
         assert step["run"]["value"] == second.run_id
         (step,) = tab.call("train-courier", "runs", {}, run="gone")
