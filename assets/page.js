@@ -332,7 +332,27 @@ window.mrpc = (() => {
     if (link && window.top !== window) link.target = "_blank";
   });
 
+  /* Gradio's loading screen counts its seconds in every frame, and goes on when it is gone: the page then draws sixty
+     frames a second for ever. It keeps a requestAnimationFrame of its own, so its next frame is found among the numbers
+     that nobody else was given, and cancelled. */
+  function endLoadingClock() {
+    const plain = window.requestAnimationFrame;
+    const next = (draw) => plain.call(window, draw);
+    const given = new Set();
+    window.requestAnimationFrame = (draw) => {
+      const id = next(draw);
+      given.add(id);
+      return id;
+    };
+    const first = next(() => next(() => {
+      window.requestAnimationFrame = plain;
+      const last = next(() => {});
+      for (let id = first + 1; id < last; id++) if (!given.has(id)) cancelAnimationFrame(id);
+    }));
+  }
+
   function courier(server) {
+    endLoadingClock();
     cancelTask = (id) => server.cancel_task(id);
   }
 

@@ -159,3 +159,25 @@ def test_larger_text_is_larger_everywhere(open_page, run):
     larger = pytest.approx([1.25 * size for size in before], 0.01)
     wait_until(lambda: sizes() == larger)  # what Gradio draws just then grows as in a transition
     assert page.evaluate("document.documentElement.scrollWidth") <= 1440
+
+
+COUNT_FRAMES_JS = """
+window.numFrames = 0;
+const next = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = (draw) => { window.numFrames += 1; return next(draw); };
+"""
+
+
+def test_a_page_at_rest_draws_no_frames(open_page, run):
+    page = open_page("1 Inspect", 1440, TINY)
+    page.add_init_script(COUNT_FRAMES_JS)
+    page.reload()
+    expect(page.locator("#stage-pair .tk-tokens").first).to_be_visible()
+    assert page.evaluate("window.numFrames") > 0, "frames are counted"
+
+    def frames_in_a_second() -> int:
+        before = page.evaluate("window.numFrames")
+        page.wait_for_timeout(1_000)
+        return page.evaluate("window.numFrames") - before
+
+    wait_until(lambda: frames_in_a_second() <= 5)
