@@ -42,6 +42,8 @@ REFERENCE_GFLOPS = 140.0
 PARTS: dict[str, dict[str, Any]] = {
     "recommended": {"preset": "recommended", "mixed_precision": "no"},
     "recommended_bf16": {"preset": "recommended", "mixed_precision": "bf16"},
+    "one_order": {"preset": "recommended", "mixed_precision": "no", "both_orders": False},
+    "one_order_bf16": {"preset": "recommended", "mixed_precision": "bf16", "both_orders": False},
     "quick": {"preset": "quick"},
     "course": {"preset": "course"},
     "course_fast": {"preset": "course", **CHEAP_STEPS},

@@ -177,6 +177,12 @@ class TrainConfig(BaseModel):
         raise_lower="Higher: the model sees both orders, a little more data for free. Lower: the order as "
         "it stands in the data; 0.5 is even.",
     )
+    both_orders: bool = _field(
+        False,
+        "Show every pair in both orders in each step, and learn from the mean of both losses.",
+        raise_lower="On: the answer depends less on the order, and on MRPC scores rise by about a point; "
+        "each step computes twice as much. Off: one order of each pair.",
+    )
     freeze_word_embeddings: bool = _field(
         False,
         "Keep the word embeddings as pretrained: half of the weights of a small encoder, moved little.",
@@ -236,6 +242,11 @@ class TrainConfig(BaseModel):
         "more is written.",
     )
 
+    @property
+    def num_orders(self) -> int:
+        """In how many orders each step shows a pair: 1 or 2."""
+        return 2 if self.both_orders else 1
+
     def num_used_pairs(self, num_pairs: int) -> int:
         """Return how many of the pairs in the training split are trained on."""
         return min(num_pairs, self.num_train_pairs or num_pairs)
@@ -280,6 +291,7 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
         "num_epochs": 3,
         "warmup_ratio": 0.1,
         "swap_probability": 0.5,
+        "both_orders": True,
         "pooler_start": "identity",
         "shared_words_weight": 2.0,
         "mixed_precision": "auto",

@@ -173,13 +173,14 @@ def check_size(config: TrainConfig, num_train_pairs: int) -> None:
         AccessError: names the value, its limit, and what to do.
     """
     num_steps = config.num_steps(num_train_pairs)
-    num_pairs = config.num_used_pairs(num_train_pairs) * config.num_epochs
+    num_pairs = config.num_used_pairs(num_train_pairs) * config.num_epochs * config.num_orders
+    num_rows = config.train_batch_size * config.gradient_accumulation_steps * config.num_orders
     too_much = [
         f"{what} {value:,} (at most {limit:,})"
         for what, value, limit in (
-            ("pairs in all epochs:", num_pairs, MAX_PAIRS),
+            ("pairs in all epochs and orders:", num_pairs, MAX_PAIRS),
             ("steps:", num_steps, MAX_STEPS),
-            ("batch size:", config.train_batch_size * config.gradient_accumulation_steps, MAX_BATCH),
+            ("batch size in all orders:", num_rows, MAX_BATCH),
             ("max length:", config.max_length, MAX_LENGTH),
         )
         if value > limit

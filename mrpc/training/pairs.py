@@ -76,12 +76,19 @@ class TrainPairs(torch.utils.data.Dataset[Any]):
         return epoch_batches(self.lengths, config.train_batch_size, config.batch_order, config.seed, epoch)
 
     def shown(self, batches: Sequence[Sequence[int]], epoch: int) -> Batches:
-        """Return the rows that stand for the pairs of these batches in an epoch, from 0."""
-        swapped = swapped_rows(len(self), self._config.swap_probability, self._config.seed, epoch)
-        return Batches(
-            len(batches),
-            lambda number: [pair + len(self) * int(swapped[pair]) for pair in batches[number]],
-        )
+        """Return the rows that stand for the pairs of these batches in an epoch, from 0.
+
+        A batch of B pairs has B rows; with ``both_orders`` 2B, the other orders last.
+        """
+        num_pairs = len(self)
+        swapped = swapped_rows(num_pairs, self._config.swap_probability, self._config.seed, epoch)
+
+        def rows_of(number: int) -> list[int]:
+            rows = [pair + num_pairs * int(swapped[pair]) for pair in batches[number]]
+            others = [(row + num_pairs) % (2 * num_pairs) for row in rows]
+            return rows + others if self._config.both_orders else rows
+
+        return Batches(len(batches), rows_of)
 
     def _encode_windows(self, rows: np.ndarray) -> Iterator[BatchEncoding]:
         for start in range(0, len(rows), WINDOW_PAIRS):

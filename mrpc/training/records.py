@@ -12,22 +12,28 @@ import torch
 from mrpc.core.model.stored_predictions import write_table
 
 
-def pair_records(logits: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def pair_records(
+    logits: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor, num_orders: int = 1
+) -> torch.Tensor:
     """Return what is recorded of the pairs of a batch.
 
     Args:
         logits: [B, C].
         labels: int64 [B].
         mask: the attention mask, [B, T].
+        num_orders: 2 where the second half of the rows shows the pairs of the first in the other order.
 
     Returns:
-        float32 [B, 4]: cross-entropy in nats, probability of "equivalent", real tokens, padded tokens.
+        float32 [B / num_orders, 4]: cross-entropy in nats and probability of "equivalent", the means over the
+        orders, and real and padded tokens, of all orders together.
     """
     with torch.no_grad():
         scores = logits.detach().float()
         losses = torch.nn.functional.cross_entropy(scores, labels, reduction="none")
         num_positions = torch.full_like(losses, mask.shape[1])
-        return torch.stack([losses, scores.softmax(-1)[:, 1], mask.sum(-1).float(), num_positions], dim=-1)
+        rows = torch.stack([losses, scores.softmax(-1)[:, 1], mask.sum(-1).float(), num_positions], dim=-1)
+        orders = rows.view(num_orders, -1, 4)
+        return torch.cat([orders[..., :2].mean(0), orders[..., 2:].sum(0)], dim=-1)
 
 
 class EpochRecords:

@@ -164,7 +164,7 @@ class TrainingSession(TrainingSetup):
             TrainingError: when the loss is not finite.
         """
         rows = self._rows[self._position]
-        own = pair_records(logits, batch["labels"], batch["attention_mask"])
+        own = pair_records(logits, batch["labels"], batch["attention_mask"], self.config.num_orders)
         pairs = self.ranks.gather_rows(own, len(rows))
         is_mean = self.ranks.are_several or self.second_task is not None
         value = pairs[:, 0].mean().item() if is_mean else loss.item()

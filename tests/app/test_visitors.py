@@ -62,11 +62,11 @@ def test_the_preset_quick_fits_and_more_is_named() -> None:
     check_size(build_config(QUICK), 3668)
     check_size(build_config({"preset": "course", "num_train_pairs": 400}), 3668)
     for values, words in (
-        ({"preset": "course"}, "pairs in all epochs: 11,004"),
-        (QUICK | {"num_epochs": 2}, "pairs in all epochs: 7,200"),
+        ({"preset": "course"}, "pairs in all epochs and orders: 11,004"),
+        (QUICK | {"num_epochs": 2}, "pairs in all epochs and orders: 7,200"),
         (QUICK | {"train_batch_size": 2}, "steps: 1,800"),
-        (QUICK | {"train_batch_size": 64}, "batch size: 64"),
-        (QUICK | {"gradient_accumulation_steps": 4}, "batch size: 64"),
+        (QUICK | {"train_batch_size": 64}, "batch size in all orders: 64"),
+        (QUICK | {"gradient_accumulation_steps": 4}, "batch size in all orders: 64"),
         (QUICK | {"max_length": 256}, "max length: 256"),
         (QUICK | {"keep_epochs": "all"}, "weights of all epochs"),
         (QUICK | {"checkpoint": "distilbert/distilbert-base-uncased"}, "the checkpoint distilbert"),

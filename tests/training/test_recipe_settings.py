@@ -91,6 +91,7 @@ needs_bfloat16 = pytest.mark.skipif(
     [
         pytest.param({}, id="recipe"),
         pytest.param({"freeze_word_embeddings": False}, id="words trained"),
+        pytest.param({"both_orders": True}, id="both orders"),
         pytest.param({"mixed_precision": "bf16"}, id="bfloat16", marks=needs_bfloat16),
         pytest.param({"mixed_precision": "bf16", "fast": False}, id="autocast", marks=needs_bfloat16),
     ],
@@ -245,6 +246,38 @@ def test_swapped_pairs_are_those_that_the_epoch_says(
     middle = first.index(tokenizer.sep_token_id)
     assert second[1:-1] == [*first[middle + 1 : -1], tokenizer.sep_token_id, *first[1:middle]]
     assert pairs[5]["label"] == pairs[5 + 64]["label"]
+
+
+@pytest.mark.parametrize("loop", ["accelerate", "pytorch", "trainer"])
+def test_both_orders_of_a_pair_are_one_record(
+    tmp_path: Path,
+    tiny_data_dir: Path,
+    tiny_checkpoint_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    loop: str,
+) -> None:
+    """With no dropout and no learning a step's loss is the mean of what each order alone would give."""
+    monkeypatch.setattr(torch.nn.Dropout, "forward", lambda self, x: x)
+    values = {"loop": loop, "learning_rate": 1e-9, "num_epochs": 1, "attention_dropout": False}
+    runs = {
+        name: train_here(make_run(tmp_path / name, tiny_data_dir, tiny_checkpoint_dir, **values, **own))
+        for name, own in {
+            "written": {},
+            "swapped": {"swap_probability": 1.0},
+            "both": {"both_orders": True},
+        }.items()
+    }
+    records = {name: train_records(run, 1) for name, run in runs.items()}
+    assert records["both"]["idx"] == records["written"]["idx"] == records["swapped"]["idx"]
+    for name in ("loss", "prob_equivalent"):
+        orders = np.array([records["written"][name], records["swapped"][name]])
+        assert np.abs(orders[0] - orders[1]).max() > 1e-5, "the orders differ"
+        assert records["both"][name] == pytest.approx(orders.mean(axis=0), abs=1e-6)
+    written, swapped, both = (steps(runs[name]) for name in ("written", "swapped", "both"))
+    for one, other, shown in zip(written, swapped, both, strict=True):
+        assert shown.loss == pytest.approx((one.loss + other.loss) / 2, abs=1e-5)
+        assert shown.num_pairs == one.num_pairs == 8
+        assert shown.num_tokens == one.num_tokens + other.num_tokens == 2 * one.num_tokens
 
 
 def test_frozen_word_embeddings_stay_as_they_were(

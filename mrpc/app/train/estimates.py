@@ -49,7 +49,7 @@ TYPICAL_TOKENS = 128
 
 COST_OF_A_STEP = (
     *("loop", "fast", "mixed_precision", "train_batch_size", "batch_order"),
-    *("freeze_word_embeddings", "freeze_layers", "attention_dropout", "shared_words_weight"),
+    *("freeze_word_embeddings", "freeze_layers", "attention_dropout", "shared_words_weight", "both_orders"),
 )
 """The settings that decide how long a token takes to learn, and what is kept in memory for it."""
 
@@ -256,7 +256,8 @@ def _minutes(
         assert status.tokens_per_epoch is not None
         ratio = _step_cost(config, num_layers) / _step_cost(run.config.hyperparameters, num_layers)
         seconds_a_token = (1.0 if like else ratio) / status.tokens_per_s
-        tokens_a_pair = status.tokens_per_epoch / (status.num_train_pairs or 1)
+        tokens_an_order = status.tokens_per_epoch / run.config.hyperparameters.num_orders
+        tokens_a_pair = tokens_an_order * config.num_orders / (status.num_train_pairs or 1)
         seconds = _seconds(config, num_pairs, tokens_a_pair, seconds_a_token, status.evaluation_s or 0.0)
         return Minutes(seconds / 60, "measured" if like else "scaled")
     if size is None or not size.width:
@@ -266,7 +267,7 @@ def _minutes(
     rate = EFFICIENCY * matrix_flops_per_s()
     seconds_a_token = 3 * forward * _step_cost(config, size.num_layers) / rate
     evaluation_s = EVALUATION_PAIRS * TOKENS_A_PAIR * forward / rate
-    seconds = _seconds(config, num_pairs, TOKENS_A_PAIR, seconds_a_token, evaluation_s)
+    seconds = _seconds(config, num_pairs, config.num_orders * TOKENS_A_PAIR, seconds_a_token, evaluation_s)
     return Minutes(seconds / 60, "machine")
 
 
@@ -292,7 +293,8 @@ def _memory_bytes(config: TrainConfig, size: PretrainedSize) -> int:
 
 
 def _activation_bytes(config: TrainConfig, size: PretrainedSize) -> int:
-    num_tokens = config.train_batch_size * min(config.max_length, TYPICAL_TOKENS)
+    num_rows = config.train_batch_size * config.num_orders
+    num_tokens = num_rows * min(config.max_length, TYPICAL_TOKENS)
     return num_tokens * size.num_layers * size.width * ACTIVATION_BYTES
 
 

@@ -29,6 +29,7 @@ LABELS = {
     "batch_order": "Batch order",
     "fast": "Fast steps",
     "swap_probability": "Swapped sentences",
+    "both_orders": "Both orders",
     "freeze_word_embeddings": "Freeze the word embeddings",
     "freeze_layers": "Freeze the lowest layers",
     "pooler_start": "Pooler",
@@ -43,7 +44,7 @@ LABELS = {
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Data": (
         *("num_train_pairs", "train_batch_size", "max_length"),
-        *("batch_order", "swap_probability", "seed"),
+        *("batch_order", "swap_probability", "both_orders", "seed"),
     ),
     "Optimizer": (
         *("learning_rate", "num_epochs", "lr_scheduler_type", "warmup_ratio"),
