@@ -398,7 +398,10 @@ class Worker:
             text=True,
         )
         self._lines = iter(self._process.stdout or ())
-        assert self._answer() == "ready", f"{name} did not get ready"
+
+    def wait_until_ready(self) -> None:
+        """Wait for its imports, its data and its model."""
+        assert self._answer() == "ready", f"{self.name} did not get ready"
 
     def ask(self, what: str) -> dict[str, float]:
         """Let it do a block of steps, or an evaluation."""
@@ -463,6 +466,8 @@ def measure(
     """Let the workers take turns; the first block of each warms it up and does not count."""
     workers = {name: Worker(name, data_dir, checkpoint_dir, num_steps) for name in names}
     rate = Worker("multiply", data_dir, None, 5)
+    for worker in [*workers.values(), rate]:  # they start side by side
+        worker.wait_until_ready()
     rates = []
     for block in range(num_blocks + 1):
         for worker in workers.values():

@@ -39,6 +39,7 @@ MORE = {
     "learning_rate": 1e-3,
     "lr_scheduler_type": "cosine",
     "max_length": 20,
+    "both_orders": True,
     "seed": 8,
 }
 """Everything else that plain libraries express exactly."""

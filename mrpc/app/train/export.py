@@ -35,7 +35,7 @@ CARRIED = frozenset(
         "lr_scheduler_type",
         *("gradient_accumulation_steps", "max_grad_norm", "max_length", "max_steps", "num_train_pairs"),
         *("checkpoint", "batch_order", "mixed_precision", "attention_dropout", "pooler_start"),
-        *("freeze_word_embeddings", "freeze_layers", "shared_words_weight"),
+        *("freeze_word_embeddings", "freeze_layers", "shared_words_weight", "both_orders"),
     }
 )
 """Settings that the code has in it."""

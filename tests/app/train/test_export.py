@@ -58,6 +58,7 @@ MANY = {
     "warmup_ratio": 0.1,
     "weight_decay": 0.01,
     "batch_order": "length",
+    "both_orders": True,
     "mixed_precision": "bf16",
     "max_length": 64,
     "lr_scheduler_type": "cosine",
