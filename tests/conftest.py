@@ -84,9 +84,17 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium:
 LONG_FILES = ("e2e", "integration", "training", "publish")
 """Folders of the files that take longest."""
 
+PATIENCE_S = 900
+"""What a test in one of them may take: a machine that trains something else at the same time is slow."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that processes which share the suite end together."""
-    items.sort(
-        key=lambda item: next((at for at, name in enumerate(LONG_FILES) if name in item.path.parts), 9)
-    )
+
+    def place(item: pytest.Item) -> int:
+        return next((at for at, name in enumerate(LONG_FILES) if name in item.path.parts), len(LONG_FILES))
+
+    items.sort(key=place)
+    for item in items:
+        if place(item) < len(LONG_FILES) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(PATIENCE_S))

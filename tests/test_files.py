@@ -64,7 +64,7 @@ def test_what_is_missing_foreign_or_too_large_is_not_read(tmp_path: Path) -> Non
 
 
 @posix
-@pytest.mark.timeout(10)  # the open of a pipe would wait for a writer
+@pytest.mark.timeout(60)  # the open of a pipe would wait for a writer
 def test_links_and_pipes_are_not_opened(tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"secret")
     (tmp_path / "link").symlink_to(tmp_path / "target")

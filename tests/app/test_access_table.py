@@ -39,7 +39,7 @@ from tests.app.test_access import (
 )
 from tests.live_app import free_port
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 DEPLOY = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
 

@@ -107,7 +107,7 @@ def test_a_closed_page_ends_its_work(page: Any) -> None:
     assert "progress" in opened.first_answer()
     assert len(page.tasks._running) == 1
     opened.close()
-    wait_until(lambda: len(page.tasks._running) == 0, 30)
+    wait_until(lambda: len(page.tasks._running) == 0)
 
 
 def test_one_visitor_and_one_address_leave_some_to_others(page: Any) -> None:
@@ -123,4 +123,4 @@ def test_one_visitor_and_one_address_leave_some_to_others(page: Any) -> None:
     assert len(page.tasks._running) == MAX_RUNNING_A_VISITOR
     for one in [*opened, other_visitor]:
         one.close()
-    wait_until(lambda: len(page.tasks._running) == 0, 30)
+    wait_until(lambda: len(page.tasks._running) == 0)

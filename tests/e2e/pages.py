@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -45,8 +46,12 @@ def show_theme(page: Page, scheme: str) -> None:
     page.wait_for_timeout(300)
 
 
-def serious_faults(page: Page) -> list[tuple[str, object, str]]:
-    """Return what axe finds and calls serious or critical.
+COLOUR_RULES = ("color-contrast", "link-in-text-block")
+"""The rules of axe whose answer depends on colours: all that another scheme can change."""
+
+
+def serious_faults(page: Page, rules: Sequence[str] | None = None) -> list[tuple[str, object, str]]:
+    """Return what axe finds, by these rules or by all of them, and calls serious or critical.
 
     axe calls the contrast of a text unknown where a pseudo-element may lie behind it, and takes five sixths
     of its time to look for one. Here it measures every text against the elements behind it.
@@ -54,13 +59,21 @@ def serious_faults(page: Page) -> list[tuple[str, object, str]]:
     if not page.evaluate("'axe' in window"):
         page.evaluate(Axe().axe_script)
         page.evaluate("axe.configure({checks: [{id: 'color-contrast', options: {ignorePseudo: true}}]})")
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")
+    found = page.evaluate(
+        "async (only) => (await axe.run({resultTypes: ['violations'], ...only})).violations",
+        {"runOnly": list(rules)} if rules is not None else {},
+    )
     return [
         (fault["id"], node["target"], node["html"][:200])
-        for fault in found["violations"]
+        for fault in found
         if fault["impact"] in {"serious", "critical"}
         for node in fault["nodes"]
     ]
+
+
+def expect_no_wider(page: Page, width: int) -> None:
+    """Wait until nothing sticks out of a page of this width in pixels: plots take a new one a bit later."""
+    page.wait_for_function("(width) => document.documentElement.scrollWidth <= width", arg=width)
 
 
 def tab_to(page: Page, control: str, most: int = 80) -> None:

@@ -23,7 +23,7 @@ from tests.finished_run import make_finished_run
 from tests.live_app import LiveApp, wait_until
 from tests.tiny import tiny_rows
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.e2e
 
 TAB = "3 Compare"
 
@@ -110,6 +110,7 @@ def test_a_pair_that_was_typed_stays_when_the_tab_is_opened(open_page, run):
 def test_a_change_of_a_side_costs_at_most_two_requests(open_page, run):
     page = open_page(TAB)
     expect(page.locator("#stage-compare-answers")).to_contain_text("The corpus says:")
+    expect_settled(page, "compare-proposals")
     posts: list[str] = []
     page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
     choose(page, "#cmp-second", re.compile("more frequent answer"))

@@ -9,11 +9,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mrpc.app.train.export import export_code
+from tests.e2e.pages import expect_no_wider
 from tests.e2e.test_train import look_at
 from tests.live_app import LiveApp
 from tests.written_run import write_ended
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.e2e
 
 
 def unfold(page: Page, fold: str) -> None:
@@ -89,7 +90,7 @@ def test_a_narrow_page_does_not_scroll_sideways(open_page, live_app: LiveApp) ->
     page.get_by_role("tab", name="Three loops", exact=True).click()
     expect(page.locator("#loops .loop")).to_have_count(3)
     page.wait_for_timeout(400)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    expect_no_wider(page, 390)
     page.get_by_role("tab", name="Runs", exact=True).click()
     page.wait_for_timeout(400)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    expect_no_wider(page, 390)

@@ -11,7 +11,7 @@ from mrpc.runs.log import read_events
 from tests.e2e.test_train import open_group, start_training
 from tests.live_app import LiveApp
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.e2e
 
 PLACES = ("Köln", "Genève", "the old café", "Málaga", "Brno", "the harbour", "Århus", "the north gate")
 ASKED = (

@@ -16,6 +16,7 @@ from mrpc.files import write_model
 from mrpc.runs.events import PinnedPairEvent
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.run import Run
+from tests.e2e.pages import expect_no_wider
 from tests.e2e.test_train import EVIL, discard, fill_setting, start_training
 from tests.live_app import LiveApp
 from tests.written_run import (
@@ -30,7 +31,7 @@ from tests.written_run import (
     write_status,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +72,8 @@ def question(page: Page, label: str) -> None:
     page.locator("#runs-live summary", has_text=label).click()
 
 
-def traces(page: Page, place: str) -> list[dict]:
-    page.wait_for_function(f"document.querySelector('{place}')?.data?.length > 0")
+def traces(page: Page, place: str, num: int) -> list[dict]:
+    page.wait_for_function(f"document.querySelector('{place}')?.data?.length === {num}")
     return page.evaluate(
         f"document.querySelector('{place}').data.map(t => [t.name, t.line.color, t.line.dash])"
     )
@@ -118,14 +119,13 @@ def test_chosen_runs_keep_their_colour_and_show_what_differs(open_page, live_app
     expect(shown.locator("thead")).to_contain_text("Learning rate")
     expect(shown.locator("thead")).to_contain_text("Seed")
     assert "Warmup" not in shown.locator("thead").inner_text()
-    loss = traces(page, "#runs-live [data-plot=loss]")
+    loss = traces(page, "#runs-live [data-plot=loss]", 3)
     assert len({(color, dash) for _, color, dash in loss}) == 3
-    assert traces(page, "#runs-live [data-plot=f1]") == loss
+    assert traces(page, "#runs-live [data-plot=f1]", 3) == loss
     expect(page.locator("#runs-live [data-plot-caption]").first).to_contain_text("seed 2")
     page.locator(f"[data-choose='{first.run_id}']").press("Space")
     expect(shown.locator("tbody tr")).to_have_count(2)
-    page.wait_for_function("document.querySelector('#runs-live [data-plot=f1]').data.length === 2")
-    assert traces(page, "#runs-live [data-plot=f1]") == loss[1:]
+    assert traces(page, "#runs-live [data-plot=f1]", 2) == loss[1:]
     live_app.store.move_to_trash(second)  # another page deletes a chosen run
     expect(shown.locator("tbody tr")).to_have_count(1)
 
@@ -293,7 +293,7 @@ def test_nothing_sticks_out(open_page, live_app: LiveApp):
     waiting = create_run(live_app.runs_dir)
     RunQueue(live_app.runs_dir).add(waiting.run_id)
     page = open_page("2 Fine-tune", width=390)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    expect_no_wider(page, 390)
     open_runs(page)
     for run in runs:
         page.locator(f"[data-choose='{run.run_id}']").check()
@@ -303,5 +303,5 @@ def test_nothing_sticks_out(open_page, live_app: LiveApp):
     for width in (390, 1440):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(400)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        expect_no_wider(page, width)
     live_app.store.remove(running)

@@ -19,7 +19,7 @@ from tests import browser as browsers
 from tests.integration.test_space import KEY, SPACE
 from tests.live_app import LiveApp, running_app, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.e2e
 
 FRAME = "https://frame.hf.space/"
 BLOCKED = ["--test-third-party-cookie-phaseout", "--disable-features=LocalNetworkAccessChecks"]

@@ -13,11 +13,12 @@ from playwright.sync_api import Page, expect
 from mrpc.core.data.load import load_data
 from mrpc.publish.onnx import PACKAGES, read_export
 from mrpc.runs.run import Run
+from tests.e2e.pages import expect_no_wider
 from tests.finished_run import make_finished_run
 from tests.hub_server import TOKEN, HubServer
 from tests.live_app import LiveApp, running_app
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
@@ -114,4 +115,4 @@ def test_on_a_telephone_nothing_is_cut_off(open_page: Callable[..., Page]) -> No
     for fold in ("onnx-fold", "publish-fold"):
         open_fold(page, fold)
     expect(page.locator("#stage-publish")).to_contain_text("look at the card")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    expect_no_wider(page, 390)

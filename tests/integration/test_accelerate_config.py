@@ -25,7 +25,7 @@ from mrpc.runs.store import RunStore
 from tests.integration.training_process import create_run, terminal
 from tests.live_app import LiveApp, wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")

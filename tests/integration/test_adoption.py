@@ -11,7 +11,7 @@ from mrpc.runs.run import RunState
 from mrpc.runs.store import RunStore
 from tests.live_app import running_app, wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.integration
 
 CONFIG = {
     "preset": "course",

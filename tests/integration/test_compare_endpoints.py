@@ -19,7 +19,7 @@ from tests.finished_run import make_finished_run
 from tests.live_app import LiveApp, running_app
 from tests.tiny import tiny_rows, write_jsonl, write_tiny_data
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.integration
 
 SIDE_KEYS = {"accuracy", "f1", "precision", "recall", "log_loss", "ece", "confusion", "intervals"}
 CELLS = {"fixed", "broken", "both_right", "both_wrong"}

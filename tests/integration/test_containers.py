@@ -24,7 +24,7 @@ from mrpc.runs.store import RunStore
 from tests.integration.training_process import NEW_NAMESPACE, can_make_namespaces, create_run, terminal
 from tests.live_app import running_app, wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")

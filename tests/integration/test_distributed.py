@@ -32,7 +32,7 @@ from tests.live_app import free_port
 from tests.tiny import folder_sha256
 from tests.training.in_process import train_here, train_records
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 VALUES = {"num_train_pairs": 57, "num_epochs": 2, "learning_rate": 1e-3}
 """57 pairs in batches of 8: the last batch holds one pair, and nothing for the second process."""

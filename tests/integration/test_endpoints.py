@@ -15,7 +15,7 @@ from mrpc.runs.process import find_process
 from mrpc.runs.run import Run
 from tests.live_app import LiveApp, wait_until_ended
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.integration
 
 SHORT = {
     "preset": "course",

@@ -22,7 +22,7 @@ from mrpc.app.train.export import export_code
 from mrpc.runs.run import Run
 from tests.training.in_process import evaluations, forget_accelerator, make_run, steps, train_here
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 COURSE = {"num_train_pairs": 61, "num_epochs": 2, "learning_rate": 1e-3, "seed": 5}
 """The course's recipe on few pairs, with a learning rate at which the tiny model moves."""

@@ -17,7 +17,7 @@ from mrpc.training import checkpoints
 from tests.integration.training_process import create_run, spawn, terminal, wait_for_event
 from tests.training.in_process import run_training, train_here
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture

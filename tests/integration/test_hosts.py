@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 def status_of(url: str, **headers: str) -> int:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code

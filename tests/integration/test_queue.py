@@ -12,7 +12,7 @@ from gradio_client.exceptions import AppError
 from mrpc.runs.queue import RunQueue
 from tests.live_app import LiveApp, running_app
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.integration
 
 SHORT = {
     "preset": "course",

@@ -22,7 +22,7 @@ from tests.integration.test_space import SPACE
 from tests.live_app import LiveApp, running_app
 
 pytest.importorskip("authlib", reason="needs gradio[oauth]")
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 CLIENT = "the-space"
 

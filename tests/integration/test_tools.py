@@ -20,7 +20,6 @@ from mcp.client.streamable_http import streamablehttp_client
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore:Use `streamable_http_client`:DeprecationWarning"),
 ]
 

@@ -166,7 +166,7 @@ class TestReadOn:
         assert record.best_epoch == 1
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
-    @pytest.mark.timeout(10)  # the open of a pipe would wait for a writer
+    @pytest.mark.timeout(60)  # the open of a pipe would wait for a writer
     def test_a_link_or_a_pipe_in_place_of_the_log_is_not_read(self, tmp_path):
         run = write_ended(tmp_path)
         run.paths.events.rename(tmp_path / "elsewhere.jsonl")
