@@ -77,8 +77,12 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium: str) -> dict[str, Any]:
-    """How pytest-playwright starts the browser."""
-    return {**browser_type_launch_args, "executable_path": chromium, "args": list(browser.LAUNCH_ARGS)}
+    """How pytest-playwright starts the browser.
+
+    Pages of one app share a process, and with it the compiled scripts: a third of what a page costs.
+    """
+    arguments = [*browser.LAUNCH_ARGS, "--process-per-site"]
+    return {**browser_type_launch_args, "executable_path": chromium, "args": arguments}
 
 
 LONG_FILES = ("e2e", "integration", "training", "publish")

@@ -41,9 +41,10 @@ def live_app(
 
 
 @pytest.fixture(scope="module")
-def shared_context(browser: Browser) -> Iterator[BrowserContext]:
+def shared_context(browser: Browser, live_app: LiveApp) -> Iterator[BrowserContext]:
     """A browser that has compiled the page's scripts already; no test leaves anything stored in it."""
     context = browser.new_context()
+    context.new_page().goto(f"{live_app.url}/robots.txt")  # a page that stays keeps their process
     yield context
     context.close()
 

@@ -41,7 +41,8 @@ def make_run(
 
     def make() -> Run:
         runs_dir = tmp_path_factory.mktemp("runs")
-        return create_run(runs_dir, long_data_dir, tiny_checkpoint_dir, num_epochs=1, seed=5)
+        values = {"num_epochs": 1, "num_train_pairs": 2_500, "seed": 5}
+        return create_run(runs_dir, long_data_dir, tiny_checkpoint_dir, **values)
 
     return make
 
@@ -51,9 +52,9 @@ def uncut(make_run: Callable[[], Run]) -> Run:
     return train_here(make_run())
 
 
-@pytest.mark.parametrize(("place", "least_slices"), [("child", 3), ("worker", 2)], ids=["child", "worker"])
+@pytest.mark.parametrize("place", ["child", "worker"])
 def test_slices_end_with_the_weights_of_an_uncut_run(
-    make_run: Callable[[], Run], uncut: Run, monkeypatch: pytest.MonkeyPatch, place: str, least_slices: int
+    make_run: Callable[[], Run], uncut: Run, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     run = make_run()
@@ -61,7 +62,7 @@ def test_slices_end_with_the_weights_of_an_uncut_run(
     num_slices = 0
     while run.state() is not RunState.FINISHED:
         # Ask for the end once the slice has trained its share, whatever this machine's speed.
-        goal = run.read_status().step + num_steps // least_slices
+        goal = run.read_status().step + num_steps // 2
         stopping = _stop_at(run, goal)
         lent(run, 300.0, place)
         stopping.shutdown()
@@ -71,7 +72,7 @@ def test_slices_end_with_the_weights_of_an_uncut_run(
             assert run.state() is RunState.STOPPED, run.paths.log.read_text()
             assert run.is_paused()
             assert terminal(run).saved
-    assert num_slices >= least_slices
+    assert num_slices >= 2
     assert step_losses(run) == step_losses(uncut)
     assert terminal(run).weights_sha256 == terminal(uncut).weights_sha256
 
@@ -146,7 +147,14 @@ def test_the_real_app_on_a_stand_in_for_zero_gpu(
         app.wait_for_state(example.run_id, "stopped")
         values = {"preset": "course", "checkpoint": f"local:{tiny_checkpoint_dir.name}", "num_epochs": 50}
         run_id = client.predict(values, api_name="/start_run")["run_id"]
-        run = app.wait_for_state(run_id, "stopped", timeout_s=120)
+        run = app.store.open(run_id)
+        wait_until(lambda: run.read_status().step > 0)
+        training = run.living_process()
+        assert training is not None
+        training.suspend()  # while its time runs out, it need not take that of other tests
+        wait_until(run.paths.stop.exists)
+        training.resume()
+        app.wait_for_state(run_id, "stopped")
         assert run.is_paused()
         first = run.read_status().step
         assert first > 0
