@@ -48,6 +48,14 @@ class LiveApp:
             time.sleep(0.1)
         return run
 
+    def suspend_training(self) -> None:
+        """Let what trains stop short: it is under way all the same, and leaves the processor to others."""
+        wait_until(lambda: any(run.living_process() for run in self.store.list()))
+        for run in self.store.list():
+            process = run.living_process()
+            if process is not None:
+                process.suspend()
+
     def end_trainings(self) -> None:
         """Kill what still trains in the runs folder."""
         for run in self.store.list():

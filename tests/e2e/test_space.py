@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Route, expect
 
+from mrpc.app.format import run_title
 from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel
 from tests import browser as browsers
 from tests.integration.test_space import KEY, SPACE
 from tests.live_app import LiveApp, running_app, wait_until
+from tests.written_run import write_running
 
 pytestmark = pytest.mark.e2e
 
@@ -29,10 +31,12 @@ BLOCKED = ["--test-third-party-cookie-phaseout", "--disable-features=LocalNetwor
 def space(
     tmp_path_factory: pytest.TempPathFactory, long_data_dir: Path, tiny_checkpoint_dir: Path
 ) -> Iterator[LiveApp]:
-    """A Space whose visitors may train."""
+    """A Space whose visitors may train, and whose own training, of the example, stops short."""
     arguments = ("--data-dir", str(long_data_dir))
     with running_app(tmp_path_factory.mktemp("runs"), *arguments, environment=SPACE) as app:
+        app.suspend_training()
         yield app
+        app.end_trainings()
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +176,8 @@ def test_under_a_path_of_a_proxy(
     tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, browser: Browser
 ) -> None:
     environment = {"GRADIO_ROOT_PATH": "/lab"}
-    arguments = ("--data-dir", str(tiny_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir), "--example")
+    arguments = ("--data-dir", str(tiny_data_dir), "--checkpoint-dir", str(tiny_checkpoint_dir))
+    run = write_running(tmp_path / "runs")
     with running_app(tmp_path / "runs", *arguments, environment=environment) as app:
         handler = type("Handler", (UnderPath,), {"port": app.port})
         proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -182,7 +187,7 @@ def test_under_a_path_of_a_proxy(
         lost: list[str] = []
         page.on("response", lambda answer: answer.status >= 400 and lost.append(answer.url))
         page.goto(f"http://127.0.0.1:{proxy.server_port}/lab/?at=train/start")
-        expect(page.locator("#run-live .run-title h2")).to_contain_text("Example")
+        expect(page.locator("#run-live .run-title h2")).to_have_text(run_title(run))
         expect(page.locator("#run-live .js-plotly-plot svg.main-svg").first).to_be_visible()
         page.locator("#at-inspect-button").click()
         expect(page.locator("#stage-pair, #view-pair").first).not_to_contain_text("Loading")

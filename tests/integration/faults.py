@@ -33,9 +33,8 @@ from tests.integration.training_process import (
     spawn,
     step_losses,
     terminal,
-    train,
 )
-from tests.training.in_process import train_here
+from tests.training.in_process import run_training, train_here
 
 MOMENTS = ("preparing", "training", "writing a checkpoint")
 WEIGHTS = (1, 3, 3)
@@ -84,8 +83,7 @@ def kill_again_and_again(
             if not _train_and_kill(victim, chance, tally):
                 break
         if victim.state() is not RunState.FINISHED:
-            code = train(victim, timeout_s=600)
-            assert code == 0, victim.paths.log.read_text()
+            assert run_training(victim) == 0, victim.paths.log.read_text()
         tally.trainings += 1
         tally.different_weights += terminal(victim).weights_sha256 != terminal(reference).weights_sha256
         tally.different_losses += step_losses(victim) != step_losses(reference)

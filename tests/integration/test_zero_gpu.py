@@ -151,7 +151,7 @@ def test_the_real_app_on_a_stand_in_for_zero_gpu(
         wait_until(lambda: run.read_status().step > 0)
         training = run.living_process()
         assert training is not None
-        training.suspend()  # while its time runs out, it need not take that of other tests
+        training.suspend()  # while its time runs out, it leaves the processor to other tests
         wait_until(run.paths.stop.exists)
         training.resume()
         app.wait_for_state(run_id, "stopped")
