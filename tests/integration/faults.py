@@ -148,7 +148,7 @@ def _train_and_kill(run: Run, chance: random.Random, tally: Tally) -> bool:
 def _second_is_refused(run: Run, process: subprocess.Popen[bytes]) -> bool:
     """Start the run a second time beside its process; True when only one of the two trained."""
     second = spawn(run)
-    code = second.wait(60)
+    code = second.wait(300)
     attempts = [event.attempt for event in read_events(run.paths.events)]
     if attempts != sorted(attempts):
         return False  # both wrote

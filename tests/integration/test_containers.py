@@ -71,7 +71,7 @@ def test_a_training_in_another_namespace_lives_and_is_stopped_from_here(
         with pytest.raises(BusyError, match=run.run_id):
             launcher.start({"checkpoint": f"local:{tiny_checkpoint_dir.name}"})
         launcher.stop(run.run_id, save=True)
-        assert run.state() is RunState.STOPPING
+        assert run.state() in {RunState.STOPPING, RunState.STOPPED}
         wait_until(lambda: run.state() is RunState.STOPPED)
         ended = terminal(run)
         assert isinstance(ended, StoppedEvent)
@@ -114,12 +114,8 @@ def test_a_launcher_that_hangs_is_ended_with_all_it_started(
     monkeypatch.setattr(processes, "START_TIMEOUT_S", 1.0)
     monkeypatch.setattr(processes, "LAUNCHER_START_S", 1.0)
     pids = tmp_path / "pids"
-    waits = (
-        "import os, subprocess, sys, time; child = subprocess.Popen(['sleep', '600'])\n"
-        f"open({str(pids)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
-        "time.sleep(600)  # accelerate.commands.launch"
-    )
-    hangs = [sys.executable, "-c", waits, "accelerate.commands.launch"]
+    waits = f"sleep 600 & echo $$ $! > '{pids}'; wait"  # a shell: Python may need more than the two seconds
+    hangs = ["sh", "-c", waits, "accelerate.commands.launch"]
     monkeypatch.setattr(processes, "training_command", lambda run, *arguments: hangs)
     asked_at = time.monotonic()
     with pytest.raises(RunStateError, match="did not start the training within 2 s") as refused:

@@ -27,7 +27,7 @@ from tests.integration.training_process import (
     train,
     wait_for_event,
 )
-from tests.training.in_process import run_training
+from tests.training.in_process import run_training, train_here
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +87,20 @@ def test_a_finished_run_is_not_trained_again(finished: Run) -> None:
     assert finished.paths.events.read_bytes() == before
 
 
+LONGER = {"num_epochs": 12, "checkpoint_every_s": 0.1}
+"""Not over while a test on a loaded machine is about to cut it."""
+
+
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory: pytest.TempPathFactory, tiny_data_dir: Path, tiny_checkpoint_dir: Path) -> Run:
+    run = create_run(tmp_path_factory.mktemp("runs"), tiny_data_dir, tiny_checkpoint_dir, **LONGER)
+    return train_here(run)
+
+
 def test_a_killed_run_goes_on_to_the_very_same_weights(
-    finished: Run, tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+    uncut: Run, tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
 ) -> None:
-    run = create_run(
-        tmp_path, tiny_data_dir, tiny_checkpoint_dir, num_epochs=3, checkpoint_every_s=0.1, seed=42
-    )
+    run = create_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, **LONGER)
     process = spawn(run)
     wait_for_event(run, process, "checkpoint")
     kill(process)
@@ -101,14 +109,14 @@ def test_a_killed_run_goes_on_to_the_very_same_weights(
     resumed = [e for e in read_events(run.paths.events) if e.type == "resumed"]
     assert len(resumed) == 1
     assert resumed[0].skipped == []
-    assert step_losses(run) == step_losses(finished)
-    assert terminal(run).weights_sha256 == terminal(finished).weights_sha256
+    assert step_losses(run) == step_losses(uncut)
+    assert terminal(run).weights_sha256 == terminal(uncut).weights_sha256
 
 
 def test_a_broken_checkpoint_is_skipped_with_the_reason(
-    tmp_path: Path, finished: Run, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+    tmp_path: Path, uncut: Run, tiny_data_dir: Path, tiny_checkpoint_dir: Path
 ) -> None:
-    run = create_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, num_epochs=3, checkpoint_every_s=0.1)
+    run = create_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, **LONGER)
     process = spawn(run)
     while len(list(run.paths.checkpoints.glob("step-*"))) < 2:
         assert process.poll() is None
@@ -120,7 +128,7 @@ def test_a_broken_checkpoint_is_skipped_with_the_reason(
     assert run_training(run) == 0
     (resumed,) = [e for e in read_events(run.paths.events) if e.type == "resumed"]
     assert resumed.skipped == [f"{newest.name}: state.pt does not match its hash"]
-    assert terminal(run).weights_sha256 == terminal(finished).weights_sha256
+    assert terminal(run).weights_sha256 == terminal(uncut).weights_sha256
 
 
 def train_and_stop(run: Run, save: bool) -> None:
@@ -143,18 +151,18 @@ def test_a_run_that_is_discarded_keeps_its_steps_alone(
 
 
 def test_a_stopped_run_goes_on_where_it_was(
-    tmp_path: Path, finished: Run, tiny_data_dir: Path, tiny_checkpoint_dir: Path
+    tmp_path: Path, uncut: Run, tiny_data_dir: Path, tiny_checkpoint_dir: Path
 ) -> None:
-    run = create_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, num_epochs=3)
+    run = create_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, **LONGER)
     train_and_stop(run, save=True)
     assert run_training(run) == 0
-    assert terminal(run).weights_sha256 == terminal(finished).weights_sha256
+    assert terminal(run).weights_sha256 == terminal(uncut).weights_sha256
 
 
 def test_a_signal_while_preparing_shows_as_stopped(
     tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path
 ) -> None:
-    run = create_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir)
+    run = create_run(tmp_path, tiny_data_dir, tiny_checkpoint_dir, **LONGER)
     process = spawn(run)
     wait_for_event(run, process, "phase")
     process.send_signal(signal.SIGTERM)
