@@ -69,7 +69,7 @@ def test_a_link_and_its_end(program: Path) -> None:
     process = tunnel.proc
     assert process is not None
     close_link()
-    assert process.wait(10) is not None
+    assert process.wait(60) is not None
     assert tunneling.CURRENT_TUNNELS == []
 
 

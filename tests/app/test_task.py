@@ -55,7 +55,7 @@ def test_scripts_of_visitors_keep_the_bounds_of_pages() -> None:
 
     def ask(answers: list[object]) -> None:
         with called_by(visitor):
-            answers.append(tasks.do(lambda say: go.wait(20)))
+            answers.append(tasks.do(lambda say: go.wait(60)))
 
     answers: list[object] = []
     first = threading.Thread(target=ask, args=[answers])
@@ -81,7 +81,7 @@ def test_a_closed_page_ends_its_work() -> None:
     steps = tasks.follow(work)
     next(steps)
     steps.close()  # type: ignore[attr-defined]
-    assert ended.wait(5)
+    assert ended.wait(60)
 
 
 def test_one_visitor_does_not_take_all_places_and_all_together_are_bounded() -> None:

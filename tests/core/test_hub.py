@@ -26,7 +26,7 @@ from tests.tiny import tiny_rows
 ROOT = Path(__file__).resolve().parents[2]
 BERT = "google-bert/bert-base-uncased"
 SILENCE_S = 1.0
-GENEROUS_S = 15.0
+GENEROUS_S = 30.0
 """Nothing may hang: far longer than it should take, far shorter than for ever."""
 
 

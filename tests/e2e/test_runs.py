@@ -82,7 +82,7 @@ def traces(page: Page, place: str, num: int) -> list[dict]:
 def test_what_waits_is_shown_moved_and_trained(open_page, live_app: LiveApp):
     page = open_page("2 Fine-tune")
     start_training(page, num_epochs=50)
-    expect(page.locator("#run-live .state")).to_contain_text("running", timeout=90_000)
+    expect(page.locator("#run-live .state")).to_contain_text("running")
     fill_setting(page, "num_epochs", 1)
     fill_setting(page, "num_train_pairs", 64)
     for seed, said in (("5", "starts as soon as"), ("6", "It is number 2")):
@@ -100,7 +100,7 @@ def test_what_waits_is_shown_moved_and_trained(open_page, live_app: LiveApp):
     open_train(page)
     discard(page)
     open_runs(page)
-    expect(queue).to_have_count(0, timeout=60_000)
+    expect(queue).to_have_count(0)
     (trained,) = [run for run in live_app.store.list() if run.config.hyperparameters.seed == 6]
     live_app.wait_for_state(trained.run_id, "finished")
     expect(row(page, trained)).to_contain_text("finished")

@@ -15,7 +15,7 @@ import pytest
 from mrpc.files import write_model
 from mrpc.runs.layout import StopRequest
 from mrpc.runs.log import read_events
-from mrpc.runs.run import STARTING_GRACE_S, Run, RunState
+from mrpc.runs.run import Run, RunState
 from mrpc.runs.store import RunStore
 from tests.integration.training_process import (
     PROJECT_DIR,
@@ -27,6 +27,7 @@ from tests.integration.training_process import (
     train,
     wait_for_event,
 )
+from tests.live_app import wait_until
 from tests.training.in_process import run_training, train_here
 
 
@@ -179,10 +180,7 @@ def test_a_term_before_the_handler_is_there_shows_as_stopped(
     process.send_signal(signal.SIGTERM)
     process.wait(120)
     assert run.state() in {RunState.STOPPED, RunState.STOPPING}  # it may never have written who it was
-    while run.state() is RunState.STOPPING:
-        assert time.time() - run.config.created_at < STARTING_GRACE_S + 1
-        time.sleep(0.1)
-    assert run.state() is RunState.STOPPED
+    wait_until(lambda: run.state() is RunState.STOPPED)
 
 
 def test_one_of_two_trainings_wins_and_the_other_leaves_with_its_own_code(

@@ -157,7 +157,7 @@ def test_what_lies_in_the_place_of_a_lock_blocks_nobody(
         path.symlink_to(path)
     asked_at = time.monotonic()
     assert is_held(path) is False
-    assert time.monotonic() - asked_at < 1
+    assert time.monotonic() - asked_at < 30  # what blocks would do so for ever
 
 
 def test_a_process_of_another_namespace_is_not_taken_for_one_here() -> None:

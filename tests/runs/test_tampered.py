@@ -121,7 +121,7 @@ def test_the_list_and_the_page_go_on(tmp_path: Path, name: str, kind: str) -> No
     KINDS[kind](path, outside)
     began_at = time.monotonic()
     seen = look_at(store, run.run_id)
-    assert time.monotonic() - began_at < 10
+    assert time.monotonic() - began_at < 60
     assert other.run_id in [found.run_id for found in store.list()]
     assert other.state() is RunState.FINISHED
     assert SECRET not in seen

@@ -92,7 +92,7 @@ def test_a_measurement_whose_page_is_gone_is_ended(speed):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     following.close()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while measuring_children() or any(thread.name == "measurement" for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
