@@ -38,6 +38,9 @@ NUMBERS = (
 )
 """Variables that libraries read as whole numbers when they are imported."""
 
+SIGN_IN = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
+"""What a Space has whose README says ``hf_oauth: true``."""
+
 NEVER_BY_PROXY = ("localhost", "127.0.0.1", "::1")
 """Addresses of this machine: a proxy elsewhere would look for them on itself."""
 
@@ -64,7 +67,7 @@ class Settings:
         space_author: the user or organisation that the Space belongs to, or None.
         has_sign_in: whether the Space lets people sign in with Hugging Face (``hf_oauth: true``).
         zero_gpu: whether the Space lends a GPU for a short time at a call (ZeroGPU).
-        gpu_loan_s: the longest training in one such loan (``MRPC_GPU_SECONDS``), in seconds.
+        gpu_loan_s: the longest training in one such loan (``MRPC_GPU_SECONDS``), 10 to 600 seconds.
         visitors_train: let visitors train short previews (``MRPC_VISITORS=train``).
         example: train a preview at once where there is no run yet.
     """
@@ -89,6 +92,33 @@ class Settings:
     gpu_loan_s: float = GPU_LOAN_S
     visitors_train: bool = False
     example: bool = False
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Return what the environment says, over which the command line is laid.
+
+        Raises:
+            InputError: the path in ``MRPC_RUNS_DIR`` or ``MRPC_DATA_DIR`` leads nowhere.
+        """
+        get = os.environ.get
+        data_dir, space_id = get("MRPC_DATA_DIR"), get("SPACE_ID") or None
+        try:
+            gpu_loan_s = min(600.0, max(10.0, float(os.environ["MRPC_GPU_SECONDS"])))
+        except (KeyError, ValueError):
+            gpu_loan_s = GPU_LOAN_S
+        return cls(
+            runs_dir=full_path(get("MRPC_RUNS_DIR") or "runs"),
+            data_dir=full_path(data_dir) if data_dir else None,
+            mcp=get("GRADIO_MCP_SERVER", "").lower() == "true",  # as for any Gradio app
+            owner_key=owner_key(),
+            space_id=space_id,
+            space_host=get("SPACE_HOST") or None,
+            space_author=get("SPACE_AUTHOR_NAME") or (space_id or "").partition("/")[0] or None,
+            has_sign_in=all(get(name) for name in SIGN_IN),
+            zero_gpu=get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"},
+            gpu_loan_s=gpu_loan_s,
+            visitors_train=get("MRPC_VISITORS", "").strip().lower() == "train",
+        )
 
 
 def full_path(text: str | Path) -> Path:
@@ -124,17 +154,6 @@ def print_any_character() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def default_runs_dir() -> Path:
-    """Return ``MRPC_RUNS_DIR``, else ``./runs``, as an absolute path."""
-    return full_path(os.environ.get("MRPC_RUNS_DIR") or "runs")
-
-
-def default_data_dir() -> Path | None:
-    """Return ``MRPC_DATA_DIR`` as an absolute path, or None when it is not set."""
-    value = os.environ.get("MRPC_DATA_DIR")
-    return full_path(value) if value else None
 
 
 def prepare_environment() -> str | None:
@@ -256,11 +275,6 @@ def hub_is_disabled() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
-def mcp_is_asked_for() -> bool:
-    """Tell whether ``GRADIO_MCP_SERVER`` asks for tools, as it does for any Gradio app."""
-    return os.environ.get("GRADIO_MCP_SERVER", "").lower() == "true"
-
-
 def owner_key() -> str | None:
     """Return the key of ``MRPC_OWNER_KEY``, which makes who holds it the owner, or None."""
     return os.environ.get("MRPC_OWNER_KEY") or None
@@ -274,45 +288,6 @@ def require_safe_key(key: str) -> None:
     """
     if len(key) < MIN_KEY_CHARS:
         raise InputError(f"MRPC_OWNER_KEY is too short to be safe: give it {MIN_KEY_CHARS} characters.")
-
-
-def space_id() -> str | None:
-    """Return the id of the Space this process runs on, or None elsewhere."""
-    return os.environ.get("SPACE_ID") or None
-
-
-def space_host() -> str | None:
-    """Return the public host names of the Space this process runs on, or None elsewhere."""
-    return os.environ.get("SPACE_HOST") or None
-
-
-def space_author() -> str | None:
-    """Return whom the Space that this process runs on belongs to, or None elsewhere."""
-    return os.environ.get("SPACE_AUTHOR_NAME") or (space_id() or "").partition("/")[0] or None
-
-
-def has_sign_in() -> bool:
-    """Tell whether this Space lets people sign in: its README says ``hf_oauth: true``."""
-    names = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
-    return all(os.environ.get(name) for name in names)
-
-
-def zero_gpu() -> bool:
-    """Tell whether this Space lends a GPU for a short time at a call."""
-    return os.environ.get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"}
-
-
-def gpu_loan_s() -> float:
-    """Return the longest training in one loan of a GPU (``MRPC_GPU_SECONDS``), from 10 to 600 seconds."""
-    try:
-        return min(600.0, max(10.0, float(os.environ["MRPC_GPU_SECONDS"])))
-    except (KeyError, ValueError):
-        return GPU_LOAN_S
-
-
-def visitors_train() -> bool:
-    """Tell whether visitors may train previews: ``MRPC_VISITORS`` says "train"."""
-    return os.environ.get("MRPC_VISITORS", "").strip().lower() == "train"
 
 
 def num_cores() -> int:
