@@ -58,7 +58,7 @@ def precision_recall_figure(scores: Scores) -> Figure | None:
 def reliability_figure(scores: Scores) -> Figure:
     """Draw what was said against what was so; bigger marks stand for more pairs."""
     traces: list[dict[str, Any]] = [_guide({"x": [0, 1], "y": [0, 1], "name": "perfect"})]
-    names = _score_names(scores)
+    names = scores.names.map(plotly_text)
     for name, side, color, symbol, dash in zip(names, scores.sides, COLORS, SYMBOLS, DASHES, strict=True):
         bins = side.reliability
         most = max(item.num_pairs for item in bins)
@@ -90,7 +90,7 @@ def threshold_figure(scores: Scores, threshold: float) -> Figure:
     """Draw F1 and accuracy of both sides against the threshold, with the one that is set."""
     grid = np.linspace(0, 1, 101)
     traces = []
-    for name, side, color in zip(_score_names(scores), scores.sides, COLORS, strict=True):
+    for name, side, color in zip(scores.names.map(plotly_text), scores.sides, COLORS, strict=True):
         f1, accuracy = side.sweep(grid)
         for metric, values, dash in (("F1", f1, "solid"), ("accuracy", accuracy, "dot")):
             traces.append(
@@ -205,10 +205,6 @@ def plot_names(sides: Both[Side]) -> Both[str]:
     return side_names(sides).map(plotly_text)
 
 
-def _score_names(scores: Scores) -> Both[str]:
-    return plot_names(scores.sides.map(lambda side: side.side))
-
-
 def _curves(
     scores: Scores,
     curves: Both[Curve | None],
@@ -218,7 +214,7 @@ def _curves(
 ) -> Figure | None:
     area, x_title, y_title = words
     traces, areas = [_guide(guide)], []
-    for name, curve, color, dash in zip(_score_names(scores), curves, COLORS, DASHES, strict=True):
+    for name, curve, color, dash in zip(scores.names.map(plotly_text), curves, COLORS, DASHES, strict=True):
         if curve is None:
             return None
         rows = np.unique(np.linspace(0, len(curve.x) - 1, min(len(curve.x), MAX_POINTS)).round().astype(int))

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mrpc.app.compare.sides import Both, Side, class_words
+from mrpc.app.compare.sides import Both, Side, class_words, side_names
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.calibration import (
     Calibration,
@@ -132,9 +132,20 @@ class Scores:
         return self.sides.first.answers.label
 
     @property
+    def names(self) -> Both[str]:
+        """What both sides are called."""
+        return side_names(self.sides.map(lambda side: side.side))
+
+    @property
     def words(self) -> tuple[str, str]:
         """What the classes 0 and 1 are called."""
         return class_words(self.sides.map(lambda side: side.side))
+
+    def beside(self, baselines: list[SideScores]) -> list[tuple[str, SideScores]]:
+        """Return the scores of baselines, then of the sides that are none, each with what it is called."""
+        named = [(baseline.side.title.removeprefix("Baseline: "), baseline) for baseline in baselines]
+        sides = zip(self.names, self.sides, strict=True)
+        return named + [(name, side) for name, side in sides if side.side.kind != "baseline"]
 
     @property
     def _predicted(self) -> Both[st.IntArray]:
