@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.compare.report_view import build_report
 from mrpc.app.compare.sides_view import compare_in_view
-from mrpc.app.layout import fold
+from mrpc.app.downloads import write_download
+from mrpc.app.layout import field_row, fold
 from mrpc.app.task import silent
-from mrpc.app.templates import render, render_macro
+from mrpc.app.templates import render, render_macro, render_part
+from mrpc.app.theme import ASSETS_DIR, plotly_dir
 from mrpc.app.view import View, bind, chart, charts, place, stage, table
+from mrpc.errors import InputError
 
 if TYPE_CHECKING:
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.task import Task
+
+STYLES = ("app.css", "compare.css")
+SCRIPTS = ("plots.js", "tables.js")
+"""Of the page, and written into a report: it opens without a network."""
 
 
 def build_scores_view(services: Services, row: SidesRow) -> None:
@@ -46,7 +53,7 @@ def build_scores_view(services: Services, row: SidesRow) -> None:
     ).bind()
     with fold("Calibration and thresholds", "cmp-calibration-section"):
         _build_calibration(services, row)
-    build_report(services, row)
+    _build_report(services, row)
 
 
 def _build_calibration(services: Services, row: SidesRow) -> None:
@@ -66,6 +73,22 @@ def _build_calibration(services: Services, row: SidesRow) -> None:
         row.on_split | {"threshold": threshold},
         {"stage": at_threshold, "chart": threshold_chart},
         partial(draw_threshold, services),
+    ).bind()
+
+
+def _build_report(services: Services, row: SidesRow) -> None:
+    with field_row(elem_classes="cmp-controls"):
+        write = gr.Button("Write the report", scale=0, elem_id="cmp-report")
+        download = gr.DownloadButton("Download", interactive=False, scale=0, elem_id="cmp-report-download")
+    drawn = stage("compare-report", follows=False, intro=render("compare/about.html", view="report"))
+    cache_dir = Path(download.GRADIO_CACHE)
+    View(
+        "compare-report",
+        row.on_split,
+        {"stage": drawn, "download": download},
+        partial(write_report, services, cache_dir),
+        tasks=services.tasks,
+        on_demand=write,
     ).bind()
 
 
@@ -154,3 +177,23 @@ def choose_split(select: object) -> dict[str, object]:
     """Show test when that was the answer, else go back to validation."""
     is_test = select == "test"
     return {"split": "test" if is_test else "validation", "consent": is_test}
+
+
+def write_report(services: Services, cache_dir: Path, task: Task, **asked: object) -> dict[str, object]:
+    """Write the report of the split that is shown, with the page's styles and scripts in it, and offer it."""
+    from mrpc.app.compare.report import render_report
+
+    comparison = compare_in_view(services, task.progress, **asked)
+    if comparison is None:
+        raise InputError("Test is not shown yet. Show it above, or go back to validation.")
+    run = comparison.sides.second.run or comparison.sides.first.run
+    name = f"comparison-{run.run_id if run else 'baselines'}-{comparison.split}.html"
+    css, javascript = (
+        "\n".join((ASSETS_DIR / name).read_text("utf-8") for name in names) for names in (STYLES, SCRIPTS)
+    )
+    plotly_js = (plotly_dir() / "plotly.min.js").read_text("utf-8")
+    text = render_report(comparison, css, javascript, plotly_js, task.progress)
+    return {
+        "stage": render_part("note", "The report is ready.", "good"),
+        "download": gr.update(value=write_download(cache_dir, name, text), interactive=True),
+    }
