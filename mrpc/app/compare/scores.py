@@ -24,7 +24,6 @@ from mrpc.core.analysis.calibration import (
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import DataError
 
-METRICS = ("accuracy", "f1", "precision", "recall", "log_loss")
 RARE_SHARE = 0.01
 """A model that gives its rarer answer to no more than this share of the pairs answers one thing."""
 
@@ -87,7 +86,7 @@ class SideScores:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """The metrics named in ``METRICS``; log loss in nats."""
+        """The metrics by name; log loss in nats."""
         cells = self.confusion
         return {
             "accuracy": cells.accuracy,
