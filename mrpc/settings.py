@@ -11,7 +11,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -165,11 +165,7 @@ def prepare_environment() -> str | None:
     Returns:
         What makes a start impossible and what to do, in one sentence, or None.
     """
-    problem = (
-        _proxy_problem(os.environ)
-        or _endpoint_problem(os.environ.get("HF_ENDPOINT", "").strip())
-        or _library_problem(os.environ)
-    )
+    problem = _proxy_problem() or _library_problem()
     if problem is not None:
         return problem
     if "CPU_CORES" in os.environ:  # or torch would start a thread for each core of the host
@@ -198,8 +194,7 @@ def prepare_environment() -> str | None:
 
 def proxy_variable() -> str | None:
     """Return the name of the variable that names a proxy for the web, or None."""
-    names = (spelling for proxy in PROXIES for spelling in (proxy, proxy.upper()))
-    return next((name for name in names if os.environ.get(name, "").strip()), None)
+    return next(iter(_proxies()), None)
 
 
 def root_path() -> str:
@@ -207,46 +202,44 @@ def root_path() -> str:
     return os.environ.get("GRADIO_ROOT_PATH", "").rstrip("/")
 
 
-def _proxy_problem(environment: Mapping[str, str]) -> str | None:
+def _proxies() -> dict[str, str]:
+    """Return the variables that name a proxy for the web, and what they say."""
+    names = (spelling for proxy in PROXIES for spelling in (proxy, proxy.upper()))
+    return {name: value for name in names if (value := os.environ.get(name, "").strip())}
+
+
+def _is_address(text: str, schemes: Sequence[str]) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
+
+
+def _proxy_problem() -> str | None:
     """Say which variable names a proxy that no library could use."""
-    for name in (spelling for proxy in PROXIES for spelling in (proxy, proxy.upper())):
-        value = environment.get(name, "").strip()
-        if not value:
-            continue
-        try:
-            parts = urlsplit(value if "://" in value else f"http://{value}")
-            is_proxy = parts.scheme in PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
-        except ValueError:  # a port that is none
-            is_proxy = False
-        if not is_proxy:
+    for name, value in _proxies().items():
+        address = value if "://" in value else f"http://{value}"
+        if not _is_address(address, PROXY_SCHEMES):
             return f"{name} is {value[:80]!r}, which is no address of a proxy. Correct it, or unset it."
-        if parts.scheme.startswith("socks") and find_spec("socksio") is None:
+        if urlsplit(address).scheme.startswith("socks") and find_spec("socksio") is None:
             return f"{name} names a SOCKS proxy, which needs a package: pip install socksio, or unset {name}."
     return None
 
 
-def _library_problem(environment: Mapping[str, str]) -> str | None:
-    """Say which variable is no number or no path, at which libraries would fail in words of their own."""
+def _library_problem() -> str | None:
+    """Say which variable is none of what libraries take it for: they would fail in words of their own."""
+    endpoint = os.environ.get("HF_ENDPOINT", "").strip()
+    if endpoint and not _is_address(endpoint, ("http", "https")):
+        return f"HF_ENDPOINT is {endpoint[:80]!r}, which is no address of a hub. Correct it, or unset it."
     for name in NUMBERS:
-        value = environment.get(name, "0").strip()
+        value = os.environ.get(name, "0").strip()
         if not (value.isascii() and value.isdecimal()):
             return f"{name} is {value[:40]!r}, which is no whole number. Correct it, or unset it."
-    path = environment.get("GRADIO_ROOT_PATH", "")
+    path = os.environ.get("GRADIO_ROOT_PATH", "")
     if path and not path.startswith(("/", "http://", "https://")):
         return f"GRADIO_ROOT_PATH is {path[:80]!r}; write it as /lab, or as a whole address."
     return None
-
-
-def _endpoint_problem(value: str) -> str | None:
-    """Say that HF_ENDPOINT names no address, at which libraries would fail when they are imported."""
-    try:
-        parts = urlsplit(value)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none
-        is_address = False
-    if not value or is_address:
-        return None
-    return f"HF_ENDPOINT is {value[:80]!r}, which is no address of a hub. Correct it, or unset it."
 
 
 def _is_writable(folder: Path) -> bool:
