@@ -7,27 +7,12 @@ import gc
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from mrpc.core.data.columns import parse_columns
 from mrpc.errors import DataError, InputError
-from mrpc.settings import (
-    Settings,
-    default_data_dir,
-    default_runs_dir,
-    gpu_loan_s,
-    has_sign_in,
-    mcp_is_asked_for,
-    owner_key,
-    path_argument,
-    prepare_environment,
-    print_any_character,
-    space_author,
-    space_host,
-    space_id,
-    visitors_train,
-    zero_gpu,
-)
+from mrpc.settings import Settings, path_argument, prepare_environment, print_any_character
 
 WANTED_FILES = 4096
 MIN_FILES = 128
@@ -35,8 +20,9 @@ MIN_FILES = 128
 
 
 def parse_arguments(arguments: list[str] | None = None) -> Settings:
-    """Read the command line. Exits with a message when an argument cannot be used."""
-    on_space = space_id() is not None
+    """Read the command line and the environment. Exits with a message when an argument cannot be used."""
+    known = Settings.from_environment()
+    on_space = known.space_id is not None
     parser = argparse.ArgumentParser(
         prog="python app.py", description="MRPC Lab: inspect, fine-tune and compare on sentence pairs."
     )
@@ -59,7 +45,7 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
     parser.add_argument(
         "--mcp",
         action="store_true",
-        default=mcp_is_asked_for(),
+        default=known.mcp,
         help="serve tools for agents (Model Context Protocol); needs requirements/mcp.txt",
     )
     parser.add_argument(
@@ -72,13 +58,13 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
     parser.add_argument(
         "--runs-dir",
         type=path_argument,
-        default=default_runs_dir(),
+        default=known.runs_dir,
         help="where runs live: MRPC_RUNS_DIR, else ./runs",
     )
     parser.add_argument(
         "--data-dir",
         type=_file_or_folder,
-        default=default_data_dir(),
+        default=known.data_dir,
         help=(
             "a folder with one file a split, or one file: .csv, .tsv, .jsonl, .json or .parquet "
             "(MRPC_DATA_DIR)"
@@ -98,7 +84,8 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         help="a folder with a pretrained encoder, offered beside the others; repeatable",
     )
     given = parser.parse_args(arguments)
-    return Settings(
+    return replace(
+        known,
         runs_dir=given.runs_dir,
         data_dir=given.data_dir,
         columns=given.columns,
@@ -110,14 +97,6 @@ def parse_arguments(arguments: list[str] | None = None) -> Settings:
         allowed_hosts=tuple(given.allowed_host),
         open_to_all=given.open,
         mcp=given.mcp,
-        owner_key=owner_key(),
-        space_id=space_id(),
-        space_host=space_host(),
-        space_author=space_author(),
-        has_sign_in=has_sign_in(),
-        zero_gpu=zero_gpu(),
-        gpu_loan_s=gpu_loan_s(),
-        visitors_train=visitors_train(),
         example=given.example,
     )
 

@@ -11,7 +11,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,6 +37,9 @@ NUMBERS = (
     *("GRADIO_ANALYTICS_MAX_EVENTS", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"),
 )
 """Variables that libraries read as whole numbers when they are imported."""
+
+SIGN_IN = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
+"""What a Space has whose README says ``hf_oauth: true``."""
 
 NEVER_BY_PROXY = ("localhost", "127.0.0.1", "::1")
 """Addresses of this machine: a proxy elsewhere would look for them on itself."""
@@ -64,7 +67,7 @@ class Settings:
         space_author: the user or organisation that the Space belongs to, or None.
         has_sign_in: whether the Space lets people sign in with Hugging Face (``hf_oauth: true``).
         zero_gpu: whether the Space lends a GPU for a short time at a call (ZeroGPU).
-        gpu_loan_s: the longest training in one such loan (``MRPC_GPU_SECONDS``), in seconds.
+        gpu_loan_s: the longest training in one such loan (``MRPC_GPU_SECONDS``), 10 to 600 seconds.
         visitors_train: let visitors train short previews (``MRPC_VISITORS=train``).
         example: train a preview at once where there is no run yet.
     """
@@ -89,6 +92,33 @@ class Settings:
     gpu_loan_s: float = GPU_LOAN_S
     visitors_train: bool = False
     example: bool = False
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Return what the environment says, over which the command line is laid.
+
+        Raises:
+            InputError: the path in ``MRPC_RUNS_DIR`` or ``MRPC_DATA_DIR`` leads nowhere.
+        """
+        get = os.environ.get
+        data_dir, space_id = get("MRPC_DATA_DIR"), get("SPACE_ID") or None
+        try:
+            gpu_loan_s = min(600.0, max(10.0, float(os.environ["MRPC_GPU_SECONDS"])))
+        except (KeyError, ValueError):
+            gpu_loan_s = GPU_LOAN_S
+        return cls(
+            runs_dir=full_path(get("MRPC_RUNS_DIR") or "runs"),
+            data_dir=full_path(data_dir) if data_dir else None,
+            mcp=get("GRADIO_MCP_SERVER", "").lower() == "true",  # as for any Gradio app
+            owner_key=owner_key(),
+            space_id=space_id,
+            space_host=get("SPACE_HOST") or None,
+            space_author=get("SPACE_AUTHOR_NAME") or (space_id or "").partition("/")[0] or None,
+            has_sign_in=all(get(name) for name in SIGN_IN),
+            zero_gpu=get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"},
+            gpu_loan_s=gpu_loan_s,
+            visitors_train=get("MRPC_VISITORS", "").strip().lower() == "train",
+        )
 
 
 def full_path(text: str | Path) -> Path:
@@ -126,17 +156,6 @@ def print_any_character() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def default_runs_dir() -> Path:
-    """Return ``MRPC_RUNS_DIR``, else ``./runs``, as an absolute path."""
-    return full_path(os.environ.get("MRPC_RUNS_DIR") or "runs")
-
-
-def default_data_dir() -> Path | None:
-    """Return ``MRPC_DATA_DIR`` as an absolute path, or None when it is not set."""
-    value = os.environ.get("MRPC_DATA_DIR")
-    return full_path(value) if value else None
-
-
 def prepare_environment() -> str | None:
     """Set what the libraries read of the environment when they are imported, so that the app can start.
 
@@ -146,11 +165,7 @@ def prepare_environment() -> str | None:
     Returns:
         What makes a start impossible and what to do, in one sentence, or None.
     """
-    problem = (
-        _proxy_problem(os.environ)
-        or _endpoint_problem(os.environ.get("HF_ENDPOINT", "").strip())
-        or _library_problem(os.environ)
-    )
+    problem = _proxy_problem() or _library_problem()
     if problem is not None:
         return problem
     if "CPU_CORES" in os.environ:  # or torch would start a thread for each core of the host
@@ -179,8 +194,7 @@ def prepare_environment() -> str | None:
 
 def proxy_variable() -> str | None:
     """Return the name of the variable that names a proxy for the web, or None."""
-    names = (spelling for proxy in PROXIES for spelling in (proxy, proxy.upper()))
-    return next((name for name in names if os.environ.get(name, "").strip()), None)
+    return next(iter(_proxies()), None)
 
 
 def root_path() -> str:
@@ -188,46 +202,44 @@ def root_path() -> str:
     return os.environ.get("GRADIO_ROOT_PATH", "").rstrip("/")
 
 
-def _proxy_problem(environment: Mapping[str, str]) -> str | None:
+def _proxies() -> dict[str, str]:
+    """Return the variables that name a proxy for the web, and what they say."""
+    names = (spelling for proxy in PROXIES for spelling in (proxy, proxy.upper()))
+    return {name: value for name in names if (value := os.environ.get(name, "").strip())}
+
+
+def _is_address(text: str, schemes: Sequence[str]) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
+
+
+def _proxy_problem() -> str | None:
     """Say which variable names a proxy that no library could use."""
-    for name in (spelling for proxy in PROXIES for spelling in (proxy, proxy.upper())):
-        value = environment.get(name, "").strip()
-        if not value:
-            continue
-        try:
-            parts = urlsplit(value if "://" in value else f"http://{value}")
-            is_proxy = parts.scheme in PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
-        except ValueError:  # a port that is none
-            is_proxy = False
-        if not is_proxy:
+    for name, value in _proxies().items():
+        address = value if "://" in value else f"http://{value}"
+        if not _is_address(address, PROXY_SCHEMES):
             return f"{name} is {value[:80]!r}, which is no address of a proxy. Correct it, or unset it."
-        if parts.scheme.startswith("socks") and find_spec("socksio") is None:
+        if urlsplit(address).scheme.startswith("socks") and find_spec("socksio") is None:
             return f"{name} names a SOCKS proxy, which needs a package: pip install socksio, or unset {name}."
     return None
 
 
-def _library_problem(environment: Mapping[str, str]) -> str | None:
-    """Say which variable is no number or no path, at which libraries would fail in words of their own."""
+def _library_problem() -> str | None:
+    """Say which variable is none of what libraries take it for: they would fail in words of their own."""
+    endpoint = os.environ.get("HF_ENDPOINT", "").strip()
+    if endpoint and not _is_address(endpoint, ("http", "https")):
+        return f"HF_ENDPOINT is {endpoint[:80]!r}, which is no address of a hub. Correct it, or unset it."
     for name in NUMBERS:
-        value = environment.get(name, "0").strip()
+        value = os.environ.get(name, "0").strip()
         if not (value.isascii() and value.isdecimal()):
             return f"{name} is {value[:40]!r}, which is no whole number. Correct it, or unset it."
-    path = environment.get("GRADIO_ROOT_PATH", "")
+    path = os.environ.get("GRADIO_ROOT_PATH", "")
     if path and not path.startswith(("/", "http://", "https://")):
         return f"GRADIO_ROOT_PATH is {path[:80]!r}; write it as /lab, or as a whole address."
     return None
-
-
-def _endpoint_problem(value: str) -> str | None:
-    """Say that HF_ENDPOINT names no address, at which libraries would fail when they are imported."""
-    try:
-        parts = urlsplit(value)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none
-        is_address = False
-    if not value or is_address:
-        return None
-    return f"HF_ENDPOINT is {value[:80]!r}, which is no address of a hub. Correct it, or unset it."
 
 
 def _is_writable(folder: Path) -> bool:
@@ -256,11 +268,6 @@ def hub_is_disabled() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
-def mcp_is_asked_for() -> bool:
-    """Tell whether ``GRADIO_MCP_SERVER`` asks for tools, as it does for any Gradio app."""
-    return os.environ.get("GRADIO_MCP_SERVER", "").lower() == "true"
-
-
 def owner_key() -> str | None:
     """Return the key of ``MRPC_OWNER_KEY``, which makes who holds it the owner, or None."""
     return os.environ.get("MRPC_OWNER_KEY") or None
@@ -274,45 +281,6 @@ def require_safe_key(key: str) -> None:
     """
     if len(key) < MIN_KEY_CHARS:
         raise InputError(f"MRPC_OWNER_KEY is too short to be safe: give it {MIN_KEY_CHARS} characters.")
-
-
-def space_id() -> str | None:
-    """Return the id of the Space this process runs on, or None elsewhere."""
-    return os.environ.get("SPACE_ID") or None
-
-
-def space_host() -> str | None:
-    """Return the public host names of the Space this process runs on, or None elsewhere."""
-    return os.environ.get("SPACE_HOST") or None
-
-
-def space_author() -> str | None:
-    """Return whom the Space that this process runs on belongs to, or None elsewhere."""
-    return os.environ.get("SPACE_AUTHOR_NAME") or (space_id() or "").partition("/")[0] or None
-
-
-def has_sign_in() -> bool:
-    """Tell whether this Space lets people sign in: its README says ``hf_oauth: true``."""
-    names = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
-    return all(os.environ.get(name) for name in names)
-
-
-def zero_gpu() -> bool:
-    """Tell whether this Space lends a GPU for a short time at a call."""
-    return os.environ.get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"}
-
-
-def gpu_loan_s() -> float:
-    """Return the longest training in one loan of a GPU (``MRPC_GPU_SECONDS``), from 10 to 600 seconds."""
-    try:
-        return min(600.0, max(10.0, float(os.environ["MRPC_GPU_SECONDS"])))
-    except (KeyError, ValueError):
-        return GPU_LOAN_S
-
-
-def visitors_train() -> bool:
-    """Tell whether visitors may train previews: ``MRPC_VISITORS`` says "train"."""
-    return os.environ.get("MRPC_VISITORS", "").strip().lower() == "train"
 
 
 def num_cores() -> int:

@@ -103,6 +103,7 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    known = settings.Settings.from_environment()
     parser = argparse.ArgumentParser(
         prog="python -m mrpc.training",
         description="Fine-tune an encoder on sentence pairs, and record everything in a run directory.",
@@ -114,13 +115,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--runs-dir",
         type=settings.path_argument,
-        default=settings.default_runs_dir(),
+        default=known.runs_dir,
         help="where a new run goes (%(default)s)",
     )
     parser.add_argument(
         "--data-dir",
         type=settings.path_argument,
-        default=settings.default_data_dir(),
+        default=known.data_dir,
         help="a folder with one file a split, or one file",
     )
     parser.add_argument(

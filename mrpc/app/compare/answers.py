@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from mrpc.core.model.stored_predictions import (
     write_predictions,
 )
 from mrpc.errors import UnavailableError
+from mrpc.recent import Recent
 from mrpc.runs.layout import DataRef
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ class DataShelf:
 
     def __init__(self, app_data: Callable[[], LoadedData]) -> None:
         self._app_data = app_data
-        self._other: tuple[str, LoadedData] | None = None
-        self._labels: tuple[str, dict[tuple[str, str], int]] | None = None
-        self._lock = threading.Lock()
+        self._other: Recent[LoadedData] = Recent(1)
 
     def get(self, ref: DataRef | None) -> LoadedData:
         """Return the data of a run; the app's own for None.
@@ -76,13 +74,10 @@ class DataShelf:
         data = self._app_data()
         if ref is None or data.fingerprint == ref.fingerprint:
             return data
-        with self._lock:
-            if self._other is None or self._other[0] != ref.fingerprint:
-                from mrpc.core.data.load import load_again
+        from mrpc.core.data.load import load_again
 
-                data = load_again(ref.kind, ref.data_dir, ref.columns, ref.fingerprint)
-                self._other = (ref.fingerprint, data)
-            return self._other[1]
+        what = ref.kind, ref.data_dir, ref.columns, ref.fingerprint
+        return self._other.once(ref.fingerprint, lambda: load_again(*what))
 
     def of(self, sides: Both[Side]) -> LoadedData:
         """Return the data that two sides are compared on: see :meth:`get`."""
@@ -91,14 +86,9 @@ class DataShelf:
     def label(self, sides: Both[Side], pair: SentencePair) -> int | None:
         """Return what the corpus says of a pair; None for a pair that is not in the sides' data."""
         data = self.of(sides)
-        with self._lock:
-            if self._labels is None or self._labels[0] != data.fingerprint:
-                found = {}
-                for split in data.dataset.values():
-                    rows = zip(split["sentence1"], split["sentence2"], split["label"], strict=True)
-                    found.update({(one, other): label for one, other, label in rows if label in (0, 1)})
-                self._labels = data.fingerprint, found
-            return self._labels[1].get((pair.sentence1, pair.sentence2))
+        found = data.find(pair.sentence1, pair.sentence2)
+        label = UNLABELLED if found is None else data.split(found[0])[found[1]]["label"]
+        return None if label == UNLABELLED else label
 
 
 class Answers:

@@ -75,16 +75,6 @@ class TrainingMap:
         assert isinstance(region, str)
         return self._pairs(self.map.order(region)[:MAX_LISTED].tolist())
 
-    def at(self, row: object) -> MappedPair:
-        """Return the pair of a row of train.
-
-        Raises:
-            InputError: when the run did not train on it.
-        """
-        if isinstance(row, bool) or not isinstance(row, int) or row not in self._rows:
-            raise InputError(f"The run did not train on pair {str(row)[:40]!r}.")
-        return self._pairs([self._rows.index(row)])[0]
-
     def points(self) -> list[tuple[int, float, float, float, str]]:
         """Return row, variability, confidence, correctness and region of every pair."""
         found = self.map

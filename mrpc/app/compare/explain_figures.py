@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrpc.app.compare.score_figures import COLORS, SYMBOLS, Figure
+from mrpc.app.compare.score_figures import COLORS, SYMBOLS, Figure, axis, figure, scatter, ticks
 from mrpc.app.compare.sides import Both
 from mrpc.app.format import plotly_text
 
@@ -50,25 +50,14 @@ def effects_figure(names: Both[str], effects_of: Both[list[WordEffect]]) -> Figu
                 "marker": {"color": color, "pattern": {"shape": pattern, "size": 5, "solidity": 0.5}},
             }
         )
-    divider = {"type": "line", "x0": num_first - 0.5, "x1": num_first - 0.5, "y0": 0, "y1": 1}
-    layout = {
-        "height": 330,
-        "barmode": "group",
-        "bargap": 0.25,
-        "xaxis": {
-            "tickmode": "array",
-            "tickvals": list(range(len(words))),
-            "ticktext": [plotly_text(effect.text, MAX_WORD_CHARS) for effect in words],
-            "tickangle": -60,
-        },
-        "yaxis": {"title": {"text": "change without the word, points"}},
-        "shapes": [
-            {**divider, "yref": "paper", "line": {"color": "var(--quiet)", "dash": "dot", "width": 1}}
-        ],
-    }
+    edge, line = num_first - 0.5, {"color": "var(--quiet)", "dash": "dot", "width": 1}
+    divider = {"type": "line", "x0": edge, "x1": edge, "y0": 0, "y1": 1, "yref": "paper", "line": line}
+    x = ticks([plotly_text(effect.text, MAX_WORD_CHARS) for effect in words], list(range(len(words))))
+    y = axis("change without the word, points")
     strongest = max([*effects_of.first, *effects_of.second], key=lambda effect: abs(effect.change))
     alt = f"Leaving out “{strongest.text}” moves the answer most: {100 * strongest.change:+.1f} points."
-    return {"data": traces, "layout": layout, "alt": alt}
+    options = {"barmode": "group", "bargap": 0.25, "shapes": [divider]}
+    return figure(traces, 330, {**x, "tickangle": -60}, y, alt, **options)
 
 
 def attention_figure(attention: Attention, direction: str, name: str, color: str) -> Figure:
@@ -85,28 +74,15 @@ def attention_figure(attention: Attention, direction: str, name: str, color: str
     if direction == "back":
         rows, columns, values = columns, rows, attention.back
     from_, to = DIRECTIONS[direction]
-    axes = [
-        {
-            "tickmode": "array",
-            "tickvals": [f"{number} {plotly_text(token)}" for number, token in enumerate(tokens)],
-            "ticktext": [plotly_text(token) for token in tokens],
-        }
-        for tokens in (columns, rows)
-    ]
+    texts = [[plotly_text(token) for token in tokens] for tokens in (columns, rows)]
+    x, y = (ticks(side, [f"{number} {text}" for number, text in enumerate(side)]) for side in texts)
     trace = _heatmap(values, color, "%{y} → %{x}: %{z:.1f} %<extra></extra>")
-    trace |= {"x": axes[0]["tickvals"], "y": axes[1]["tickvals"]}
+    trace |= {"x": x["tickvals"], "y": y["tickvals"]}
     heads = "all heads" if attention.head is None else f"head {attention.head + 1}"
     where = f"layer {attention.layer + 1}, {heads}"
-    return {
-        "data": [trace],
-        "layout": _heatmap_layout(
-            name,
-            144 + 17 * len(rows),
-            {"title": {"text": f"to sentence {to}"}, "tickangle": -60, **axes[0]},
-            {"title": {"text": f"from sentence {from_}"}, **axes[1]},
-        ),
-        "alt": f"Attention of {name} in {where}, from sentence {from_} to sentence {to}.",
-    }
+    alt = f"Attention of {name} in {where}, from sentence {from_} to sentence {to}."
+    x |= axis(f"to sentence {to}", tickangle=-60)
+    return _map_of(trace, name, 144 + 17 * len(rows), x, y | axis(f"from sentence {from_}"), alt)
 
 
 def heads_figure(attention: Attention, direction: str, name: str, color: str) -> Figure:
@@ -118,17 +94,12 @@ def heads_figure(attention: Attention, direction: str, name: str, color: str) ->
     trace |= {"x": heads, "y": layers}
     trace["customdata"] = [[f"{layer}:{head}" for head in heads] for layer in layers]
     layer, head = np.unravel_index(int(shares.argmax()), shares.shape)
-    return {
-        "data": [trace],
-        "layout": _heatmap_layout(
-            name,
-            134 + 18 * len(layers),
-            {"title": {"text": "head"}, "dtick": 1},
-            {"title": {"text": "layer"}, "dtick": 1},
-        ),
-        "alt": f"Attention of {name} from sentence {from_} to sentence {to} by layer and head: most in layer "
-        f"{layer + 1}, head {head + 1}, with {100 * shares.max():.1f} %.",
-    }
+    alt = (
+        f"Attention of {name} from sentence {from_} to sentence {to} by layer and head: most in layer "
+        f"{layer + 1}, head {head + 1}, with {100 * shares.max():.1f} %."
+    )
+    x, y = axis("head", dtick=1), axis("layer", dtick=1)
+    return _map_of(trace, name, 134 + 18 * len(layers), x, y, alt)
 
 
 def _heatmap(shares: np.ndarray, color: str, hover: str) -> Figure:
@@ -145,15 +116,11 @@ def _heatmap(shares: np.ndarray, color: str, hover: str) -> Figure:
     }
 
 
-def _heatmap_layout(name: str, height: int, x: Figure, y: Figure) -> Figure:
-    """Return a layout that writes above a map which side it is of."""
-    return {
-        "title": {"text": name, "font": {"size": 13}, "x": 0, "y": 1, "yanchor": "top", "pad": {"t": 8}},
-        "margin": {"l": 48, "r": 12, "t": 36, "b": 44},
-        "height": height,
-        "xaxis": {**x, "showgrid": False},
-        "yaxis": {**y, "autorange": "reversed", "showgrid": False},
-    }
+def _map_of(trace: Figure, name: str, height: int, x: Figure, y: Figure, alt: str) -> Figure:
+    """Return a figure that says above the map which side it is of."""
+    title = {"text": name, "font": {"size": 13}, "x": 0, "y": 1, "yanchor": "top", "pad": {"t": 8}}
+    x, y = {**x, "showgrid": False}, {**y, "autorange": "reversed", "showgrid": False}
+    return figure([trace], height, x, y, alt, title=title, margin={"l": 48, "r": 12, "t": 36, "b": 44})
 
 
 def layers_figure(names: Both[str], attentions: Both[Attention | None]) -> Figure:
@@ -167,27 +134,18 @@ def layers_figure(names: Both[str], attentions: Both[Attention | None]) -> Figur
             ("2 → 1", attention.back_by_layer, "dot"),
         ):
             traces.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines+markers",
-                    "name": f"{name}, {way}",
-                    "x": list(range(1, len(shares) + 1)),
-                    "y": (100 * shares).round(2).tolist(),
-                    "line": {"color": color, "dash": dash},
-                    "marker": {"symbol": symbol, "size": 8},
-                    "hovertemplate": "layer %{x}: %{y:.1f} %<extra></extra>",
-                }
+                scatter(
+                    f"{name}, {way}",
+                    list(range(1, len(shares) + 1)),
+                    (100 * shares).round(2).tolist(),
+                    "layer %{x}: %{y:.1f} %<extra></extra>",
+                    mode="lines+markers",
+                    line={"color": color, "dash": dash},
+                    marker={"symbol": symbol, "size": 8},
+                )
             )
-    layout = {
-        "height": 280,
-        "xaxis": {"title": {"text": "layer"}, "dtick": 1},
-        "yaxis": {"title": {"text": "attention to the other sentence, %"}, "rangemode": "tozero"},
-    }
-    return {
-        "data": traces,
-        "layout": layout,
-        "alt": "Attention that crosses between the sentences, by layer.",
-    }
+    x, y = axis("layer", dtick=1), axis("attention to the other sentence, %", rangemode="tozero")
+    return figure(traces, 280, x, y, "Attention that crosses between the sentences, by layer.")
 
 
 def map_figure(points: Sequence[tuple[int, float, float, float, str]]) -> Figure:
@@ -216,10 +174,7 @@ def map_figure(points: Sequence[tuple[int, float, float, float, str]]) -> Figure
                 "marker": {"color": color, "symbol": symbol, "size": 6, "opacity": 0.55},
             }
         )
-    layout = {
-        "height": 460,
-        "xaxis": {"title": {"text": "variability: how much<br>the probability of the label moved"}},
-        "yaxis": {"title": {"text": "confidence: its mean over the epochs"}, "range": [-0.02, 1.02]},
-    }
+    x = axis("variability: how much<br>the probability of the label moved")
+    y = axis("confidence: its mean over the epochs", range=[-0.02, 1.02])
     counts = ", ".join(str(trace["name"]) for trace in traces)
-    return {"data": traces, "layout": layout, "alt": f"Map of {len(points):,} training pairs: {counts}."}
+    return figure(traces, 460, x, y, f"Map of {len(points):,} training pairs: {counts}.")

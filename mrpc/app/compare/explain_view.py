@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from mrpc.app.layout import field_row, fold
-from mrpc.app.templates import render, render_part
+from mrpc.app.templates import render, render_macro, render_part
 from mrpc.app.view import View, bind, chart, charts, place, stage, table
 
 if TYPE_CHECKING:
@@ -28,19 +29,6 @@ ROUGH_ERROR = 0.05
 """What attributions may miss while a training goes first: 0.3 s of a core for a side instead of 0.55."""
 
 DIRECTIONS = [("sentence 1 → 2", "forth"), ("sentence 2 → 1", "back")]
-VARIATION_HELP = {
-    "sentences swapped": "being a paraphrase is symmetric; BERT is not",
-    "token_type_ids zeroed": "as if all were sentence 1",
-    "token_type_ids swapped": "0 for 1 and 1 for 0",
-}
-ATTENTION_NOTE = (
-    "Attention shows where a head of a layer looks. That does not make it the cause of the answer. The "
-    "small maps show how much each head of each layer looks at the other sentence: click one to see it."
-)
-NEAREST_NOTE = (
-    "Pairs of train whose vectors, as the head of the second side sees them, lie nearest. The vectors of "
-    "all training pairs are computed once for these weights, about a minute for 4,000 pairs."
-)
 
 
 def build_explanations(services: Services, spine: Spine, row: SidesRow) -> None:
@@ -53,18 +41,16 @@ def build_explanations(services: Services, spine: Spine, row: SidesRow) -> None:
         "compare-words",
         asked,
         {"stage": words, "effects": effects},
-        lambda **values: draw_words(services, **values),
+        partial(draw_words, services),
         tasks=services.tasks,
     ).bind()
     with fold("What small changes do", "cmp-what-if-section"):
         what_if = stage("compare-what-if")
-    View(
-        "compare-what-if", asked, {"stage": what_if}, lambda **values: draw_what_if(services, **values)
-    ).bind()
+    View("compare-what-if", asked, {"stage": what_if}, partial(draw_what_if, services)).bind()
     with fold("Where it looks: attention", "cmp-attention-section"):
         _build_attention(services, asked)
     with fold("Nearest training pairs", "cmp-nearest-section"):
-        place(render_part("quiet", NEAREST_NOTE))
+        place(render("compare/about.html", view="nearest"))
         find = gr.Button("Find them", size="sm", scale=0, elem_id="cmp-nearest-find")
         nearest = stage("compare-nearest", follows=False)
         pairs = table("cmp-nearest")
@@ -72,14 +58,14 @@ def build_explanations(services: Services, spine: Spine, row: SidesRow) -> None:
         "compare-nearest",
         asked,
         {"stage": nearest, "pairs": pairs},
-        lambda **values: draw_nearest(services, **values),
+        partial(draw_nearest, services),
         tasks=services.tasks,
         on_demand=find,
     ).bind()
 
 
 def _build_attention(services: Services, asked: dict[str, Component]) -> None:
-    place(render_part("quiet", ATTENTION_NOTE))
+    place(render("compare/about.html", view="attention"))
     with field_row(elem_classes="cmp-controls"):
         layer = gr.Slider(
             1,
@@ -117,7 +103,7 @@ def _build_attention(services: Services, asked: dict[str, Component]) -> None:
             "layer": layer,
             "head": head,
         },
-        lambda **values: draw_attention(services, **values),
+        partial(draw_attention, services),
     ).bind()
     bind(heads.select, choose_head, {}, {"layer": layer, "head": head}, data=("id",))
 
@@ -157,7 +143,7 @@ def render_words(sides: Both[Side], found: Both[SideAttribution | None]) -> str:
     from mrpc.app.compare.sides import class_words, side_names
 
     shown = list(zip(("first", "second"), side_names(sides), found, strict=True))
-    return render("compare/explain.html", part="words", sides=shown, asked=class_words(sides)[1])
+    return render_macro("compare/explain.html", "words", shown, class_words(sides)[1])
 
 
 def draw_what_if(services: Services, **asked: object) -> str:
@@ -172,15 +158,8 @@ def render_variations(sides: Both[Side], found: list[Variation], latencies: Both
     """Draw what each change does to both sides, and how long each takes for an answer, in ms."""
     from mrpc.app.compare.sides import class_words, side_names
 
-    return render(
-        "compare/explain.html",
-        part="variations",
-        asked=class_words(sides)[1],
-        names=side_names(sides),
-        found=found,
-        latencies=latencies,
-        help=VARIATION_HELP,
-    )
+    asked = class_words(sides)[1]
+    return render_macro("compare/explain.html", "variations", side_names(sides), found, latencies, asked)
 
 
 def draw_attention(

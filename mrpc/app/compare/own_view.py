@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import gradio as gr
 
 from mrpc.app.downloads import write_download
 from mrpc.app.layout import field_row
-from mrpc.app.templates import render, render_part
+from mrpc.app.templates import render
 from mrpc.app.view import View, place, stage, table
 from mrpc.core.data.pairs import SUFFIXES
 
@@ -19,16 +20,10 @@ if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.task import Task
 
-NOTE = (
-    "One pair a line: two sentences with a tab or ||| between them, and a label 0 or 1 after another one if "
-    "you have it. Or a file with two columns of sentences and, if known, one of labels: .csv, .tsv, .jsonl, "
-    ".json or .parquet, also .gz, up to 20,000 pairs and 10 MB."
-)
-
 
 def build_own_view(services: Services, row: SidesRow) -> None:
     """Build the view."""
-    place(render_part("quiet", NOTE))
+    place(render("compare/about.html", view="own"))
     with field_row(equal_height=False):
         lines = gr.Textbox(
             label="Your pairs", lines=6, max_lines=14, elem_id="cmp-own-text", scale=2, min_width=280
@@ -54,7 +49,7 @@ def build_own_view(services: Services, row: SidesRow) -> None:
         "compare-own",
         row.sides | {"text": lines, "path": file},
         {"stage": drawn, "answers": answers, "download": download},
-        lambda **values: draw_own(services, cache_dir, **values),
+        partial(draw_own, services, cache_dir),
         tasks=services.tasks,
         on_demand=ask,
     ).bind()
@@ -79,7 +74,6 @@ def draw_own(
 def render_own(found: OwnAnswers) -> str:
     """Say how many answers differ, how fast it went, and how good they are where labels are known."""
     from mrpc.app.compare.pair_tables import MAX_OWN_SHOWN
-    from mrpc.app.compare.sides import side_names
     from mrpc.app.compare.verdict import one_answer_findings, side_finding
 
     scores = found.scores
@@ -92,5 +86,4 @@ def render_own(found: OwnAnswers) -> str:
         max_shown=MAX_OWN_SHOWN,
         findings=findings,
         scores=scores,
-        names=side_names(found.sides),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mrpc.app.compare.explain_view import build_explanations
@@ -26,18 +27,18 @@ def build_pair_view(services: Services, spine: Spine, row: SidesRow) -> None:
         "compare-answers",
         row.sides | spine.pair,
         {"stage": answers},
-        lambda **values: draw_answers(services, **values),
+        partial(draw_answers, services),
     ).bind()
     proposals = stage("compare-proposals")
     View(
         "compare-proposals",
         row.sides,
         {"stage": proposals},
-        lambda **sides: draw_proposals(services, **sides),
+        partial(draw_proposals, services),
     ).bind()
     bind(
         proposals.select,
-        lambda **values: open_pair(services, **values),
+        partial(open_pair, services),
         row.sides | spine.pair,
         spine.pair,
         data=("id",),

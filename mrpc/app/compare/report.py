@@ -12,8 +12,7 @@ from mrpc.app.compare import pair_tables, score_figures
 from mrpc.app.compare.behavioral import TestResult
 from mrpc.app.compare.comparisons import Comparison
 from mrpc.app.compare.explain_figures import map_figure
-from mrpc.app.compare.scores_view import metrics_of, named_scores
-from mrpc.app.compare.sides import Both, Side, side_names
+from mrpc.app.compare.sides import Side
 from mrpc.app.compare.verdict import RIVALS, baseline_findings, one_answer_findings, side_finding
 from mrpc.app.format import run_title
 from mrpc.app.task import OnProgress, silent
@@ -86,7 +85,8 @@ def render_report(
         plotly_js: plotly's own script.
         on_progress: told how far it is.
     """
-    scores, names = comparison.scores, side_names(comparison.sides)
+    scores = comparison.scores
+    names = scores.names
     baselines = comparison.baselines(False, on_progress)
     calibrations = comparison.calibration(on_progress)
     tests = comparison.known_behavioral_tests()
@@ -99,17 +99,16 @@ def render_report(
         "precision-recall": score_figures.precision_recall_figure(scores),
         "reliability": score_figures.reliability_figure(scores),
         "threshold": score_figures.threshold_figure(scores, round(calibrations.second.threshold, 2)),
-        "baselines": score_figures.baselines_figure(named_scores(names, scores, baselines)),
+        "baselines": score_figures.baselines_figure(scores.beside(baselines)),
         "tests": tests and score_figures.tests_figure(score_figures.plot_names(comparison.sides), tests),
         "map": training_map and map_figure(training_map.points()),
     }
     content = {
         "figures": {name: figure for name, figure in figures.items() if figure},
-        "tables": _tables(comparison, names, tests),
+        "tables": _tables(comparison, tests),
     }
     return render(
         "compare/report.html",
-        names=names,
         scores=scores,
         title=f"{names.first} and {names.second} on {comparison.split}",
         runs=sorted({side.run.run_id for side in comparison.sides if side.run is not None}),
@@ -128,7 +127,6 @@ def render_report(
         behavioral_tests=tests,
         training_map=training_map,
         why_no_map=why_no_map,
-        metrics=metrics_of(scores),
         content=_as_json(content),
         css=Markup(css),
         javascript=_inline(javascript),
@@ -136,13 +134,12 @@ def render_report(
     )
 
 
-def _tables(comparison: Comparison, names: Both[str], tests: list[TestResult] | None) -> dict[str, Table]:
+def _tables(comparison: Comparison, tests: list[TestResult] | None) -> dict[str, Table]:
+    names, words = comparison.scores.names, comparison.scores.words
     tables = {"kinds": pair_tables.kinds_table(names, comparison.changes.kinds)}
     for cell in ("fixed", "broken"):
         pairs = comparison.changes.in_cell(cell)[:MAX_LISTED_CHANGES]
-        tables[cell] = pair_tables.changes_table(
-            names, comparison.split, pairs, cell, comparison.scores.words
-        )
+        tables[cell] = pair_tables.changes_table(names, comparison.split, pairs, cell, words)
     if tests:
         tables["tests"] = pair_tables.tests_table(names, tests)
     for table in tables.values():

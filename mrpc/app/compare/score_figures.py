@@ -32,13 +32,33 @@ MAX_POINTS = 400
 HEIGHT = 320
 
 
+def figure(traces: list[Figure], height: int, x: Figure, y: Figure, alt: str, **layout: object) -> Figure:
+    """Put a figure together; ``alt`` says it to who cannot see it."""
+    return {"data": traces, "layout": {"height": height, "xaxis": x, "yaxis": y, **layout}, "alt": alt}
+
+
+def axis(title: str, **options: object) -> Figure:
+    """Return an axis; ``<br>`` breaks its title on a phone."""
+    return {"title": {"text": title}, **options}
+
+
+def ticks(texts: list[str], places: list[str] | list[int]) -> Figure:
+    """Return an axis with a text at each place."""
+    return {"tickmode": "array", "tickvals": places, "ticktext": texts}
+
+
+def scatter(name: str, x: object, y: object, hover: str, *, mode: str = "lines", **options: object) -> Figure:
+    """Return a trace of lines, markers or both."""
+    return {"type": "scatter", "mode": mode, "name": name, "x": x, "y": y, "hovertemplate": hover, **options}
+
+
 def roc_figure(scores: Scores) -> Figure | None:
     """Draw both ROC curves; None when only one class is there."""
     return _curves(
         scores,
         scores.sides.map(lambda side: side.roc),
         ("AUC", "false positive rate", "true positive rate (recall)"),
-        guide={"x": [0, 1], "y": [0, 1], "name": "chance"},
+        guide=_guide([0, 1], "chance"),
         alt="ROC curves, area under the curve",
     )
 
@@ -50,68 +70,57 @@ def precision_recall_figure(scores: Scores) -> Figure | None:
         scores,
         scores.sides.map(lambda side: side.precision_recall),
         ("AP", "recall", "precision"),
-        guide={"x": [0, 1], "y": [share, share], "name": f"always “{plotly_text(scores.words[1])}”"},
+        guide=_guide([share, share], f"always “{plotly_text(scores.words[1])}”"),
         alt="Precision-recall curves, average precision",
     )
 
 
 def reliability_figure(scores: Scores) -> Figure:
     """Draw what was said against what was so; bigger marks stand for more pairs."""
-    traces: list[dict[str, Any]] = [_guide({"x": [0, 1], "y": [0, 1], "name": "perfect"})]
-    names = _score_names(scores)
+    traces = [_guide([0, 1], "perfect")]
+    names = scores.names.map(plotly_text)
     for name, side, color, symbol, dash in zip(names, scores.sides, COLORS, SYMBOLS, DASHES, strict=True):
         bins = side.reliability
         most = max(item.num_pairs for item in bins)
         traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "cliponaxis": False,
-                "name": f"{name}: ECE {100 * side.ece:.1f} %",
-                "x": [item.mean_probability for item in bins],
-                "y": [item.share_equivalent for item in bins],
-                "text": [render_count(item.num_pairs, "pair") for item in bins],
-                "hovertemplate": "said %{x:.2f}, was %{y:.2f}<br>%{text}<extra>" + name + "</extra>",
-                "line": {"color": color, "dash": dash},
-                "marker": {
+            scatter(
+                f"{name}: ECE {100 * side.ece:.1f} %",
+                [item.mean_probability for item in bins],
+                [item.share_equivalent for item in bins],
+                "said %{x:.2f}, was %{y:.2f}<br>%{text}<extra>" + name + "</extra>",
+                mode="lines+markers",
+                cliponaxis=False,
+                text=[render_count(item.num_pairs, "pair") for item in bins],
+                line={"color": color, "dash": dash},
+                marker={
                     "size": [6 + 16 * (item.num_pairs / most) ** 0.5 for item in bins],
                     "symbol": symbol,
                     "color": color,
                 },
-            }
+            )
         )
     one = plotly_text(scores.words[1])
-    layout = _square(f"probability of “{one}”, as said", f"share that is {one}")
     said = ", ".join(f"{name} {side.ece:.3f}" for name, side in zip(names, scores.sides, strict=True))
-    return {"data": traces, "layout": layout, "alt": f"Reliability. Expected calibration error: {said}."}
+    alt = f"Reliability. Expected calibration error: {said}."
+    return _square(traces, f"probability of “{one}”, as said", f"share that is {one}", alt)
 
 
 def threshold_figure(scores: Scores, threshold: float) -> Figure:
     """Draw F1 and accuracy of both sides against the threshold, with the one that is set."""
     grid = np.linspace(0, 1, 101)
     traces = []
-    for name, side, color in zip(_score_names(scores), scores.sides, COLORS, strict=True):
+    for name, side, color in zip(scores.names.map(plotly_text), scores.sides, COLORS, strict=True):
         f1, accuracy = side.sweep(grid)
         for metric, values, dash in (("F1", f1, "solid"), ("accuracy", accuracy, "dot")):
-            traces.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "name": f"{metric}, {name}",
-                    "x": grid.round(2).tolist(),
-                    "y": values.round(4).tolist(),
-                    "line": {"color": color, "dash": dash},
-                    "hovertemplate": f"{metric}: %{{y:.3f}} at %{{x:.2f}}<extra>{name}</extra>",
-                }
-            )
-    line = {"type": "line", "x0": threshold, "x1": threshold, "y0": 0, "y1": 1, "yref": "paper"}
-    layout = {
-        "height": HEIGHT,
-        "xaxis": {"title": {"text": "threshold"}, "range": [0, 1]},
-        "yaxis": {"title": {"text": "F1, accuracy"}, "range": [0, 1.02]},
-        "shapes": [{**line, "line": {"color": GUIDE_COLOR, "width": 1.5}}],
-    }
-    return {"data": traces, "layout": layout, "alt": f"F1 and accuracy by threshold; set to {threshold:.2f}."}
+            hover = f"{metric}: %{{y:.3f}} at %{{x:.2f}}<extra>{name}</extra>"
+            line = {"color": color, "dash": dash}
+            curve = f"{metric}, {name}"
+            traces.append(scatter(curve, grid.round(2).tolist(), values.round(4).tolist(), hover, line=line))
+    at = {"type": "line", "x0": threshold, "x1": threshold, "y0": 0, "y1": 1, "yref": "paper"}
+    at["line"] = {"color": GUIDE_COLOR, "width": 1.5}
+    x, y = axis("threshold", range=[0, 1]), axis("F1, accuracy", range=[0, 1.02])
+    alt = f"F1 and accuracy by threshold; set to {threshold:.2f}."
+    return figure(traces, HEIGHT, x, y, alt, shapes=[at])
 
 
 def baselines_figure(sides: Sequence[tuple[str, SideScores]]) -> Figure:
@@ -133,13 +142,9 @@ def baselines_figure(sides: Sequence[tuple[str, SideScores]]) -> Figure:
         "showlegend": False,
     }
     trace["error_x"] |= {"color": GUIDE_COLOR, "thickness": 1.2}
-    layout = {
-        "height": 90 + 46 * len(sides),
-        "xaxis": {"title": {"text": "accuracy, %<br>with its 95 % interval"}},
-        "yaxis": {"type": "category"},
-    }
     said = "; ".join(f"{name} {100 * value:.1f} %" for (name, _), value in zip(sides, values, strict=True))
-    return {"data": [trace], "layout": layout, "alt": f"Accuracy of baselines and models: {said}."}
+    x, y = axis("accuracy, %<br>with its 95 % interval"), {"type": "category"}
+    return figure([trace], 90 + 46 * len(sides), x, y, f"Accuracy of baselines and models: {said}.")
 
 
 def tests_figure(side_names: Both[str], results: Sequence[TestResult]) -> Figure:
@@ -159,18 +164,14 @@ def tests_figure(side_names: Both[str], results: Sequence[TestResult]) -> Figure
         trace["marker"]["line"]["color"] = trace["marker"]["color"]
         trace["error_x"]["width"] = 3
         traces.append(trace | {"name": name, "customdata": names})
-    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": names}
-    layout = {
-        "height": 90 + 52 * len(names),
-        "xaxis": {"title": {"text": "passed, %<br>with 95 % intervals"}, "range": [-2, 102]},
-        "yaxis": {**ticks, "zeroline": False},
-    }
     said = "; ".join(
         f"{result.test.name} {100 * result.rates.first:.0f} and {100 * result.rates.second:.0f} %"
         for result in results
     )
+    x = axis("passed, %<br>with 95 % intervals", range=[-2, 102])
+    y = ticks(names, list(range(len(names)))) | {"zeroline": False}
     alt = f"Behavioural tests passed by {side_names.first} and by {side_names.second}: {said}."
-    return {"data": traces, "layout": layout, "alt": alt}
+    return figure(traces, 90 + 52 * len(names), x, y, alt)
 
 
 def _dots(
@@ -182,6 +183,7 @@ def _dots(
     hover: str,
 ) -> Figure:
     """Return a trace of shares in percent, each with its interval, at their places on the y axis."""
+    shares = list(zip(intervals, values, strict=True))
     return {
         "type": "scatter",
         "mode": "markers",
@@ -192,8 +194,8 @@ def _dots(
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [100 * (i.high - value) for i, value in zip(intervals, values, strict=True)],
-            "arrayminus": [100 * (value - i.low) for i, value in zip(intervals, values, strict=True)],
+            "array": [100 * (interval.high - value) for interval, value in shares],
+            "arrayminus": [100 * (value - interval.low) for interval, value in shares],
             "color": color,
         },
         "hovertemplate": hover,
@@ -205,52 +207,33 @@ def plot_names(sides: Both[Side]) -> Both[str]:
     return side_names(sides).map(plotly_text)
 
 
-def _score_names(scores: Scores) -> Both[str]:
-    return plot_names(scores.sides.map(lambda side: side.side))
-
-
 def _curves(
-    scores: Scores,
-    curves: Both[Curve | None],
-    words: tuple[str, str, str],
-    guide: dict[str, object],
-    alt: str,
+    scores: Scores, curves: Both[Curve | None], words: tuple[str, str, str], guide: Figure, alt: str
 ) -> Figure | None:
     area, x_title, y_title = words
-    traces, areas = [_guide(guide)], []
-    for name, curve, color, dash in zip(_score_names(scores), curves, COLORS, DASHES, strict=True):
+    traces, areas = [guide], []
+    for name, curve, color, dash in zip(scores.names.map(plotly_text), curves, COLORS, DASHES, strict=True):
         if curve is None:
             return None
         rows = np.unique(np.linspace(0, len(curve.x) - 1, min(len(curve.x), MAX_POINTS)).round().astype(int))
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": f"{name}: {area} {curve.area:.3f}",
-                "x": curve.x[rows].round(4).tolist(),
-                "y": curve.y[rows].round(4).tolist(),
-                "line": {"color": color, "dash": dash, "width": 2.5 if dash == "solid" else 2},
-                "hovertemplate": "%{x:.2f}, %{y:.2f}<extra>" + name + "</extra>",
-            }
-        )
+        x, y = curve.x[rows].round(4).tolist(), curve.y[rows].round(4).tolist()
+        line = {"color": color, "dash": dash, "width": 2.5 if dash == "solid" else 2}
+        hover = "%{x:.2f}, %{y:.2f}<extra>" + name + "</extra>"
+        traces.append(scatter(f"{name}: {area} {curve.area:.3f}", x, y, hover, line=line))
         areas.append(f"{name} {curve.area:.3f}")
-    return {"data": traces, "layout": _square(x_title, y_title), "alt": f"{alt}: {', '.join(areas)}."}
+    return _square(traces, x_title, y_title, f"{alt}: {', '.join(areas)}.")
 
 
-def _guide(line: dict[str, object]) -> dict[str, object]:
+def _guide(y: list[float], name: str) -> Figure:
+    """Return a dotted line from left to right, which says nothing when it is pointed at."""
+    line = {"color": GUIDE_COLOR, "width": 1, "dash": "dot"}
     return {
-        "type": "scatter",
-        "mode": "lines",
-        "meta": "guide",
-        "hoverinfo": "skip",
-        "line": {"color": GUIDE_COLOR, "width": 1, "dash": "dot"},
-        **line,
+        **{"type": "scatter", "mode": "lines", "name": name, "x": [0, 1], "y": y},
+        **{"meta": "guide", "hoverinfo": "skip", "line": line},
     }
 
 
-def _square(x_title: str, y_title: str) -> dict[str, object]:
-    return {
-        "height": HEIGHT,
-        "xaxis": {"title": {"text": x_title}, "range": [-0.02, 1.02]},
-        "yaxis": {"title": {"text": y_title}, "range": [-0.02, 1.04]},
-    }
+def _square(traces: list[Figure], x_title: str, y_title: str, alt: str) -> Figure:
+    """Return a figure whose axes go from 0 to 1."""
+    x, y = axis(x_title, range=[-0.02, 1.02]), axis(y_title, range=[-0.02, 1.04])
+    return figure(traces, HEIGHT, x, y, alt)

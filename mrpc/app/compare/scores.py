@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mrpc.app.compare.sides import Both, Side, class_words
+from mrpc.app.compare.sides import Both, Side, class_words, side_names
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.calibration import (
     Calibration,
@@ -24,7 +24,6 @@ from mrpc.core.analysis.calibration import (
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import DataError
 
-METRICS = ("accuracy", "f1", "precision", "recall", "log_loss")
 RARE_SHARE = 0.01
 """A model that gives its rarer answer to no more than this share of the pairs answers one thing."""
 
@@ -87,7 +86,7 @@ class SideScores:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """The metrics named in ``METRICS``; log loss in nats."""
+        """The metrics by name; log loss in nats."""
         cells = self.confusion
         return {
             "accuracy": cells.accuracy,
@@ -132,9 +131,20 @@ class Scores:
         return self.sides.first.answers.label
 
     @property
+    def names(self) -> Both[str]:
+        """What both sides are called."""
+        return side_names(self.sides.map(lambda side: side.side))
+
+    @property
     def words(self) -> tuple[str, str]:
         """What the classes 0 and 1 are called."""
         return class_words(self.sides.map(lambda side: side.side))
+
+    def beside(self, baselines: list[SideScores]) -> list[tuple[str, SideScores]]:
+        """Return the scores of baselines, then of the sides that are none, each with what it is called."""
+        named = [(baseline.side.title.removeprefix("Baseline: "), baseline) for baseline in baselines]
+        sides = zip(self.names, self.sides, strict=True)
+        return named + [(name, side) for name, side in sides if side.side.kind != "baseline"]
 
     @property
     def _predicted(self) -> Both[st.IntArray]:

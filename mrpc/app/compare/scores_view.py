@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.compare.report_view import build_report
 from mrpc.app.compare.sides_view import compare_in_view
-from mrpc.app.layout import fold
+from mrpc.app.downloads import write_download
+from mrpc.app.layout import field_row, fold
 from mrpc.app.task import silent
-from mrpc.app.templates import render_macro, render_part
+from mrpc.app.templates import render, render_macro, render_part
+from mrpc.app.theme import ASSETS_DIR, plotly_dir
 from mrpc.app.view import View, bind, chart, charts, place, stage, table
+from mrpc.errors import InputError
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.scores import Scores, SideScores
-    from mrpc.app.compare.sides import Both
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.task import Task
-    from mrpc.core.analysis.calibration import Calibration
 
-BASELINES_NOTE = (
-    "How good are answers that need no fine-tuning? Each baseline is fitted on train alone. Two of them "
-    "read every sentence of train with the untrained encoder: a minute for 4,000 pairs, in the background, "
-    "once."
-)
+STYLES = ("app.css", "compare.css")
+SCRIPTS = ("plots.js", "tables.js")
+"""Of the page, and written into a report: it opens without a network."""
 
 
 def build_scores_view(services: Services, row: SidesRow) -> None:
@@ -37,24 +36,24 @@ def build_scores_view(services: Services, row: SidesRow) -> None:
         "compare-scores",
         row.on_split,
         {"stage": verdict, "scores": scores},
-        lambda **values: draw_scores(services, **values),
+        partial(draw_scores, services),
         tasks=services.tasks,
     ).bind()
     bind(verdict.select, choose_split, {}, {"split": row.split, "consent": row.consent}, data=("select",))
     with fold("Baselines", "cmp-baselines-section"):
-        place(render_part("quiet", BASELINES_NOTE))
+        place(render("compare/about.html", view="baselines"))
         baselines_chart = chart("cmp-baselines", has_table=True)
         baselines_table = table("cmp-baselines-table")
     View(
         "compare-baselines",
         row.on_split,
         {"stage": against, "chart": baselines_chart, "table": baselines_table},
-        lambda **values: draw_baselines(services, **values),
+        partial(draw_baselines, services),
         tasks=services.tasks,
     ).bind()
     with fold("Calibration and thresholds", "cmp-calibration-section"):
         _build_calibration(services, row)
-    build_report(services, row)
+    _build_report(services, row)
 
 
 def _build_calibration(services: Services, row: SidesRow) -> None:
@@ -67,13 +66,29 @@ def _build_calibration(services: Services, row: SidesRow) -> None:
         "compare-calibration",
         row.on_split,
         {"stage": calibration, "threshold": threshold, "curves": curves},
-        lambda **values: draw_calibration(services, **values),
+        partial(draw_calibration, services),
     ).bind()
     View(
         "compare-threshold",
         row.on_split | {"threshold": threshold},
         {"stage": at_threshold, "chart": threshold_chart},
-        lambda **values: draw_threshold(services, **values),
+        partial(draw_threshold, services),
+    ).bind()
+
+
+def _build_report(services: Services, row: SidesRow) -> None:
+    with field_row(elem_classes="cmp-controls"):
+        write = gr.Button("Write the report", scale=0, elem_id="cmp-report")
+        download = gr.DownloadButton("Download", interactive=False, scale=0, elem_id="cmp-report-download")
+    drawn = stage("compare-report", follows=False, intro=render("compare/about.html", view="report"))
+    cache_dir = Path(download.GRADIO_CACHE)
+    View(
+        "compare-report",
+        row.on_split,
+        {"stage": drawn, "download": download},
+        partial(write_report, services, cache_dir),
+        tasks=services.tasks,
+        on_demand=write,
     ).bind()
 
 
@@ -89,30 +104,8 @@ def draw_scores(services: Services, task: Task, **asked: object) -> dict[str, ob
     found += baseline_findings(scores, comparison.baselines(False, task.progress), ["majority"])
     verdict = render_macro("compare/scores.html", "verdict", scores, found)
     rest = render_macro("compare/parts.html", "findings", [side_finding(scores)])
-    return {"stage": verdict, "scores": rest + render_scores(scores)}
-
-
-def render_scores(scores: Scores) -> str:
-    """Draw every metric of both sides with its interval, the paired differences, both confusion matrices."""
-    return render_macro("compare/scores.html", "score_table", scores, names_of(scores), metrics_of(scores))
-
-
-def metrics_of(scores: Scores) -> list[tuple[str, str, str]]:
-    """Return the name, the title and the meaning of each metric."""
-    one = scores.words[1]
-    return [
-        ("accuracy", "Accuracy", "share of right answers"),
-        ("f1", "F1", "balance of precision and recall"),
-        ("precision", "Precision", f"how often “{one}” was right"),
-        ("recall", "Recall", f"how many pairs labelled “{one}” were found"),
-        ("log_loss", "Log loss", "in nats; lower is better, 0.693 is 50 % for every pair"),
-        ("ece", "Calibration error", "gap between probabilities and what is so; lower is better"),
-    ]
-
-
-def render_calibrations(scores: Scores, found: Both[Calibration]) -> str:
-    """Say what validation chose for each side and how that does on the split that is shown."""
-    return render_macro("compare/scores.html", "calibrations", names_of(scores), scores, found)
+    rest += render_macro("compare/scores.html", "score_table", scores)
+    return {"stage": verdict, "scores": rest}
 
 
 def draw_baselines(services: Services, task: Task, **asked: object) -> dict[str, object]:
@@ -131,7 +124,7 @@ def draw_baselines(services: Services, task: Task, **asked: object) -> dict[str,
         return {"stage": "", "chart": None, "table": None}
     baselines = comparison.baselines(False, task.progress)
     found = baseline_findings(comparison.scores, baselines, ["embedding"])
-    named = named_scores(names_of(comparison.scores), comparison.scores, baselines)
+    named = comparison.scores.beside(baselines)
     waits = ""
     if len(baselines) < len(BASELINES):
         first, second = comparison.sides.map(lambda side: side.name)
@@ -145,15 +138,6 @@ def draw_baselines(services: Services, task: Task, **asked: object) -> dict[str,
     }
 
 
-def named_scores(
-    names: Both[str], scores: Scores, baselines: list[SideScores]
-) -> list[tuple[str, SideScores]]:
-    """Return the scores of the baselines and of both sides that are none, each with what it is called."""
-    named = [(side.side.title.removeprefix("Baseline: "), side) for side in baselines]
-    sides = zip(names, scores.sides, strict=True)
-    return named + [(name, side) for name, side in sides if side.side.kind != "baseline"]
-
-
 def draw_calibration(services: Services, **asked: object) -> dict[str, object]:
     """Draw how well probabilities rank the pairs and mean what they say."""
     from mrpc.app.compare import score_figures as figures
@@ -163,7 +147,7 @@ def draw_calibration(services: Services, **asked: object) -> dict[str, object]:
         return {"stage": "", "curves": None}
     scores = comparison.scores
     return {
-        "stage": render_calibrations(scores, comparison.calibration()),
+        "stage": render_macro("compare/scores.html", "calibrations", scores, comparison.calibration()),
         "threshold": gr.update(label=f"Threshold: answer “{scores.words[1]}” above"),
         "curves": [
             figures.roc_figure(scores),
@@ -185,9 +169,7 @@ def draw_threshold(services: Services, threshold: object, **asked: object) -> di
     threshold = check_number(threshold, "The threshold", 0, 1)
     scores = comparison.scores
     cells = scores.sides.map(lambda side: confusion_at(side.answers, threshold))
-    text = render_macro(
-        "compare/scores.html", "at_threshold", names_of(scores), threshold, cells, scores.words[1]
-    )
+    text = render_macro("compare/scores.html", "at_threshold", scores, threshold, cells)
     return {"stage": text, "chart": threshold_figure(scores, threshold)}
 
 
@@ -197,8 +179,21 @@ def choose_split(select: object) -> dict[str, object]:
     return {"split": "test" if is_test else "validation", "consent": is_test}
 
 
-def names_of(scores: Scores) -> Both[str]:
-    """Return what both sides are called."""
-    from mrpc.app.compare.sides import side_names
+def write_report(services: Services, cache_dir: Path, task: Task, **asked: object) -> dict[str, object]:
+    """Write the report of the split that is shown, with the page's styles and scripts in it, and offer it."""
+    from mrpc.app.compare.report import render_report
 
-    return side_names(scores.sides.map(lambda side: side.side))
+    comparison = compare_in_view(services, task.progress, **asked)
+    if comparison is None:
+        raise InputError("Test is not shown yet. Show it above, or go back to validation.")
+    run = comparison.sides.second.run or comparison.sides.first.run
+    name = f"comparison-{run.run_id if run else 'baselines'}-{comparison.split}.html"
+    css, javascript = (
+        "\n".join((ASSETS_DIR / name).read_text("utf-8") for name in names) for names in (STYLES, SCRIPTS)
+    )
+    plotly_js = (plotly_dir() / "plotly.min.js").read_text("utf-8")
+    text = render_report(comparison, css, javascript, plotly_js, task.progress)
+    return {
+        "stage": render_part("note", "The report is ready.", "good"),
+        "download": gr.update(value=write_download(cache_dir, name, text), interactive=True),
+    }

@@ -191,15 +191,13 @@ class SideCatalog:
         for form in FORMS:
             if model == form:
                 return self._exported(run, form, record)
-        if model == "base":
+        if model in ("base", "epoch-0"):
             if record.started is None:
                 raise InputError(f"Run {run.run_id} did not record its model before training.")
             return Side(name, "base", "Base", run, 0, 0, record.started.base_weights_sha256)
         epoch = record.best_epoch if model == "best" else max(filter(None, record.by_epoch), default=None)
         if model.startswith("epoch-"):
             epoch = int(model.removeprefix("epoch-"))
-            if epoch == 0:
-                return Side(name, "base", "Base", run, 0, 0, self.find(f"{run.run_id}:base").weights_sha256)
             if epoch not in record.by_epoch:
                 raise InputError(f"Run {run.run_id} has no epoch {epoch}; it evaluated {_epochs(record)}.")
         last = record.last_weights

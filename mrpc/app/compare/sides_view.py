@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -76,12 +77,12 @@ def build_sides(services: Services, spine: Spine) -> SidesRow:
         "compare-sides",
         {"run": spine.run},
         {"stage": shown, "first": first, "second": second},
-        lambda **values: draw_sides(services, **values),
+        partial(draw_sides, services),
         given=row.sides,
     ).bind()
     bind(
         shown.select,
-        lambda task: train_preview(services, task),
+        partial(train_preview, services),
         {},
         {"stage": shown, "run": spine.run},
         tasks=services.tasks,

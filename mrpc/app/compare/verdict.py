@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mrpc.app.compare.scores import Scores, SideScores
-from mrpc.app.compare.sides import Both, side_names
+from mrpc.app.compare.sides import Both
 from mrpc.app.format import render_p_value
 from mrpc.core.analysis.statistics import SIGNIFICANT_P
 
@@ -21,12 +21,10 @@ class Finding:
     Attributes:
         text: the sentence.
         tone: good, note or warn: the colour of its edge.
-        against: the name of the side that the second side is compared with; "" where there is none.
     """
 
     text: str
     tone: str = "note"
-    against: str = ""
 
 
 def one_answer_text(title: str, answer: str) -> str:
@@ -39,10 +37,9 @@ def one_answer_text(title: str, answer: str) -> str:
 
 def one_answer_findings(scores: Scores) -> list[Finding]:
     """Return a warning for each model that gives one answer."""
-    names = side_names(scores.sides.map(lambda side: side.side))
     return [
-        Finding(one_answer_text(name, scores.words[side.only_answer]), "warn", side.side.name)
-        for name, side in zip(names, scores.sides, strict=True)
+        Finding(one_answer_text(name, scores.words[side.only_answer]), "warn")
+        for name, side in zip(scores.names, scores.sides, strict=True)
         if side.only_answer is not None
     ]
 
@@ -67,32 +64,26 @@ def baseline_findings(scores: Scores, baselines: Sequence[SideScores], names: Se
 def side_finding(scores: Scores) -> Finding:
     """Compare the second side with the first."""
     first, second = scores.sides
-    names = side_names(scores.sides.map(lambda side: side.side))
+    names, difference, counts = scores.names, scores.accuracy_difference, scores.transitions
     is_baseline = first.side.kind == "baseline"
     rival = f"“{names.first.removeprefix('Baseline: ')}”" if is_baseline else names.first
-    difference, counts = scores.accuracy_difference, scores.transitions
     interval = f"95 % interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
     gain = (
         f"Against {rival} ({100 * first.metrics['accuracy']:.1f} % right): {100 * difference.value:+.1f} "
         f"points ({interval}); {counts.fixed:,} fixed, {counts.broken:,} broken"
     )
-    against = first.side.name
     if "base" in {first.side.kind, second.side.kind}:
         base = names.first if first.side.kind == "base" else names.second
-        return Finding(
-            f"{gain}. The classification head of {base} is random, so this proves little.", "note", against
-        )
+        return Finding(f"{gain}. The classification head of {base} is random, so this proves little.")
     if counts.fixed == counts.broken:
         same = "No answer changed between right and wrong" if counts.fixed == 0 else "Neither gained"
-        return Finding(f"{gain}. {same}.", "note", against)
+        return Finding(f"{gain}. {same}.")
     p = f"p {'' if scores.mcnemar_p < 0.001 else '= '}{render_p_value(scores.mcnemar_p)}"
     if second.only_answer is not None or first.only_answer is not None:
         return Finding(
-            f"{gain} ({p}). One of them gives one answer to every pair, so this is no gain.", "warn", against
+            f"{gain} ({p}). One of them gives one answer to every pair, so this is no gain.", "warn"
         )
     word = "gain" if counts.fixed > counts.broken else "loss"
     if scores.mcnemar_p >= SIGNIFICANT_P:
-        return Finding(f"{gain}. This {word} may well be luck ({p}).", "warn", against)
-    return Finding(
-        f"{gain}. This {word} is unlikely to be luck ({p}).", "good" if word == "gain" else "warn", against
-    )
+        return Finding(f"{gain}. This {word} may well be luck ({p}).", "warn")
+    return Finding(f"{gain}. This {word} is unlikely to be luck ({p}).", "good" if word == "gain" else "warn")

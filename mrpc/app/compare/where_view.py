@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -11,39 +12,18 @@ from mrpc.app.compare.pair_view import open_pair
 from mrpc.app.compare.sides_view import compare_in_view
 from mrpc.app.layout import field_row, fold
 from mrpc.app.task import silent
-from mrpc.app.templates import render_macro, render_part
+from mrpc.app.templates import render, render_macro, render_part
 from mrpc.app.view import View, bind, chart, stage, table
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
     from mrpc.app.compare.comparisons import Comparison
-    from mrpc.app.compare.sides import Both
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
     from mrpc.app.task import Task
 
-TESTS_NOTE = (
-    "A score says how often a model is right, not what it has learned. Here the sentences of validation "
-    "are changed in ways whose answer is known. They run in the background after a training, while nothing "
-    "trains; if you open this view earlier, they take about 20 seconds on two cores."
-)
-MAP_NOTE = (
-    "Each mark is a pair that the run of the second side trained on. The training wrote down every loss "
-    "(dropout on, before the step that used it), so the map costs nothing more. Click a mark to look at "
-    "its pair."
-)
-KINDS_NOTE = (
-    "The worst kind of the second side first. Of many kinds, one looks bad by chance alone, so the "
-    "p-values are corrected for that (Benjamini and Hochberg)."
-)
 ANY_KIND = "any kind"
-CELL_HELP = {
-    "fixed": "wrong before, right now",
-    "broken": "right before, wrong now",
-    "both_right": "nothing to do",
-    "both_wrong": "still to be learned, or a doubtful label",
-}
 REGION_WORDS = {
     "easy": "Easy: learned early and kept.",
     "ambiguous": "Ambiguous: the answer kept changing during training; it learns most from these.",
@@ -68,7 +48,7 @@ SHOW_PAIRS_JS = "() => document.querySelector('#stage-compare-pairs')?.scrollInt
 
 def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
     """Build the view."""
-    tests = stage("compare-tests", intro=render_part("quiet", TESTS_NOTE))
+    tests = stage("compare-tests", intro=render("compare/about.html", view="tests"))
     tests_chart = chart("cmp-tests-chart", has_table=True)
     tests_table = table("cmp-tests")
     shown_pairs = stage("compare-pairs")
@@ -95,14 +75,14 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         "compare-tests",
         row.sides,
         {"stage": tests, "chart": tests_chart, "table": tests_table, "pairs": pairs},
-        lambda **values: draw_tests(services, **values),
+        partial(draw_tests, services),
         tasks=services.tasks,
     ).bind()
     View(
         "compare-pairs",
         row.on_split | {"pairs": pairs, "kind": kind},
         {"stage": shown_pairs, "table": pairs_table, "kind": kind},
-        lambda **values: draw_pairs(services, **values),
+        partial(draw_pairs, services),
     ).bind()
     with fold("Kinds of pairs", "cmp-kinds-section"):
         kinds = stage("compare-kinds")
@@ -111,7 +91,7 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         "compare-kinds",
         row.on_split,
         {"stage": kinds, "shown": kinds_table},
-        lambda **values: draw_kinds(services, **values),
+        partial(draw_kinds, services),
     ).bind()
     with fold("Data map of the training pairs", "cmp-map-section"):
         mapped = stage("compare-map")
@@ -120,7 +100,7 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         "compare-map",
         row.sides,
         {"stage": mapped, "shown": map_chart},
-        lambda **values: draw_map(services, **values),
+        partial(draw_map, services),
     ).bind()
     filters = {"pairs": pairs, "kind": kind}
     spine.links.extend([Linked("pairs", pairs, text(100)), Linked("kind", kind, text(100))])
@@ -154,14 +134,13 @@ def draw_tests(services: Services, task: Task, first: object, second: object) ->
     results = comparison.behavioral_tests(
         lambda what, num_done, num_total: task.progress(what, num_done, num_total, warning)
     )
-    names = _names(comparison)
+    names = comparison.scores.names
     symmetry = next(result for result in results if result.test.name == SYMMETRY_TEST)
     lowest = min(result.rates.second for result in results)
     worst = [result for result in results if result.rates.second == lowest]
-    warnings = one_answer_findings(comparison.scores)
     choices = [*FILTERS, *((f"Cases: {result.test.name}", f"test:{result.test.name}") for result in results)]
     return {
-        "stage": render_macro("compare/where.html", "tests", names, symmetry, worst, warnings),
+        "stage": warning + render_macro("compare/where.html", "tests", names, symmetry, worst),
         "chart": tests_figure(plot_names(comparison.sides), results),
         "table": tests_table(names, results),
         "pairs": gr.update(choices=choices),
@@ -182,11 +161,10 @@ def draw_pairs(services: Services, pairs: object, kind: object, **asked: object)
     cells = render_macro(
         "compare/where.html",
         "cells",
-        _names(comparison),
+        comparison.scores.names,
         comparison.scores.transitions._asdict(),
         pairs,
         CELL_WORDS,
-        CELL_HELP,
     )
     update = gr.update(choices=[ANY_KIND, *kinds], value=kind or ANY_KIND)
     return {"stage": cells + render_part("quiet", text), "table": listed, "kind": update}
@@ -199,7 +177,7 @@ def _list_pairs(comparison: Comparison, pairs: object, kind: str | None) -> tupl
     from mrpc.app.compare.cartography import MAX_LISTED
     from mrpc.app.compare.changes import CELLS, CHANGED_CELLS
 
-    names, words = _names(comparison), comparison.scores.words
+    names, words = comparison.scores.names, comparison.scores.words
     if isinstance(pairs, str) and pairs.startswith("test:"):
         result = find_result(comparison.behavioral_tests(), pairs.removeprefix("test:"))
         failed = result.num_cases - result.num_passed.second
@@ -246,8 +224,8 @@ def draw_kinds(services: Services, **asked: object) -> dict[str, object]:
         return {"stage": "", "shown": None}
     warning = render_macro("compare/parts.html", "findings", one_answer_findings(comparison.scores))
     return {
-        "stage": warning + render_part("quiet", KINDS_NOTE),
-        "shown": kinds_table(_names(comparison), comparison.changes.kinds),
+        "stage": warning + render("compare/about.html", view="kinds"),
+        "shown": kinds_table(comparison.scores.names, comparison.changes.kinds),
     }
 
 
@@ -256,10 +234,4 @@ def draw_map(services: Services, first: object, second: object) -> dict[str, obj
     from mrpc.app.compare.explain_figures import map_figure
 
     found = services.comparisons.compare(first, second).training_map
-    return {"stage": render_part("quiet", MAP_NOTE), "shown": map_figure(found.points())}
-
-
-def _names(comparison: Comparison) -> Both[str]:
-    from mrpc.app.compare.sides import side_names
-
-    return side_names(comparison.sides)
+    return {"stage": render("compare/about.html", view="map"), "shown": map_figure(found.points())}

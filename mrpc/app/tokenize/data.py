@@ -155,19 +155,8 @@ class Explorer:
         """Return the split and the row of a pair, or None where the data does not hold it."""
         if not isinstance(sentence1, str) or not isinstance(sentence2, str):
             return None
-        try:
-            wanted = [pa.scalar(sentence, pa.string()) for sentence in (sentence1, sentence2)]
-        except UnicodeEncodeError:  # half of a surrogate pair
-            return None
-        for split, dataset in self._read_data().dataset.items():
-            table = _table(dataset)
-            same = pc.and_(
-                pc.equal(table.column("sentence1"), wanted[0]), pc.equal(table.column("sentence2"), wanted[1])
-            )
-            found = pc.index(same, True).as_py()
-            if found >= 0:
-                return str(split), self._rows(dataset, [found])[0]
-        return None
+        found = self.data.find(sentence1, sentence2)
+        return None if found is None else (found[0], self.row(*found))
 
     def page(self, split: object, query: object = "", label: object = "", start: object = 0) -> Page:
         """Return the rows that hold a text, in any case, in one of their sentences.

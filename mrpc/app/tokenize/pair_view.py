@@ -12,7 +12,7 @@ from mrpc.app.address import Linked, choice, flag, whole
 from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize.snippets import snippet
-from mrpc.app.tokenize.tokens import LEGEND, chips, pieces
+from mrpc.app.tokenize.tokens import chips, pieces
 from mrpc.app.view import View, bind, place, stage
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core.model.pretrained import list_pretrained
@@ -152,7 +152,6 @@ def show_pair(
             cut_chips=[chips(rows) for rows in cut],
             max_cut=MAX_CUT_CHIPS,
             sentences=sentences,
-            legend=LEGEND,
         ),
         "details": render("tokenize/pair_details.html", pair=pair, raw=raw, code=code),
     }

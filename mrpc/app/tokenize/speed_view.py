@@ -26,14 +26,6 @@ WAY_NAMES = {
     "batched": ("map, batched", "rows.map(tokenize_function, batched=True)"),
     "two_processes": ("map, batched, two processes", "rows.map(tokenize_function, batched=True, num_proc=2)"),
 }
-STATES = {
-    "waiting": "waiting",
-    "starting": "starting a fresh process",
-    "running": "running",
-    "done": "done",
-    "failed": "failed",
-    "cancelled": "cancelled",
-}
 
 
 def build_speed_section(services: Services, spine: Spine, checkpoint: gr.Dropdown, split: gr.Radio) -> None:
@@ -99,7 +91,7 @@ def measure_ways(
 
 def render_ways(ways: Sequence[WayProgress]) -> str:
     """Draw one line a way, with its bar and what was measured."""
-    return render("tokenize/speed.html", ways=ways, names=WAY_NAMES, states=STATES)
+    return render("tokenize/speed.html", ways=ways, names=WAY_NAMES)
 
 
 def show_code(services: Services, checkpoint: str, split: str, num_rows: object) -> str:

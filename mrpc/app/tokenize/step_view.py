@@ -30,7 +30,6 @@ RATES = [
     ("0, nothing moves", "0.0"),
 ]
 SEED = 42
-REMOVED_COLUMNS = ("sentence1", "sentence2", "idx")
 
 
 def build_step_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -> None:
@@ -93,7 +92,6 @@ def show_model_input(
         ready=ready,
         ln2=math.log(2),
         names=label_words(services.data.label_names),
-        removed=REMOVED_COLUMNS,
         code=snippet("model_input", tokenizers.hub_name(checkpoint), split, len(ready.rows), ready.seed),
     )
 

@@ -15,17 +15,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mrpc.core.text.tokenization import TokenRow
 
-LEGEND = (
-    ("s1", "sentence", "sentence 1"),
-    ("s2", "sentence", "sentence 2"),
-    ("special", "[SEP]", "special token"),
-    ("s1 cont", "##s", "continues a word"),
-    ("s1 unk", "[UNK]", "not in the vocabulary"),
-    ("pad", "[PAD]", "padding, masked out"),
-    ("s1 cut", "cut", "cut away"),
-)
-"""Classes, sample and meaning of each look a chip can have."""
-
 
 @dataclass(frozen=True)
 class Chip:

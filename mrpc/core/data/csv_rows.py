@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
@@ -64,7 +65,7 @@ def look_at_csv(table: Table, text: str, suffix: str, recognizes: Recognizes, lo
     if said:  # Excel's own way of naming the delimiter
         text, table.num_skipped, table.num_header_lines = text[said.end() :], 1, 2
     candidates = list(dict.fromkeys([*([said[1]] if said else []), *DELIMITERS]))
-    headers = {delimiter: _find_header(text, delimiter) for delimiter in candidates}
+    headers = {delimiter: next(_rows_of(text, delimiter), ([], 0)) for delimiter in candidates}
     fitting = [
         delimiter
         for delimiter, (cells, _) in headers.items()
@@ -135,18 +136,15 @@ def _look_at_quotes(table: Table, looked: TextFile) -> None:
     )
 
 
-def _find_header(text: str, delimiter: str) -> tuple[list[str], int]:
-    """Return the first row with anything in it, and how many lines come before it."""
+def _rows_of(text: str, delimiter: str) -> Iterator[tuple[list[str], int]]:
+    """Yield the rows of a text that have anything in them, each with how many lines come before it."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     num_before = 0
-    try:
+    with contextlib.suppress(csv.Error):
         for cells in reader:
             if any(cell.strip(_BLANK) for cell in cells):
-                return cells, num_before
+                yield cells, num_before
             num_before = reader.line_num
-    except csv.Error:
-        pass
-    return [], 0
 
 
 def _without_quotes(name: str) -> str:
@@ -157,14 +155,8 @@ def _spaces_follow(text: str, delimiter: str, header: Sequence[str]) -> bool:
     """Tell whether a space behind a delimiter belongs to it: everywhere, or before every quote."""
     if len(header) > 1 and all(name[:1] == " " for name in header[1:] if name):
         return True
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        first = list(
-            itertools.islice((row for row in rows if any(cell.strip(_BLANK) for cell in row)), 1, _FIRST_ROWS)
-        )
-    except csv.Error:
-        return False
-    cells = [cell for row in first for cell in row[1:] if cell.strip()]
+    rows = itertools.islice(_rows_of(text, delimiter), 1, _FIRST_ROWS)
+    cells = [cell for row, _ in rows for cell in row[1:] if cell.strip()]
     return any(cell.startswith(' "') for cell in cells) and all(cell[:1] == " " for cell in cells)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,10 +25,10 @@ ENCODING_NAMES = {
 }
 
 _BLOCK_BYTES = 1 << 20
-_NEWLINE, _RETURN, _SPACE = 10, 13, 32
+_SPACE = 32
 _HIGH_CONTROL = re.compile(rb"\xc2[\x80-\x9f]")
 _LOST = "\ufffd".encode()
-_MISREAD = ("â€".encode(), "Ã\xa9".encode(), "Ã¨".encode(), "Ã¼".encode(), "Ã¶".encode(), "Ã¤".encode())
+_MISREAD = re.compile("â€|Ã(?:\xa9|¨|¼|¶|¤)".encode())
 _BOMS = (
     *((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
     *((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")),
@@ -121,10 +122,9 @@ def read_blocks(open_file: Open) -> Iterator[bytes]:
 
 def _read_all(shown: str, open_file: Open, codec: str, max_bytes: int) -> TextFile:
     """Decode a file to its end and say what it is like."""
-    decoder = codecs.getincrementaldecoder(codec)()
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(codec)(), translate=True)
     found = TextFile(codec)
-    num_bytes = 0
-    last = b"\n"
+    num_bytes, last = 0, "\n"
     with open_file() as file:
         while True:
             block = file.read(_BLOCK_BYTES)
@@ -134,40 +134,32 @@ def _read_all(shown: str, open_file: Open, codec: str, max_bytes: int) -> TextFi
                     f"{shown} has more than {max_bytes:,} bytes when it is unpacked, the most that are taken."
                 )
             text = decoder.decode(block, final=not block)
-            ends = (
-                text.encode() if codec.startswith(("utf-16", "utf-32")) else block
-            )  # the same bytes elsewhere
-            if ends:
-                num_newlines = ends.count(b"\n")
-                found.num_lines += num_newlines
-                if b'"' in ends:
-                    found.has_quotes = True
-                    found.has_escaped_quotes = found.has_escaped_quotes or b'\\"' in ends
-                found.has_odd_characters = found.has_odd_characters or _holds_odd(ends, num_newlines)
-                if codec != "cp1252" and not ends.isascii():
-                    found.num_lost += ends.count(_LOST)
-                    found.num_misread += sum(map(ends.count, _MISREAD))
-                if b"\r" in ends or last == b"\r":
-                    bytes_in = np.frombuffer(last + ends, np.uint8)
-                    is_lone = (bytes_in[:-1] == _RETURN) & (bytes_in[1:] != _NEWLINE)
-                    num_lone = int(np.count_nonzero(is_lone))  # the last byte's turn is in the next block
-                    found.num_lines += num_lone
-                    found.has_lone_returns = found.has_lone_returns or num_lone > 0
-                last = ends[-1:]
+            found.num_lines += text.count("\n")
+            last = text[-1:] or last
+            # Bytes are looked through faster than characters.
+            inside = text.encode() if codec.startswith(("utf-16", "utf-32")) else block
+            if b'"' in inside:
+                found.has_quotes = True
+                found.has_escaped_quotes = found.has_escaped_quotes or b'\\"' in inside
+            found.has_odd_characters = found.has_odd_characters or _holds_odd(inside)
+            if codec != "cp1252" and not inside.isascii():
+                found.num_lost += inside.count(_LOST)
+                found.num_misread += len(_MISREAD.findall(inside))
             if not block:
-                found.num_lines += last != b"\n"
-                found.has_lone_returns = found.has_lone_returns or last == b"\r"
+                found.num_lines += last != "\n"
+                line_ends = decoder.newlines  # one, or a tuple of those that were seen
+                found.has_lone_returns = "\r" in (line_ends if isinstance(line_ends, tuple) else (line_ends,))
                 return found
 
 
-def _holds_odd(text: bytes, num_newlines: int) -> bool:
-    """Tell whether control characters stand in UTF-8."""
-    num_controls = np.count_nonzero(np.frombuffer(text, np.uint8) < _SPACE)
-    if num_controls > num_newlines and num_controls > num_newlines + text.count(b"\r") + text.count(b"\t"):
-        return True
-    if b"\x7f" in text:
-        return True
-    return not text.isascii() and _HIGH_CONTROL.search(text) is not None
+def _holds_odd(text: bytes) -> bool:
+    """Tell whether control characters stand in UTF-8, tabs and line ends aside."""
+    codes = np.frombuffer(text, np.uint8)
+    return (
+        not set(codes[codes < _SPACE].tobytes()) <= set(b"\t\n\r")
+        or b"\x7f" in text
+        or (not text.isascii() and _HIGH_CONTROL.search(text) is not None)
+    )
 
 
 def _utf16_without_mark(head: bytes) -> str | None:

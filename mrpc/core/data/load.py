@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from datasets import Dataset, DatasetDict
 
 from mrpc.core import hub
@@ -90,6 +92,22 @@ class LoadedData:
             found = ", ".join(map(str, self.dataset))
             raise DataError(f"{self.name} has no {split} split; it has {found}.")
         return self.dataset[split]
+
+    def find(self, sentence1: str, sentence2: str) -> tuple[str, int] | None:
+        """Return the split and the row of a pair, or None where the data does not hold it."""
+        try:
+            first, second = (pa.scalar(sentence, pa.string()) for sentence in (sentence1, sentence2))
+        except UnicodeEncodeError:  # half of a surrogate pair
+            return None
+        for split, dataset in self.dataset.items():
+            table = dataset.with_format("arrow")[:]
+            is_same = pc.and_(
+                pc.equal(table.column("sentence1"), first), pc.equal(table.column("sentence2"), second)
+            )
+            row = pc.index(is_same, True).as_py()
+            if row >= 0:
+                return str(split), row
+        return None
 
     def has_labels(self, split: str) -> bool:
         """Tell whether a split can be scored, and not only predicted."""

@@ -20,7 +20,7 @@ from mrpc.core.data.check import CheckedFile
 from mrpc.core.data.columns import LabelRule
 from mrpc.core.data.pairs import LABEL_NAMES, NEEDED_COLUMNS
 from mrpc.core.data.report import SplitReport
-from mrpc.core.data.splits import draw_validation, keys_of
+from mrpc.core.data.splits import draw_validation, pair_keys
 from mrpc.errors import DataError
 
 
@@ -55,8 +55,7 @@ def draw_rows(files: Sequence[CheckedFile], rule: LabelRule) -> npt.NDArray[np.b
     """Choose the rows of train that become validation, bool [N]."""
     keys, labels = [], []
     for batch in numbered_batches(files, rule):
-        texts = (batch.column(name).to_pylist() for name in NEEDED_COLUMNS[:2])
-        keys.append(keys_of(zip(*texts, strict=True)))
+        keys.append(pair_keys(*(batch.column(name) for name in NEEDED_COLUMNS[:2])))
         labels.append(batch.column("label").to_numpy())
     return draw_validation(np.concatenate(keys), np.concatenate(labels))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from mrpc.core.data.pairs import SPLITS, SUFFIXES
 from mrpc.core.data.report import listed
@@ -32,7 +34,7 @@ PACKED = frozenset(
 
 VALIDATION_SHARE = 0.1
 MAX_DRAWN_PAIRS = 5_000
-VALIDATION_SEED = 42
+VALIDATION_SALT = b"42"
 
 _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<num>\d{5})(-[0-9a-f]+)?")
 _MAX_FILES = 10_000
@@ -178,11 +180,23 @@ def _one_split(folder: Path, split: str, paths: list[Path]) -> list[Path]:
     return paths
 
 
-def pair_key(sentence1: str, sentence2: str) -> int:
-    """Return a number of 63 bits that depends on the two sentences alone, whichever comes first."""
-    text = "\0".join(sorted((sentence1, sentence2)))
-    digest = hashlib.blake2b(text.encode(), digest_size=8, salt=str(VALIDATION_SEED).encode()).digest()
-    return int.from_bytes(digest, "little") >> 1
+def pair_keys(sentence1: pa.StringArray, sentence2: pa.StringArray) -> npt.NDArray[np.int64]:
+    """Return a number of 63 bits for each pair, which depends on its sentences alone, in either order.
+
+    Args:
+        sentence1: N first sentences.
+        sentence2: N second sentences.
+
+    Returns:
+        int64 [N].
+    """
+    first, second = pc.min_element_wise(sentence1, sentence2), pc.max_element_wise(sentence1, sentence2)
+    joined = pc.binary_join_element_wise(first, second, "\0").cast(pa.binary())
+    digests = (
+        hashlib.blake2b(text, digest_size=8, salt=VALIDATION_SALT).digest()
+        for text in joined.to_numpy(zero_copy_only=False)
+    )
+    return (np.frombuffer(b"".join(digests), "<u8") >> np.uint64(1)).astype(np.int64)
 
 
 def draw_validation(keys: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -192,7 +206,7 @@ def draw_validation(keys: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) 
     pair that stands twice goes to one side as a whole.
 
     Args:
-        keys: int64 [N], :func:`pair_key` of each row.
+        keys: int64 [N], :func:`pair_keys`.
         labels: int64 [N].
 
     Returns:
@@ -213,8 +227,3 @@ def draw_validation(keys: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) 
         if len(of_label) > 1:
             chosen.append(of_label[: max(1, round(share * len(of_label)))])
     return np.isin(keys, np.concatenate(chosen) if chosen else different[:1])
-
-
-def keys_of(pairs: Iterable[tuple[str, str]]) -> npt.NDArray[np.int64]:
-    """Return :func:`pair_key` of each pair, int64 [N]."""
-    return np.fromiter((pair_key(*pair) for pair in pairs), np.int64)

@@ -72,19 +72,15 @@ class Predictor:
     ) -> FloatArray:
         """Return the logits of N pairs, float32 [N, 2], in their own order."""
 
-        def encode(window: slice) -> Mapping[str, Any]:
-            return encode_pairs(self.tokenizer, sentence1[window], sentence2[window], self.max_length)
+        def answer(batch: Batch) -> torch.Tensor:
+            logits: torch.Tensor = self.model(**batch).logits
+            return logits
 
-        return self._ask(len(sentence1), 2, encode, self._logits, on_progress)
+        return self._ask(len(sentence1), 2, self._pairs(sentence1, sentence2), answer, on_progress)
 
     def predict_dataset(self, dataset: Dataset, on_progress: OnProgress | None = None) -> PairPredictions:
         """Predict every pair of a data set, in its order: sentence1, sentence2, idx and, if known, label."""
-
-        def encode(window: slice) -> Mapping[str, Any]:
-            rows = dataset[window]
-            return encode_pairs(self.tokenizer, rows["sentence1"], rows["sentence2"], self.max_length)
-
-        logits = self._ask(len(dataset), 2, encode, self._logits, on_progress)
+        logits = self.predict(dataset["sentence1"], dataset["sentence2"], on_progress)
         # A whole column with [:]: going through it value by value takes a hundred times as long.
         has_labels = "label" in dataset.column_names
         labels = dataset["label"][:] if has_labels else [UNLABELLED] * len(dataset)
@@ -101,15 +97,12 @@ class Predictor:
 
         It is the last hidden state of the first token.
         """
-        encoder = self.model.base_model
-
-        def encode(window: slice) -> Mapping[str, Any]:
-            return encode_pairs(self.tokenizer, sentence1[window], sentence2[window], self.max_length)
+        encoder, width = self.model.base_model, self.model.config.hidden_size
 
         def answer(batch: Batch) -> torch.Tensor:
             return _unit(encoder(**batch).last_hidden_state[:, 0])
 
-        return self._ask(len(sentence1), self.model.config.hidden_size, encode, answer, on_progress)
+        return self._ask(len(sentence1), width, self._pairs(sentence1, sentence2), answer, on_progress)
 
     def embed_sentences(self, sentences: Sequence[str], on_progress: OnProgress | None = None) -> FloatArray:
         """Return the vectors of N sentences, float32 [N, H], each of length 1.
@@ -130,9 +123,11 @@ class Predictor:
 
         return self._ask(len(sentences), self.model.config.hidden_size, encode, answer, on_progress)
 
-    def _logits(self, batch: Batch) -> torch.Tensor:
-        logits: torch.Tensor = self.model(**batch).logits
-        return logits
+    def _pairs(
+        self, sentence1: Sequence[str], sentence2: Sequence[str]
+    ) -> Callable[[slice], Mapping[str, Any]]:
+        """Return what encodes the pairs at the places of a window."""
+        return lambda at: encode_pairs(self.tokenizer, sentence1[at], sentence2[at], self.max_length)
 
     def _ask(
         self,

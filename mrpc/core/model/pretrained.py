@@ -72,10 +72,9 @@ class Pretrained:
     """A checkpoint that may be chosen.
 
     Attributes:
-        name: what a config, a script and an address call it.
+        name: what a config, a script and an address call it; of one from the Hub, its repository.
         label: the name that is shown.
         description: one sentence.
-        repo_id: its repository on the Hub, or None where the files are on this machine already.
         size: of the encoder, or None where the files have to be asked.
         folder: the folder of a local checkpoint, else None.
     """
@@ -83,9 +82,13 @@ class Pretrained:
     name: str
     label: str
     description: str
-    repo_id: str | None = None
     size: PretrainedSize | None = None
     folder: Path | None = None
+
+    @property
+    def repo_id(self) -> str | None:
+        """Its repository on the Hub; None where the files are on this machine already."""
+        return None if self.folder is not None or self.name == DEFAULT_CHECKPOINT else self.name
 
 
 @dataclass(frozen=True)
@@ -127,41 +130,36 @@ PRETRAINED: dict[str, Pretrained] = {
             DEFAULT_CHECKPOINT,
             "all-MiniLM-L6-v2",
             "A small BERT (6 layers, 384 wide) that comes with the app. Quick on two cores.",
-            size=PretrainedSize(22_713_216, 6, 384),
+            PretrainedSize(22_713_216, 6, 384),
         ),
         Pretrained(
             "google-bert/bert-base-uncased",
             "BERT base, uncased",
             "The classic of the course (12 layers, 768 wide).",
-            "google-bert/bert-base-uncased",
             PretrainedSize(109_482_240, 12, 768),
         ),
         Pretrained(
             "google-bert/bert-base-cased",
             "BERT base, cased",
             "BERT base that tells upper from lower case.",
-            "google-bert/bert-base-cased",
             PretrainedSize(108_310_272, 12, 768),
         ),
         Pretrained(
             "distilbert/distilbert-base-uncased",
             "DistilBERT base, uncased",
             "Half of BERT's layers, no token_type_ids.",
-            "distilbert/distilbert-base-uncased",
             PretrainedSize(66_362_880, 6, 768),
         ),
         Pretrained(
             "FacebookAI/roberta-base",
             "RoBERTa base",
             "Byte-level tokens, two separators between the sentences, no token_type_ids.",
-            "FacebookAI/roberta-base",
             PretrainedSize(124_645_632, 12, 768),
         ),
         Pretrained(
             "answerdotai/ModernBERT-base",
             "ModernBERT base",
             "A newer encoder (22 layers), no token_type_ids.",
-            "answerdotai/ModernBERT-base",
             PretrainedSize(149_014_272, 22, 768),
         ),
     )

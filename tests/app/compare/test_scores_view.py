@@ -8,9 +8,10 @@ from sklearn import metrics
 from mrpc.app.compare import score_figures as figures
 from mrpc.app.compare.pair_tables import baselines_table
 from mrpc.app.compare.scores import compare_answers
-from mrpc.app.compare.scores_view import choose_split, render_calibrations, render_scores
+from mrpc.app.compare.scores_view import choose_split
 from mrpc.app.compare.sides import Both, Side
 from mrpc.app.compare.sides_view import split_in_view
+from mrpc.app.templates import render_macro
 from mrpc.core.model.stored_predictions import PairPredictions
 from tests.html import parse
 
@@ -38,6 +39,14 @@ def scores():
 @pytest.fixture(scope="module")
 def one_class():
     return scores_of(np.ones(30, dtype=np.int64))
+
+
+def render_scores(scores):
+    return render_macro("compare/scores.html", "score_table", scores)
+
+
+def render_calibrations(scores, found):
+    return render_macro("compare/scores.html", "calibrations", scores, found)
 
 
 def test_every_metric_has_a_row_with_its_interval(scores):

@@ -51,8 +51,8 @@ def test_baselines_come_in_the_order_of_their_names():
     scores = compare(BASE, FEW, BEST, MANY)
     baselines = [SideScores(COSINE, answers(*range(14))), SideScores(MAJORITY, answers(*ALWAYS_YES))]
     found = baseline_findings(scores, baselines, ["majority", "embedding"])
-    assert [finding.against for finding in found] == ["baseline:majority", "baseline:embedding"]
     assert found[0].text.startswith("Against “always the more frequent answer” (60.0 % right): +35.0 points")
+    assert found[1].text.startswith("Against “cosine of vectors” (")
     assert "unlikely to be luck" in found[0].text
     itself = compare(MAJORITY, ALWAYS_YES, BEST, MANY)
     assert baseline_findings(itself, baselines, ["majority"]) == []
@@ -61,11 +61,12 @@ def test_baselines_come_in_the_order_of_their_names():
 def test_a_model_that_says_one_thing_is_told_so_in_amber():
     scores = compare(BASE, FEW, BEST, ALWAYS_YES)
     (found,) = one_answer_findings(scores)
-    assert (found.tone, found.against) == ("warn", "r:best")
+    assert found.tone == "warn"
     assert "Fine-tuned, epoch 2 answers “equivalent” to every pair" in found.text
     assert one_answer_findings(compare(MAJORITY, ALWAYS_YES, BEST, MANY)) == []
     others = compare(LAST, range(12, 20), BEST, ALWAYS_YES)
-    assert [finding.against for finding in one_answer_findings(others)] == ["r:last", "r:best"]
+    told = [finding.text for finding in one_answer_findings(others)]
+    assert [text.partition(" answers ")[0] for text in told] == ["Fine-tuned, epoch 3", "Fine-tuned, epoch 2"]
     assert "luck" not in side_finding(compare(LAST, FEW, BEST, ALWAYS_YES)).text
     (against,) = baseline_findings(scores, [SideScores(MAJORITY, answers(*ALWAYS_YES))], ["majority"])
     assert "+0.0 points" in against.text

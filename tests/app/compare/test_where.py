@@ -7,7 +7,6 @@ from mrpc.app.compare.behavioral import CaseAnswer, TestResult
 from mrpc.app.compare.cartography import MappedPair
 from mrpc.app.compare.changes import ComparedPair, KindScore
 from mrpc.app.compare.sides import Both
-from mrpc.app.compare.where_view import CELL_HELP
 from mrpc.app.templates import render_macro
 from mrpc.core.analysis.behavioral_tests import BehavioralCase, BehavioralTest
 from tests.html import parse
@@ -48,7 +47,7 @@ def test_behavioural_tests_and_cases_are_tables():
 
 
 def test_symmetry_and_the_worst_test_are_sentences():
-    text = parse(render_macro("compare/where.html", "tests", NAMES, SWAPPED, [SWAPPED], [])).text
+    text = parse(render_macro("compare/where.html", "tests", NAMES, SWAPPED, [SWAPPED])).text
     assert "swapped order (1 of 2 passed)." in text
     assert "Base changes its answer for 50.0 % of the pairs and Fine-tuned, epoch 2 for 50.0 %" in text
 
@@ -75,7 +74,7 @@ def test_opinions_stand_only_where_they_were_asked():
 def test_the_shown_cell_is_pressed():
     counts = {"fixed": 12, "broken": 3, "both_right": 1300, "both_wrong": 20}
     words = tables.CELL_WORDS
-    page = parse(render_macro("compare/where.html", "cells", NAMES, counts, "broken", words, CELL_HELP))
+    page = parse(render_macro("compare/where.html", "cells", NAMES, counts, "broken", words))
     (pressed,) = page.all("button", aria_pressed="true")
     assert pressed.attributes["data-id"] == "broken"
     assert "1,300 Right both times" in page.text

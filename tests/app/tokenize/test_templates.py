@@ -18,7 +18,6 @@ from mrpc.app.tokenize.pair_view import show_checkpoints, show_one_or_two, show_
 from mrpc.app.tokenize.speed import FailedMap, WayProgress
 from mrpc.app.tokenize.speed_view import WAY_NAMES, render_ways
 from mrpc.app.tokenize.step import Answer, ModelInput, MovedPart, TrainingStep
-from mrpc.app.tokenize.step_view import REMOVED_COLUMNS
 from mrpc.app.tokenize.tokens import chip_classes, describe_token, pieces
 from mrpc.core.data.pairs import WORDS
 from mrpc.core.text.batching import PaddingReport
@@ -344,7 +343,6 @@ def model_input(answers: list[Answer]) -> Element:
             checkpoint="all <b>",
             ln2=0.693147,
             names=WORDS,
-            removed=REMOVED_COLUMNS,
             code="",
         )
     )

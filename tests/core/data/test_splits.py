@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mrpc.core.data.load import load_data, preview, store_dataset
 from mrpc.core.data.report import read_report
-from mrpc.core.data.splits import SPLIT_NAMES, draw_validation, find_split_files, keys_of
+from mrpc.core.data.splits import SPLIT_NAMES, draw_validation, find_split_files, pair_keys
 from mrpc.errors import DataError
 from mrpc.runs.layout import DataRef
 from tests.tiny import tiny_rows, write_jsonl
@@ -115,8 +115,8 @@ def test_what_is_drawn_never_leaks_and_never_changes(pairs: list[tuple[str, str,
     pairs = [*pairs, ("one", "pair", 0), ("another", "one", 1), *((b, a, label) for a, b, label in pairs[:2])]
 
     def drawn(some: list[tuple[str, str, int]]) -> set[frozenset[str]]:
-        labels = np.array([label for *_, label in some])
-        chosen = draw_validation(keys_of((a, b) for a, b, _ in some), labels)
+        first, second, labels = zip(*some, strict=True)
+        chosen = draw_validation(pair_keys(pa.array(first), pa.array(second)), np.array(labels))
         kept = {frozenset(pair[:2]) for pair, is_chosen in zip(some, chosen, strict=True) if not is_chosen}
         taken = {frozenset(pair[:2]) for pair, is_chosen in zip(some, chosen, strict=True) if is_chosen}
         assert kept
