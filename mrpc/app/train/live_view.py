@@ -8,25 +8,21 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from starlette.responses import Response
 
-from mrpc.app.downloads import zip_model
 from mrpc.app.spine import Spine, run_update
 from mrpc.app.templates import render, render_part
 from mrpc.app.theme import PLOTLY_URL
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.board import Part
-from mrpc.app.train.catalog import bundle
 from mrpc.app.train.form import fill_form
 from mrpc.app.train.live import Live
 from mrpc.app.train.overlay import NUM_SLOTS
+from mrpc.app.train.take_away import TAKEN
 from mrpc.app.view import bind
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.train.start_view import StartForm
-
-TAKEN = ("model", "record")
-"""What can be taken away of a run."""
 
 COURIER_JS = (
     f"mrpcLive.courier(props, server, watch, trigger, {PLOTLY_URL!r}); /* 'act' 'fill' 'take' 'runs' */"
@@ -80,11 +76,9 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
         return {"message": said, "data": data, **fill_form(config.hyperparameters)}
 
     def on_take(run: object, what: object) -> dict[str, object]:
-        if what not in TAKEN:
+        if not isinstance(what, str) or what not in TAKEN:
             raise InputError(f"{str(what)[:40]!r} cannot be downloaded.")
-        opened = services.store.open(run)
-        path = zip_model(opened, folder) if what == "model" else bundle(opened, folder)
-        return {"download": str(path)}
+        return {"download": str(TAKEN[what](services.store.open(run), folder))}
 
     one = {"run": spine.run}
     said = {"message": courier}

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from mrpc.app.task import Task
     from mrpc.publish.answers import TestedBehavior
-    from mrpc.runs.run import Run
 
 
 class Publishing:
