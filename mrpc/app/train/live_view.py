@@ -22,7 +22,7 @@ from mrpc.errors import InputError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
-    from mrpc.app.train.start_view import StartForm
+    from mrpc.app.train.start_view import Field
 
 COURIER_JS = (
     f"mrpcLive.courier(props, server, watch, trigger, {PLOTLY_URL!r}); /* 'act' 'fill' 'take' 'runs' */"
@@ -39,8 +39,8 @@ def build_live_place(template: str, elem_id: str) -> gr.HTML:
     )
 
 
-def build_courier(services: Services, live: Live, spine: Spine, form: StartForm) -> None:
-    """Build what asks and takes along; ``form`` is that of a new training."""
+def build_courier(services: Services, live: Live, spine: Spine, form: dict[str, Field]) -> None:
+    """Build what asks and takes along; ``form`` has the fields of a new training."""
 
     def ask(asked: object, request: gr.Request) -> Response:  # a method cannot be marked as a server function
         visitor = services.access.recognise(request).visitor
@@ -93,7 +93,7 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
         trigger_mode="multiple",
     )
     bind(courier.runs, on_runs, one, one, data=("run_id",))
-    filled = bind(courier.fill, on_fill, one, {**said, "data": form.data.choice, **form.fields})
+    filled = bind(courier.fill, on_fill, one, {**said, **form})
     taken = bind(courier.take, on_take, one, {**said, "download": download}, data=("what",), queue=True)
     for pressed in (acted, filled, taken):
         pressed.then(None, js="() => mrpcLive.done()", api_visibility="private")

@@ -15,7 +15,7 @@ from mrpc.app.train.board import RunBoard
 from mrpc.app.train.form import fill_form
 from mrpc.app.train.live import Live
 from mrpc.app.train.live_view import build_courier
-from mrpc.app.train.start_view import StartForm, build_start_form
+from mrpc.app.train.start_view import build_start_form
 from mrpc.app.train.tab import add_endpoints
 from mrpc.config import build_config
 from mrpc.core.data.load import load_data
@@ -42,7 +42,7 @@ class Tab:
     async def _build(self) -> None:  # Gradio makes an event loop where none runs, and never closes it
         with gr.Blocks() as self.blocks:
             self.spine: Spine = build_spine(self.services)
-            self.form: StartForm = build_start_form(self.services, self.spine)
+            self.form = build_start_form(self.services, self.spine)
             live = Live(self.services, RunBoard(self.services))
             build_courier(self.services, live, self.spine, self.form)
 
@@ -285,5 +285,5 @@ class TestEndpoints:
 
 
 def test_the_defaults_of_the_form_are_a_preset(tab: Tab) -> None:
-    values = {name: widget.value for name, widget in tab.form.fields.items()}
+    values = {name: widget.value for name, widget in tab.form.items() if name != "data"}
     assert build_config(values) == build_config({"preset": "recommended"})
