@@ -244,7 +244,7 @@ window.mrpcLive = (() => {
   }
 
   function send(event, element, data) {
-    const place = [...places].find((one) => one.contains(element)) ?? element;
+    const place = [...places].find((one) => one.contains(element)) ?? element.closest(".stage");
     saidIn = place.querySelector("[data-said]") ?? document.querySelector("#runs-live [data-said]");
     saidIn?.setAttribute("aria-busy", "true");
     courierOf.trigger(event, { run_id: element.closest("[data-run-id]")?.dataset.runId ?? runId, ...data });
@@ -339,8 +339,8 @@ window.mrpcLive = (() => {
     });
     document.addEventListener("visibilitychange", ask);
     document.addEventListener("click", (event) => {
-      // The disk's buttons stand in a stage of their own.
-      if (event.target.closest?.("#disk-held")) onClick(event);
+      // The buttons of the disk and of ONNX stand in stages of their own.
+      if (event.target.closest?.("#disk-held, #stage-onnx")) onClick(event);
     });
     ask();
   }

@@ -20,15 +20,13 @@ from mrpc.core.model.stored_predictions import (
     write_predictions,
 )
 from mrpc.errors import DataError, RunStateError
+from mrpc.publish.onnx import OnProgress, silent
 from mrpc.runs.events import FinishedEvent
 from mrpc.runs.log import read_events
 from mrpc.runs.run import Run
 
 if TYPE_CHECKING:
     from mrpc.core.model.prediction import Predictor
-
-OnProgress = Callable[[int, int], None]
-"""Told how many pairs are answered, and how many there are; what it raises ends the work."""
 
 SaysEquivalent = Callable[[Sequence[tuple[str, str]]], list[bool]]
 
@@ -83,7 +81,7 @@ def read_test(run: Run) -> PairPredictions | None:
     return None
 
 
-def predict_test(run: Run, on_progress: OnProgress = lambda num_done, num_total: None) -> None:
+def predict_test(run: Run, on_progress: OnProgress = silent) -> None:
     """Predict test with the best model of a finished run, if that was not done yet.
 
     Raises:
@@ -100,15 +98,15 @@ def predict_test(run: Run, on_progress: OnProgress = lambda num_done, num_total:
     from mrpc.core.model.weights import weights_sha256
 
     predictor = _best_model(run)
-    predictions = predictor.predict_dataset(test, lambda num: on_progress(num, len(test)))
+    predictions = predictor.predict_dataset(
+        test, lambda num: on_progress("Predicting test, pair", num, len(test))
+    )
     weights = weights_sha256(predictor.model)
     file = run.paths.derived_predictions("test", weights, run.config.data.split_fingerprint("test"))
     write_predictions(file, predictions, {"weights_sha256": weights, "split": "test"})
 
 
-def run_behavioral_tests(
-    run: Run, on_progress: OnProgress = lambda num_done, num_total: None
-) -> list[TestedBehavior]:
+def run_behavioral_tests(run: Run, on_progress: OnProgress = silent) -> list[TestedBehavior]:
     """Ask the best model pairs made from validation whose answer is known.
 
     Raises:
@@ -124,7 +122,8 @@ def run_behavioral_tests(
     def says_equivalent(pairs: Sequence[tuple[str, str]]) -> list[bool]:
         nonlocal num_before
         first, second = ([pair[side] for pair in pairs] for side in (0, 1))
-        logits = predictor.predict(first, second, lambda num: on_progress(num_before + num, num_total))
+        what = "Running behavioural tests for the card, pair"
+        logits = predictor.predict(first, second, lambda num: on_progress(what, num_before + num, num_total))
         num_before += len(first)
         return [bool(row[1] > row[0]) for row in logits]
 

@@ -50,6 +50,11 @@ NUM_TIMED = 40
 """Pairs of the bundled sample that are answered one by one for the time a pair takes."""
 
 OnProgress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is; what it raises ends the work."""
+
+
+def silent(what: str, num_done: int, num_total: int) -> None:
+    """Tell nobody how far the work is."""
 
 
 class OnnxFile(BaseModel):
@@ -89,7 +94,7 @@ def read_export(run: Run) -> OnnxExport | None:
     return read_model(run.paths.onnx / REPORT, OnnxExport)
 
 
-def export_run(run: Run, on_progress: OnProgress = lambda what, num_done, num_total: None) -> OnnxExport:
+def export_run(run: Run, on_progress: OnProgress = silent) -> OnnxExport:
     """Export the best model of a run; an earlier export is replaced.
 
     Raises:

@@ -17,7 +17,7 @@ from mrpc.errors import InputError, RunStateError, UnavailableError
 from mrpc.files import copy_regular
 from mrpc.publish.answers import TestedBehavior, run_behavioral_tests
 from mrpc.publish.card import build_card, current_export
-from mrpc.publish.onnx import OnProgress, onnx_files
+from mrpc.publish.onnx import OnProgress, onnx_files, silent
 from mrpc.runs.run import Run
 from mrpc.settings import hub_endpoint, hub_is_disabled
 
@@ -52,7 +52,7 @@ def publish_run(
     repo_id: str,
     token: str | None,
     is_private: bool = True,
-    on_progress: OnProgress = lambda what, num_done, num_total: None,
+    on_progress: OnProgress = silent,
     behavior: Sequence[TestedBehavior] | None = None,
 ) -> str:
     """Publish the best model of a run and return the address of its repository.

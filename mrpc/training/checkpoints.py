@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mrpc.core.model.dropout import DropoutStream
+from mrpc.core.model.precision import WORDS
 from mrpc.files import hash_file, replacing_folder
 
 MANIFEST = "manifest.json"
@@ -85,6 +86,34 @@ def load_newest(directory: Path) -> TrainingCheckpoint | None:
             )
         skipped.append(f"{path.name}: {problem}")
     return None
+
+
+def describe_differences(state: dict[str, Any], num_processes: int, mixed_precision: str) -> list[str]:
+    """Say in which ways an attempt computes otherwise than the one that wrote a checkpoint.
+
+    Args:
+        state: of the checkpoint.
+        num_processes: that train now.
+        mixed_precision: what the steps are computed in now.
+    """
+    differences: list[str] = []
+    if len(state["random"]) != num_processes:
+        differences.append(
+            f"This attempt trains with {num_processes} processes, the one before with "
+            f"{len(state['random'])}: dropout drops other activations than it would have."
+        )
+    before = state.get("mixed_precision", mixed_precision)  # 0.4.1 did not keep it
+    if before != mixed_precision:
+        differences.append(
+            f"This attempt computes its steps in {WORDS[mixed_precision]}, the one before in "
+            f"{WORDS[before]}: the results differ from those of a run that was not cut."
+        )
+    if state["num_threads"] != torch.get_num_threads():
+        differences.append(
+            f"This attempt computes with {torch.get_num_threads()} threads, the one before with "
+            f"{state['num_threads']}: the results may differ in the last digits."
+        )
+    return differences
 
 
 def delete_all(directory: Path) -> None:

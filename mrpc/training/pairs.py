@@ -1,7 +1,7 @@
-"""The training pairs as a loop reads them: in the order f(seed, epoch), encoded when their batch comes.
+"""The pairs as a loop reads them: those to train on, and those to evaluate on.
 
-A training of 200 steps on 366,800 pairs starts as soon as one on 3,668: nobody waits for pairs that no step
-sees. Encoding a batch costs less than a hundredth of its step.
+Training pairs come in the order f(seed, epoch) and are encoded when their batch comes: a training of 200
+steps on 366,800 pairs starts as soon as one on 3,668. Encoding costs less than a hundredth of a step.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import torch
 from datasets import Dataset
+from torch.utils.data import DataLoader
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from mrpc.config import TrainConfig
-from mrpc.core.text.batching import Batches, epoch_batches, swapped_rows
-from mrpc.core.text.tokenization import encode_pairs, encoded_lengths
+from mrpc.core.model.stored_predictions import PairPredictions
+from mrpc.core.text.batching import Batches, PairCollator, epoch_batches, swapped_rows
+from mrpc.core.text.tokenization import encode_dataset, encode_pairs, encoded_lengths
 
+VALIDATION_BATCH_SIZE = 64
 WINDOW_PAIRS = 1000
 """Pairs that are encoded at a time where many are."""
 
@@ -116,3 +120,57 @@ class PairLengths:
         if len(new):
             self._counted[new] = [n for encoded in self._encode(new) for n in encoded_lengths(encoded)]
         return self._counted[rows]
+
+
+class Validation:
+    """The pairs to evaluate on, encoded once, and the answers of the evaluation under way.
+
+    Attributes:
+        dataset: sentence1, sentence2, label and idx.
+        encoded: the same rows as the model takes them.
+        order: the row numbers in the order of :meth:`loader`: the longest first, so that little is padded.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, dataset: Dataset, max_length: int) -> None:
+        self.dataset = dataset
+        self.encoded = encode_dataset(tokenizer, dataset, max_length)
+        lengths = pc.list_value_length(self.encoded.data.column("input_ids")).to_numpy()
+        self.order = np.argsort(-lengths, kind="stable")
+        self._collate = PairCollator(tokenizer)
+        self._logits: list[np.ndarray] = []
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def loader(self) -> DataLoader[object]:
+        """Return the pairs in batches, like those that the model trains on."""
+        return DataLoader(
+            self.encoded,
+            batch_size=VALIDATION_BATCH_SIZE,
+            sampler=self.order.tolist(),
+            collate_fn=self._collate,
+            generator=torch.Generator(),  # or iter() would draw from the global one
+        )
+
+    def begin(self) -> None:
+        """Forget the answers of the evaluation before."""
+        self._logits = []
+
+    def add(self, logits: torch.Tensor) -> None:
+        """Take in the answers to the loader's next batch: [B, C]."""
+        self._logits.append(logits.detach().float().cpu().numpy())
+
+    def logits(self) -> np.ndarray:
+        """Return the answers to all pairs in the order of ``dataset``, float32 [N, C]."""
+        answers = np.concatenate(self._logits)
+        assert len(answers) == len(self.order), (len(answers), len(self.order))
+        in_order = np.empty_like(answers)
+        in_order[self.order] = answers
+        return in_order
+
+    def predictions(self, logits: np.ndarray) -> PairPredictions:
+        """Put logits, in the order of ``dataset``, together with what is known about the pairs."""
+        idx, label = self.dataset["idx"][:], self.dataset["label"][:]
+        return PairPredictions(
+            np.asarray(idx, dtype=np.int64), np.asarray(label, dtype=np.int64), logits.astype(np.float32)
+        )

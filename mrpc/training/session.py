@@ -29,7 +29,6 @@ from mrpc.config import RESUMABLE_LOOPS, LoopName
 from mrpc.core.data.load import LoadedData
 from mrpc.core.model.classifier import load_base, save_base_tensors, save_model_folder
 from mrpc.core.model.metrics import majority_metrics
-from mrpc.core.model.precision import WORDS
 from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.stored_predictions import write_predictions
 from mrpc.core.model.weights import weights_sha256
@@ -401,26 +400,9 @@ class TrainingSession(TrainingSetup):
         self._base_is_evaluated = state.get("base_is_evaluated", True)  # 0.4.1 did it before the first step
         self._records.load_state_dict(state["records"])
         self._train_s_before = state["train_s"]
-        differences: list[str] = []
         if len(state["random"]) == self.ranks.world_size:
             self._resume_random_state = state["random"][self.ranks.rank]
-        else:
-            differences.append(
-                f"This attempt trains with {self.ranks.world_size} processes, the one before with "
-                f"{len(state['random'])}: dropout drops other activations than it would have."
-            )
-        before = state.get("mixed_precision", self.mixed_precision)  # 0.4.1 did not keep it
-        if before != self.mixed_precision:
-            differences.append(
-                f"This attempt computes its steps in {WORDS[self.mixed_precision]}, the one before in "
-                f"{WORDS[before]}: the results differ from those of a run that was not cut."
-            )
-        if state["num_threads"] != torch.get_num_threads():
-            differences.append(
-                f"This attempt computes with {torch.get_num_threads()} threads, the one before with "
-                f"{state['num_threads']}: the results may differ in the last digits."
-            )
-        for message in differences:
+        for message in checkpoints.describe_differences(state, self.ranks.world_size, self.mixed_precision):
             self.report.emit(ev.WarningEvent(step=self.step, message=message))
 
     def _require_finite(self, what: str, value: float) -> None:

@@ -17,10 +17,9 @@ from mrpc.core.text.batching import PairCollator
 from mrpc.runs import events as ev
 from mrpc.runs.run import Run
 from mrpc.settings import requested_mixed_precision
-from mrpc.training.pairs import TrainPairs
+from mrpc.training.pairs import TrainPairs, Validation
 from mrpc.training.ranks import Ranks
 from mrpc.training.report import Reporter
-from mrpc.training.validation import Validation
 
 
 class TrainingSetup:

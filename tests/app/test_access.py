@@ -196,7 +196,7 @@ VISITORS = {
     *("draw train-plan", "draw export-code", "draw disk-held", "draw loops", "draw loop-files"),
     "draw accelerate-commands",
     *("draw trainer-arguments", "runs train-courier", "fill train-courier", "take train-courier"),
-    *("draw stage-onnx", "draw stage-publish", "click onnx-take", "draw train-data-report"),
+    *("draw stage-onnx", "draw stage-publish", "draw train-data-report"),
     *(f"draw stage-compare-{name}" for name in ("sides", "answers", "proposals", "words", "what-if")),
     *(f"draw stage-compare-{name}" for name in ("attention", "nearest", "scores", "baselines", "own")),
     *(f"draw stage-compare-{name}" for name in ("calibration", "threshold", "report", "tests", "pairs")),

@@ -171,7 +171,7 @@ class RunBoard:
         with contextlib.suppress(MrpcError):  # its data are not at hand
             num_split_pairs = require_split_pairs(self._services, run)
         pinned_pairs = run.read_pinned()
-        with view.lock:
+        with view.history.lock:
             history = view.history
             series, answers = take_series(history), dict(history.pinned_pairs)
             status = status_html(view, num_split_pairs)

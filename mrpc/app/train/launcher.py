@@ -21,7 +21,6 @@ from mrpc.app.train.processes import (
     count_cuda_devices,
     has_ended,
     kill_tree,
-    reap,
     signal_quietly,
     spawn,
     spawn_attempt,
@@ -243,7 +242,6 @@ class Launcher:
         if run.read_stop_request(info.attempt) is None:
             run.request_stop(save=True)
         kill_tree(process)
-        reap()
 
     def evaluate_test(self, run_id: object) -> None:
         """Predict test with the run's base and best model in a process of its own.
@@ -327,7 +325,6 @@ class Launcher:
     def _keep_queue_moving(self) -> None:
         while True:
             time.sleep(QUEUE_POLL_S)
-            reap()
             try:
                 self._end_long_preview()
                 self.start_next()
@@ -353,4 +350,3 @@ def _see_to_the_end(run: Run, process: psutil.Process, save: bool) -> None:
         time.sleep(0.1)
     if not save:
         run.discard_weights()
-    reap()

@@ -8,25 +8,21 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from starlette.responses import Response
 
-from mrpc.app.downloads import zip_model
 from mrpc.app.spine import Spine, run_update
 from mrpc.app.templates import render, render_part
 from mrpc.app.theme import PLOTLY_URL
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.board import Part
-from mrpc.app.train.catalog import bundle
 from mrpc.app.train.form import fill_form
 from mrpc.app.train.live import Live
 from mrpc.app.train.overlay import NUM_SLOTS
+from mrpc.app.train.take_away import TAKEN
 from mrpc.app.view import bind
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
-    from mrpc.app.train.start_view import StartForm
-
-TAKEN = ("model", "record")
-"""What can be taken away of a run."""
+    from mrpc.app.train.start_view import Field
 
 COURIER_JS = (
     f"mrpcLive.courier(props, server, watch, trigger, {PLOTLY_URL!r}); /* 'act' 'fill' 'take' 'runs' */"
@@ -43,8 +39,8 @@ def build_live_place(template: str, elem_id: str) -> gr.HTML:
     )
 
 
-def build_courier(services: Services, live: Live, spine: Spine, form: StartForm) -> None:
-    """Build what asks and takes along; ``form`` is that of a new training."""
+def build_courier(services: Services, live: Live, spine: Spine, form: dict[str, Field]) -> None:
+    """Build what asks and takes along; ``form`` has the fields of a new training."""
 
     def ask(asked: object, request: gr.Request) -> Response:  # a method cannot be marked as a server function
         visitor = services.access.recognise(request).visitor
@@ -80,11 +76,9 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
         return {"message": said, "data": data, **fill_form(config.hyperparameters)}
 
     def on_take(run: object, what: object) -> dict[str, object]:
-        if what not in TAKEN:
+        if not isinstance(what, str) or what not in TAKEN:
             raise InputError(f"{str(what)[:40]!r} cannot be downloaded.")
-        opened = services.store.open(run)
-        path = zip_model(opened, folder) if what == "model" else bundle(opened, folder)
-        return {"download": str(path)}
+        return {"download": str(TAKEN[what](services.store.open(run), folder))}
 
     one = {"run": spine.run}
     said = {"message": courier}
@@ -99,7 +93,7 @@ def build_courier(services: Services, live: Live, spine: Spine, form: StartForm)
         trigger_mode="multiple",
     )
     bind(courier.runs, on_runs, one, one, data=("run_id",))
-    filled = bind(courier.fill, on_fill, one, {**said, "data": form.data.choice, **form.fields})
+    filled = bind(courier.fill, on_fill, one, {**said, **form})
     taken = bind(courier.take, on_take, one, {**said, "download": download}, data=("what",), queue=True)
     for pressed in (acted, filled, taken):
         pressed.then(None, js="() => mrpcLive.done()", api_visibility="private")

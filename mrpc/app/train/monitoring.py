@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
@@ -84,9 +83,8 @@ class RunView:
         run: the run itself.
         state: what it is doing now.
         status: its newest summary.
-        history: curves and evaluations; shared and growing, so read it under ``lock``.
+        history: curves and evaluations; shared and growing, so read it under its lock.
         version: changes whenever something that a page draws has changed.
-        lock: guards ``history``.
     """
 
     run: Run
@@ -94,7 +92,6 @@ class RunView:
     status: RunStatus
     history: RunRecord
     version: str
-    lock: threading.RLock
 
 
 def list_runs(store: RunStore) -> list[RunSummary]:
@@ -113,7 +110,7 @@ def watch(store: RunStore, run_id: object) -> RunView:
     state, status = run.state(), run.read_status()
     record = store.records.read(run, with_steps=True)
     version = f"{run_id}:{record.offset}:{state}:{status.phase}"
-    return RunView(run, state, status, record, version, record.lock)
+    return RunView(run, state, status, record, version)
 
 
 def read_log_tail(run: Run) -> str:
@@ -135,7 +132,7 @@ def run_status(store: RunStore, run_id: object, cursor: int | None = None) -> di
         with ``cursor``: the step of the last loss, or the newest step where none was asked for.
     """
     view = watch(store, run_id)
-    with view.lock:
+    with view.history.lock:
         history = view.history
         last = history.last_step
         losses = [

@@ -37,7 +37,12 @@ if TYPE_CHECKING:
     from mrpc.app.services import Services
 
 RUN_COLORS = ("#2a84c2", "#d07f00", "#12946f", "#cf5a1f", "#8a6fc9", "#c4629c", "#8f8a1a", "#7d8894")
-RUN_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "2px,2px,8px,2px", "12px,3px")
+RUN_DASHES = {
+    **{"solid": "none", "dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "11 4"},
+    **{"longdashdot": "11 3 2 3", "2px,2px,8px,2px": "2 2 8 2", "12px,3px": "12 3"},
+}
+"""As plotly calls them, and as SVG does."""
+
 RUN_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
 NUM_SLOTS = len(RUN_COLORS)
 MAX_STEPS_POINTS = 100
@@ -113,7 +118,7 @@ def differing_settings(configs: Sequence[RunConfig]) -> dict[str, list[object]]:
 
 def swatch(slot: int) -> dict[str, str]:
     """Return the colour and the dashes of a place, for a short line beside a name."""
-    return {"color": RUN_COLORS[slot], "dash": _svg_dash(RUN_DASHES[slot])}
+    return {"color": RUN_COLORS[slot], "dash": list(RUN_DASHES.values())[slot]}
 
 
 def read_slots(value: object) -> list[tuple[int, str]]:
@@ -131,7 +136,7 @@ def overlay_parts(services: Services, chosen: object) -> tuple[str, dict[str, ob
             view = watch(services.store, run_id)
         except UnknownRunError:
             continue
-        with view.lock:
+        with view.history.lock:
             series = take_series(view.history)
         runs.append(OverlaidRun(slot, run_title(view.run), view.run.config, series, run_caption(view)))
     return (overlay_html(runs), overlay_figures(runs)) if runs else ("", None)
@@ -170,19 +175,7 @@ def _marked_trace(slot: int, x: list[int], y: list[float], name: str, **options:
 
 
 def _line(slot: int) -> dict[str, object]:
-    return {"color": RUN_COLORS[slot], "dash": RUN_DASHES[slot], "width": 2}
-
-
-def _svg_dash(dash: str) -> str:
-    named = {
-        "solid": "none",
-        "dash": "7 4",
-        "dot": "2 3",
-        "dashdot": "7 3 2 3",
-        "longdash": "11 4",
-        "longdashdot": "11 3 2 3",
-    }
-    return named.get(dash, dash.replace("px", "").replace(",", " "))
+    return {"color": RUN_COLORS[slot], "dash": list(RUN_DASHES)[slot], "width": 2}
 
 
 def pinned_html(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -29,21 +28,8 @@ COLUMNS_HELP = (
 )
 
 
-@dataclass(frozen=True)
-class DataChoice:
-    """The widgets.
-
-    Attributes:
-        choice: the name of the data set; "" for that of the app.
-        report: how it was read.
-    """
-
-    choice: gr.Dropdown
-    report: gr.HTML
-
-
-def build_data_choice() -> DataChoice:
-    """Build the choice, and the place of the report."""
+def build_data_choice(services: Services) -> gr.Dropdown:
+    """Build the choice among data sets, by name, and show how the chosen one was read; "" is the app's."""
     choice = gr.Dropdown(
         choices=[("the data of this app", "")],
         value="",
@@ -52,11 +38,19 @@ def build_data_choice() -> DataChoice:
         allow_custom_value=True,  # what was kept is known only later; the handlers check it
         elem_id="data-choice",
     )
-    return DataChoice(choice, stage("data-report", elem_id="train-data-report"))
+    report = stage("data-report", elem_id="train-data-report")
+
+    def draw(data: object) -> dict[str, object]:
+        html = report_html(services.own_data.get(data), is_own=bool(data))
+        return {"report": html, "data": gr.update(choices=services.own_data.choices())}
+
+    one = {"data": choice}
+    View("data-report", one, {"report": report, **one}, draw).bind()
+    return choice
 
 
-def build_upload(services: Services, data: DataChoice) -> None:
-    """Build the upload of one's own data."""
+def build_upload(services: Services, choice: gr.Dropdown) -> None:
+    """Build the upload of one's own data, which is then the chosen one."""
     file = gr.File(
         label="Your data",
         file_count="multiple",
@@ -80,18 +74,7 @@ def build_upload(services: Services, data: DataChoice) -> None:
 
     inputs = {"files": file, "columns": columns}
     events = [file.upload, columns.submit, read.click]
-    bind(events, bring, inputs, {"message": message, "data": data.choice}, changes=True)
-
-
-def bind_data_report(services: Services, data: DataChoice) -> None:
-    """Show how the chosen data was read, before anything starts."""
-
-    def draw(data: object) -> dict[str, object]:
-        html = report_html(services.own_data.get(data), is_own=bool(data))
-        return {"report": html, "data": gr.update(choices=services.own_data.choices())}
-
-    one = {"data": data.choice}
-    View("data-report", one, {"report": data.report, **one}, draw).bind()
+    bind(events, bring, inputs, {"message": message, "data": choice}, changes=True)
 
 
 def report_html(data: LoadedData, is_own: bool) -> str:

@@ -33,9 +33,6 @@ LAUNCHER_START_S = 30.0
 NICENESS = 10
 LOG_TAIL_BYTES = 2000
 
-_children: list[subprocess.Popen[bytes]] = []
-_children_lock = threading.Lock()
-
 
 def start_process(
     command: Sequence[str], output: IO[bytes], errors: IO[bytes] | None = None, *, is_detached: bool = False
@@ -54,11 +51,9 @@ def start_process(
 
 def spawn(run: Run, *arguments: str) -> subprocess.Popen[bytes]:
     """Start the training process of a run niced, detached, with its output in the run's log."""
-    reap()
     with run.paths.log.open("ab") as log:
         child = start_process(training_command(run, *arguments), log, is_detached=True)
-    with _children_lock:
-        _children.append(child)
+    threading.Thread(target=child.wait, name="collect", daemon=True).start()  # or it stays as a zombie
     process = psutil.Process(child.pid)
     signal_quietly(lambda: process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else NICENESS))
     return child
@@ -133,12 +128,6 @@ def spawn_attempt(run: Run) -> None:
             f"accelerate launch did not start the training within {START_TIMEOUT_S + LAUNCHER_START_S:g} s, "
             f"and was ended.{launched_by}"
         )
-
-
-def reap() -> None:
-    """Collect the children that ended, so that they do not stay as zombies."""
-    with _children_lock:
-        _children[:] = [child for child in _children if child.poll() is None]
 
 
 def has_ended(process: psutil.Process) -> bool:

@@ -20,6 +20,7 @@ from mrpc.core.model.checkpoint_folder import weights_id
 from mrpc.errors import UnavailableError
 from mrpc.files import read_tail
 from mrpc.publish.onnx import INSTALL, PACKAGES, OnnxExport, read_export
+from mrpc.recent import Recent
 from mrpc.runs.run import Run
 from mrpc.runs.store import RunStore
 
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
 
     from mrpc.app.task import Task
     from mrpc.publish.answers import TestedBehavior
-    from mrpc.runs.run import Run
+
+
+MAX_KEPT = 16
+"""Models whose behavioural tests are remembered."""
+
+POLL_S = 0.2
+TAIL_BYTES = 2_000
+PROGRESS = re.compile(r"\[(\d+)/(\d+)\] (.+)")
 
 
 class Publishing:
@@ -36,7 +44,7 @@ class Publishing:
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
-        self._behavior: dict[str, list[TestedBehavior]] = {}
+        self._behavior: Recent[list[TestedBehavior]] = Recent(MAX_KEPT)
 
     def card(
         self,
@@ -59,15 +67,17 @@ class Publishing:
             RunStateError: the run has nothing to publish.
             DataError: test is to be predicted, and cannot be scored.
         """
-        from mrpc.publish.answers import predict_test
+        from mrpc.publish.answers import predict_test, run_behavioral_tests
         from mrpc.publish.card import build_card
         from mrpc.publish.upload import check_publishable
 
         run = self._store.open(run_id)
         name = check_publishable(run, repo_id)
         if predicts_test:
-            predict_test(run, lambda done, total: on_progress("Predicting test, pair", done, total))
-        return build_card(run, name, self._tested(run, on_progress))
+            predict_test(run, on_progress)
+        weights = weights_id(run.paths.best_model)
+        tests = self._behavior.once(weights, lambda: run_behavioral_tests(run, on_progress))
+        return build_card(run, name, tests)
 
     def publish(
         self, run_id: object, repo_id: object, is_private: bool, on_progress: OnProgress = silent
@@ -79,22 +89,6 @@ class Publishing:
         name = check_publishable(run, repo_id)
         known = self._behavior.get(weights_id(run.paths.best_model))
         return publish_run(run, name, None, is_private, on_progress, behavior=known)
-
-    def _tested(self, run: Run, on_progress: OnProgress) -> list[TestedBehavior]:
-        from mrpc.publish.answers import run_behavioral_tests
-
-        weights = weights_id(run.paths.best_model)
-        if weights not in self._behavior:
-            self._behavior[weights] = run_behavioral_tests(
-                run,
-                lambda done, total: on_progress("Running behavioural tests for the card, pair", done, total),
-            )
-        return self._behavior[weights]
-
-
-POLL_S = 0.2
-TAIL_BYTES = 2_000
-PROGRESS = re.compile(r"\[(\d+)/(\d+)\] (.+)")
 
 
 def can_export() -> bool:

@@ -1,21 +1,22 @@
 """Read the curves of a run as a teacher would: what is seen, in one sentence, and what one would try.
 
-Pure rules over the numbers of a run; the first one that holds speaks. The thresholds are rough on purpose:
+Rules over the numbers of a run; the first one that holds speaks. The thresholds are rough on purpose:
 408 validation pairs move by a point or two by chance alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from mrpc.app.format import render_percent
 from mrpc.core.data.pairs import WORDS, Words
+from mrpc.runs.record import best_of
 
 if TYPE_CHECKING:
     from mrpc.app.train.curves import RunSeries
@@ -105,8 +106,10 @@ class Curves:
 
     @property
     def best(self) -> EvaluationEvent:
-        """The trained evaluation with the highest F1, the earliest of equals; only where there is one."""
-        return max(self.trained, key=lambda one: (one.f1, -one.epoch))
+        """The best trained evaluation; only where there is one."""
+        best = best_of(self.validation)
+        assert best is not None
+        return best
 
     @property
     def chance(self) -> float:
@@ -119,6 +122,11 @@ class Curves:
     def is_at_majority(self) -> bool:
         """Whether the best trained model is no better than the majority, but for chance."""
         return max(one.accuracy for one in self.trained) < self.majority + self.chance
+
+    @property
+    def are_few(self) -> bool:
+        """Whether the pairs that are trained on are too few for most encoders."""
+        return self.num_pairs < FEW_PAIRS
 
 
 def read_curves(series: RunSeries, is_over: bool, words: Words = WORDS) -> Reading | None:
@@ -156,161 +164,111 @@ def read_curves(series: RunSeries, is_over: bool, words: Words = WORDS) -> Readi
 
 def read(curves: Curves) -> Reading:
     """Say what curves show: the first rule that holds."""
-    for rule in _RULES:
-        reading = rule(curves)
-        if reading is not None:
-            return reading
-    return _learning(curves)
+    return next(chain(_read_trouble(curves), _read_fit(curves)))
 
 
-def _diverged(curves: Curves) -> Reading | None:
+def _read_trouble(curves: Curves) -> Iterator[Reading]:
+    """Yield what is to be said where the training diverges, has only begun, or learns nothing."""
     advice = "Lower the learning rate, or give it a warmup; keep gradient clipping on."
     if curves.not_finite_at is not None:
         seen = f"A number was not finite at step {curves.not_finite_at:,}: the training diverged."
-        return Reading("diverged", "bad", seen, advice)
-    if len(curves.losses) < 2:
-        return None
-    last, lowest = curves.losses[-1], min(curves.losses)
-    if last > DIVERGED * LN_2 and last > DIVERGED * lowest:
-        seen = f"Training loss has risen from {lowest:.2f} to {last:.2f}: the training diverges."
-        return Reading("diverged", "bad", seen, advice)
-    return None
+        yield Reading("diverged", "bad", seen, advice)
+    newest, lowest = curves.losses[-1], min(curves.losses)
+    if newest > DIVERGED * LN_2 and newest > DIVERGED * lowest:
+        seen = f"Training loss has risen from {lowest:.2f} to {newest:.2f}: the training diverges."
+        yield Reading("diverged", "bad", seen, advice)
 
+    if not curves.trained:
+        seen = "It is too early to read the curves: the first epoch is not over."
+        if curves.validation:
+            loss = curves.validation[0].loss
+            seen += f" The untrained model has a loss of {loss:.2f}"
+            near = abs(loss - LN_2) < 0.1
+            seen += ", near ln 2 = 0.69: with two classes that is guessing." if near else "."
+        yield Reading("start", "note", seen)
 
-def _start(curves: Curves) -> Reading | None:
-    if curves.trained:
-        return None
-    text = "It is too early to read the curves: the first epoch is not over."
-    if curves.validation:
-        loss = curves.validation[0].loss
-        text += f" The untrained model has a loss of {loss:.2f}"
-        near = abs(loss - LN_2) < 0.1
-        text += ", near ln 2 = 0.69: with two classes that is guessing." if near else "."
-    return Reading("start", "note", text)
-
-
-def _one_answer(curves: Curves) -> Reading | None:
-    if not _answers_one_thing(curves.trained[-1]):
-        return None
     last = curves.trained[-1]
+    if not _answers_one_thing(last):
+        return
     answer = curves.words[last.num_predicted_equivalent > 0]
-    before = [one for one in curves.trained[:-1] if not _answers_one_thing(one)]
-    few = " Use more pairs, too." if curves.num_pairs < FEW_PAIRS else ""
     seen = f"The model answers “{answer}” to every validation pair: its scores are those of one answer"
+    few = " Use more pairs, too." if curves.are_few else ""
+    before = [one for one in curves.trained[:-1] if not _answers_one_thing(one)]
     if before:
-        return Reading(
-            "collapsed", "warn", f"{seen}. After epoch {before[-1].epoch} it still gave both: it collapsed.",
-            f"Lower the learning rate, or stop earlier; another seed may do as well.{few}",
-        )  # fmt: skip
+        seen += f". After epoch {before[-1].epoch} it still gave both: it collapsed."
+        advice = f"Lower the learning rate, or stop earlier; another seed may do as well.{few}"
+        yield Reading("collapsed", "warn", seen, advice)
     if curves.train and curves.train[0] > LN_2 + FALL:
-        rate = f" (it reached {curves.peak_rate:g}; {USUAL_RATES} are usual)" if curves.peak_rate else ""
-        return Reading(
-            "collapsed", "warn",
-            f"{seen}. Training loss was {curves.train[0]:.2f} in the first epoch, above the {LN_2:.2f} of "
-            "guessing: the steps were too large, and the model collapsed.",
-            f"Lower the learning rate{rate}, or give it a longer warmup.",
-        )  # fmt: skip
-    return Reading(
-        "one answer", "warn", f"{seen}, and the curves show no learning.",
-        f"Train for more steps, or change the learning rate.{few}",
-    )  # fmt: skip
-
-
-def _too_few_pairs(curves: Curves) -> Reading | None:
-    if curves.num_pairs >= FEW_PAIRS or not curves.is_at_majority:
-        return None
-    seen = (
-        f"{curves.num_pairs:,} pairs are too few: accuracy {render_percent(curves.best.accuracy)} is no "
-        f"better than always answering the majority, {render_percent(curves.majority)}."
-    )
-    return Reading("too few pairs", "warn", seen, "Train on some thousand pairs.")
-
-
-def _over_fitting(curves: Curves) -> Reading | None:
-    lowest, last = curves.lowest, curves.trained[-1]
-    if last.epoch == lowest.epoch or last.loss < lowest.loss + RISE or len(curves.train) < 2:
-        return None
-    at = min(max(lowest.epoch - 1, 0), len(curves.train) - 2)
-    if curves.train[-1] >= curves.train[at]:
-        return None
-    seen = (
-        f"Validation loss has risen since epoch {lowest.epoch} ({lowest.loss:.2f} to {last.loss:.2f}) while "
-        f"training loss falls: over-fitting. The best epoch by F1 was {curves.best.epoch}."
-    )
-    few = curves.num_pairs < FEW_PAIRS
-    first = (
-        f"Use more pairs ({curves.num_pairs:,} are few), fewer epochs"
-        if few
-        else "Use fewer epochs, more pairs"
-    )
-    return Reading("over-fitting", "warn", seen, f"{first}, weight decay, or a lower learning rate.")
-
-
-def _under_fitting(curves: Curves) -> Reading | None:
-    if not curves.is_over or curves.trained[-1].epoch != curves.lowest.epoch:
-        return None
-    losses = [one.loss for one in curves.validation]
-    still_falls = len(losses) > 1 and losses[-2] - losses[-1] > FALL
-    if curves.is_at_majority or (
-        losses[-1] > HIGH and still_falls and curves.train and curves.train[-1] > losses[-1] + FALL
-    ):
-        seen = "Both losses are still high and falling at the end" if still_falls else (
-            "Training loss is still high at the end, and accuracy is no better than the majority"
-        )  # fmt: skip
-        return Reading(
-            "under-fitting",
-            "warn",
-            f"{seen}: under-fitting.",
-            "Train for more epochs, or raise the learning rate.",
+        seen += (
+            f". Training loss was {curves.train[0]:.2f} in the first epoch, above the {LN_2:.2f} of "
+            "guessing: the steps were too large, and the model collapsed."
         )
-    return None
-
-
-def _plateau(curves: Curves) -> Reading | None:
-    if len(curves.trained) < 3 or len(curves.train) < 3:
-        return None
-    validation = [one.loss for one in curves.trained[-3:]]
-    train = curves.train[-3:]
-    if max(validation) - min(validation) < FLAT and max(train) - min(train) < FLAT:
-        seen = "Neither loss has moved for three epochs: a plateau."
-        return Reading("plateau", "note", seen, "More epochs will not help; another learning rate may.")
-    return None
-
-
-def _noise_only(curves: Curves) -> Reading | None:
-    if len(curves.trained) < 2:
-        return None
-    before, last = curves.trained[-2:]
-    if abs(last.accuracy - before.accuracy) > curves.chance or before.loss - last.loss > FALL:
-        return None
-    seen = (
-        f"Accuracy differs by {100 * abs(last.accuracy - before.accuracy):.1f} points between epochs "
-        f"{before.epoch} and {last.epoch}; on {last.num_pairs:,} pairs chance alone gives "
-        f"{100 * curves.chance:.1f} points (one standard error): noise only."
-    )
-    return Reading("noise only", "note", seen, "Repeat with other seeds before you believe a difference.")
-
-
-def _learning(curves: Curves) -> Reading:
-    last = curves.trained[-1]
-    if len(curves.trained) < 2:
-        seen = f"Validation loss went from {curves.validation[0].loss:.2f} to {last.loss:.2f}: it learns."
-        return Reading("learning", "good", seen)
-    seen = "Training and validation loss fall together: it learns what holds for other pairs, too."
-    return Reading("learning", "good", seen, "" if curves.is_over else "Let it go on.")
+        rate = f" (it reached {curves.peak_rate:g}; {USUAL_RATES} are usual)" if curves.peak_rate else ""
+        yield Reading(
+            "collapsed", "warn", seen, f"Lower the learning rate{rate}, or give it a longer warmup."
+        )
+    seen += ", and the curves show no learning."
+    yield Reading("one answer", "warn", seen, f"Train for more steps, or change the learning rate.{few}")
 
 
 def _answers_one_thing(one: EvaluationEvent) -> bool:
     return one.num_predicted_equivalent in (0, one.num_pairs)
 
 
-_RULES: Sequence[Callable[[Curves], Reading | None]] = (
-    _diverged,
-    _start,
-    _one_answer,
-    _over_fitting,
-    _too_few_pairs,
-    _under_fitting,
-    _plateau,
-    _noise_only,
-)
+def _read_fit(curves: Curves) -> Iterator[Reading]:
+    """Yield how well the model fits, of a training with an epoch that is over."""
+    train, trained = curves.train, curves.trained
+    losses = [one.loss for one in curves.validation]
+    last, lowest = trained[-1], curves.lowest
+
+    if last.epoch != lowest.epoch and last.loss >= lowest.loss + RISE and len(train) > 1:
+        at = min(max(lowest.epoch - 1, 0), len(train) - 2)
+        if train[-1] < train[at]:
+            pairs = f"more pairs ({curves.num_pairs:,} are few), fewer epochs"
+            first = pairs if curves.are_few else "fewer epochs, more pairs"
+            seen = (
+                f"Validation loss has risen since epoch {lowest.epoch} ({lowest.loss:.2f} to "
+                f"{last.loss:.2f}) while training loss falls: over-fitting. The best epoch by F1 was "
+                f"{curves.best.epoch}."
+            )
+            advice = f"Use {first}, weight decay, or a lower learning rate."
+            yield Reading("over-fitting", "warn", seen, advice)
+
+    if curves.are_few and curves.is_at_majority:
+        seen = (
+            f"{curves.num_pairs:,} pairs are too few: accuracy {render_percent(curves.best.accuracy)} is no "
+            f"better than always answering the majority, {render_percent(curves.majority)}."
+        )
+        yield Reading("too few pairs", "warn", seen, "Train on some thousand pairs.")
+
+    if curves.is_over and last.epoch == lowest.epoch:
+        still_falls = len(losses) > 1 and losses[-2] - losses[-1] > FALL
+        is_high = losses[-1] > HIGH and bool(train) and train[-1] > losses[-1] + FALL
+        if curves.is_at_majority or (still_falls and is_high):
+            seen = (
+                "Both losses are still high and falling at the end"
+                if still_falls
+                else "Training loss is still high at the end, and accuracy is no better than the majority"
+            )
+            advice = "Train for more epochs, or raise the learning rate."
+            yield Reading("under-fitting", "warn", f"{seen}: under-fitting.", advice)
+
+    if len(trained) > 2 and len(train) > 2:
+        newest = [one.loss for one in trained[-3:]]
+        if max(newest) - min(newest) < FLAT and max(train[-3:]) - min(train[-3:]) < FLAT:
+            seen = "Neither loss has moved for three epochs: a plateau."
+            yield Reading("plateau", "note", seen, "More epochs will not help; another learning rate may.")
+
+    if len(trained) < 2:
+        seen = f"Validation loss went from {losses[0]:.2f} to {last.loss:.2f}: it learns."
+        yield Reading("learning", "good", seen)
+    before = trained[-2]
+    if abs(last.accuracy - before.accuracy) <= curves.chance and before.loss - last.loss <= FALL:
+        seen = (
+            f"Accuracy differs by {100 * abs(last.accuracy - before.accuracy):.1f} points between epochs "
+            f"{before.epoch} and {last.epoch}; on {last.num_pairs:,} pairs chance alone gives "
+            f"{100 * curves.chance:.1f} points (one standard error): noise only."
+        )
+        yield Reading("noise only", "note", seen, "Repeat with other seeds before you believe a difference.")
+    seen = "Training and validation loss fall together: it learns what holds for other pairs, too."
+    yield Reading("learning", "good", seen, "" if curves.is_over else "Let it go on.")

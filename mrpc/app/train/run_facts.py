@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mrpc.app.format import (
     render_bytes,
@@ -39,15 +38,6 @@ STATE_SIGNS: dict[RunState, str] = {
 """A sign beside the name of each state, so that colour never stands alone."""
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One number of a run: its name, the number in words, and what it is of."""
-
-    name: str
-    value: str
-    note: str = ""
-
-
 def status_html(view: RunView, num_split_pairs: int | None = None) -> str:
     """Show the head of a run: what it is, how far it is, what a person should know of it, its numbers.
 
@@ -73,7 +63,7 @@ def status_html(view: RunView, num_split_pairs: int | None = None) -> str:
         is_waiting=state in ALIVE_STATES and not step,
         notices=list(describe_outcome(view)),
         traceback=terminal.traceback if isinstance(terminal, FailedEvent) else "",
-        figures=list_figures(view),
+        figures=list(list_figures(view)),
     )
 
 
@@ -244,46 +234,35 @@ def _describe_progress(view: RunView) -> str:
     return " · ".join(words)
 
 
-def list_figures(view: RunView) -> list[Figure]:
-    """List time left, speed, and scores on validation and test."""
-    figures: list[Figure] = []
+def list_figures(view: RunView) -> Iterator[tuple[str, str, str]]:
+    """Yield time left, speed, and scores on validation and test, each as (name, number, what it is of)."""
     state, status, history = view.state, view.status, view.history
     last = history.last_step
     if state in ALIVE_STATES:
         eta = history.eta_s()
-        left = "–" if eta is None else render_duration(eta)
-        figures.append(Figure("time left", left, "after the first steps" * (eta is None)))
-    elapsed = last.train_s if last else status.train_s
-    trained = render_duration(max(elapsed, status.train_s))
-    figures.append(Figure("trained for", trained, "validation included"))
+        yield "time left", *(("–", "after the first steps") if eta is None else (render_duration(eta), ""))
+    elapsed = max(last.train_s if last else 0.0, status.train_s)
+    yield "trained for", render_duration(elapsed), "validation included"
     speed = recent_speed(history)
     if speed is not None:
         pairs, tokens, padded = speed
-        padding = f"real per second, +{100 * (padded / tokens - 1):.0f} % padding"
-        figures += [
-            Figure("speed", f"{pairs:.1f}", "pairs per second"),
-            Figure("tokens", f"{tokens:,.0f}", padding),
-        ]
+        yield "speed", f"{pairs:.1f}", "pairs per second"
+        yield "tokens", f"{tokens:,.0f}", f"real per second, +{100 * (padded / tokens - 1):.0f} % padding"
+    scores = (("accuracy", "accuracy"), ("F1", "f1"))
     validations = history.validation()
     if validations:
         newest = validations[-1]
         best = best_of(validations) or newest
-        for name, value, top in (
-            ("accuracy", newest.accuracy, best.accuracy),
-            ("F1", newest.f1, best.f1),
-        ):
-            epoch = f"epoch {newest.epoch}" if newest.epoch else "untrained"
-            note = epoch if best is newest else f"{epoch}; {render_percent(top)} at best, epoch {best.epoch}"
-            figures.append(Figure(f"{name}, validation", render_percent(value), note))
+        epoch = f"epoch {newest.epoch}" if newest.epoch else "untrained"
+        for name, key in scores:
+            top = f"; {render_percent(getattr(best, key))} at best, epoch {best.epoch}"
+            note = epoch + top * (best is not newest)
+            yield f"{name}, validation", render_percent(getattr(newest, key)), note
     tests = {event.is_best: event for (split, _), event in history.evaluations.items() if split == "test"}
     if len(tests) == 2:
-        for name, value, before in (
-            ("accuracy", tests[True].accuracy, tests[False].accuracy),
-            ("F1", tests[True].f1, tests[False].f1),
-        ):
-            note = f"untrained {render_percent(before)}"
-            figures.append(Figure(f"{name}, test", render_percent(value), note))
-    return figures
+        for name, key in scores:
+            note = f"untrained {render_percent(getattr(tests[False], key))}"
+            yield f"{name}, test", render_percent(getattr(tests[True], key)), note
 
 
 def _describe_finish(view: RunView) -> str:

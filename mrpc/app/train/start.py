@@ -10,7 +10,7 @@ from mrpc.app.format import render_bytes, render_count, render_duration
 from mrpc.app.templates import render
 from mrpc.app.train.form import LABELS, read_form
 from mrpc.app.visitors import caller, check_size
-from mrpc.config import PresetName, TrainConfig, build_config
+from mrpc.config import PresetName, build_config
 from mrpc.errors import AccessError, ConfigError, MrpcError
 
 if TYPE_CHECKING:
@@ -66,6 +66,12 @@ def make_plan(services: Services, values: Mapping[str, object], data: object = "
         estimate = services.estimates.estimate(config, num_pairs)
     except MrpcError as error:
         return Plan(message=str(error))
+    warnings = list(estimate.warnings)
+    if not caller().is_owner and services.visitors.may_train:
+        try:
+            check_size(config, num_pairs)
+        except AccessError as error:
+            warnings.insert(0, str(error))
     batch = f"in batches of {config.train_batch_size}"
     if config.gradient_accumulation_steps > 1:
         batch += f" × {config.gradient_accumulation_steps}"
@@ -74,18 +80,8 @@ def make_plan(services: Services, values: Mapping[str, object], data: object = "
         num_steps=config.num_steps(num_pairs),
         words=f"{used:,} pairs {batch}, {epochs}",
         needs=describe_needs(estimate),
-        warnings=[*_too_much_for_a_visitor(services, config, num_pairs), *estimate.warnings],
+        warnings=warnings,
     )
-
-
-def _too_much_for_a_visitor(services: Services, config: TrainConfig, num_pairs: int) -> list[str]:
-    if caller().is_owner or not services.visitors.may_train:
-        return []
-    try:
-        check_size(config, num_pairs)
-    except AccessError as error:
-        return [str(error)]
-    return []
 
 
 def in_peoples_words(error: ConfigError) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 import gradio as gr
@@ -26,7 +25,7 @@ from mrpc.app.train.form import (
     preset_values,
     read_form,
 )
-from mrpc.app.train.own_data_view import DataChoice, bind_data_report, build_data_choice, build_upload
+from mrpc.app.train.own_data_view import build_data_choice, build_upload
 from mrpc.app.train.start import (
     describe_checkpoints,
     make_plan,
@@ -46,23 +45,8 @@ START_LABEL = "Start training"
 TIMES_NOTE = "Times are for this machine and the checkpoint below, with nothing else running."
 
 
-@dataclass(frozen=True)
-class StartForm:
-    """The widgets of the form.
-
-    Attributes:
-        fields: by the name of the setting.
-        data: what is trained on.
-        message: what is said of a start.
-    """
-
-    fields: dict[str, Field]
-    data: DataChoice
-    message: gr.HTML
-
-
-def build_start_form(services: Services, spine: Spine) -> StartForm:
-    """Build the form and attach its handlers."""
+def build_start_form(services: Services, spine: Spine) -> dict[str, Field]:
+    """Build the form, attach its handlers, and return its fields by the name of the setting, and "data"."""
     fields: dict[str, Field] = {}
     first = "quick" if services.access.trains_visitors else DEFAULT_PRESET
     fields["preset"] = gr.Radio(
@@ -81,7 +65,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
     message = place(elem_id="train-message")
     presets = stage("presets", elem_id="train-presets")
     plan = stage("plan", elem_id="train-plan")
-    data = build_data_choice()
+    data = build_data_choice(services)
     fields["checkpoint"] = gr.Dropdown(
         choices=[DEFAULT_CHECKPOINT],
         value=DEFAULT_CHECKPOINT,
@@ -97,9 +81,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
                 build_upload(services, data)
             for name in names:
                 fields[name] = _widget(name, shown[name])
-    form = StartForm(fields, data, message)
-    bind_data_report(services, data)
-    _bind_presets(services, form, note, presets)
+    _bind_presets(services, fields, data, note, presets)
     ids = {name: field_id(name) for name in fields}
     groups = {name: group_id(group) for group, names in GROUPS.items() for name in names}
 
@@ -109,7 +91,8 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
         plan = make_plan(services, values, data)
         return render("train/plan.html", plan=plan, ids=ids, groups=groups, preset_help=preset_help)
 
-    View("plan", {**fields, "data": data.choice}, {"plan": plan}, draw_plan).bind()
+    form = {**fields, "data": data}
+    View("plan", form, {"plan": plan}, draw_plan).bind()
 
     def start_run(
         follow: object, sentence1: object, sentence2: object, data: object, **values: object
@@ -135,7 +118,7 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
         )
         return {"message": render_part("note", f"Added to the queue. {when}", "good") + said}
 
-    inputs = {**fields, "data": data.choice, "follow": follow, **spine.pair}
+    inputs = {**form, "follow": follow, **spine.pair}
     outputs = {"start": start, "message": message, "run": spine.run}
     for button, run in ((start, start_run), (queue, queue_run)):
         bind(button.click, run, inputs, outputs, changes=True, previews=True).then(
@@ -144,9 +127,10 @@ def build_start_form(services: Services, spine: Spine) -> StartForm:
     return form
 
 
-def _bind_presets(services: Services, form: StartForm, note: gr.HTML, presets: gr.HTML) -> None:
+def _bind_presets(
+    services: Services, fields: dict[str, Field], data: gr.Dropdown, note: gr.HTML, presets: gr.HTML
+) -> None:
     """Fill in what a preset and a checkpoint hold, and say what they cost."""
-    fields = form.fields
     filled = {name: fields[name] for name in FILLED}
 
     def on_preset(preset: object, checkpoint: object) -> dict[str, object]:
@@ -173,7 +157,7 @@ def _bind_presets(services: Services, form: StartForm, note: gr.HTML, presets: g
 
     one = {"checkpoint": fields["checkpoint"]}
     View("checkpoint", one, {"note": note, **one}, draw_checkpoint).bind()
-    both = {**one, "data": form.data.choice}
+    both = {**one, "data": data}
     View("presets", both, {"presets": presets, "preset": fields["preset"]}, draw_presets).bind()
 
 

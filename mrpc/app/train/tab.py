@@ -11,14 +11,12 @@ from mrpc.app.limits import check_whole
 from mrpc.app.spine import Spine
 from mrpc.app.train import export, monitoring
 from mrpc.app.train.board import RunBoard
-from mrpc.app.train.code_view import build_code_fold
 from mrpc.app.train.live import Live
 from mrpc.app.train.live_view import build_courier, build_live_place
 from mrpc.app.train.loops_view import build_loops_view
-from mrpc.app.train.onnx_view import build_onnx_fold
-from mrpc.app.train.publish_view import build_publish_fold
 from mrpc.app.train.runs_view import build_runs_view
 from mrpc.app.train.start_view import build_start_form
+from mrpc.app.train.take_away_view import build_take_away
 from mrpc.app.view import api
 
 if TYPE_CHECKING:
@@ -38,9 +36,7 @@ def build_train_tab(services: Services, spine: Spine) -> None:
                 form = build_start_form(services, spine)
             with gr.Column(elem_id="train-run"):
                 build_live_place("train/run_live.html", "run-live")
-                build_code_fold(services, spine)
-                build_onnx_fold(services, spine)
-                build_publish_fold(services, spine)
+                build_take_away(services, spine)
         with view_tab("Runs", "train/runs"):
             build_runs_view(services)
         with view_tab("Three loops", "train/loops"):

@@ -1,27 +1,20 @@
-"""Names, pinned pairs, the disk, and the record of a run as an archive."""
+"""Names, pinned pairs, and the disk."""
 
 from __future__ import annotations
 
-import csv
-import io
-import shlex
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from mrpc.app.train.catalog import (
     apply_retention,
-    bundle,
     pin_pairs,
     plan_retention,
     rename,
-    reproduce_command,
 )
 from mrpc.errors import InputError, RunStateError, UnknownRunError
-from mrpc.runs import events as ev
 from mrpc.runs.store import RunStore
-from tests.written_run import write_ended, write_events, write_running
+from tests.written_run import write_ended, write_running
 
 
 @pytest.fixture
@@ -104,39 +97,3 @@ class TestRetention:
         assert list(went) == [second, third]
         assert went[second] > 1_000_000
         assert [run.run_id for run in store.list()] == [oldest]
-
-
-class TestBundle:
-    def test_holds_the_record_and_no_weights(self, store, tmp_path):
-        run = write_ended(store.runs_dir)
-        run.paths.predictions.mkdir()
-        (run.paths.predictions / "validation-epoch-000.parquet").write_bytes(b"rows")
-        (run.paths.predictions / "link.parquet").symlink_to("/etc/hostname")
-        with zipfile.ZipFile(bundle(run, tmp_path / "cache")) as archive:
-            assert sorted(archive.namelist()) == [
-                "config.json",
-                "events.csv",
-                "predictions/validation-epoch-000.parquet",
-                "reproduce.sh",
-                "versions.json",
-            ]
-            assert b"python -m mrpc.training" in archive.read("reproduce.sh")
-
-    @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-    def test_no_cell_is_a_formula(self, store, tmp_path, start):
-        run = write_ended(store.runs_dir)
-        write_events(run, [ev.WarningEvent(step=90, message=f"{start}HYPERLINK(0)")])
-        write_events(run, [ev.NonFiniteEvent(step=90, what="loss", value="-inf")])
-        with zipfile.ZipFile(bundle(run, tmp_path / "cache")) as archive:
-            rows = list(csv.DictReader(io.StringIO(archive.read("events.csv").decode(), newline="")))
-        assert rows[-2]["message"] == f"'{start}HYPERLINK(0)"
-        assert rows[-1]["value"] == "'-inf"
-        assert rows[0]["num_steps"] == "90"
-
-    def test_the_command_gives_the_same_settings(self, store):
-        run = write_ended(store.runs_dir, learning_rate=3e-4, seed=9)
-        words = shlex.split(reproduce_command(run))
-        assert words[:3] == ["python", "-m", "mrpc.training"]
-        flags = dict(zip(words[3::2], words[4::2], strict=True))
-        assert flags["--learning-rate"] == "0.0003"
-        assert flags["--seed"] == "9"

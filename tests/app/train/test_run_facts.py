@@ -50,7 +50,7 @@ def render(run: Run) -> Element:
 
 
 def figures(run: Run) -> dict[str, tuple[str, str]]:
-    return {figure.name: (figure.value, figure.note) for figure in list_figures(view_of(run))}
+    return {name: (value, of) for name, value, of in list_figures(view_of(run))}
 
 
 def outcome(run: Run) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,13 @@ import gradio as gr
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from mrpc.app.downloads import zip_model
 from mrpc.app.own_data import OwnData
 from mrpc.app.spine import Spine, build_spine
 from mrpc.app.train.board import RunBoard
 from mrpc.app.train.form import fill_form
 from mrpc.app.train.live import Live
 from mrpc.app.train.live_view import build_courier
-from mrpc.app.train.start_view import StartForm, build_start_form
+from mrpc.app.train.start_view import build_start_form
 from mrpc.app.train.tab import add_endpoints
 from mrpc.config import build_config
 from mrpc.core.data.load import load_data
@@ -44,7 +42,7 @@ class Tab:
     async def _build(self) -> None:  # Gradio makes an event loop where none runs, and never closes it
         with gr.Blocks() as self.blocks:
             self.spine: Spine = build_spine(self.services)
-            self.form: StartForm = build_start_form(self.services, self.spine)
+            self.form = build_start_form(self.services, self.spine)
             live = Live(self.services, RunBoard(self.services))
             build_courier(self.services, live, self.spine, self.form)
 
@@ -169,7 +167,12 @@ class TestCourier:
         (step,) = tab.call("train-courier", "take", {"what": "record"}, run=run.run_id)
         assert step["train-download"].endswith(f"{run.run_id}.zip")
 
-    @pytest.mark.parametrize("what", [None, "weights", "../x", 3])
+    def test_what_was_not_exported_cannot_be_taken(self, tab, tmp_path):
+        run = write_ended(tmp_path)
+        (step,) = tab.call("train-courier", "take", {"what": "onnx"}, run=run.run_id)
+        assert "was not exported to ONNX yet" in step["train-courier"]
+
+    @pytest.mark.parametrize("what", [None, "weights", "../x", 3, ["model"]])
     def test_nothing_else_can_be_taken(self, tab, tmp_path, what):
         run = write_ended(tmp_path)
         (step,) = tab.call("train-courier", "take", {"what": what}, run=run.run_id)
@@ -180,16 +183,6 @@ class TestCourier:
         for event, data in (("take", {"what": "model"}), ("fill", {})):
             (step,) = tab.call("train-courier", event, data, run=run_id)
             assert "There is no run" in step["train-courier"]
-
-
-def test_a_packed_model_holds_no_links(tmp_path: Path) -> None:
-    run = write_ended(tmp_path)
-    (run.paths.best_model / "link").symlink_to("/etc/hostname")
-    with zipfile.ZipFile(zip_model(run, tmp_path / "cache")) as archive:
-        names = archive.namelist()
-        assert archive.read(f"{run.run_id}-best/model.safetensors") == b"weights"
-    assert zip_model(run, tmp_path / "cache") == zip_model(run, tmp_path / "cache"), "made once"
-    assert names == [f"{run.run_id}-best/config.json", f"{run.run_id}-best/model.safetensors"]
 
 
 class TestOwnData:
@@ -292,5 +285,5 @@ class TestEndpoints:
 
 
 def test_the_defaults_of_the_form_are_a_preset(tab: Tab) -> None:
-    values = {name: widget.value for name, widget in tab.form.fields.items()}
+    values = {name: widget.value for name, widget in tab.form.items() if name != "data"}
     assert build_config(values) == build_config({"preset": "recommended"})
