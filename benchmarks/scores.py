@@ -1,6 +1,7 @@
 """What a recipe scores over several seeds, in the real training process.
 
-    python -m benchmarks.scores --data-dir ../mrpc --part recommended     # seeds 101 to 105, test at the end
+    python -m benchmarks.scores --data-dir ../mrpc --part recommended_bf16  # seeds 101 to 105, test last
+    python -m benchmarks.scores --data-dir ../mrpc --part one_order_bf16  # with one order of each pair
     python -m benchmarks.scores --data-dir ../mrpc --part quick           # the preview
     python -m benchmarks.scores --data-dir ../mrpc --part course          # the course as it is
     python -m benchmarks.scores --data-dir ../mrpc --part course_fast     # and with all that makes it fast
@@ -48,9 +49,9 @@ PARTS: dict[str, dict[str, Any]] = {
     "course": {"preset": "course"},
     "course_fast": {"preset": "course", **CHEAP_STEPS},
 }
-WITH_TEST = ("recommended", "recommended_bf16")
+WITH_TEST = ("recommended", "recommended_bf16", "one_order", "one_order_bf16")
 SECONDS = ("train_s", "wall_s", "matmul_gflops", "train_s_at_140_gflops")
-TIMED = ("recommended", "recommended_bf16", "quick")
+TIMED = (*WITH_TEST, "quick")
 """The others show that scores do not fall; what their steps take, training_speed.py measures side by side."""
 
 

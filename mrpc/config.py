@@ -180,8 +180,8 @@ class TrainConfig(BaseModel):
     both_orders: bool = _field(
         False,
         "Show every pair in both orders in each step, and learn from the mean of both losses.",
-        raise_lower="On: the answer depends less on the order, and on MRPC scores rise by about a point; "
-        "each step computes twice as much. Off: one order of each pair.",
+        raise_lower="On: the answer depends less on the order and on the seed, and a step takes twice as "
+        "long. Off: one order of each pair, in half the time.",
     )
     freeze_word_embeddings: bool = _field(
         False,
