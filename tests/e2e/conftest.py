@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
+from tests.e2e.pages import open_by
 from tests.live_app import LiveApp, running_app
 
 LEFT_BEHIND = ("AbortError", "Connection errored out")
@@ -88,7 +89,7 @@ class OpenPage:
         page.goto(f"{self._app.url}/?{query}" if query else self._app.url)
         # What the page loads for itself has come: on a slow machine it would overwrite what a test types.
         expect(page.locator("#masthead")).not_to_contain_text("looking for it")
-        page.get_by_role("tab", name=tab, exact=True).click()
+        open_by(page.get_by_role("tab", name=tab, exact=True))
         return page
 
     def close(self) -> None:

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
+
+
+def open_by(opener: Locator) -> None:
+    """Press a tab or the head of a fold, and wait until Gradio is done with what it shows.
+
+    It sets the first values of what came into sight once more a frame later, over what was typed meanwhile.
+    """
+    opener.click()
+    opener.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def stale(name: str) -> str:

@@ -18,7 +18,7 @@ from mrpc.app.compare.comparisons import Comparisons
 from mrpc.core.data.load import load_data
 from mrpc.runs.run import Run, RunState
 from mrpc.settings import Settings
-from tests.e2e.pages import drawings, expect_drawn_since, expect_settled
+from tests.e2e.pages import drawings, expect_drawn_since, expect_settled, open_by
 from tests.finished_run import make_finished_run
 from tests.live_app import LiveApp, wait_until
 from tests.tiny import tiny_rows
@@ -36,11 +36,11 @@ def run(live_app: LiveApp, tiny_data_dir: Path, tiny_checkpoint_dir: Path) -> Ru
 
 
 def view(page: Page, name: str) -> None:
-    page.locator("#compare-views").get_by_role("tab", name=name, exact=True).click()
+    open_by(page.locator("#compare-views").get_by_role("tab", name=name, exact=True))
 
 
 def unfold(page: Page, section: str) -> None:
-    page.locator(f"#cmp-{section}-section .label-wrap").click()
+    open_by(page.locator(f"#cmp-{section}-section .label-wrap"))
 
 
 def choose(page: Page, dropdown: str, option: str | re.Pattern[str]) -> None:

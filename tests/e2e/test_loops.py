@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mrpc.app.train.export import export_code
-from tests.e2e.pages import expect_no_wider
+from tests.e2e.pages import expect_no_wider, open_by
 from tests.e2e.test_train import look_at
 from tests.live_app import LiveApp
 from tests.written_run import write_ended
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 
 def unfold(page: Page, fold: str) -> None:
-    page.locator(f"#{fold} > button").click()
+    open_by(page.locator(f"#{fold} > button"))
 
 
 def test_the_loops_stand_side_by_side(open_page, live_app: LiveApp) -> None:

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mrpc.runs.log import read_events
+from tests.e2e.pages import open_by
 from tests.e2e.test_train import open_group, start_training
 from tests.live_app import LiveApp
 
@@ -71,7 +72,7 @@ def test_a_file_becomes_a_model_without_a_shell(open_page, live_app: LiveApp, tm
     assert data.data_dir.parent == live_app.runs_dir / ".data"
     assert read_events(run.paths.events, 0, 10**6)
 
-    page.locator("#export-fold > button").click()
+    open_by(page.locator("#export-fold > button"))
     code = page.locator("#export-code")
     expect(code).to_contain_text("on questions.csv as run")
     expect(code).to_contain_text(f".data/{data.data_dir.name}")

@@ -16,7 +16,7 @@ from mrpc.files import write_model
 from mrpc.runs.events import PinnedPairEvent
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.run import Run
-from tests.e2e.pages import expect_no_wider
+from tests.e2e.pages import expect_no_wider, open_by
 from tests.e2e.test_train import EVIL, discard, fill_setting, start_training
 from tests.live_app import LiveApp
 from tests.written_run import (
@@ -52,11 +52,11 @@ def _a_clean_folder(live_app: LiveApp) -> Iterator[None]:
 
 
 def open_runs(page: Page) -> None:
-    page.get_by_role("tab", name="Runs", exact=True).click()
+    open_by(page.get_by_role("tab", name="Runs", exact=True))
 
 
 def open_train(page: Page) -> None:
-    page.get_by_role("tab", name="Train", exact=True).click()
+    open_by(page.get_by_role("tab", name="Train", exact=True))
 
 
 def row(page: Page, run: Run) -> Locator:
@@ -155,13 +155,13 @@ def test_name_duplicate_record_and_delete(open_page, live_app: LiveApp):
     page.get_by_role("button", name="Yes, delete").click()
     expect(row(page, run)).to_have_count(0)
     expect(row(page, other)).to_have_attribute("aria-current", "true")
-    page.locator("#disk > button").click()
+    open_by(page.locator("#disk > button"))
     page.locator("#disk-held summary", has_text="Empty the trash …").click()
     page.get_by_role("button", name="Yes, empty it").click()
     expect(page.locator("#runs-live [data-said]")).to_contain_text("The trash is empty")
     assert live_app.store.trash_bytes() == 0
     open_train(page)
-    page.locator("#train-optimizer > button").click()
+    open_by(page.locator("#train-optimizer > button"))
     expect(page.locator("#train-learning-rate :is(textarea, input)")).to_have_value("3e-4")
     assert page.evaluate("window.hurt") is None
 
@@ -275,7 +275,8 @@ def test_a_limit_on_the_disk_shows_what_would_go(open_page, live_app: LiveApp):
     (live_app.runs_dir / "notes.txt").write_text("mine")
     page = open_page("2 Fine-tune")
     open_runs(page)
-    page.locator("#disk > button").click()
+    open_by(page.locator("#disk > button"))
+    expect(page.locator("#disk-held")).to_contain_text("1 run holds")
     page.locator("#disk-limit input").fill("0")
     expect(page.locator("#disk-held ol")).to_contain_text(run_title(run))
     assert live_app.store.list()
@@ -298,7 +299,7 @@ def test_nothing_sticks_out(open_page, live_app: LiveApp):
     for run in runs:
         page.locator(f"[data-choose='{run.run_id}']").check()
     expect(page.locator("#runs-live .main-svg").first).to_be_visible()
-    page.locator("#disk > button").click()
+    open_by(page.locator("#disk > button"))
     expect(page.locator("#runs-live .queue li")).to_have_count(1)
     for width in (390, 1440):
         page.set_viewport_size({"width": width, "height": 900})

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from mrpc.core.data.load import load_data
 from mrpc.publish.onnx import PACKAGES, read_export
 from mrpc.runs.run import Run
-from tests.e2e.pages import expect_no_wider
+from tests.e2e.pages import expect_no_wider, open_by
 from tests.finished_run import make_finished_run
 from tests.hub_server import TOKEN, HubServer
 from tests.live_app import LiveApp, running_app
@@ -53,7 +53,7 @@ def run(live_app: LiveApp) -> Run:
 
 
 def open_fold(page: Page, fold: str) -> None:
-    page.locator(f"#{fold} > button").click()
+    open_by(page.locator(f"#{fold} > button"))
 
 
 def test_exported_taken_away_and_compared(open_page: Callable[..., Page], run: Run, tmp_path: Path) -> None:

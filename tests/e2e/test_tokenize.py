@@ -13,6 +13,7 @@ from tests.e2e.pages import (
     COLOUR_RULES,
     expect_no_wider,
     expect_settled,
+    open_by,
     serious_faults,
     show_theme,
     stale,
@@ -57,7 +58,7 @@ def chips(page: Page, place: str = "#stage-pair"):
 
 def unfold(page: Page, title: str) -> None:
     """Open a section of the view of the pair."""
-    page.get_by_role("button", name=title).click()
+    open_by(page.get_by_role("button", name=title))
 
 
 def detail(page: Page) -> dict[str, str]:

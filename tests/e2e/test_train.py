@@ -17,6 +17,7 @@ from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel
 from mrpc.runs.log import read_events
 from mrpc.runs.run import Run
+from tests.e2e.pages import open_by
 from tests.live_app import LiveApp, wait_until
 from tests.written_run import evaluation_event, step_event, write_ended, write_events, write_running
 
@@ -47,7 +48,7 @@ def open_group(page: Page, name: str) -> None:
     group = next(group for group, names in GROUPS.items() if name in names)
     fold = page.locator(f"#train-{group.lower()} > button")
     if "open" not in (fold.get_attribute("class") or "").split():
-        fold.click()
+        open_by(fold)
 
 
 def fill_setting(page: Page, name: str, value: object) -> None:
