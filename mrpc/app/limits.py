@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from mrpc.core.data.load import LoadedData
 
+MAX_COMPARED = 3
+"""Tokenizers that one pair is shown with, side by side."""
+
 
 def find_split(data: LoadedData, split: object) -> Dataset:
     """Return the rows of a split, at least one.

@@ -17,11 +17,9 @@ from typing import Generic, TypeVar
 
 from mrpc.app.visitors import caller
 from mrpc.errors import BusyError, TaskCancelled
+from mrpc.progress import OnProgress, silent
 
 Result = TypeVar("Result")
-
-OnProgress = Callable[[str, int, int], None]
-"""Takes what is being done, in words, how many are done, and how many there are; may raise to end it."""
 
 POLL_S = 0.2
 FIRST_S = 0.05
@@ -217,7 +215,3 @@ class Tasks:
             running = self._running.get(str(task_id)[:40])
         if running is not None:
             running.task.cancel()
-
-
-def silent(what: str, num_done: int, num_total: int) -> None:
-    """Tell nobody how far the work is."""

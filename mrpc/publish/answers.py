@@ -20,7 +20,7 @@ from mrpc.core.model.stored_predictions import (
     write_predictions,
 )
 from mrpc.errors import DataError, RunStateError
-from mrpc.publish.onnx import OnProgress, silent
+from mrpc.progress import OnProgress, silent
 from mrpc.runs.events import FinishedEvent
 from mrpc.runs.log import read_events
 from mrpc.runs.run import Run

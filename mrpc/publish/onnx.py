@@ -14,7 +14,7 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,7 @@ from pydantic import BaseModel, Field
 
 from mrpc.errors import MrpcError, RunStateError, UnavailableError
 from mrpc.files import copy_regular, hash_file, read_model, replacing_folder, write_model
+from mrpc.progress import OnProgress, silent
 from mrpc.runs.layout import Fingerprint
 from mrpc.runs.process import hold
 from mrpc.runs.run import ALIVE_STATES, Run
@@ -48,13 +49,6 @@ MAX_DIFFERENCE = 1e-4
 
 NUM_TIMED = 40
 """Pairs of the bundled sample that are answered one by one for the time a pair takes."""
-
-OnProgress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is; what it raises ends the work."""
-
-
-def silent(what: str, num_done: int, num_total: int) -> None:
-    """Tell nobody how far the work is."""
 
 
 class OnnxFile(BaseModel):

@@ -15,9 +15,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from mrpc.errors import InputError, RunStateError, UnavailableError
 from mrpc.files import copy_regular
+from mrpc.progress import OnProgress, silent
 from mrpc.publish.answers import TestedBehavior, run_behavioral_tests
 from mrpc.publish.card import build_card, current_export
-from mrpc.publish.onnx import OnProgress, onnx_files, silent
+from mrpc.publish.onnx import onnx_files
 from mrpc.runs.run import Run
 from mrpc.settings import hub_endpoint, hub_is_disabled
 

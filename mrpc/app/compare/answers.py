@@ -12,7 +12,6 @@ import numpy as np
 
 from mrpc.app.compare.baselines import Baselines, margins_to_logits
 from mrpc.app.compare.sides import Both, Side
-from mrpc.app.task import OnProgress, silent
 from mrpc.core.data.pairs import LABEL_NAMES, SentencePair
 from mrpc.core.model.stored_predictions import (
     UNLABELLED,
@@ -22,6 +21,7 @@ from mrpc.core.model.stored_predictions import (
     write_predictions,
 )
 from mrpc.errors import UnavailableError
+from mrpc.progress import OnProgress, silent
 from mrpc.recent import Recent
 from mrpc.runs.layout import DataRef
 

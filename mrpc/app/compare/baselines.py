@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mrpc.app.compare.sides import Side
-from mrpc.app.task import OnProgress, silent
 from mrpc.core.model.stored_predictions import PairPredictions
+from mrpc.progress import OnProgress, silent
 from mrpc.recent import Recent
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from pathlib import Path
 from mrpc.app.compare.answers import Answers
 from mrpc.app.compare.changes import Changes
 from mrpc.app.compare.sides import Both, Side
-from mrpc.app.task import OnProgress
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.behavioral_tests import BehavioralCase, BehavioralTest, make_behavioral_tests
 from mrpc.core.model.stored_predictions import PairPredictions, kept_predictions
 from mrpc.errors import InputError
+from mrpc.progress import OnProgress
 
 SYMMETRY_TEST = "swapped order"
 

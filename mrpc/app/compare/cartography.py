@@ -9,11 +9,11 @@ import numpy as np
 
 from mrpc.app.compare.answers import Answers
 from mrpc.app.compare.sides import Both, Side
-from mrpc.app.task import OnProgress, silent
 from mrpc.core.analysis.cartography import REGIONS, Cartography, build_cartography
 from mrpc.core.data.load import LoadedData
 from mrpc.core.model.stored_predictions import read_table
 from mrpc.errors import DataError, InputError, UnavailableError
+from mrpc.progress import OnProgress, silent
 from mrpc.runs.run import Run
 
 MAX_LISTED = 500

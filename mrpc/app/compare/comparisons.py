@@ -12,9 +12,9 @@ from mrpc.app.compare.baselines import Baselines
 from mrpc.app.compare.own_pairs import OwnAnswers, answer_own_pairs
 from mrpc.app.compare.scores import Scores, SideScores, compare_answers
 from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog
-from mrpc.app.task import OnProgress, silent
 from mrpc.core.data.pairs import SentencePair, check_pair
 from mrpc.errors import DataError, InputError, UnavailableError
+from mrpc.progress import OnProgress, silent
 from mrpc.recent import Recent, built_once
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings

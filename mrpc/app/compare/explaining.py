@@ -13,11 +13,11 @@ import numpy as np
 from mrpc.app.compare.answers import Answers, DataShelf
 from mrpc.app.compare.sides import Both, Side
 from mrpc.app.limits import check_whole
-from mrpc.app.task import OnProgress, silent
 from mrpc.core.analysis import attribution as att
 from mrpc.core.data.pairs import SentencePair
 from mrpc.core.model.prediction import FloatArray, Predictor, kept_vectors, nearest
 from mrpc.errors import UnavailableError
+from mrpc.progress import OnProgress, silent
 from mrpc.recent import Recent
 
 if TYPE_CHECKING:

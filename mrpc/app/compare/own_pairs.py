@@ -9,10 +9,10 @@ from pathlib import Path
 from mrpc.app.compare.answers import Answers
 from mrpc.app.compare.scores import Scores, compare_answers
 from mrpc.app.compare.sides import Both, Side, class_names
-from mrpc.app.task import OnProgress, silent
 from mrpc.core.data.pairs import SentencePair
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import InputError
+from mrpc.progress import OnProgress, silent
 
 NAME = "your pairs"
 

@@ -15,10 +15,10 @@ from mrpc.app.compare.explain_figures import map_figure
 from mrpc.app.compare.sides import Side
 from mrpc.app.compare.verdict import RIVALS, baseline_findings, one_answer_findings, side_finding
 from mrpc.app.format import run_title
-from mrpc.app.task import OnProgress, silent
 from mrpc.app.templates import render
 from mrpc.config import changed_settings
 from mrpc.errors import UnavailableError
+from mrpc.progress import OnProgress, silent
 from mrpc.runs.process import installed_versions
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import gradio as gr
 from mrpc.app.address import Linked, choice, text
 from mrpc.app.layout import field_row
 from mrpc.app.spine import run_update
-from mrpc.app.task import OnProgress
 from mrpc.app.templates import render, render_part
 from mrpc.app.view import View, bind, stage
 from mrpc.errors import TaskCancelled
+from mrpc.progress import OnProgress
 
 if TYPE_CHECKING:
     from gradio.components import Component

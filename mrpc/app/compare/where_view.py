@@ -11,10 +11,10 @@ from mrpc.app.address import Linked, text
 from mrpc.app.compare.pair_view import open_pair
 from mrpc.app.compare.sides_view import compare_in_view
 from mrpc.app.layout import field_row, fold
-from mrpc.app.task import silent
 from mrpc.app.templates import render, render_macro, render_part
 from mrpc.app.view import View, bind, chart, stage, table
 from mrpc.errors import InputError
+from mrpc.progress import silent
 
 if TYPE_CHECKING:
     from mrpc.app.compare.comparisons import Comparison

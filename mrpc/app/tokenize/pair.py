@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mrpc.app.limits import check_whole
+from mrpc.app.limits import MAX_COMPARED, check_whole
 from mrpc.app.tokenize.tokenizers import LoadedTokenizer, Tokenizers
 from mrpc.core.data.pairs import SentencePair, check_pair
 from mrpc.core.text.tokenization import (
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 MIN_LENGTH, MAX_LENGTH = 8, 512
 DEFAULT_LENGTH = 128
-
-MAX_COMPARED = 3
-"""Checkpoints shown side by side."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +196,7 @@ class Inspection:
             One entry a checkpoint, in their order; why there is none for those that cannot be had now.
 
         Raises:
-            InputError: something given cannot be used, or there are more than :data:`MAX_COMPARED`.
+            InputError: something given cannot be used, or more than ``MAX_COMPARED`` checkpoints.
         """
         if not isinstance(checkpoints, list | tuple) or not 1 <= len(checkpoints) <= MAX_COMPARED:
             raise InputError(f"Choose one to {MAX_COMPARED} checkpoints.")

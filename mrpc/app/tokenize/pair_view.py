@@ -10,6 +10,7 @@ import gradio as gr
 
 from mrpc.app.address import Linked, choice, flag, whole
 from mrpc.app.layout import field_row, fold
+from mrpc.app.limits import MAX_COMPARED
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.tokenize.tokens import chips, pieces
@@ -28,7 +29,6 @@ TRUNCATION_CHOICES = [
     ("do not truncate", "do_not_truncate"),
 ]
 COMPARED = [DEFAULT_CHECKPOINT, "distilbert/distilbert-base-uncased", "FacebookAI/roberta-base"]
-MAX_COMPARED = 3
 MAX_CUT_CHIPS = 200
 
 

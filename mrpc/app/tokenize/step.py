@@ -14,13 +14,13 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from mrpc.app.limits import check_number, check_whole, find_split
-from mrpc.app.task import OnProgress, silent
 from mrpc.core.data.pairs import check_pair
 from mrpc.core.model.classifier import Classifier, load_classifier
 from mrpc.core.model.pretrained import Pretrained, resolve_pretrained
 from mrpc.core.text.batching import PairCollator, epoch_batches
 from mrpc.core.text.tokenization import TokenRow, encode_pairs, token_rows, tokenizer_lock
 from mrpc.errors import InputError
+from mrpc.progress import OnProgress, silent
 
 if TYPE_CHECKING:
     from mrpc.app.tokenize.tokenizers import Tokenizers

@@ -14,11 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mrpc.app.task import OnProgress, silent
 from mrpc.app.train.processes import start_process
 from mrpc.core.model.checkpoint_folder import weights_id
 from mrpc.errors import UnavailableError
 from mrpc.files import read_tail
+from mrpc.progress import OnProgress, silent
 from mrpc.publish.onnx import INSTALL, PACKAGES, OnnxExport, read_export
 from mrpc.recent import Recent
 from mrpc.runs.run import Run

@@ -202,11 +202,15 @@ def describe_settings(view: RunView, num_split_pairs: int | None) -> list[str]:
     facts.append(run.config.data.title)
     shown = {"preset", "checkpoint", "num_train_pairs", "seed", "loop"}
     facts += [
-        f"{name.replace('_', ' ')} {value}"
+        f"{name.replace('_', ' ')} {_as_word(value)}"
         for name, value in changed_settings(train).items()
         if name not in shown
     ]
     return [*facts, f"started {render_time(run.config.created_at)}", run.run_id]
+
+
+def _as_word(value: object) -> object:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 def _describe_pairs(view: RunView, num_split_pairs: int | None) -> str:

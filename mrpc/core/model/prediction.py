@@ -33,7 +33,7 @@ MODEL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 
 FloatArray = npt.NDArray[np.float32]
 Batch = dict[str, torch.Tensor]
-OnProgress = Callable[[int], None]
+OnAnswered = Callable[[int], None]
 """Called with the number done so far; what it raises ends the work."""
 
 
@@ -68,7 +68,7 @@ class Predictor:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def predict(
-        self, sentence1: Sequence[str], sentence2: Sequence[str], on_progress: OnProgress | None = None
+        self, sentence1: Sequence[str], sentence2: Sequence[str], on_progress: OnAnswered | None = None
     ) -> FloatArray:
         """Return the logits of N pairs, float32 [N, 2], in their own order."""
 
@@ -78,7 +78,7 @@ class Predictor:
 
         return self._ask(len(sentence1), 2, self._pairs(sentence1, sentence2), answer, on_progress)
 
-    def predict_dataset(self, dataset: Dataset, on_progress: OnProgress | None = None) -> PairPredictions:
+    def predict_dataset(self, dataset: Dataset, on_progress: OnAnswered | None = None) -> PairPredictions:
         """Predict every pair of a data set, in its order: sentence1, sentence2, idx and, if known, label."""
         logits = self.predict(dataset["sentence1"], dataset["sentence2"], on_progress)
         # A whole column with [:]: going through it value by value takes a hundred times as long.
@@ -91,7 +91,7 @@ class Predictor:
         )
 
     def embed_pairs(
-        self, sentence1: Sequence[str], sentence2: Sequence[str], on_progress: OnProgress | None = None
+        self, sentence1: Sequence[str], sentence2: Sequence[str], on_progress: OnAnswered | None = None
     ) -> FloatArray:
         """Return the vectors that a classifier's head sees, float32 [N, H], each of length 1.
 
@@ -104,7 +104,7 @@ class Predictor:
 
         return self._ask(len(sentence1), width, self._pairs(sentence1, sentence2), answer, on_progress)
 
-    def embed_sentences(self, sentences: Sequence[str], on_progress: OnProgress | None = None) -> FloatArray:
+    def embed_sentences(self, sentences: Sequence[str], on_progress: OnAnswered | None = None) -> FloatArray:
         """Return the vectors of N sentences, float32 [N, H], each of length 1.
 
         It is the mean of their tokens' last hidden states, as sentence-transformers takes it.
@@ -135,7 +135,7 @@ class Predictor:
         width: int,
         encode: Callable[[slice], Mapping[str, Any]],
         answer: Callable[[Batch], torch.Tensor],
-        on_progress: OnProgress | None,
+        on_progress: OnAnswered | None,
     ) -> FloatArray:
         """Ask N texts, sorted by length within windows so that little is padded.
 
