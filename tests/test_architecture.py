@@ -15,13 +15,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mrpc"
 
 LAYERS = {
-    "app": {"app", "publish", "core", "runs", "config", "errors", "files", "recent", "settings"},
+    "app": {"app", "publish", "core", "runs", "config", "errors", "files", "progress", "recent", "settings"},
     "training": {"training", "core", "runs", "config", "errors", "files", "settings"},
-    "publish": {"publish", "core", "runs", "config", "errors", "files", "settings"},
+    "publish": {"publish", "core", "runs", "config", "errors", "files", "progress", "settings"},
     "core": {"core", "config", "errors", "files", "settings"},
     "runs": {"runs", "config", "errors", "files", "recent"},
     "config": {"errors"},
     "files": {"errors"},
+    "progress": set(),
     "recent": set(),
     "settings": {"config", "errors"},
     "errors": set(),
@@ -40,6 +41,7 @@ ALLOWED = {
     "runs": {"pydantic", "psutil", "filelock", "typing_extensions"},
     "config": {"pydantic"},
     "files": {"pydantic"},
+    "progress": set(),
     "recent": set(),
     "settings": set(),
     "errors": set(),
