@@ -1,4 +1,4 @@
-"""How the page looks: Gradio's theme variables, the style sheets and scripts of ``assets/``, the header.
+"""How the page looks: Gradio's theme variables, the style sheet and the scripts of ``assets/``, the header.
 
 Fonts are those that Gradio ships, so nothing is fetched from elsewhere. Colours that mean something (the two
 sentences, base and fine-tuned) are CSS variables in ``assets/app.css``, for light and dark.
@@ -103,9 +103,8 @@ def build_theme() -> gr.themes.Base:
 
 
 def collect_css() -> str:
-    """Return the style sheets of ``assets/``: ``app.css``, which defines the variables, first."""
-    paths = sorted(ASSETS_DIR.glob("*.css"), key=lambda path: (path.name != "app.css", path.name))
-    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    """Return the page's style sheet."""
+    return (ASSETS_DIR / "app.css").read_text(encoding="utf-8")
 
 
 def collect_head() -> str:

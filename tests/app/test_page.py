@@ -24,7 +24,6 @@ from mrpc.app.server import describe_address, describe_end, serve
 from mrpc.app.services import Services
 from mrpc.app.share import NO_NETWORK
 from mrpc.app.spine import render_head
-from mrpc.app.theme import collect_css
 from mrpc.recent import built_once
 from mrpc.settings import Settings
 from tests.written_run import write_running
@@ -226,9 +225,6 @@ class TestHeader:
     def test_data_is_escaped(self):
         line = "Data: folder /tmp/<img src=x>"
         assert "<img" not in render_head(line, Standing())
-
-    def test_app_css_comes_first(self):
-        assert collect_css().startswith((PROJECT_DIR / "assets" / "app.css").read_text()[:80])
 
 
 class TestBuiltOnce:

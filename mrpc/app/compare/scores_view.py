@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.task import Task
 
-STYLES = ("app.css", "compare.css")
+STYLES = ("app.css",)
 SCRIPTS = ("plots.js", "tables.js")
 """Of the page, and written into a report: it opens without a network."""
 

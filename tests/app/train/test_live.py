@@ -60,7 +60,7 @@ def test_each_part_has_one_name_and_one_place():
     named = re.findall(r'data-part="([\w-]+)"', "".join(places))
     assert sorted(named) == sorted(Part)
     assert set(Part) > RUN_PARTS
-    for asset in ("live.js", "train.css"):
+    for asset in ("live.js", "app.css"):
         text = (ASSETS_DIR / asset).read_text(encoding="utf-8")
         assert not re.search(r"data-part=[\"']?[\w-]+", text), f"{asset} names a part"
 
