@@ -109,10 +109,8 @@ class Standing:
     duplicate: str = ""
 
 
-KEY_ADVICE = (
-    "This app asks for a login (--auth). An agent sends the owner's key instead, the one that MRPC_OWNER_KEY "
-    "held when the app was started: Authorization: Bearer KEY."
-)
+KEY_HEADER = "the key that MRPC_OWNER_KEY held when the app was started: Authorization: Bearer KEY."
+KEY_ADVICE = f"This app asks for a login (--auth). An agent sends, instead, {KEY_HEADER}"
 
 
 class Access:
@@ -209,14 +207,24 @@ class Access:
         trains = self.trains_visitors and not trouble
         return Standing(False, trains, WAY[self.mode], trouble, name, sign_in, duplicate)
 
-    def check(self, who: Caller) -> None:
+    def check(self, who: Caller, in_page: bool) -> None:
         """Refuse what only the owner may do.
+
+        Args:
+            who: asks for it.
+            in_page: whether they do so in the page; else it is a script or an agent.
 
         Raises:
             AccessError: who asks is a visitor; says how one becomes the owner.
         """
-        if not who.is_owner:
-            raise AccessError(f"Only the owner of this app may do that. {WAY[self.mode]}")
+        if who.is_owner:
+            return
+        way = WAY[self.mode]
+        if not in_page:
+            way += f" The owner's script or agent sends {KEY_HEADER}"
+        elif self.has_sign_in:
+            way += " If it is yours, sign in with Hugging Face."
+        raise AccessError(f"Only the owner of this app may do that. {way}")
 
     def _is_owner(self, headers: Mapping[str, str]) -> bool:
         scheme, _, key = headers.get("authorization", "").partition(" ")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
-from collections.abc import Sequence
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +18,7 @@ from mrpc.app.access import Access, Standing
 from mrpc.app.address import Linked, read_address
 from mrpc.app.compare.tab import build_compare_tab
 from mrpc.app.spine import build_spine, render_head, run_update
+from mrpc.app.task import ends_when
 from mrpc.app.templates import render
 from mrpc.app.tokenize.tab import build_inspect_tab
 from mrpc.app.train.tab import build_train_tab
@@ -48,6 +52,9 @@ UNFIT = (ValueError, TypeError, LookupError, AttributeError, OverflowError, OSEr
 
 MAX_SAID_CHARS = 300
 
+LOOK_S = 1.0
+"""How often it is looked whether a visitor still waits for an answer."""
+
 
 class Page(gr.Blocks):
     """Blocks that ask who may do what before they run a handler, and say in words what one refuses."""
@@ -68,15 +75,41 @@ class Page(gr.Blocks):
         is_preview = self.access.trains_visitors and getattr(handler.fn, "for_previews", False)
         try:
             if not is_preview and not getattr(handler.fn, "for_visitors", False):
-                self.access.check(who)
+                self.access.check(who, _is_of_a_page(request))
             with called_by(who):
-                return await super().process_api(block_fn, inputs, *args, **options)
+                if who.is_owner:
+                    return await super().process_api(block_fn, inputs, *args, **options)
+                async with self._until_gone(request, options.get("event_id")):
+                    return await super().process_api(block_fn, inputs, *args, **options)
         except MrpcError as error:
             text = html.escape(str(error), quote=False) if _is_of_a_page(request) else str(error)
             raise gr.Error(text, print_exception=False) from None
         except gr.Error as error:
             error.print_exception = False  # it says in words what is wrong; a terminal needs no stack trace
             raise
+
+    @asynccontextmanager
+    async def _until_gone(self, request: Any, event_id: str | None) -> AsyncIterator[None]:
+        """End long work inside once its client has closed the connection on which it waits for the answer."""
+        left = threading.Event()
+
+        async def watch() -> None:
+            while not left.is_set():
+                await asyncio.sleep(LOOK_S)
+                if event_id is not None:  # Gradio's queue notices who no longer listens
+                    jobs = [job for jobs in self._queue.active_jobs for job in jobs or []]
+                    is_gone = any(job._id == event_id and not job.alive for job in jobs)
+                else:
+                    is_gone = await request.request.is_disconnected()
+                if is_gone:
+                    left.set()
+
+        watching = asyncio.create_task(watch())
+        try:
+            with ends_when(left):
+                yield
+        finally:
+            watching.cancel()
 
     @property
     def expects_oauth(self) -> bool:

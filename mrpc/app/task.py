@@ -12,6 +12,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
@@ -39,6 +41,19 @@ needs all cores, and waits for the one that is taken; a lower priority changed l
 MAX_REST_S = 10.0
 LOOK_EVERY_S = 2.0
 """How often it is looked whether a training runs."""
+
+
+_left: ContextVar[threading.Event | None] = ContextVar("left", default=None)
+
+
+@contextmanager
+def ends_when(left: threading.Event) -> Iterator[None]:
+    """End the tasks that are begun inside once ``left`` is set: whoever asked for them has gone."""
+    before = _left.set(left)
+    try:
+        yield
+    finally:
+        _left.reset(before)
 
 
 @dataclass(frozen=True)
@@ -70,7 +85,7 @@ class Done(Generic[Result]):
 
 
 class Task:
-    """What long work tells, and asks by telling. The default one tells nobody and is never cancelled."""
+    """What long work tells, and asks by telling. One that is made by itself tells nobody."""
 
     def __init__(self, rest: Callable[[], float] = lambda: 0.0) -> None:
         """Begin.
@@ -83,6 +98,7 @@ class Task:
         self._rest = rest
         self._part_began_at = time.monotonic()
         self._cancelled = threading.Event()
+        self._left = _left.get()
 
     def progress(self, what: str, num_done: int, num_total: int, so_far: str = "") -> None:
         """Say how far the work is, and show the part of the answer that is known already, as HTML.
@@ -99,7 +115,7 @@ class Task:
         rest_s = min(MAX_REST_S, self._rest() * (time.monotonic() - self._part_began_at))
         if rest_s > 0 and not self.newest.is_resting:
             self.newest = replace(self.newest, is_resting=True)
-        if self._cancelled.wait(rest_s):
+        if self._cancelled.wait(rest_s) or (self._left is not None and self._left.is_set()):
             raise TaskCancelled("Cancelled.")
         self._part_began_at = time.monotonic()
 
@@ -119,6 +135,7 @@ class _Running:
 
     visitor: str
     address: str
+    is_visitors: bool
     task: Task
 
 
@@ -142,23 +159,26 @@ class Tasks:
 
         Args:
             work: gets the task that it reports to.
-            visitor: who asked for it; "" is nobody in particular.
+            visitor: who asked for it; "" where that is not known: then the address stands for it.
             address: where a visitor's request came from; "" for the owner, who is not counted by it.
-            gives_way: compute :data:`VISITORS_SHARE` of the time alone while a training runs.
+            gives_way: it is a visitor's: it computes :data:`VISITORS_SHARE` of the time alone while a
+                training runs, and is not counted against the owner's.
 
         Raises:
             BusyError: too much runs already, for this visitor or for all.
             TaskCancelled: it was cancelled.
         """
         task = Task(self._rest) if gives_way else Task()
+        visitor = visitor or address
         with self._lock:
-            of_visitor = sum(one.visitor == visitor for one in self._running.values())
-            of_address = sum(bool(address) and one.address == address for one in self._running.values())
-            if of_visitor >= self.max_running_a_visitor or len(self._running) >= self.max_running:
+            running = [one for one in self._running.values() if one.is_visitors == gives_way]
+            of_visitor = sum(one.visitor == visitor for one in running)
+            of_address = sum(bool(address) and one.address == address for one in running)
+            if of_visitor >= self.max_running_a_visitor or len(running) >= self.max_running:
                 raise BusyError("Other long work is under way here. Wait until it ends, or cancel it.")
             if of_address >= MAX_RUNNING_AN_ADDRESS:
                 raise BusyError("Much long work from your address is under way here. Wait until some ends.")
-            self._running[task.task_id] = _Running(visitor, address, task)
+            self._running[task.task_id] = _Running(visitor, address, gives_way, task)
         ended: queue.SimpleQueue[Done[Result] | BaseException] = queue.SimpleQueue()
 
         def run() -> None:
@@ -195,7 +215,8 @@ class Tasks:
         if time.monotonic() > looked_at + LOOK_EVERY_S:
             is_training = self.is_training()
             self._looked = time.monotonic(), is_training
-        return max(1, len(self._running)) / VISITORS_SHARE - 1 if is_training else 0.0
+        num_visitors = sum(one.is_visitors for one in list(self._running.values()))
+        return max(1, num_visitors) / VISITORS_SHARE - 1 if is_training else 0.0
 
     def do(self, work: Callable[[OnProgress], Result]) -> Result:
         """Do work that a script waits for: at once for the owner, for visitors in the same bounds.

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ PATH = "/gradio_api/mcp"
 
 INSTALL = "--mcp needs a package that is not installed: pip install -r requirements/mcp.txt"
 MAX_CALLS = 4
-"""Tools that run at once, over all agents; each computes on the same cores."""
+"""Tools that look and compute at once, of the owner's agents and of all others; each uses the same cores."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class ToolServer:
 
         self._demo = demo
         self._access = access
-        self._calls = asyncio.Semaphore(MAX_CALLS)
+        self._calls = {is_owner: asyncio.Semaphore(MAX_CALLS) for is_owner in (True, False)}
         self._server = Server("MRPC Lab", __version__)
         self._server.list_tools()(self.list_tools)
         self._server.call_tool(validate_input=False)(self.call_tool)  # endpoints check, in words
@@ -140,9 +141,7 @@ class ToolServer:
                     name=name,
                     description=description,
                     inputSchema=_schema(parameters, arguments, tool),
-                    annotations=types.ToolAnnotations(
-                        readOnlyHint=getattr(self._handler(tool).fn, "for_visitors", False)
-                    ),
+                    annotations=types.ToolAnnotations(readOnlyHint=self._only_looks(tool)),
                 )
             )
         return found
@@ -168,13 +167,22 @@ class ToolServer:
         ]
         asked_by = gr.Request(self._server.request_context.request)
         try:
-            async with self._calls:
+            async with self._turn(tool, asked_by):
                 result = await self._demo.process_api(
                     self._handler(tool), values, self._demo.new_session(), asked_by
                 )
         except gr.Error as error:
             return _answer(types, str(error.message), True)
         return _answer(types, as_json(result["data"][0]).decode())
+
+    def _turn(self, tool: Tool, request: gr.Request) -> AbstractAsyncContextManager[Any]:
+        """Return what a call waits in; a start or a stop waits for nobody."""
+        if not self._only_looks(tool):
+            return nullcontext()
+        return self._calls[self._access.recognise(request).is_owner]
+
+    def _only_looks(self, tool: Tool) -> bool:
+        return getattr(self._handler(tool).fn, "for_visitors", False)
 
     def _handler(self, tool: Tool) -> Any:
         return next(handler for handler in self._demo.fns.values() if handler.api_name == tool.endpoint)

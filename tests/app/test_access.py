@@ -123,7 +123,11 @@ def test_a_visitor_looks_and_the_owner_changes(served: Serve) -> None:
     assert run(client, "look").json()["data"] == ["saw x"]
     for refused in (run(client, "change"), run(client, "forgotten"), run_by_index(client, 1)):
         assert refused.status_code == 500
-        assert "Only the owner of this app may do that. Open the owner's link" in refused.json()["error"]
+        said = refused.json()["error"]
+        assert "Only the owner of this app may do that. Open the owner's link" in said
+        assert "MRPC_OWNER_KEY" in said  # for a script; a page has no such header
+    in_page = {"x-gradio-user": "app"}
+    assert "MRPC_OWNER_KEY" not in run(client, "change", **in_page).json()["error"]
     opened = client.get(access.owner_path() or "")
     assert (opened.status_code, opened.headers["location"]) == (303, "/")
     assert opened.headers["referrer-policy"] == "no-referrer"
@@ -291,7 +295,7 @@ def test_the_author_of_a_space_is_its_owner() -> None:
     assert access.is_owner(SignedIn("ann", **{"lab-org": "write"}))
     for visitor in (SignedIn("ann", **{"lab-org": "read"}), SignedIn("ann", other="admin"), SignedIn("mrpc")):
         with pytest.raises(AccessError, match="Duplicate this Space"):
-            access.check(access.recognise(visitor))
+            access.check(access.recognise(visitor), in_page=True)
     assert not access.is_owner(SignedIn("lab-org", expires_at=time.time() - 1))
 
 

@@ -17,6 +17,7 @@ from mrpc.app.access import access_guards
 from mrpc.app.page import build_app
 from mrpc.app.services import Services
 from mrpc.app.task import MAX_RUNNING_A_VISITOR, MAX_RUNNING_AN_ADDRESS
+from mrpc.app.tools import PATH, can_serve_tools, tool_routes
 from mrpc.core.text.tokenization_speed import WAYS
 from mrpc.settings import Settings
 from tests.app.test_access import name_of
@@ -38,15 +39,23 @@ def measure_for_ever(
         time.sleep(0.05)
 
 
+def compare_for_ever(left: object, right: object, split: object, say: Callable) -> Any:
+    """Take the place of a comparison, as :func:`measure_for_ever` does of a trial."""
+    for number in range(1_000_000):
+        say("Predicting", number, 1_000_000)
+        time.sleep(0.05)
+
+
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A page with visitors, whose speed trials never end."""
+    """A page with visitors, whose speed trials and comparisons never end."""
     monkeypatch.setattr("mrpc.app.tokenize.speed_view.render_ways", lambda ways: "measuring")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
     async def launch() -> Any:  # Gradio makes an event loop where none runs
         services = Services(Settings(runs_dir=tmp_path, share=True, owner_key=KEY))
         services.__dict__["tokenization_speed"] = SimpleNamespace(measure=measure_for_ever)
+        services.__dict__["comparisons"] = SimpleNamespace(compare=compare_for_ever)
         demo = build_app(services)
         demo.launch(
             server_name="127.0.0.1",
@@ -55,7 +64,10 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             quiet=True,
             ssr_mode=False,
             share=False,
-            app_kwargs={"middleware": access_guards(services.access)},
+            app_kwargs={
+                "middleware": access_guards(services.access),
+                "routes": tool_routes(demo, services.access) if can_serve_tools() else [],
+            },
         )
         (number,) = [
             at for at, one in demo.fns.items() if one.fn and name_of(demo, one) == "draw stage-speed"
@@ -123,4 +135,23 @@ def test_one_visitor_and_one_address_leave_some_to_others(page: Any) -> None:
     assert len(page.tasks._running) == MAX_RUNNING_A_VISITOR
     for one in [*opened, other_visitor]:
         one.close()
+    wait_until(lambda: len(page.tasks._running) == 0)
+
+
+def test_a_script_that_leaves_ends_its_work(page: Any) -> None:
+    with httpx.Client(base_url=page.url, timeout=60) as script:
+        asked = script.post("/gradio_api/call/compare_split", json={"data": ["a", "b", "test"]})
+        with script.stream("GET", f"/gradio_api/call/compare_split/{asked.json()['event_id']}"):
+            wait_until(lambda: len(page.tasks._running) == 1)
+    wait_until(lambda: len(page.tasks._running) == 0)
+
+
+@pytest.mark.skipif(not can_serve_tools(), reason="needs mcp")
+def test_an_agent_that_leaves_ends_its_work(page: Any) -> None:
+    call = {"name": "compare_split", "arguments": {"left": "a", "right": "b", "split": "test"}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    accept = {"Accept": "application/json, text/event-stream"}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{page.url}{PATH}", json=body, headers=accept, timeout=3)
+    assert page.tasks._running
     wait_until(lambda: len(page.tasks._running) == 0)

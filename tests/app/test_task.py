@@ -128,3 +128,27 @@ def time_of(steps: Iterator[Progress | Done[float]]) -> float:
 
 def test_work_that_nobody_follows_is_never_cancelled() -> None:
     assert count(Task(), 1) == 1
+
+
+def test_who_keeps_no_cookie_is_told_apart_by_the_address() -> None:
+    tasks = Tasks(max_running_a_visitor=1)
+    first = tasks.follow(count, address="10.0.0.1", gives_way=True)
+    next(first)
+    with pytest.raises(BusyError):
+        next(tasks.follow(count, address="10.0.0.1", gives_way=True))
+    second = tasks.follow(count, address="10.0.0.2", gives_way=True)
+    assert isinstance(next(second), Progress)
+    first.close()
+    second.close()
+
+
+def test_visitors_leave_the_owner_alone() -> None:
+    tasks = Tasks(max_running=1)
+    visitors = tasks.follow(count, visitor="ann", gives_way=True)
+    next(visitors)
+    owners = tasks.follow(count, visitor="a page")
+    assert isinstance(next(owners), Progress)
+    with pytest.raises(BusyError):
+        next(tasks.follow(count, visitor="bob", gives_way=True))
+    visitors.close()
+    owners.close()
