@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import swapped_rows
 from mrpc.core.text.tokenization import encode_pairs
 from mrpc.errors import ConfigError
-from mrpc.runs.events import StartedEvent, WarningEvent
+from mrpc.runs.events import CheckpointEvent, StartedEvent, WarningEvent
 from mrpc.runs.log import read_events
 from mrpc.runs.run import Run
 from mrpc.training.report import StopTraining
@@ -380,3 +381,20 @@ def test_a_model_without_a_fast_forward_trains_plainly_and_says_so(
     assert not isinstance(session.model.forward, FastForward)
     warnings = [e.message for e in read_events(run.paths.events) if isinstance(e, WarningEvent)]
     assert warnings == ["The fast forward pass is not used: it is made for BERT."]
+
+
+def test_large_checkpoints_take_their_share_of_the_time_and_no_more(
+    tmp_path: Path, tiny_data_dir: Path, tiny_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"num_train_pairs": 400, "train_batch_size": 4, "num_epochs": 1, "checkpoint_every_s": 0.1}
+
+    def gaps(folder: str) -> list[tuple[float, float]]:
+        run = train_here(make_run(tmp_path / folder, tiny_data_dir, tiny_checkpoint_dir, **values))
+        written = [one for one in read_events(run.paths.events) if isinstance(one, CheckpointEvent)]
+        return [(two.time - one.time, one.duration_s) for one, two in itertools.pairwise(written[:-1])]
+
+    often = gaps("small")
+    monkeypatch.setattr("mrpc.training.session.LARGE_CHECKPOINT_BYTES", 0)
+    seldom = gaps("large")
+    assert len(seldom) < len(often)
+    assert all(gap >= 49 * duration for gap, duration in seldom)

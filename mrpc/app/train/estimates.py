@@ -78,10 +78,13 @@ EVALUATION_PAIRS = 408
 EFFICIENCY = 0.35
 """Share of the speed of matrix products that plain training steps reach."""
 
+MIN_STEPS = 50
+"""A run of fewer steps measures what a step costs badly: the first ones take several times as long."""
+
 Earlier = tuple[Run, RunStatus]
 
 Source = Literal["measured", "scaled", "machine", "unknown"]
-"""Where minutes come from: a run with such steps, one with others, the machine's speed alone, or nowhere."""
+"""Where minutes come from: a run with such steps, with others or a few, the machine's speed, or nowhere."""
 
 
 @dataclass(frozen=True)
@@ -241,10 +244,12 @@ def _minutes(
 ) -> Minutes:
     """Scale the tokens and evaluations of the most similar run that has both to this training's."""
     num_layers = size.num_layers if size else 6
+    has_size = size is not None and size.width > 0
     measured = [
         (run, status)
         for run, status in earlier
         if status.tokens_per_s and status.tokens_per_epoch and status.num_train_pairs
+        if status.step >= MIN_STEPS or not has_size
     ]
     costs = [getattr(config, name) for name in COST_OF_A_STEP]
     like = [
@@ -260,8 +265,8 @@ def _minutes(
         tokens_an_order = status.tokens_per_epoch / run.config.hyperparameters.num_orders
         tokens_a_pair = tokens_an_order * config.num_orders / (status.num_train_pairs or 1)
         seconds = _seconds(config, num_pairs, tokens_a_pair, seconds_a_token, status.evaluation_s or 0.0)
-        return Minutes(seconds / 60, "measured" if like else "scaled")
-    if size is None or not size.width:
+        return Minutes(seconds / 60, "measured" if like and status.step >= MIN_STEPS else "scaled")
+    if size is None or not has_size:
         return Minutes(None, "unknown")
     # Of one layer: four matrices for attention, and two of four times the width.
     forward = 2 * 12 * size.num_layers * size.width**2

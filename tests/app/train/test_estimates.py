@@ -91,7 +91,7 @@ def test_time_is_that_of_the_run_whose_steps_cost_most_alike(estimates, store):
         ("interrupted", 1_000.0, {}),
     ):
         run = write_ended(store.runs_dir, outcome, **settings)
-        write_status(run, 20, 90, tokens_per_s=rate, tokens_per_epoch=60_000, num_train_pairs=600)
+        write_status(run, 60, 90, tokens_per_s=rate, tokens_per_epoch=60_000, num_train_pairs=600)
 
     def minutes(**values: Any) -> float | None:
         return estimates.estimate(
@@ -100,6 +100,15 @@ def test_time_is_that_of_the_run_whose_steps_cost_most_alike(estimates, store):
 
     assert minutes() == pytest.approx(1.0)
     assert minutes(fast=True, batch_order="length") == pytest.approx(0.25)
+
+
+def test_a_run_of_a_few_steps_measures_no_speed(estimates, store, monkeypatch):
+    config = build_config({"preset": "course"})
+    before = estimates.estimate(config, 600).time
+    finish(store, 10, tokens_per_s=10.0, tokens_per_epoch=30_000, num_train_pairs=600, evaluation_s=20.0)
+    assert estimates.estimate(config, 600).time == before
+    monkeypatch.setattr(CheckpointShelf, "size", lambda shelf, name: None)
+    assert estimates.estimate(config, 600).time.source == "scaled"
 
 
 @pytest.mark.parametrize(("multiplies_in_bfloat16", "speedup"), [(False, 2.43), (True, 3.57)])
