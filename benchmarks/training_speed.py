@@ -15,14 +15,15 @@ evaluation. Nobody writes checkpoints meanwhile; what one of this project's cost
 does not depend on what the weights are.
 
 Writes the part ``speed`` of ``benchmarks/results.json``, or ``speed_avx2`` when the libraries are held to
-AVX2, and the headline from the latter where both are there: most machines with two cores have no more.
-``--bert-base`` writes ``bert_base``; ``--quick`` and ``--only`` write nothing.
+AVX2, as on most machines with two cores, and the headline. ``--bert-base`` writes ``bert_base``, ``--only
+trainer trainer_bf16 fast_bf16`` writes ``speed_bf16`` and its two ratios, the others write nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -34,7 +35,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import AVX2_ONLY, describe_machine, read_results, write_part
+from benchmarks.results import AVX2_ONLY, describe_machine, write_part
 from mrpc.config import CHEAP_STEPS
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
@@ -85,7 +86,8 @@ OURS: dict[str, dict[str, Any]] = {
 }
 
 QUICK = ("trainer", "exact", "fast")
-BERT_BASE = ("trainer", "plain", "fast")
+BERT_BASE = ("trainer", "plain", "exact", "fast")
+BFLOAT16 = ("trainer", "trainer_bf16", "fast_bf16")
 
 
 MARK = "turn: "
@@ -223,7 +225,7 @@ def train_ours(name: str, data_dir: Path, checkpoint_dir: Path | None, turn: Tur
 
         turn.evaluate, turn.save_checkpoint = evaluate_beside, session.save_checkpoint
         session.on_batch, session.on_step = count, step  # type: ignore[method-assign]
-        turn.wait()  # the first block, which does not count, evaluates the untrained model too
+        turn.wait()
         select_loop("accelerate")(session)
 
 
@@ -463,17 +465,23 @@ def measure(
     num_steps: int,
     num_evals: int,
 ) -> dict[str, Any]:
-    """Let the workers take turns; the first block of each warms it up and does not count."""
+    """Let the workers take turns; the first blocks of each warm it up and do not count.
+
+    They are at least as many steps as this project does before it evaluates the untrained model.
+    """
+    from mrpc.training.session import BASE_EVALUATION_STEP
+
+    num_warm = math.ceil((BASE_EVALUATION_STEP + 1) / num_steps)
     workers = {name: Worker(name, data_dir, checkpoint_dir, num_steps) for name in names}
     rate = Worker("multiply", data_dir, None, 5)
     for worker in [*workers.values(), rate]:  # they start side by side
         worker.wait_until_ready()
     rates = []
-    for block in range(num_blocks + 1):
+    for block in range(1 - num_warm, num_blocks + 1):
         for worker in workers.values():
             row = worker.ask("train")
             gflops = 5 * MULTIPLY_FLOPS / rate.ask("train")["seconds"] / 1e9
-            if block:
+            if block > 0:
                 worker.blocks.append(row)
                 rates.append(gflops)
         print(f"block {block} of {num_blocks}", file=sys.stderr)
@@ -582,10 +590,14 @@ def main() -> None:
             print(f"a checkpoint of {name}: {row['checkpoint_s']:.2f} s")
     if options.bert_base:
         write_part("bert_base", bert_base(result))
-    elif not options.quick and not options.only:
+    elif options.only:
+        if set(BFLOAT16) <= set(options.only):
+            write_part("speed_bf16", result)
+            for name, value in bfloat16_headline(result).items():
+                write_part(name, value)
+    elif not options.quick:
         write_part("speed_avx2" if options.avx2 else "speed", result)
-        results = read_results()
-        for name, value in headline(results.get("speed_avx2", result), results.get("speed", result)).items():
+        for name, value in headline(result).items():
             write_part(name, value)
 
 
@@ -609,27 +621,28 @@ def _multiplies_in_bfloat16() -> bool:
     return computes_in("bf16", torch.device("cpu"))
 
 
-def headline(result: dict[str, Any], unbound: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures that are quoted: whole epochs, the evaluation included.
-
-    Args:
-        result: what most machines of two cores can do.
-        unbound: the same where the libraries use all that the processor has; its bfloat16 is quoted.
-    """
+def headline(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures that are quoted, all of one machine: whole epochs, the evaluation included."""
     seconds = {name: row["epoch_s"] for name, row in result["ways"].items()}
-    bf16 = {name: row["epoch_s"] for name, row in unbound["ways"].items()}
-    auto_s = bf16.get("fast_bf16")
     return {
         "machine": result["machine"],
         "date": result["machine"]["date"],
-        "processor": unbound["machine"]["processor"],
-        "has_amx": unbound["machine"].get("has_amx"),
         "speedup_vs_trainer_exact": seconds["trainer"] / seconds["exact"],
         "speedup_vs_trainer": seconds["trainer"] / seconds["fast"],
-        "speedup_vs_trainer_auto": bf16["trainer"] / auto_s if auto_s else None,
-        "speedup_vs_trainer_bf16": bf16["trainer_bf16"] / auto_s if auto_s else None,
         "speedup_vs_pad_128": seconds["pad_128"] / seconds["fast"],
         "share_of_matmul_rate": result["ways"]["fast"]["share_of_matmul_rate"],
+        **(bfloat16_headline(result) if "fast_bf16" in seconds else {}),
+    }
+
+
+def bfloat16_headline(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what is quoted of bfloat16, and the processor, which may be another than that of the others."""
+    seconds = {name: row["epoch_s"] for name, row in result["ways"].items()}
+    return {
+        "processor": result["machine"]["processor"],
+        "has_amx": result["machine"]["has_amx"],
+        "speedup_vs_trainer_auto": seconds["trainer"] / seconds["fast_bf16"],
+        "speedup_vs_trainer_bf16": seconds["trainer_bf16"] / seconds["fast_bf16"],
     }
 
 
@@ -642,6 +655,7 @@ def bert_base(result: dict[str, Any]) -> dict[str, Any]:
         "trainer_epoch_s": seconds["trainer"],
         "trainer_bf16_epoch_s": seconds.get("trainer_bf16"),
         "course_epoch_s": seconds["plain"],
+        "exact_epoch_s": seconds["exact"],
         "fast_epoch_s": seconds["fast"],
         "auto_epoch_s": auto_s,
         "auto_three_epochs_s": auto_s and 3 * auto_s,

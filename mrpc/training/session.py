@@ -61,6 +61,7 @@ class TrainingSession(TrainingSetup):
     Attributes:
         step: optimizer steps done.
         epoch: the epoch under way, 1-based; 0 before the first.
+        checkpoint_interval_s: time from one checkpoint to the next within an epoch, at least.
     """
 
     def __init__(self, run: Run, data: LoadedData, report: Reporter, ranks: Ranks) -> None:
@@ -68,6 +69,7 @@ class TrainingSession(TrainingSetup):
         super().__init__(run, data, report, ranks)
         self.step = 0
         self.epoch = 0
+        self.checkpoint_interval_s = self.config.checkpoint_every_s
         self._position = 0  # batches of this epoch that are done
         self._best: dict[str, Any] = {}  # epoch, f1, accuracy
         self._records = EpochRecords()
@@ -117,7 +119,6 @@ class TrainingSession(TrainingSetup):
         self._began_at = time.monotonic()
         self.report.phase("training")
         self._last_checkpoint_at = time.monotonic()
-        self._checkpoint_interval_s = self.config.checkpoint_every_s
         self._last_step_at = time.monotonic()
 
     def epochs(self) -> Iterator[int]:
@@ -201,7 +202,7 @@ class TrainingSession(TrainingSetup):
                 train_s=self.train_s,
             )
         )
-        is_due = now - self._last_checkpoint_at >= self._checkpoint_interval_s and not self._epoch_is_done
+        is_due = now - self._last_checkpoint_at >= self.checkpoint_interval_s and not self._epoch_is_done
         is_due, save = self.ranks.broadcast((is_due, self.report.requested_stop()))
         if is_due:
             self.save_checkpoint()
@@ -381,7 +382,7 @@ class TrainingSession(TrainingSetup):
         self._last_checkpoint_at = time.monotonic()
         duration_s = self._last_checkpoint_at - started_at
         if num_bytes > LARGE_CHECKPOINT_BYTES:
-            self._checkpoint_interval_s = max(self.config.checkpoint_every_s, duration_s / CHECKPOINTS_SHARE)
+            self.checkpoint_interval_s = max(self.config.checkpoint_every_s, duration_s / CHECKPOINTS_SHARE)
         self.report.emit(ev.CheckpointEvent(step=self.step, num_bytes=num_bytes, duration_s=duration_s))
 
     def _answer_pinned_pairs(self, epoch: int, step: int) -> None:
