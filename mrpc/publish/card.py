@@ -13,17 +13,21 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from mrpc import __version__
 from mrpc.config import DEFAULT_CHECKPOINT, changed_settings
 from mrpc.core.analysis.statistics import Interval, confusion, metric_intervals
 from mrpc.core.data.load import MRPC_FINGERPRINT
 from mrpc.core.data.pairs import LABEL_NAMES
 from mrpc.core.hub import DATASET
 from mrpc.core.model.metrics import majority_metrics
+from mrpc.core.model.precision import WORDS
 from mrpc.core.model.pretrained import PRETRAINED
 from mrpc.core.model.stored_predictions import PairPredictions
 from mrpc.errors import RunStateError
 from mrpc.publish.answers import TestedBehavior, last_end, read_test, read_validation
 from mrpc.publish.onnx import FILES, OnnxExport, read_export
+from mrpc.runs.events import StartedEvent
+from mrpc.runs.log import read_events
 from mrpc.runs.run import Run
 
 TEMPLATE_DIR = Path(__file__).parent
@@ -170,6 +174,8 @@ def build_card(run: Run, repo_id: str, behavior: Sequence[TestedBehavior]) -> Mo
         metrics=METRICS,
         behavior=behavior,
         versions=process.versions if process else {},
+        version=__version__,
+        computed_in=computed_in(run),
         onnx=onnx,
         onnx_files=FILES,
     )
@@ -181,6 +187,12 @@ def current_export(run: Run) -> OnnxExport | None:
     export = read_export(run)
     is_current = export is not None and export.weights_sha256 == last_end(run).weights_sha256["best"]
     return export if is_current else None
+
+
+def computed_in(run: Run) -> str:
+    """Return which numbers the last attempt computed its steps in, and on what; "" where not known."""
+    attempts = [event for event in read_events(run.paths.events) if isinstance(event, StartedEvent)]
+    return f"{WORDS[attempts[-1].mixed_precision]} on {attempts[-1].device}" if attempts else ""
 
 
 def plain(name: str) -> str:

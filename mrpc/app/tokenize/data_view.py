@@ -133,7 +133,7 @@ def _explorer(services: Services, data: object) -> Explorer:
 
     if data is None or data == "":
         return services.explorer
-    services.access.check(caller())
+    services.access.check(caller(), in_page=True)
     return Explorer(lambda: services.own_data.get(data))
 
 

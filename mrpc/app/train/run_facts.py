@@ -15,6 +15,7 @@ from mrpc.app.format import (
 from mrpc.app.templates import render
 from mrpc.app.train.monitoring import RunView
 from mrpc.config import RESUMABLE_LOOPS, changed_settings
+from mrpc.core.model.precision import WORDS
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
 from mrpc.runs.record import RunRecord, best_of, has_collapsed
 from mrpc.runs.run import ALIVE_STATES, RESUMABLE_STATES, Run, RunState
@@ -178,7 +179,7 @@ def run_caption(view: RunView) -> str:
     if started is not None:
         threads = f"{started.num_threads} thread" + "s" * (started.num_threads != 1)
         processes = f", {started.num_processes} processes" if started.num_processes > 1 else ""
-        facts.append(f"{started.device}, {threads}{processes}")
+        facts.append(f"{started.device}, {threads}{processes}, {WORDS[started.mixed_precision]}")
     return " · ".join(facts)
 
 
@@ -200,6 +201,8 @@ def describe_settings(view: RunView, num_split_pairs: int | None) -> list[str]:
     run, train = view.run, view.run.config.hyperparameters
     facts = [train.checkpoint, _describe_pairs(view, num_split_pairs), f"seed {train.seed}"]
     facts.append(run.config.data.title)
+    if view.history.started is not None:
+        facts.append(f"steps in {WORDS[view.history.started.mixed_precision]}")
     shown = {"preset", "checkpoint", "num_train_pairs", "seed", "loop"}
     facts += [
         f"{name.replace('_', ' ')} {_as_word(value)}"

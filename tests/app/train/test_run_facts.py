@@ -146,7 +146,10 @@ class TestRun:
         run = write_ended(tmp_path, seed=7)
         write_model(run.paths.label, RunLabel(name="first"))
         caption = run_caption(view_of(run))
-        assert caption == f"Run {run.run_id} (first) · seed 7 · data sample 0123456789ab · cpu, 1 thread"
+        assert (
+            caption
+            == f"Run {run.run_id} (first) · seed 7 · data sample 0123456789ab · cpu, 1 thread, float32"
+        )
 
     def test_stalled(self, tmp_path):
         run = write_running(tmp_path)
