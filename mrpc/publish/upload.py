@@ -26,8 +26,9 @@ REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 # Of the HTTP library that this version of huggingface_hub uses.
 HTTPError: type[Exception] = HfHubHTTPError.__mro__[1]
-FAILURES = (HTTPError, OSError, RuntimeError, HFValidationError)
-"""What huggingface_hub raises when a request fails; the upload of a large file wraps it in a RuntimeError."""
+FAILURES = (HTTPError, OSError, RuntimeError, HFValidationError, KeyError)
+"""What huggingface_hub raises when a request fails: for a large file a RuntimeError, for an answer that lacks
+something a KeyError."""
 
 WAYS_OUT = {
     401: "The token is wrong or has expired. Make one with write access at huggingface.co/settings/tokens.",
@@ -134,6 +135,11 @@ def refused(error: Exception) -> UnavailableError:
         return UnavailableError(f"The Hub refused ({status}). {WAYS_OUT[status]}")
     if status is not None:
         return UnavailableError(f"The Hub answered {status}. Try again later: what was uploaded is kept.")
+    if isinstance(cause, KeyError):
+        return UnavailableError(
+            f"The Hub at {hub_endpoint()} gave an answer without {cause}. Choose another name, or try again "
+            "later."
+        )
     return UnavailableError(
         f"The Hub at {hub_endpoint()} cannot be reached ({type(cause).__name__}). Check the network and try "
         "again: what was uploaded is kept."

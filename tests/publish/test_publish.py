@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mrpc import __version__
 from mrpc.app.train.publishing import Publishing
 from mrpc.core.data.load import load_data
 from mrpc.core.model.stored_predictions import read_predictions, write_predictions
@@ -65,6 +66,8 @@ def test_the_card_of_a_run(run: Run, tmp_path: Path) -> None:
     assert set(metrics) == {"accuracy", "f1"}
     assert f"| validation | Accuracy | {100 * metrics['accuracy']:.1f} |" in body
     assert run.config.data.fingerprint in body
+    assert f"with MRPC Lab {__version__}" in body
+    assert "- steps computed in float32 on cpu" in body
     assert "## What it cannot do" in body
     assert "| swapped order" in body
     assert f"--seed {run.config.hyperparameters.seed}" in body
@@ -129,6 +132,7 @@ def test_published_again_and_in_public(run: Run, hub: HubServer) -> None:
     ("refusals", "said"),
     [
         ({"/repos/create": [403]}, "may not write there"),
+        ({"/repos/create": [409]}, "answer without 'url'"),
         ({"/commit/": [409, 409, 409, 409, 409, 409]}, "409"),
         ({"/whoami": [0] * 9}, "cannot be reached"),
         ({"/large/": [403]}, "may not write there"),
