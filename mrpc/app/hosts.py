@@ -20,6 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
 
+import psutil
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
@@ -55,6 +56,13 @@ def answered_hosts(settings: Settings) -> list[str]:
         hosts += [ANY_IP, name, f"{name.partition('.')[0]}.local"]
     hosts += map(as_in_header, settings.allowed_hosts)
     return list(dict.fromkeys(host.lower() for host in hosts))
+
+
+def network_addresses() -> list[str]:
+    """Return the IPv4 addresses by which other machines of the network may reach this one."""
+    every = [one for each in psutil.net_if_addrs().values() for one in each]
+    found = [ipaddress.ip_address(one.address) for one in every if one.family == socket.AF_INET]
+    return [str(one) for one in found if not one.is_loopback and not one.is_link_local]
 
 
 def host_guards(settings: Settings) -> list[Middleware]:

@@ -14,7 +14,7 @@ from types import FrameType
 
 from mrpc.app.access import Access, Mode, access_guards
 from mrpc.app.guides import guide_routes
-from mrpc.app.hosts import as_in_header, host_guards
+from mrpc.app.hosts import as_in_header, host_guards, network_addresses
 from mrpc.app.page import MAX_SESSIONS, build_app
 from mrpc.app.services import Services
 from mrpc.app.share import FOR_ROBOTS, close_link, open_link
@@ -148,6 +148,9 @@ def describe_address(settings: Settings, access: Access, link: str = "") -> str:
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host
     local = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
     lines = [f"MRPC Lab is at {local}"]
+    if settings.host == "0.0.0.0" and settings.space_id is None:
+        others = " or ".join(f"http://{address}:{settings.port}" for address in network_addresses())
+        lines += [f"Others in its network open {others}"] if others else []
     if link:
         lines.append(link)
     if settings.space_id is not None:

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 import app
 from mrpc.app.access import Access, Standing
-from mrpc.app.hosts import answered_hosts, host_guards
+from mrpc.app.hosts import answered_hosts, host_guards, network_addresses
 from mrpc.app.server import describe_address, describe_end, serve
 from mrpc.app.services import Services
 from mrpc.app.share import NO_NETWORK
@@ -206,6 +206,8 @@ class TestTerminal:
             r"You are the owner, once you have opened: http://127.0.0.1:7860/\?owner=\S{20,}", said
         )
         assert "Everybody else may look" in said
+        assert all(f"http://{address}:7860" in said for address in network_addresses())
+        assert "Others in its network" not in address_of(Settings())
         for settings in (Settings(host="0.0.0.0", auth=("a", "b")), Settings()):
             assert "owner" not in address_of(settings)
         opened = address_of(Settings(host="0.0.0.0", open_to_all=True))
@@ -270,6 +272,7 @@ BUILD = f"""
 import json, sys
 import app
 from mrpc.app.services import Services
+from mrpc.app.hosts import network_addresses
 from mrpc.app.page import build_app
 settings = app.parse_arguments([])
 demo = build_app(Services(settings))
