@@ -11,13 +11,15 @@ on the bundled sample, and the other tabs show sentences made for this purpose: 
 from __future__ import annotations
 
 import argparse
+import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from playwright.sync_api import Page, expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from mrpc.core.data.load import SAMPLE_DIR
 from tests.browser import LAUNCH_ARGS, find_chromium
@@ -28,6 +30,9 @@ PROJECT_DIR = Path(__file__).resolve().parents[1]
 PICTURES_DIR = PROJECT_DIR / "assets" / "readme"
 WIDTH, HEIGHT = 1280, 900
 MARGIN = 16
+PEOPLE = "owner-and-visitor"
+PHONE: ViewportSize = {"width": 390, "height": 1000}
+OWNER_KEY = "the-key-of-the-owner-of-this-app"
 PATIENCE_MS = 300_000
 """A minute for reading all training pairs with the encoder on an idle machine; this one may be busy."""
 
@@ -262,9 +267,11 @@ def main() -> None:
     )
     parser.add_argument("--runs-dir", type=Path, required=True, help="folder with a finished run")
     parser.add_argument("--data-dir", type=Path, help="folder of the corpus; left out, the bundled sample")
-    parser.add_argument("--only", nargs="+", choices=list(PICTURES), help="these pictures only")
+    every = [*PICTURES, PEOPLE]
+    parser.add_argument("--only", nargs="+", choices=every, help="these pictures only")
     arguments = parser.parse_args()
-    names = arguments.only or list(PICTURES)
+    asked = arguments.only or every
+    names = [name for name in asked if name in PICTURES]
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(LAUNCH_ARGS))
@@ -275,7 +282,34 @@ def main() -> None:
             (arguments.data_dir, [name for name in names if not PICTURES[name].at.startswith("inspect/")]),
         ):
             take_group(page, group, arguments.runs_dir.resolve(), data_dir)
+        if PEOPLE in asked:
+            take_people(browser, arguments.runs_dir.resolve())
         browser.close()
+
+
+def take_people(browser: Browser, runs_dir: Path) -> None:
+    """Take one picture of what the owner and a visitor see on a phone, in light and in dark."""
+    shots = []
+    flags = ("--host", "0.0.0.0", "--data-dir", str(SAMPLE_DIR))
+    with running_app(runs_dir, *flags, environment={"MRPC_OWNER_KEY": OWNER_KEY}) as app:
+        for first in (f"/?owner={OWNER_KEY}", "/"):
+            for scheme in ("light", "dark"):
+                phone = browser.new_page(viewport=PHONE, color_scheme=scheme, device_scale_factor=1.5)
+                phone.goto(f"{app.url}{first}")
+                phone.goto(f"{app.url}/?at=train/start")
+                expect(phone.locator("#masthead")).not_to_contain_text("looking for it")
+                prepare_train(phone)
+                phone.evaluate("scrollTo(0, 0)")
+                phone.wait_for_timeout(1000)
+                shots.append(Image.open(io.BytesIO(phone.screenshot())))
+                phone.close()
+    width, height = shots[0].size
+    picture = Image.new("RGB", (len(shots) * width, height))
+    for number, shot in enumerate(shots):
+        picture.paste(shot, (number * width, 0))
+    path = PROJECT_DIR / "docs" / f"{PEOPLE}.png"
+    picture.save(path, optimize=True)
+    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB", flush=True)
 
 
 def take_group(page: Page, names: list[str], runs_dir: Path, data_dir: Path | None) -> None:
