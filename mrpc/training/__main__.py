@@ -33,8 +33,7 @@ from mrpc.runs.run import Run
 from mrpc.runs.store import RunStore, training_lock
 from mrpc.settings import LaunchedProcesses
 from mrpc.training.attempt import check_loop, follow, train_attempt
-from mrpc.training.report import StopTraining, add_log_file
-from mrpc.training.trackers import check_tracker
+from mrpc.training.report import StopTraining, add_log_file, check_tracker
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

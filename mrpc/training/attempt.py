@@ -7,10 +7,11 @@ directory afterwards: a terminal event and a true exit code.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,12 +25,21 @@ from mrpc.runs.process import ExitCode, describe_this_process
 from mrpc.runs.run import Run, RunState
 from mrpc.runs.store import RunStore
 from mrpc.settings import LaunchedProcesses
-from mrpc.training.failures import ABANDONED, record_failure, watch_signals
-from mrpc.training.report import Reporter, SilentReporter, StopTraining
-from mrpc.training.trackers import Tracking, check_tracker
+from mrpc.training.report import (
+    ABANDONED,
+    Reporter,
+    SilentReporter,
+    StopTraining,
+    Tracking,
+    check_tracker,
+    record_failure,
+)
 
 if TYPE_CHECKING:  # it imports torch, which comes after the lock
     from mrpc.training.session import TrainingSession
+
+GRACE_S = 10.0
+"""A process that has not handled a signal after so many seconds counts as blocked. torchrun waits 30."""
 
 
 def check_loop(config: TrainConfig, launched: LaunchedProcesses) -> None:
@@ -124,6 +134,37 @@ def _next_attempt(run: Run, launched: LaunchedProcesses) -> int:
             "transformers' Trainer would not go on exactly. Start a new run with the same settings."
         )
     return before.attempt + 1
+
+
+def watch_signals(on_unheard: Callable[[], None], exit_code: int) -> threading.Event:
+    """End this process when a signal arrives that its handler does not get to handle.
+
+    Python runs signal handlers between two bytecodes, so a process that waits inside a collective operation
+    for another one that died never handles TERM: torchrun kills it half a minute later, and no reason is
+    recorded.
+
+    Args:
+        on_unheard: records the reason; called in a thread of its own.
+        exit_code: the exit code in this case.
+
+    Returns:
+        An event that the signal handler must set when it is called.
+    """
+    heard = threading.Event()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while os.read(reader, 1):
+            if not heard.wait(GRACE_S):
+                try:
+                    on_unheard()
+                finally:
+                    os._exit(exit_code)
+
+    threading.Thread(target=watch, name="watch-signals", daemon=True).start()
+    return heard
 
 
 @contextmanager

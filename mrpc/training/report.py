@@ -1,27 +1,47 @@
-"""What the training process reports, events and status, and whether the user asked it to stop.
+"""What the training process reports: events and status, why it failed, the same numbers to a tracker.
 
-Imports nothing heavy, so that a process can report before torch is there.
+It also looks whether the user asked for the end. Imports nothing heavy, so that a process can report before
+torch is there.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from mrpc.errors import MrpcError, TrainingError, UnavailableError
 from mrpc.files import write_model
-from mrpc.runs.events import BaseEvent, EvaluationEvent, PhaseEvent, StartedEvent, StepEvent, WarningEvent
+from mrpc.runs import events as ev
+from mrpc.runs.layout import TrackerName
 from mrpc.runs.log import EventLog, read_last_step
 from mrpc.runs.run import Run
+
+if TYPE_CHECKING:
+    from accelerate.tracking import GeneralTracker
 
 logger = logging.getLogger("mrpc.training")
 
 STATUS_EVERY_S = 0.5
 RESERVED_BYTES = 256 * 1024
+TRACEBACK_LINES = 12
+MEMORY_SIGNS = ("allocate memory", "out of memory", "could not create a primitive")
+"""What torch, CUDA and oneDNN say when there is no memory left."""
+
+TRACKER_PROJECT = "mrpc-lab"
+
+ABANDONED = TrainingError(
+    "The launcher ended this process, because another process of the training died or it was stopped itself.",
+    "The log tells what the other process said last. Resume goes on from the newest checkpoint.",
+)
 
 
 class StopTraining(BaseException):
@@ -51,18 +71,18 @@ class Reporter:
             update={"attempt": attempt, "outcome": None, "error": None, "step": step}
         )
         self.log = EventLog(run.paths.events, attempt)
-        self.listeners: list[Callable[[BaseEvent], None]] = []
+        self.listeners: list[Callable[[ev.BaseEvent], None]] = []
         self._status_written_at = 0.0
         self._bar: tqdm[None] | None = None
         self._num_pairs, self._num_tokens, self._steps_s = 0, 0, 0.0
 
-    def emit(self, event: BaseEvent) -> None:
+    def emit(self, event: ev.BaseEvent) -> None:
         """Append an event and bring the status up to date with it."""
         self.log.append(event)
         for listen in self.listeners:
             listen(event)
         match event:
-            case StepEvent():
+            case ev.StepEvent():
                 if self._bar is not None:
                     self._bar.set_postfix(loss=f"{event.loss:.3f}", epoch=f"{event.epoch:.2f}", refresh=False)
                     self._bar.update(event.step - self._bar.n)
@@ -77,24 +97,24 @@ class Reporter:
                     tokens_per_s=round(self._num_tokens / max(self._steps_s, 1e-9), 1),
                     tokens_per_epoch=round(tokens_per_pair * (self.status.num_train_pairs or 0)),
                 )
-            case EvaluationEvent(split="validation"):
+            case ev.EvaluationEvent(split="validation"):
                 self._update(evaluation_s=event.duration_s)
                 scores = f"accuracy {event.accuracy:.4f}, F1 {event.f1:.4f}, loss {event.loss:.4f}"
                 logger.info("validation after epoch %d: %s", event.epoch, scores)
                 if event.is_best:
                     best = {"best_epoch": event.epoch, "best_f1": event.f1, "best_accuracy": event.accuracy}
                     self._update(write=True, **best)
-            case StartedEvent():
+            case ev.StartedEvent():
                 logger.info("%s, %d threads, %s", event.device, event.num_threads, event.mixed_precision)
-            case PhaseEvent():
+            case ev.PhaseEvent():
                 logger.info("%s", event.phase)
                 self._update(write=True, phase=event.phase)
-            case WarningEvent():
+            case ev.WarningEvent():
                 logger.warning("%s", event.message)
 
     def phase(self, phase: str) -> None:
         """Say what the process does now."""
-        self.emit(PhaseEvent(step=self.status.step, phase=phase))
+        self.emit(ev.PhaseEvent(step=self.status.step, phase=phase))
 
     def show_life(self) -> None:
         """Show that the process is alive."""
@@ -106,7 +126,7 @@ class Reporter:
         if sys.stderr.isatty():
             self._bar = tqdm(total=num_steps, initial=self.status.step, unit="step", dynamic_ncols=True)
 
-    def end(self, event: BaseEvent, **status: object) -> None:
+    def end(self, event: ev.BaseEvent, **status: object) -> None:
         """Write the terminal event, then the status that says the same."""
         if self._bar is not None:
             self._bar.close()
@@ -149,7 +169,7 @@ class SilentReporter(Reporter):
         self.run = run
         self.status = run.read_status()
 
-    def emit(self, event: BaseEvent) -> None:
+    def emit(self, event: ev.BaseEvent) -> None:
         """Do nothing; the main process does it."""
 
     def show_life(self) -> None:
@@ -183,3 +203,98 @@ def add_log_file(path: Path) -> None:
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger().addHandler(handler)
+
+
+def record_failure(error: Exception, report: Reporter) -> None:
+    """Write why a training failed, as the last event of its attempt."""
+    report.free_reserve()
+    cause, suggestion = explain_failure(error)
+    lines = traceback.format_exception(error)
+    tail = "\n".join("".join(lines).splitlines()[-TRACEBACK_LINES:])
+    event = ev.FailedEvent(step=report.status.step, cause=cause, suggestion=suggestion, traceback=tail)
+    report.end(event, phase="failed", outcome="failed", error=cause)
+
+
+def explain_failure(error: Exception) -> tuple[str, str]:
+    """Say in words why a training ended, and one thing to do about it."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, TrainingError):
+        return text, error.suggestion
+    if "transport/tcp" in text or "NCCL" in text:
+        return f"Another process of this training ended: {text}", ABANDONED.suggestion
+    if isinstance(error, MrpcError):
+        return text, "Correct the cause named in the message and start again."
+    if _is_full_disk(error):
+        return f"The disk is full: {text}.", "Free some space or choose another runs folder, then resume."
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return f"A file may not be written: {text}.", "Make the runs folder writable, then resume."
+    if isinstance(error, FileNotFoundError):
+        return f"A file is gone: {text}.", "Put it back, or start a new run."
+    if isinstance(error, MemoryError) or any(sign in text for sign in MEMORY_SIGNS):
+        return f"The memory is exhausted: {text}", "Use a smaller batch or a shorter max length."
+    return f"{type(error).__name__}: {text}", "The last lines of the log tell more."
+
+
+def _is_full_disk(error: Exception) -> bool:
+    """Recognise a full disk also where safetensors and torch tell it in words of their own."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return True
+    signs = ("No space left on device", "File too large", "PytorchStreamWriter failed", "unexpected pos")
+    return any(sign in str(error) for sign in signs)
+
+
+def check_tracker(name: TrackerName) -> None:
+    """Refuse a tracker that is not installed.
+
+    Raises:
+        UnavailableError: says how to install it.
+    """
+    if find_spec(name) is None:
+        raise UnavailableError(f"--log-with {name} needs the package {name}. pip install {name} brings it.")
+
+
+class Tracking:
+    """Forwards events to a tracker; call it with each event."""
+
+    def __init__(self, name: TrackerName, run: Run) -> None:
+        self.name = name
+        self.run = run
+        self._tracker: GeneralTracker | None = None
+
+    def __call__(self, event: ev.BaseEvent) -> None:
+        """Take in one event."""
+        match event:
+            case ev.StartedEvent():
+                self._start(event.step)
+            case ev.StepEvent():
+                self._log(event, "train", "loss", "learning_rate", "grad_norm", "epoch")
+            case ev.EvaluationEvent():
+                self._log(event, event.split, "loss", "accuracy", "f1")
+            case ev.FinishedEvent() | ev.StoppedEvent() | ev.FailedEvent():
+                if self._tracker is not None:
+                    self._tracker.finish()
+
+    def _start(self, step: int) -> None:
+        from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
+        run_id, folder = self.run.run_id, self.run.paths.trackers
+        folder.mkdir(exist_ok=True)
+        tracker_class: Any = LOGGER_TYPE_TO_CLASS[self.name]
+        match self.name:
+            case "tensorboard":  # what a cut attempt wrote after the checkpoint is hidden
+                tracker = tracker_class(run_id, str(folder), purge_step=step + 1 if step else None)
+            case "trackio":
+                tracker = tracker_class(TRACKER_PROJECT, name=run_id, resume="allow")
+            case "wandb":
+                tracker = tracker_class(
+                    TRACKER_PROJECT, name=run_id, id=run_id, resume="allow", dir=str(folder)
+                )
+        tracker.start()
+        if step == 0:
+            tracker.store_init_configuration(self.run.config.hyperparameters.model_dump())
+        self._tracker = tracker
+
+    def _log(self, event: ev.BaseEvent, group: str, *names: str) -> None:
+        if self._tracker is not None:
+            values = {f"{group}/{name}": getattr(event, name) for name in names}
+            self._tracker.log(values, step=event.step)

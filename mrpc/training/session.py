@@ -40,8 +40,8 @@ from mrpc.runs.record import is_new_best
 from mrpc.runs.run import Run
 from mrpc.training import checkpoints
 from mrpc.training.checkpoints import RandomState, read_random_state, restore_random_state
+from mrpc.training.pairs import EpochRecords, StepTotals, pair_records
 from mrpc.training.ranks import Ranks
-from mrpc.training.records import EpochRecords, StepTotals, pair_records
 from mrpc.training.report import Reporter, StopTraining, peak_memory_bytes
 from mrpc.training.setup import TrainingSetup
 

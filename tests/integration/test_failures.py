@@ -88,7 +88,7 @@ def test_a_data_folder_that_is_taken_away_fails_in_words(
 def test_memory_that_runs_out_is_told_in_words() -> None:
     import torch
 
-    from mrpc.training.failures import explain_failure
+    from mrpc.training.report import explain_failure
 
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**50)

@@ -17,8 +17,8 @@ from mrpc.runs.layout import RunConfig, RunPaths
 from mrpc.runs.process import ExitCode
 from mrpc.runs.run import Run
 from mrpc.training.__main__ import main
+from mrpc.training.report import Tracking
 from mrpc.training.session import select_loop
-from mrpc.training.trackers import Tracking
 from tests.training.in_process import evaluations, make_run, open_session, steps
 from tests.written_run import started_event, step_event
 
@@ -137,7 +137,7 @@ def test_a_tracker_that_is_not_installed_is_named_before_anything_is_made(
     shell: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    monkeypatch.setattr("mrpc.training.trackers.find_spec", lambda name: None)
+    monkeypatch.setattr("mrpc.training.report.find_spec", lambda name: None)
     assert main([*shell, "--log-with", "wandb"]) == ExitCode.USAGE
     assert "pip install wandb brings it" in capsys.readouterr().err
     assert not list(tmp_path.glob("*/config.json"))
