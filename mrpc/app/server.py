@@ -20,7 +20,6 @@ from mrpc.app.services import Services
 from mrpc.app.share import FOR_ROBOTS, close_link, open_link
 from mrpc.app.theme import build_theme, collect_css, collect_head, static_routes
 from mrpc.app.tools import INSTALL, PATH, can_serve_tools, tool_routes
-from mrpc.app.train.catalog import rename
 from mrpc.errors import MrpcError, UnavailableError
 from mrpc.runs.process import pid_namespace
 from mrpc.runs.queue import RunQueue
@@ -130,7 +129,7 @@ def train_example(services: Services) -> str | None:
         return None
     try:
         run_id = services.launcher.start({"preset": "quick"})
-        rename(services.store.open(run_id), "Example", EXAMPLE_NOTE)
+        services.store.open(run_id).rename("Example", EXAMPLE_NOTE)
     except MrpcError as error:
         print(f"There is no example: {error}", flush=True)
         return None

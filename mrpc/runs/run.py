@@ -1,19 +1,28 @@
-"""One run directory: what its files say, and what state it is in."""
+"""One run directory: what its files say, what state it is in, and what a person asks or writes of it."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import psutil
+from pydantic import ValidationError
 
-from mrpc.files import read_model, write_model
-from mrpc.runs.events import FailedEvent
+from mrpc.config import RESUMABLE_LOOPS
+from mrpc.errors import InputError, RunStateError
+from mrpc.files import disk_trouble_in_words, read_model, write_model
+from mrpc.runs.events import FailedEvent, StoppedEvent
 from mrpc.runs.layout import (
+    MAX_NAME_CHARS,
+    MAX_NOTE_CHARS,
+    MAX_PINNED_CHARS,
+    MAX_PINNED_PAIRS,
     PinnedPair,
     PinnedPairsFile,
     ProcessInfo,
@@ -26,6 +35,9 @@ from mrpc.runs.layout import (
 from mrpc.runs.log import read_terminal_event
 from mrpc.runs.process import find_process, folder_id, is_held
 from mrpc.runs.queue import RunQueue
+
+if TYPE_CHECKING:
+    from mrpc.runs.record import RunRecord
 
 STARTING_GRACE_S = 10.0
 """A run without a process counts as starting for this long after it was created, in seconds."""
@@ -181,6 +193,79 @@ class Run:
         )
         write_model(self.paths.stop, request)
 
+    def why_no_resume(self, state: RunState, record: RunRecord) -> str:
+        """Say why this run cannot go on from its newest checkpoint; "" where it can.
+
+        Args:
+            state: of the run.
+            record: what it has recorded.
+        """
+        if state not in RESUMABLE_STATES:
+            return f"Run {self.run_id} is {state}; only stopped, failed or interrupted runs can go on."
+        trouble = self.why_loop_cannot_resume()
+        if trouble or not self._is_discarded(record):
+            return trouble
+        return (
+            f"Run {self.run_id} was discarded: its weights and checkpoints are deleted. "
+            "Start a new run with the same settings."
+        )
+
+    def why_loop_cannot_resume(self) -> str:
+        """Say why the training loop of this run cannot go on where it was cut; "" where it can."""
+        loop = self.config.hyperparameters.loop
+        if loop in RESUMABLE_LOOPS:
+            return ""
+        return (
+            f"Run {self.run_id} cannot go on: the loop {loop} writes no checkpoints, because transformers' "
+            "Trainer would not continue exactly. Start a new run with the same settings."
+        )
+
+    def _is_discarded(self, record: RunRecord) -> bool:
+        """Tell whether a person had the weights and checkpoints of this run deleted."""
+        if isinstance(record.terminal, StoppedEvent):
+            return not record.terminal.saved
+        request = self.read_stop_request(record.attempt)
+        return record.terminal is None and request is not None and not request.save
+
+    @disk_trouble_in_words()
+    def rename(self, name: object, note: object) -> None:
+        """Give the run a name and a note.
+
+        Raises:
+            InputError: when one is too long or is not text.
+        """
+        try:
+            label = RunLabel.model_validate({"name": name, "note": note}, strict=True)
+        except ValidationError:
+            raise InputError(
+                f"A name may have {MAX_NAME_CHARS} characters and a note {MAX_NOTE_CHARS:,}."
+            ) from None
+        write_model(self.paths.label, label)
+
+    @disk_trouble_in_words()
+    def pin_pairs(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Set the pairs whose probability is recorded after every evaluation.
+
+        Raises:
+            InputError: when there are too many, or a sentence is empty or too long.
+            RunStateError: when the run has finished, so that no evaluation will follow.
+        """
+        if self.state() is RunState.FINISHED:
+            raise RunStateError(
+                f"Run {self.run_id} has finished: its record stays as it is. "
+                "Ask its model about the pair under Compare."
+            )
+        if len(pairs) > MAX_PINNED_PAIRS:
+            raise InputError(f"At most {MAX_PINNED_PAIRS} pairs can be pinned; these are {len(pairs)}.")
+        try:
+            pinned = [
+                PinnedPair(pair_id=_pair_id(*pair), sentence1=pair[0], sentence2=pair[1])
+                for pair in dict.fromkeys(pairs)
+            ]
+        except ValidationError:
+            raise InputError(f"A pinned sentence must have 1 to {MAX_PINNED_CHARS:,} characters.") from None
+        write_model(self.paths.pinned_pairs, PinnedPairsFile(pairs=pinned))
+
     def is_paused(self, state: RunState | None = None) -> bool:
         """Tell whether the newest attempt ended because the time for which a GPU was lent was over.
 
@@ -216,3 +301,8 @@ class Run:
         """Return the files of the best model by name, without links, which may lead out of the run."""
         files = sorted(self.paths.best_model.iterdir())
         return {file.name: file for file in files if file.is_file() and not file.is_symlink()}
+
+
+def _pair_id(sentence1: str, sentence2: str) -> str:
+    """Name a pair by its words, so that its record goes on when others are pinned or unpinned."""
+    return "p" + hashlib.sha256(f"{sentence1}\0{sentence2}".encode()).hexdigest()[:12]

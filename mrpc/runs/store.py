@@ -1,4 +1,4 @@
-"""The runs of one folder: make, list and open them, throw them away, and the lock of the one that trains."""
+"""The runs of one folder: make, list and open them, limit their disk, and the lock of the one that trains."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -137,6 +137,40 @@ class RunStore:
         shutil.rmtree(trash, ignore_errors=True)
         self.remove_unused_data()
         return num_bytes
+
+    def disk_bytes(self) -> dict[str, int]:
+        """Return the size of every run, in bytes."""
+        return {run.run_id: folder_bytes(run.paths.run_dir) for run in self.list()}
+
+    def plan_retention(self, limit_bytes: int) -> dict[str, int]:
+        """Tell which runs would have to go so that all together fit a limit: the oldest ended ones first.
+
+        Returns:
+            Their ids, each with its size in bytes.
+        """
+        sizes = self.disk_bytes()
+        over = sum(sizes.values()) - limit_bytes
+        plan: dict[str, int] = {}
+        for run in reversed(self.list()):
+            if over <= sum(plan.values()):
+                break
+            state = run.state()
+            if state not in ALIVE_STATES and state is not RunState.QUEUED:
+                plan[run.run_id] = sizes[run.run_id]
+        return plan
+
+    def apply_retention(self, limit_bytes: int, run_ids: Iterable[str]) -> dict[str, int]:
+        """Move the runs of a plan to the trash, as far as it still stands; return those that went.
+
+        Args:
+            limit_bytes: the limit of the plan.
+            run_ids: the runs that a person saw in it; no other goes.
+        """
+        plan, seen = self.plan_retention(limit_bytes), set(run_ids)
+        went = {run_id: plan[run_id] for run_id in plan if run_id in seen}
+        for run_id in went:
+            self.move_to_trash(self.open(run_id))
+        return went
 
     @property
     def data_dir(self) -> Path:

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mrpc.config import RESUMABLE_LOOPS, TrainConfig
+from mrpc.config import TrainConfig
 from mrpc.errors import ConfigError, RunStateError
 from mrpc.files import write_model
 from mrpc.runs.events import StoppedEvent
@@ -127,12 +127,8 @@ def _next_attempt(run: Run, launched: LaunchedProcesses) -> int:
         return 1
     if run.state() is RunState.FINISHED:
         raise RunStateError(f"Run {run.run_id} has finished; there is nothing left to train.")
-    loop = run.config.hyperparameters.loop
-    if loop not in RESUMABLE_LOOPS:
-        raise RunStateError(
-            f"Run {run.run_id} cannot be continued: the loop {loop} writes no checkpoints, because "
-            "transformers' Trainer would not go on exactly. Start a new run with the same settings."
-        )
+    if trouble := run.why_loop_cannot_resume():
+        raise RunStateError(trouble)
     return before.attempt + 1
 
 

@@ -18,6 +18,7 @@ from mrpc.runs.log import EventLog
 from mrpc.runs.process import boot_id, describe_this_process
 from mrpc.runs.run import Run, RunState
 from mrpc.runs.store import RunStore, training_lock
+from tests.written_run import write_ended, write_running
 
 DATA = DataRef(kind="sample", fingerprint="0" * 16)
 
@@ -198,3 +199,49 @@ def test_the_lock_is_held_by_one_process_and_freed_when_it_is_killed(store: RunS
         holder.communicate()
     with training_lock(store.runs_dir):
         pass
+
+
+def test_deleted_runs_lie_in_the_trash_until_it_is_emptied(store):
+    run = write_ended(store.runs_dir)
+    store.move_to_trash(run)
+    assert store.list() == []
+    assert store.trash_bytes() > 0
+    assert store.empty_trash() > 0
+    assert store.trash_bytes() == 0
+
+
+def test_a_run_under_way_is_not_deleted(store):
+    run = write_running(store.runs_dir)
+    with pytest.raises(RunStateError, match="stop it before"):
+        store.move_to_trash(run)
+    with pytest.raises(UnknownRunError):
+        store.open("../elsewhere")
+
+
+class TestRetention:
+    def runs(self, store: RunStore) -> list[str]:
+        names = []
+        for _ in range(3):
+            run = write_ended(store.runs_dir)
+            (run.paths.models / "big").write_bytes(b"0" * 1_000_000)
+            names.append(run.run_id)
+        return sorted(names, key=lambda name: store.open(name).config.created_at)
+
+    def test_the_oldest_go_first_and_no_more_than_needed(self, store):
+        oldest, *_ = self.runs(store)
+        plan = store.plan_retention(2_500_000)
+        assert list(plan) == [oldest]
+        assert store.plan_retention(10_000_000) == {}
+
+    def test_what_is_under_way_stays(self, store):
+        running = write_running(store.runs_dir)
+        ended = self.runs(store)
+        assert list(store.plan_retention(0)) == ended
+        assert running.run_id not in ended
+
+    def test_only_what_was_shown_goes(self, store):
+        oldest, second, third = self.runs(store)
+        went = store.apply_retention(0, [second, third, "unknown"])
+        assert list(went) == [second, third]
+        assert went[second] > 1_000_000
+        assert [run.run_id for run in store.list()] == [oldest]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from mrpc.app.format import render_bytes, render_count
 from mrpc.app.limits import check_number, check_whole
-from mrpc.app.train.catalog import apply_retention, pin_pairs, rename
 from mrpc.app.train.form import LABELS
 from mrpc.app.train.sizes import SEEDS_OFFERED, plan_one_more, plan_sizes
 from mrpc.app.train.start import in_peoples_words
@@ -93,7 +92,7 @@ def act_on(services: Services, act: Act) -> str:
         case "leave-queue":
             launcher.remove_from_queue(act.run_id)
         case "label":
-            rename(store.open(act.run_id), act.text("name"), act.text("note"))
+            store.open(act.run_id).rename(act.text("name"), act.text("note"))
             return "Saved."
         case "repeat" | "grid" | "sizes" | "one-more":
             return _queue(services, act)
@@ -102,7 +101,7 @@ def act_on(services: Services, act: Act) -> str:
             return f"Moved to the trash, which holds {render_bytes(store.trash_bytes())}."
         case "retain":
             limit_bytes = limit_of(act.number("limit_gb"))
-            went = apply_retention(store, limit_bytes, act.text("run_ids").split(","))
+            went = store.apply_retention(limit_bytes, act.text("run_ids").split(","))
             size = render_bytes(sum(went.values()))
             return (
                 f"{render_count(len(went), 'run')}, {size}, moved to the trash. Emptying it frees the disk."
@@ -123,7 +122,7 @@ def _pin(run: Run, act: Act) -> None:
     ]
     if act.name == "pin":
         pairs.append((act.text("sentence1").strip(), act.text("sentence2").strip()))
-    pin_pairs(run, pairs)
+    run.pin_pairs(pairs)
 
 
 def _queue(services: Services, act: Act) -> str:

@@ -16,7 +16,7 @@ from mrpc.app.train.monitoring import RunSummary, RunView, list_runs, read_log_t
 from mrpc.app.train.overlay import pinned_figure, pinned_html
 from mrpc.app.train.reading import read_curves
 from mrpc.app.train.repeats import ShownSizes, show_sizes
-from mrpc.app.train.run_facts import num_steps_at_risk, run_caption, status_html, why_no_resume
+from mrpc.app.train.run_facts import num_steps_at_risk, run_caption, status_html
 from mrpc.app.train.sizes import require_split_pairs
 from mrpc.core.data.pairs import label_words
 from mrpc.errors import MrpcError, UnknownRunError
@@ -176,7 +176,7 @@ class RunBoard:
             series, answers = take_series(history), dict(history.pinned_pairs)
             status = status_html(view, num_split_pairs)
             caption = run_caption(view)
-            can_resume = not why_no_resume(run, view.state, history)
+            can_resume = not run.why_no_resume(view.state, history)
             request = run.read_stop_request(history.attempt)
             is_saving = view.state is RunState.STOPPING and (request is None or request.save)
             num_at_risk = num_steps_at_risk(history) if is_saving else None

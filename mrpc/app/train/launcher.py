@@ -25,7 +25,6 @@ from mrpc.app.train.processes import (
     spawn,
     spawn_attempt,
 )
-from mrpc.app.train.run_facts import why_no_resume
 from mrpc.app.train.zero_gpu import Loans, borrow
 from mrpc.app.visitors import Visitors, caller, is_too_long
 from mrpc.config import TrainConfig, build_config
@@ -172,7 +171,7 @@ class Launcher:
             UnavailableError: when the checkpoint or the disk is not to be had now.
         """
         run = self._store.open(run_id)
-        trouble = why_no_resume(run, run.state(), self._store.records.read(run))
+        trouble = run.why_no_resume(run.state(), self._store.records.read(run))
         if trouble:
             raise RunStateError(trouble)
         self._refuse_if_busy()

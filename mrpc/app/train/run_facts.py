@@ -18,7 +18,7 @@ from mrpc.config import RESUMABLE_LOOPS, changed_settings
 from mrpc.core.model.precision import WORDS
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
 from mrpc.runs.record import RunRecord, best_of, has_collapsed
-from mrpc.runs.run import ALIVE_STATES, RESUMABLE_STATES, Run, RunState
+from mrpc.runs.run import ALIVE_STATES, Run, RunState
 
 SPEED_STEPS = 50
 """Speed is that of so many newest steps."""
@@ -133,32 +133,6 @@ def describe_outcome(view: RunView) -> Iterator[tuple[str, str]]:
         yield "warn", message
     if history.num_unreadable:
         yield "warn", f"{history.num_unreadable:,} lines of this run's record cannot be read."
-
-
-def why_no_resume(run: Run, state: RunState, history: RunRecord) -> str:
-    """Say why a run cannot go on from its newest checkpoint; "" where it can."""
-    loop = run.config.hyperparameters.loop
-    if state not in RESUMABLE_STATES:
-        return f"Run {run.run_id} is {state}; only stopped, failed or interrupted runs can go on."
-    if loop not in RESUMABLE_LOOPS:
-        return (
-            f"Run {run.run_id} cannot go on: the loop {loop} writes no checkpoints, because transformers' "
-            "Trainer would not continue exactly. Start a new run with the same settings."
-        )
-    if _is_discarded(run, history):
-        return (
-            f"Run {run.run_id} was discarded: its weights and checkpoints are deleted. "
-            "Start a new run with the same settings."
-        )
-    return ""
-
-
-def _is_discarded(run: Run, history: RunRecord) -> bool:
-    """Tell whether a person had the weights and checkpoints of a run deleted."""
-    if isinstance(history.terminal, StoppedEvent):
-        return not history.terminal.saved
-    request = run.read_stop_request(history.attempt)
-    return history.terminal is None and request is not None and not request.save
 
 
 def num_steps_at_risk(history: RunRecord) -> int:

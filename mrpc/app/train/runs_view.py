@@ -9,7 +9,6 @@ import gradio as gr
 from mrpc.app.layout import fold
 from mrpc.app.templates import render
 from mrpc.app.train.acts import limit_of
-from mrpc.app.train.catalog import disk_bytes, plan_retention
 from mrpc.app.train.live_view import build_live_place
 from mrpc.app.train.monitoring import list_runs
 from mrpc.app.view import View, stage
@@ -39,8 +38,8 @@ def disk_html(services: Services, limit_gb: object) -> str:
         InputError: the limit is no number of GB.
     """
     limit_bytes = limit_of(limit_gb)
-    sizes = disk_bytes(services.store)
-    plan = plan_retention(services.store, limit_bytes)
+    sizes = services.store.disk_bytes()
+    plan = services.store.plan_retention(limit_bytes)
     titles = {one.run_id: one.title for one in list_runs(services.store)} if plan else {}
     return render(
         "train/disk.html",

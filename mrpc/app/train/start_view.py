@@ -10,7 +10,6 @@ import gradio as gr
 from mrpc.app.layout import field_row, fold
 from mrpc.app.spine import Spine, run_update
 from mrpc.app.templates import render, render_part
-from mrpc.app.train.catalog import pin_pairs
 from mrpc.app.train.form import (
     DEFAULT_PRESET,
     FILLED,
@@ -166,7 +165,7 @@ def _follow(services: Services, run_id: str, sentence1: object, sentence2: objec
     if not isinstance(sentence1, str) or not isinstance(sentence2, str):
         raise InputError("A pair has two sentences.")
     try:
-        pin_pairs(services.store.open(run_id), [(sentence1.strip(), sentence2.strip())])
+        services.store.open(run_id).pin_pairs([(sentence1.strip(), sentence2.strip())])
     except MrpcError as error:
         return render_part("note", f"The current pair is not followed: {error}", "warn")
     return ""

@@ -13,7 +13,6 @@ import pytest
 from mrpc.app.templates import render
 from mrpc.app.theme import ASSETS_DIR
 from mrpc.app.train.board import RUN_PARTS, Part, RunBoard, usage_code
-from mrpc.app.train.catalog import pin_pairs
 from mrpc.app.train.live import BESIDE_AGE_S, LOOK_AGE_S, MAX_QUESTIONS_PER_S, MAX_WAIT_S, Live
 from mrpc.app.train.overlay import NUM_SLOTS
 from mrpc.files import write_model
@@ -186,7 +185,7 @@ class TestParts:
         run = write_running(tmp_path)
         page = Page(live, run_id=run.run_id)
         page.ask()
-        pin_pairs(run, [("a", "b")])
+        run.pin_pairs([("a", "b")])
         live.forget()
         parts = page.ask()
         assert parts.keys() == {Part.PINNED, Part.PINNED_PLOT}
