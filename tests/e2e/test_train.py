@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mrpc.app.format import run_title
-from mrpc.app.train.form import GROUPS, field_id
+from mrpc.app.train.start import GROUPS, field_id
 from mrpc.files import write_model
 from mrpc.runs.layout import RunLabel
 from mrpc.runs.log import read_events

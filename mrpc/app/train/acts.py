@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mrpc.app.format import render_bytes, render_count
 from mrpc.app.limits import check_number, check_whole
-from mrpc.app.train.form import LABELS
 from mrpc.app.train.sizes import SEEDS_OFFERED, plan_one_more, plan_sizes
-from mrpc.app.train.start import in_peoples_words
+from mrpc.app.train.start import LABELS, in_peoples_words
 from mrpc.app.visitors import require_owner
 from mrpc.config import TrainConfig, build_config
 from mrpc.errors import ConfigError, InputError

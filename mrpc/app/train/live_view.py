@@ -13,9 +13,9 @@ from mrpc.app.templates import render, render_part
 from mrpc.app.theme import PLOTLY_URL
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.board import Part
-from mrpc.app.train.form import fill_form
 from mrpc.app.train.live import Live
 from mrpc.app.train.overlay import NUM_SLOTS
+from mrpc.app.train.start import fill_form
 from mrpc.app.train.take_away import TAKEN
 from mrpc.app.view import bind
 from mrpc.errors import InputError

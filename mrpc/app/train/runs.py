@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mrpc.app.format import Column, Table, column, distinct_titles, render_duration, render_time, table
 from mrpc.app.templates import render
-from mrpc.app.train.form import LABELS, said_value, shown_value
+from mrpc.app.train.start import LABELS, said_value, shown_value
 from mrpc.config import TrainConfig, allowed_range
 from mrpc.errors import UnknownRunError
 from mrpc.runs.run import ALIVE_STATES, RunState

@@ -10,26 +10,24 @@ import gradio as gr
 from mrpc.app.layout import field_row, fold
 from mrpc.app.spine import Spine, run_update
 from mrpc.app.templates import render, render_part
-from mrpc.app.train.form import (
+from mrpc.app.train.own_data_view import build_data_choice, build_upload
+from mrpc.app.train.start import (
     DEFAULT_PRESET,
     FILLED,
     GROUPS,
     LABELS,
     checkpoint_changes,
+    describe_checkpoints,
     field_id,
     group_id,
     help_text,
     is_preset,
     label_text,
-    preset_values,
-    read_form,
-)
-from mrpc.app.train.own_data_view import build_data_choice, build_upload
-from mrpc.app.train.start import (
-    describe_checkpoints,
     make_plan,
     plain_cards,
     preset_cards,
+    preset_values,
+    read_form,
 )
 from mrpc.app.view import View, bind, place, stage
 from mrpc.config import DEFAULT_CHECKPOINT, PRESET_HELP, TrainConfig

@@ -9,21 +9,24 @@ import pytest
 
 from mrpc.app.templates import render
 from mrpc.app.train.estimates import Estimate, Minutes
-from mrpc.app.train.form import (
+from mrpc.app.train.start import (
     DEFAULT_PRESET,
     FIELDS,
     FILLED,
     LABELS,
     checkpoint_changes,
+    describe_needs,
+    describe_time,
     field_id,
     fill_form,
     help_text,
     is_preset,
     label_text,
+    make_plan,
+    preset_cards,
     preset_values,
     read_form,
 )
-from mrpc.app.train.start import describe_needs, describe_time, make_plan, preset_cards
 from mrpc.config import PRESETS, TrainConfig, build_config
 from mrpc.errors import ConfigError, UnavailableError
 from tests.html import parse
