@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mrpc.app.own_data import MAX_FILES, OwnData
-from mrpc.app.train.own_data_view import report_html
+from mrpc.app.train.start_view import report_html
 from mrpc.config import build_config
 from mrpc.core.data.load import LoadedData, load_data
 from mrpc.errors import DataError, InputError, UnavailableError

@@ -1,4 +1,4 @@
-"""The form of a new training: preset cards, Start, and the settings in four groups."""
+"""The form of a new training: preset cards, Start, the data and their upload, the settings in four groups."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import gradio as gr
 from mrpc.app.layout import field_row, fold
 from mrpc.app.spine import Spine, run_update
 from mrpc.app.templates import render, render_part
-from mrpc.app.train.own_data_view import build_data_choice, build_upload
 from mrpc.app.train.start import (
     DEFAULT_PRESET,
     FILLED,
@@ -31,15 +30,28 @@ from mrpc.app.train.start import (
 )
 from mrpc.app.view import View, bind, place, stage
 from mrpc.config import DEFAULT_CHECKPOINT, PRESET_HELP, TrainConfig
+from mrpc.core.data.pairs import SUFFIXES
 from mrpc.errors import InputError, MrpcError
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
+    from mrpc.core.data.load import LoadedData
 
 Field = gr.Radio | gr.Dropdown | gr.Number | gr.Textbox | gr.Checkbox
 
 START_LABEL = "Start training"
 TIMES_NOTE = "Times are for this machine and the checkpoint below, with nothing else running."
+
+PREVIEW_ROWS = 3
+"""Of each split."""
+
+UPLOAD_NOTE = (
+    "Two columns of sentences and one of labels: .csv, .tsv, .jsonl, .json or .parquet, also .gz, up to "
+    "20,000 pairs and 10 MB a file. One file, or one for each split: train, validation, test."
+)
+COLUMNS_HELP = (
+    "Only if they are not recognised: the names of both sentence columns and of the label, with commas."
+)
 
 
 def build_start_form(services: Services, spine: Spine) -> dict[str, Field]:
@@ -62,7 +74,7 @@ def build_start_form(services: Services, spine: Spine) -> dict[str, Field]:
     message = place(elem_id="train-message")
     presets = stage("presets", elem_id="train-presets")
     plan = stage("plan", elem_id="train-plan")
-    data = build_data_choice(services)
+    data = _build_data_choice(services)
     fields["checkpoint"] = gr.Dropdown(
         choices=[DEFAULT_CHECKPOINT],
         value=DEFAULT_CHECKPOINT,
@@ -75,7 +87,7 @@ def build_start_form(services: Services, spine: Spine) -> dict[str, Field]:
     for group, names in GROUPS.items():
         with fold(group, group_id(group), elem_classes="settings"):
             if group == "Data":
-                build_upload(services, data)
+                _build_upload(services, data)
             for name in names:
                 fields[name] = _widget(name, shown[name])
     _bind_presets(services, fields, data, note, presets)
@@ -187,3 +199,59 @@ def _widget(name: str, value: object) -> Field:
     if field.annotation is float:  # as text, so that 5e-5 reads as people write it
         return gr.Textbox(max_lines=1, **common)
     return gr.Number(**common)
+
+
+def _build_data_choice(services: Services) -> gr.Dropdown:
+    """Build the choice among data sets, by name, and show how the chosen one was read; "" is the app's."""
+    choice = gr.Dropdown(
+        choices=[("the data of this app", "")],
+        value="",
+        label="Data",
+        info="Yours: choose a file below, in the group Data.",
+        allow_custom_value=True,  # what was kept is known only later; the handlers check it
+        elem_id="data-choice",
+    )
+    report = stage("data-report", elem_id="train-data-report")
+
+    def draw(data: object) -> dict[str, object]:
+        html = report_html(services.own_data.get(data), is_own=bool(data))
+        return {"report": html, "data": gr.update(choices=services.own_data.choices())}
+
+    one = {"data": choice}
+    View("data-report", one, {"report": report, **one}, draw).bind()
+    return choice
+
+
+def _build_upload(services: Services, choice: gr.Dropdown) -> None:
+    """Build the upload of one's own data, which is then the chosen one."""
+    file = gr.File(
+        label="Your data",
+        file_count="multiple",
+        file_types=[*SUFFIXES[:-1], ".gz"],
+        type="filepath",
+        elem_id="data-file",
+        height=140,
+    )
+    place(render_part("quiet", UPLOAD_NOTE, "data.md", "All rules and limits"))
+    with field_row(equal_height=False):
+        columns = gr.Textbox(
+            label="Columns", info=COLUMNS_HELP, max_lines=1, elem_id="data-columns", min_width=200
+        )
+        read = gr.Button("Read again", elem_id="data-read", scale=0, min_width=140)
+    message = place(elem_id="data-message")
+
+    def bring(files: object, columns: object) -> Iterator[dict[str, object]]:
+        yield {"message": render_part("loading", "Reading …")}
+        name = services.own_data.keep(files, columns)
+        yield {"message": "", "data": gr.update(value=name, choices=services.own_data.choices())}
+
+    inputs = {"files": file, "columns": columns}
+    events = [file.upload, columns.submit, read.click]
+    bind(events, bring, inputs, {"message": message, "data": choice}, changes=True)
+
+
+def report_html(data: LoadedData, is_own: bool) -> str:
+    """Show how a data set was read, with its first rows; ``is_own`` if somebody brought it."""
+    from mrpc.core.data.load import preview  # brings datasets along
+
+    return render("train/own_data.html", data=data, is_own=is_own, rows=preview(data.dataset, PREVIEW_ROWS))
