@@ -29,7 +29,7 @@ from starlette.types import Receive, Scope, Send
 
 from mrpc import __version__
 from mrpc.app.access import KEY_ADVICE, Access
-from mrpc.app.train.monitoring import NO_LOSSES
+from mrpc.app.train.runs import NO_LOSSES
 from mrpc.config import TrainConfig
 
 if TYPE_CHECKING:

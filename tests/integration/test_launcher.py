@@ -13,8 +13,8 @@ import pytest
 from mrpc.app.availability import CheckpointShelf
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.launcher import SAVE_TIMEOUT_S, Launcher
-from mrpc.app.train.monitoring import run_status, watch
 from mrpc.app.train.processes import spawn_attempt
+from mrpc.app.train.runs import run_status, watch
 from mrpc.core.data.load import LoadedData, load_data
 from mrpc.errors import BusyError, ConfigError, InputError, RunStateError
 from mrpc.runs.process import find_process

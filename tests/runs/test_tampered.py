@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mrpc.app.train.monitoring import read_log_tail, run_status
+from mrpc.app.train.runs import read_log_tail, run_status
 from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.runs.layout import RUN_FOLDERS
 from mrpc.runs.run import Run, RunState

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from mrpc.app.templates import render
 from mrpc.app.train.curves import run_figures, take_series
-from mrpc.app.train.monitoring import RunSummary, RunView, list_runs, read_log_tail, watch
 from mrpc.app.train.overlay import pinned_figure, pinned_html
 from mrpc.app.train.reading import read_curves
 from mrpc.app.train.repeats import ShownSizes, show_sizes
 from mrpc.app.train.run_facts import num_steps_at_risk, run_caption, status_html
+from mrpc.app.train.runs import RunSummary, RunView, list_runs, read_log_tail, watch
 from mrpc.app.train.sizes import require_split_pairs
 from mrpc.core.data.pairs import label_words
 from mrpc.errors import MrpcError, UnknownRunError

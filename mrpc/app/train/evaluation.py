@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from mrpc.app.templates import render, render_part
-from mrpc.app.train.monitoring import watch
+from mrpc.app.train.runs import watch
 from mrpc.core.data.pairs import label_words
 from mrpc.errors import UnavailableError
 

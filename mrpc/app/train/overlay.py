@@ -24,8 +24,8 @@ from mrpc.app.train.curves import (
     smoothing_span,
     take_series,
 )
-from mrpc.app.train.monitoring import watch
 from mrpc.app.train.run_facts import run_caption
+from mrpc.app.train.runs import watch
 from mrpc.app.train.start import LABELS, said_value
 from mrpc.core.data.pairs import WORDS, Words
 from mrpc.errors import UnknownRunError

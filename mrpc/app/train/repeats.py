@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mrpc.app.templates import render
 from mrpc.app.train.curves import MEASURES, NEUTRAL_COLOR, Figure, Measure, line_trace, plot_layout
-from mrpc.app.train.monitoring import RunSummary, watch
 from mrpc.app.train.run_facts import STATE_SIGNS, run_caption
+from mrpc.app.train.runs import RunSummary, watch
 from mrpc.app.train.sizes import (
     Size,
     SizeOffer,

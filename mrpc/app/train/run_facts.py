@@ -13,7 +13,7 @@ from mrpc.app.format import (
     run_title,
 )
 from mrpc.app.templates import render
-from mrpc.app.train.monitoring import RunView
+from mrpc.app.train.runs import RunView
 from mrpc.config import RESUMABLE_LOOPS, changed_settings
 from mrpc.core.model.precision import WORDS
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent

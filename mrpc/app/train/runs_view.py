@@ -10,7 +10,7 @@ from mrpc.app.layout import fold
 from mrpc.app.templates import render
 from mrpc.app.train.acts import limit_of
 from mrpc.app.train.live_view import build_live_place
-from mrpc.app.train.monitoring import list_runs
+from mrpc.app.train.runs import list_runs
 from mrpc.app.view import View, stage
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mrpc.app.train.curves import Measure
 from mrpc.app.train.estimates import Minutes, Source
-from mrpc.app.train.monitoring import RunSummary, list_runs
+from mrpc.app.train.runs import RunSummary, list_runs
 from mrpc.app.train.start import describe_time
 from mrpc.config import TrainConfig
 from mrpc.errors import InputError

@@ -9,7 +9,7 @@ import gradio as gr
 from mrpc.app.layout import view_tab, without_form
 from mrpc.app.limits import check_whole
 from mrpc.app.spine import Spine
-from mrpc.app.train import export, monitoring
+from mrpc.app.train import export, runs
 from mrpc.app.train.board import RunBoard
 from mrpc.app.train.live import Live
 from mrpc.app.train.live_view import build_courier, build_live_place
@@ -73,7 +73,7 @@ def add_endpoints(services: Services) -> None:
 
     def list_runs() -> dict[str, object]:
         """List all runs, the newest first: id, state, settings, and scores of the best epoch."""
-        return {"runs": [one.model_dump(mode="json") for one in monitoring.list_runs(services.store)]}
+        return {"runs": [one.model_dump(mode="json") for one in runs.list_runs(services.store)]}
 
     def run_status(run_id: str, cursor: int | None = None) -> dict[str, object]:
         """Tell how a run is going: state, step, time left, evaluations, and losses.
@@ -85,8 +85,8 @@ def add_endpoints(services: Services) -> None:
             run_id: the run, as start_run and list_runs name it.
             cursor: the step after which losses are wanted, or -1 for no losses.
         """
-        after = None if cursor is None else check_whole(cursor, "cursor", monitoring.NO_LOSSES, MAX_CURSOR)
-        return monitoring.run_status(services.store, run_id, after)
+        after = None if cursor is None else check_whole(cursor, "cursor", runs.NO_LOSSES, MAX_CURSOR)
+        return runs.run_status(services.store, run_id, after)
 
     def stop_run(run_id: str, save: bool) -> dict[str, object]:
         """Ask a training to end; it does so after its current step.
@@ -96,7 +96,7 @@ def add_endpoints(services: Services) -> None:
             save: true keeps its weights and a checkpoint, from which resume_run goes on; false discards them.
         """
         services.launcher.stop(run_id, save)
-        return {"run_id": run_id, "state": monitoring.run_status(services.store, run_id)["state"]}
+        return {"run_id": run_id, "state": runs.run_status(services.store, run_id)["state"]}
 
     def resume_run(run_id: str) -> dict[str, object]:
         """Continue a run that was cut, stopped or failed, from its newest checkpoint.

@@ -3,7 +3,6 @@ import json
 import pytest
 
 from mrpc.app.train.curves import take_series
-from mrpc.app.train.monitoring import list_runs
 from mrpc.app.train.overlay import (
     NUM_SLOTS,
     RUN_COLORS,
@@ -18,6 +17,7 @@ from mrpc.app.train.overlay import (
     read_slots,
 )
 from mrpc.app.train.repeats import seeds_figure, seeds_html
+from mrpc.app.train.runs import list_runs
 from mrpc.core.data.pairs import WORDS
 from mrpc.runs import events as ev
 from mrpc.runs.layout import PinnedPair

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from mrpc.app.format import render_bytes, render_duration, render_percent
-from mrpc.app.train.monitoring import RunView, watch
 from mrpc.app.train.run_facts import (
     STATE_SIGNS,
     describe_outcome,
@@ -14,6 +13,7 @@ from mrpc.app.train.run_facts import (
     run_caption,
     status_html,
 )
+from mrpc.app.train.runs import RunView, watch
 from mrpc.files import write_model
 from mrpc.runs import events as ev
 from mrpc.runs.layout import RunLabel, StopRequest

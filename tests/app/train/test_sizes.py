@@ -10,9 +10,8 @@ import pytest
 from mrpc.app.availability import CheckpointShelf
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.estimates import Estimates
-from mrpc.app.train.monitoring import list_runs
 from mrpc.app.train.repeats import ShownSizes, describe_curve, show_sizes, size_figure
-from mrpc.app.train.runs import manage_html
+from mrpc.app.train.runs import list_runs, manage_html
 from mrpc.app.train.sizes import find_sizes, propose_sizes
 from mrpc.errors import InputError
 from mrpc.files import write_model

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mrpc.app.train.monitoring import run_status, watch
+from mrpc.app.train.runs import run_status, watch
 from mrpc.config import TrainConfig
 from mrpc.errors import UnknownRunError
 from mrpc.files import write_model
@@ -79,7 +79,7 @@ def test_a_cursor_asks_for_what_is_new(tmp_path: Path, monkeypatch: pytest.Monke
     assert set(none) == set(run_status(store, run.run_id))
     for step in range(6, 12):
         append_step(log, step)
-    monkeypatch.setattr("mrpc.app.train.monitoring.MAX_LOSSES", 4)
+    monkeypatch.setattr("mrpc.app.train.runs.MAX_LOSSES", 4)
     first = run_status(store, run.run_id, none["cursor"])
     assert [step for step, _ in first["losses"]] == [6, 7, 8, 9]
     second = run_status(store, run.run_id, first["cursor"])
