@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from mrpc.app.templates import render
 from mrpc.app.train.board import Content, Part, RunBoard, ShownRun, encode
-from mrpc.app.train.evaluation import evaluation_html
 from mrpc.app.train.overlay import overlay_parts
 from mrpc.app.train.repeats import seeds_parts
+from mrpc.app.train.run_facts import evaluation_html
 from mrpc.app.train.runs import manage_html, queue_html, runs_table
 from mrpc.errors import UnknownRunError
 from mrpc.recent import Recent

@@ -1,8 +1,13 @@
-"""What a page says about one run beside its plots: state, progress, speed, outcome, and what went wrong."""
+"""What a page says about one run beside its plots: state, progress, speed, outcome, what went wrong.
+
+Its newest evaluation comes step by step on its own numbers: predict, argmax, the metric, compute_metrics.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mrpc.app.format import (
     render_bytes,
@@ -12,13 +17,19 @@ from mrpc.app.format import (
     render_time,
     run_title,
 )
-from mrpc.app.templates import render
-from mrpc.app.train.runs import RunView
+from mrpc.app.templates import render, render_part
+from mrpc.app.train.runs import RunView, watch
 from mrpc.config import RESUMABLE_LOOPS, changed_settings
+from mrpc.core.data.pairs import label_words
 from mrpc.core.model.precision import WORDS
+from mrpc.errors import UnavailableError
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
 from mrpc.runs.record import RunRecord, best_of, has_collapsed
 from mrpc.runs.run import ALIVE_STATES, Run, RunState
+
+if TYPE_CHECKING:
+    from mrpc.app.services import Services
+    from mrpc.core.model.stored_predictions import PairPredictions
 
 SPEED_STEPS = 50
 """Speed is that of so many newest steps."""
@@ -37,6 +48,18 @@ STATE_SIGNS: dict[RunState, str] = {
     RunState.INTERRUPTED: "!",
 }
 """A sign beside the name of each state, so that colour never stands alone."""
+
+NUM_SHOWN = 3
+"""Pairs of an evaluation, with their logits."""
+
+NOT_YET = "Appears here after the first evaluation: the logits of some pairs, and how a score comes of them."
+COMPUTE_METRICS = """\
+metric = evaluate.load("glue", "mrpc")
+
+def compute_metrics(eval_preds):
+    logits, labels = eval_preds
+    predictions = np.argmax(logits, axis=-1)
+    return metric.compute(predictions=predictions, references=labels)"""
 
 
 def status_html(view: RunView, num_split_pairs: int | None = None) -> str:
@@ -282,3 +305,41 @@ def _describe_cut_short(view: RunView) -> str:
         f"Ended after step {step:,} before it could save. The checkpoint of step "
         f"{history.checkpoint_step:,} is kept; Resume goes on from there and repeats {repeated}."
     )
+
+
+def evaluation_html(services: Services, run_id: str) -> str:
+    """Show the newest evaluation whose logits were kept as steps, or say when there will be one.
+
+    Raises:
+        UnknownRunError: there is no such run.
+    """
+    from mrpc.core.analysis.statistics import confusion
+    from mrpc.core.model.stored_predictions import read_predictions
+
+    view = watch(services.store, run_id)
+    evaluations = view.history.validation()
+    for event in reversed(evaluations):
+        try:
+            found = read_predictions(view.run.paths.validation_predictions(event.epoch))
+        except UnavailableError:
+            continue
+        return render(
+            "train/evaluation.html",
+            event=event,
+            untrained=evaluations[0] if evaluations[0].epoch == 0 else None,
+            found=found,
+            shown=_choose(found),
+            cells=confusion(found.label, found.predicted),
+            classes=label_words(view.run.config.data.label_names),
+            code=COMPUTE_METRICS,
+            ln2=math.log(2),
+            e=math.e,
+        )
+    return render_part("quiet", NOT_YET)
+
+
+def _choose(found: PairPredictions) -> list[int]:
+    """Return the places of the first pairs, the last of them the first that is answered wrong, if one is."""
+    is_wrong = found.predicted != found.label
+    wrong, right = is_wrong.nonzero()[0].tolist(), (~is_wrong).nonzero()[0].tolist()
+    return sorted([*right[: NUM_SHOWN - bool(wrong)], *wrong[:NUM_SHOWN]][:NUM_SHOWN])

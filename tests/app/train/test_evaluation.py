@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrpc.app.train.evaluation import evaluation_html
+from mrpc.app.train.run_facts import evaluation_html
 from mrpc.core.model.stored_predictions import PairPredictions, write_predictions
 from mrpc.errors import UnknownRunError
 from tests.html import parse
