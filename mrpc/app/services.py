@@ -17,7 +17,7 @@ from mrpc.app.own_data import OwnData
 from mrpc.app.task import Tasks
 from mrpc.app.train.estimates import Estimates
 from mrpc.app.train.launcher import Launcher
-from mrpc.app.train.publishing import Publishing
+from mrpc.app.train.take_away import Publishing
 from mrpc.app.visitors import Visitors
 from mrpc.errors import MrpcError
 from mrpc.recent import built_once

@@ -13,8 +13,7 @@ import pytest
 
 from mrpc.app.compare.comparisons import Comparisons
 from mrpc.app.task import Task
-from mrpc.app.train.publishing import export_in_process
-from mrpc.app.train.take_away import zip_onnx
+from mrpc.app.train.take_away import export_in_process, zip_onnx
 from mrpc.core.data.load import LoadedData, load_data
 from mrpc.errors import BusyError, InputError, RunStateError, TaskCancelled, UnavailableError
 from mrpc.publish import onnx as publish_onnx

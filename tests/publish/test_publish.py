@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from mrpc import __version__
-from mrpc.app.train.publishing import Publishing
+from mrpc.app.train.take_away import Publishing
 from mrpc.core.data.load import load_data
 from mrpc.core.model.stored_predictions import read_predictions, write_predictions
 from mrpc.errors import InputError, RunStateError, UnavailableError
