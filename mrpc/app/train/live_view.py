@@ -12,8 +12,7 @@ from mrpc.app.spine import Spine, run_update
 from mrpc.app.templates import render, render_part
 from mrpc.app.theme import PLOTLY_URL
 from mrpc.app.train.acts import Act, act_on
-from mrpc.app.train.board import Part
-from mrpc.app.train.live import Live
+from mrpc.app.train.live import Live, Part
 from mrpc.app.train.overlay import NUM_SLOTS
 from mrpc.app.train.start import fill_form
 from mrpc.app.train.take_away import TAKEN

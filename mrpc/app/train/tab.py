@@ -10,8 +10,7 @@ from mrpc.app.layout import view_tab, without_form
 from mrpc.app.limits import check_whole
 from mrpc.app.spine import Spine
 from mrpc.app.train import export, runs
-from mrpc.app.train.board import RunBoard
-from mrpc.app.train.live import Live
+from mrpc.app.train.live import Live, RunBoard
 from mrpc.app.train.live_view import build_courier, build_live_place
 from mrpc.app.train.loops_view import build_loops_view
 from mrpc.app.train.runs_view import build_runs_view

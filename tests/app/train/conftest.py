@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mrpc.app.train.board import RunBoard
-from mrpc.app.train.live import Live
+from mrpc.app.train.live import Live, RunBoard
 from tests.app.train.services import FakeServices
 
 

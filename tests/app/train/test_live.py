@@ -12,8 +12,17 @@ import pytest
 
 from mrpc.app.templates import render
 from mrpc.app.theme import ASSETS_DIR
-from mrpc.app.train.board import RUN_PARTS, Part, RunBoard, usage_code
-from mrpc.app.train.live import BESIDE_AGE_S, LOOK_AGE_S, MAX_QUESTIONS_PER_S, MAX_WAIT_S, Live
+from mrpc.app.train.live import (
+    BESIDE_AGE_S,
+    LOOK_AGE_S,
+    MAX_QUESTIONS_PER_S,
+    MAX_WAIT_S,
+    RUN_PARTS,
+    Live,
+    Part,
+    RunBoard,
+    usage_code,
+)
 from mrpc.app.train.overlay import NUM_SLOTS
 from mrpc.files import write_model
 from mrpc.runs.events import CheckpointEvent

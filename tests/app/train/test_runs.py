@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mrpc.app.train.board import RunBoard
+from mrpc.app.train.live import RunBoard
 from mrpc.app.train.repeats import seeds_html
 from mrpc.app.train.runs import list_runs, manage_html, queue_html, run_status, runs_table
 from mrpc.app.train.runs_view import disk_html

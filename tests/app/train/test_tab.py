@@ -11,8 +11,7 @@ from anyio.from_thread import start_blocking_portal
 
 from mrpc.app.own_data import OwnData
 from mrpc.app.spine import Spine, build_spine
-from mrpc.app.train.board import RunBoard
-from mrpc.app.train.live import Live
+from mrpc.app.train.live import Live, RunBoard
 from mrpc.app.train.live_view import build_courier
 from mrpc.app.train.start import fill_form
 from mrpc.app.train.start_view import build_start_form
