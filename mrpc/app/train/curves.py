@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mrpc.app.format import Table
 from mrpc.runs.events import EvaluationEvent, NonFiniteEvent, StartedEvent
 from mrpc.runs.record import RunRecord
 
@@ -44,6 +45,19 @@ MEASURES: Mapping[Measure, tuple[str, str]] = {
     "f1": ("F1", SECOND_COLOR),
 }
 """What a model is scored by, with its name and colour in plots."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A part of the page with its plots.
+
+    Attributes:
+        page: HTML, or a table.
+        plots: figures by place, and their caption; None where there is nothing to draw.
+    """
+
+    page: str | Table | None
+    plots: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True)

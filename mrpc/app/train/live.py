@@ -21,10 +21,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mrpc.app.templates import render
-from mrpc.app.train.curves import run_figures, take_series
-from mrpc.app.train.overlay import overlay_parts, pinned_figure, pinned_html
+from mrpc.app.train.curves import Shown, run_figures, take_series
+from mrpc.app.train.overlay import pinned_figure, pinned_html, show_overlay
 from mrpc.app.train.reading import read_curves
-from mrpc.app.train.repeats import ShownSizes, seeds_parts, show_sizes
+from mrpc.app.train.repeats import ShownSizes, show_seeds, show_sizes
 from mrpc.app.train.run_facts import evaluation_html, num_steps_at_risk, run_caption, status_html
 from mrpc.app.train.runs import (
     RunSummary,
@@ -37,6 +37,7 @@ from mrpc.app.train.runs import (
     watch,
 )
 from mrpc.app.train.sizes import require_split_pairs
+from mrpc.app.train.take_away import usage_code
 from mrpc.core.data.pairs import label_words
 from mrpc.errors import MrpcError, UnknownRunError
 from mrpc.recent import Recent
@@ -49,10 +50,6 @@ if TYPE_CHECKING:
 
 MAX_KEPT_RUNS = 16
 SUMMARIES_AGE_S = 1.0
-EXAMPLE_PAIR = (
-    "The council approved the new bridge on Monday.",
-    "On Monday the new bridge was approved by the council.",
-)
 
 ASK_S = 1.0
 """How often a page asks while a run is under way."""
@@ -113,6 +110,9 @@ RUN_PARTS = frozenset(
 )
 """The parts that show one run."""
 
+PLOTS_BESIDE = frozenset({Part.OVERLAY_PLOTS, Part.SEEDS_PLOT, Part.SIZES_PLOT})
+"""The plots of parts that show more than one run."""
+
 
 @dataclass(frozen=True)
 class Content:
@@ -125,6 +125,14 @@ class Content:
 
     mark: str
     encoded: str
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What is shown beside one run, with its plots."""
+
+    page: Content
+    plots: Content
 
 
 def encode(content: object) -> Content:
@@ -259,16 +267,6 @@ def no_run() -> ShownRun:
     return ShownRun(parts=parts)
 
 
-def usage_code(model_dir: str) -> str:
-    """Return the lines of Python that ask the model in a downloaded folder about a pair."""
-    text, text_pair = EXAMPLE_PAIR
-    return (
-        "from transformers import pipeline\n\n"
-        f'classify = pipeline("text-classification", model={model_dir!r})\n'
-        f'classify({{\n    "text": {text!r},\n    "text_pair": {text_pair!r},\n}})'
-    )
-
-
 class Live:
     """Answers the questions of all pages. May be used from many threads."""
 
@@ -278,17 +276,17 @@ class Live:
         self._lock = threading.Lock()
         self._pages: OrderedDict[str, float] = OrderedDict()
         self._looks: Recent[ShownRun] = Recent(MAX_KEPT, LOOK_AGE_S)
-        self._beside: Recent[Content] = Recent(MAX_KEPT, BESIDE_AGE_S)
+        self._beside: Recent[Encoded] = Recent(MAX_KEPT, BESIDE_AGE_S)
         self._foreign: Recent[str] = Recent(1, FOREIGN_AGE_S)
 
     def answer(self, asked: object, visitor: str = "") -> str:
         """Answer a page.
 
         Args:
-            visitor: the mark of the visitor who looks at it; "" for the owner.
             asked: untrusted. ``page`` is a name that the page gave itself, ``run_id`` the run that it shows,
                 ``chosen`` the runs that it lays over each other, by place, ``seen`` the parts in sight, and
                 ``has`` the marks of what it has.
+            visitor: the mark of the visitor who looks at it; "" for the owner.
 
         Returns:
             JSON: ``run_id``, the run that it shows if there is one of this id, ``runs``, a mark of the list
@@ -329,31 +327,37 @@ class Live:
 
     def _look_beside(self, part: Part, run_id: str, chosen: str) -> Content:
         """Return a part that is not of the shown run alone, as of a second ago at most."""
-        of = chosen if part in _OF_CHOSEN else run_id if part in _OF_RUN else ""
+        services, board, once = self._services, self._board, self._beside_once
+        match part:
+            case Part.OVERLAY | Part.OVERLAY_PLOTS:
+                shown = once(Part.OVERLAY, chosen, lambda: show_overlay(services, chosen))
+            case Part.SEEDS | Part.SEEDS_PLOT:
+                shown = once(Part.SEEDS, run_id, lambda: show_seeds(services, board.summaries(), run_id))
+            case Part.SIZES | Part.SIZES_PLOT:
+                shown = once(Part.SIZES, run_id, lambda: board.sizes(run_id) if run_id else Shown(""))
+            case Part.EVALUATION:
+                shown = once(part, run_id, lambda: Shown(evaluation_html(services, run_id)))
+            case Part.MANAGE:
+                shown = once(part, run_id, lambda: Shown(manage_html(services, board.sizes, run_id)))
+            case Part.QUEUE:
+                shown = once(part, "", lambda: Shown(queue_html(services, board.summaries())))
+            case Part.RUNS:
+                shown = once(part, "", lambda: Shown(runs_table(board.summaries())))
+            case _:
+                shown = once(part, "", lambda: Shown(self._foreign_html()))
+        return shown.plots if part in PLOTS_BESIDE else shown.page
 
-        def make() -> Content:
+    def _beside_once(self, part: Part, of: str, show: Callable[[], Shown]) -> Encoded:
+        """Return a part with its plots, put together and encoded once for all pages that look at the same."""
+
+        def make() -> Encoded:
             try:
-                return encode(self._beside_parts()[part](run_id, chosen))
+                shown = show()
             except UnknownRunError:  # deleted this moment: the page will be told
-                return encode("")
+                return Encoded(encode(""), encode(""))
+            return Encoded(encode(shown.page), encode(shown.plots))
 
         return self._beside.once((part, of), make)
-
-    def _beside_parts(self) -> dict[Part, Callable[[str, str], object]]:
-        services, board = self._services, self._board
-        return {
-            Part.QUEUE: lambda run_id, chosen: queue_html(services, board.summaries()),
-            Part.RUNS: lambda run_id, chosen: runs_table(board.summaries()),
-            Part.MANAGE: lambda run_id, chosen: manage_html(services, board.sizes, run_id),
-            Part.OVERLAY: lambda run_id, chosen: overlay_parts(services, chosen)[0],
-            Part.OVERLAY_PLOTS: lambda run_id, chosen: overlay_parts(services, chosen)[1],
-            Part.SEEDS: lambda run_id, chosen: seeds_parts(services, board.summaries(), run_id)[0],
-            Part.SEEDS_PLOT: lambda run_id, chosen: seeds_parts(services, board.summaries(), run_id)[1],
-            Part.EVALUATION: lambda run_id, chosen: evaluation_html(services, run_id),
-            Part.SIZES: lambda run_id, chosen: board.sizes(run_id).page if run_id else "",
-            Part.SIZES_PLOT: lambda run_id, chosen: board.sizes(run_id).plots if run_id else None,
-            Part.FOREIGN: lambda run_id, chosen: self._foreign_html(),
-        }
 
     def _foreign_html(self) -> str:
         """Return what else lies in the runs folder, as it was some seconds ago."""
@@ -370,7 +374,3 @@ class Live:
             least = len(self._pages) / MAX_QUESTIONS_PER_S
         usual = SPACE_ASK_S if self._services.settings.space_id is not None else ASK_S
         return min(MAX_WAIT_S, max(least, usual if shown.is_alive else IDLE_ASK_S))
-
-
-_OF_CHOSEN = frozenset({Part.OVERLAY, Part.OVERLAY_PLOTS})
-_OF_RUN = frozenset({Part.EVALUATION, Part.MANAGE, Part.SEEDS, Part.SEEDS_PLOT, Part.SIZES, Part.SIZES_PLOT})

@@ -17,6 +17,7 @@ from mrpc.app.train.curves import (
     NEUTRAL_COLOR,
     Figure,
     RunSeries,
+    Shown,
     keep_every,
     line_trace,
     plot_layout,
@@ -128,8 +129,8 @@ def read_slots(value: object) -> list[tuple[int, str]]:
     return sorted((slot, run_id) for run_id, slot in chosen.items())
 
 
-def overlay_parts(services: Services, chosen: object) -> tuple[str, dict[str, object] | None]:
-    """Return a table of the chosen runs and their curves; with none nothing."""
+def show_overlay(services: Services, chosen: object) -> Shown:
+    """Show a table of the chosen runs and their curves; nothing where there is none."""
     runs = []
     for slot, run_id in read_slots(chosen):
         try:
@@ -139,7 +140,7 @@ def overlay_parts(services: Services, chosen: object) -> tuple[str, dict[str, ob
         with view.history.lock:
             series = take_series(view.history)
         runs.append(OverlaidRun(slot, run_title(view.run), view.run.config, series, run_caption(view)))
-    return (overlay_html(runs), overlay_figures(runs)) if runs else ("", None)
+    return Shown(overlay_html(runs), overlay_figures(runs)) if runs else Shown("")
 
 
 def overlay_html(runs: Sequence[OverlaidRun]) -> str:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.app.templates import render
-from mrpc.app.train.curves import MEASURES, NEUTRAL_COLOR, Figure, Measure, line_trace, plot_layout
+from mrpc.app.train.curves import MEASURES, NEUTRAL_COLOR, Figure, Measure, Shown, line_trace, plot_layout
 from mrpc.app.train.run_facts import STATE_SIGNS, run_caption
 from mrpc.app.train.runs import RunSummary, watch
 from mrpc.app.train.sizes import (
@@ -32,20 +32,16 @@ LEAST_TICK_RATIO = 1.3
 
 
 @dataclass(frozen=True)
-class ShownSizes:
-    """The curve of a run's settings over training pairs.
+class ShownSizes(Shown):
+    """The curve of a run's settings over training pairs; ``page`` is "" where there is one size alone.
 
     Attributes:
-        page: what it says, and the numbers behind it, as HTML; "" where there is one size alone.
-        plots: figures by place; None likewise.
         offers: what can be queued with one press each.
         no_offer: why nothing can be queued, or "".
     """
 
-    page: str
-    plots: dict[str, Any] | None
-    offers: Sequence[SizeOffer]
-    no_offer: str
+    offers: Sequence[SizeOffer] = ()
+    no_offer: str = ""
 
 
 def show_sizes(services: Services, summaries: Sequence[RunSummary], run_id: str) -> ShownSizes:
@@ -66,7 +62,7 @@ def show_sizes(services: Services, summaries: Sequence[RunSummary], run_id: str)
         no_offer = str(error)
         sizes = find_sizes(summaries, run_id, num_split_pairs)
     if sum(bool(size.runs) for size in sizes) < 2:
-        return ShownSizes("", None, offers, no_offer)
+        return ShownSizes("", offers=offers, no_offer=no_offer)
     view = watch(services.store, run_id)
     started = view.history.started
     words = describe_curve(sizes, started)
@@ -172,17 +168,15 @@ def _describe_last_step(before: Size, last: Size) -> str:
     return f"{said} That is more than seeds alone move it, {2 * error:.1f} points (two standard errors)."
 
 
-def seeds_parts(
-    services: Services, summaries: Sequence[RunSummary], run_id: str
-) -> tuple[str, dict[str, object] | None]:
-    """Return the repeats of a run in words, and as a plot; nothing when there are none."""
+def show_seeds(services: Services, summaries: Sequence[RunSummary], run_id: str) -> Shown:
+    """Show the repeats of a run in words, and as a plot; nothing where there are none."""
     members = group_of(summaries, run_id)
     if len(members) < 2:
-        return "", None
+        return Shown("")
     caption = run_caption(watch(services.store, run_id))
     seeds = ", ".join(str(member.seed) for member in members)
     figure = seeds_figure(members, members[0].group or members[0].run_id)
-    return seeds_html(members), {"seeds": figure, "caption": f"Seeds {seeds}. As in: {caption}"}
+    return Shown(seeds_html(members), {"seeds": figure, "caption": f"Seeds {seeds}. As in: {caption}"})
 
 
 def group_of(summaries: Sequence[RunSummary], run_id: str) -> list[RunSummary]:

@@ -47,6 +47,11 @@ TAIL_BYTES = 2_000
 PROGRESS = re.compile(r"\[(\d+)/(\d+)\] (.+)")
 """What an export to ONNX prints, which is looked at every ``POLL_S`` seconds."""
 
+EXAMPLE_PAIR = (
+    "The council approved the new bridge on Monday.",
+    "On Monday the new bridge was approved by the council.",
+)
+
 
 def zip_onnx(run: Run, parent: Path) -> Path:
     """Pack the exported model of a run with its config and tokenizer, as transformers.js reads it.
@@ -158,6 +163,16 @@ def reproduce_command(run: Run) -> str:
     if run.config.data.columns is not None:
         command += ["--columns", ",".join(run.config.data.columns)]
     return shlex.join(command)
+
+
+def usage_code(model_dir: str) -> str:
+    """Return the lines of Python that ask the model in a downloaded folder about a pair."""
+    text, text_pair = EXAMPLE_PAIR
+    return (
+        "from transformers import pipeline\n\n"
+        f'classify = pipeline("text-classification", model={model_dir!r})\n'
+        f'classify({{\n    "text": {text!r},\n    "text_pair": {text_pair!r},\n}})'
+    )
 
 
 TAKEN: Mapping[str, Callable[[Run, Path], Path]] = {

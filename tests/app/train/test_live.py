@@ -21,9 +21,9 @@ from mrpc.app.train.live import (
     Live,
     Part,
     RunBoard,
-    usage_code,
 )
 from mrpc.app.train.overlay import NUM_SLOTS
+from mrpc.app.train.take_away import usage_code
 from mrpc.files import write_model
 from mrpc.runs.events import CheckpointEvent
 from mrpc.runs.layout import RunLabel, RunStatus
