@@ -106,6 +106,11 @@ class EvaluationEvent(BaseEvent):
     is_best: bool = False
     weights_sha256: Fingerprint
 
+    @property
+    def is_one_answer(self) -> bool:
+        """Whether every pair got the same answer."""
+        return self.num_predicted_equivalent in (0, self.num_pairs)
+
 
 class CheckpointEvent(BaseEvent):
     """A checkpoint is complete on disk."""

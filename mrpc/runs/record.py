@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 16 * 1024 * 1024
 """So much of a log is in memory at a time."""
 
+SPEED_STEPS = 50
+"""Speed, and the time that is left, are by so many newest steps."""
+
 MAX_RECORDS = 500
 MAX_WITH_STEPS = 16
 """So many of the records hold their steps: 7 MB for 100,000 of them."""
@@ -54,7 +57,7 @@ def has_collapsed(evaluations: Sequence[ev.EvaluationEvent]) -> bool:
     """Tell whether the best or the last trained model gives every pair the same answer."""
     best = best_of(evaluations)
     judged = [best, evaluations[-1]] if best is not None else []
-    return any(one.num_predicted_equivalent in (0, one.num_pairs) for one in judged)
+    return any(one.is_one_answer for one in judged)
 
 
 class LastWeights(NamedTuple):
@@ -211,9 +214,9 @@ class RunRecord:
         return best.epoch if best else None
 
     def eta_s(self) -> float | None:
-        """Estimate the seconds that are left from the newest 50 steps and the evaluations."""
+        """Estimate the seconds that are left from the newest steps and the evaluations."""
         with self.lock:
-            last, recent, started = self.last_step, self.steps.newest(50), self.started
+            last, recent, started = self.last_step, self.steps.newest(SPEED_STEPS), self.started
         if started is None or last is None or len(recent) < 3:
             return None
         per_step = sum(step.duration_s for step in recent) / len(recent)

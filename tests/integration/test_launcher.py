@@ -140,7 +140,7 @@ def test_a_stopped_run_is_resumed_and_another_app_sees_and_stops_it(
     wait_for_step(store, run.run_id, step + 5)
     second.stop(run.run_id, save=True)
     wait_until(lambda: run.state() is RunState.STOPPED)
-    assert watch(store, run.run_id).history.cuts == [(step, step)]
+    assert watch(store, run.run_id).record.cuts == [(step, step)]
 
 
 def test_end_now_keeps_the_last_checkpoint(
@@ -210,7 +210,7 @@ def test_a_prediction_of_test_holds_the_lock_and_the_queue_waits_for_it(
     assert launcher.start_next() is None
     wait_until(lambda: launcher.start_next() == waiting)
     assert not run.is_evaluated()
-    assert len(watch(store, run.run_id).history.evaluations) == 2 + 2
+    assert len(watch(store, run.run_id).record.evaluations) == 2 + 2
     wait_until(lambda: store.open(waiting).state() is RunState.FINISHED)
 
 

@@ -1,4 +1,4 @@
-"""The live plots of a run: pure functions from a history to plotly figures as plain dicts.
+"""The live plots of a run: pure functions from a record to plotly figures as plain dicts.
 
 A curve is drawn from at most 300 points, however long the run. Long curves are cut into buckets of
 2, 4, 8, ... steps, and of each bucket the least and the greatest value are kept: a spike is never lost, and
@@ -62,7 +62,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class RunSeries:
-    """The curves of one run as arrays, taken from a history in one go.
+    """The curves of one run as arrays, taken from a record in one go.
 
     Attributes:
         steps: optimizer steps that were reported, ascending, int64 [N].
@@ -83,16 +83,16 @@ class RunSeries:
     started: StartedEvent | None
 
 
-def take_series(history: RunRecord) -> RunSeries:
-    """Copy the curves out of a history that may go on growing."""
+def take_series(record: RunRecord) -> RunSeries:
+    """Copy the curves out of a record that may go on growing."""
     return RunSeries(
-        steps=np.array(history.steps.column("step")).astype(np.int64),
-        losses=np.array(history.steps.column("loss")),
-        learning_rates=np.array(history.steps.column("learning_rate")),
-        evaluations=history.validation(),
-        non_finite=list(history.non_finite),
-        cuts=list(history.cuts),
-        started=history.started,
+        steps=np.array(record.steps.column("step")).astype(np.int64),
+        losses=np.array(record.steps.column("loss")),
+        learning_rates=np.array(record.steps.column("learning_rate")),
+        evaluations=record.validation(),
+        non_finite=list(record.non_finite),
+        cuts=list(record.cuts),
+        started=record.started,
     )
 
 

@@ -221,15 +221,15 @@ class RunBoard:
         with contextlib.suppress(MrpcError):  # its data are not at hand
             num_split_pairs = require_split_pairs(self._services, run)
         pinned_pairs = run.read_pinned()
-        with view.history.lock:
-            history = view.history
-            series, answers = take_series(history), dict(history.pinned_pairs)
+        with view.record.lock:
+            record = view.record
+            series, answers = take_series(record), dict(record.pinned_pairs)
             status = status_html(view, num_split_pairs)
             caption = run_caption(view)
-            can_resume = not run.why_no_resume(view.state, history)
-            request = run.read_stop_request(history.attempt)
+            can_resume = not run.why_no_resume(view.state, record)
+            request = run.read_stop_request(record.attempt)
             is_saving = view.state is RunState.STOPPING and (request is None or request.save)
-            num_at_risk = num_steps_at_risk(history) if is_saving else None
+            num_at_risk = num_steps_at_risk(record) if is_saving else None
         reading = read_curves(series, is_over=not is_alive, words=words)
         has_model = run.has_weights() and not is_alive
         usage = usage_code(f"{run.run_id}-best") if has_model else ""

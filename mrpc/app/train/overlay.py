@@ -137,8 +137,8 @@ def show_overlay(services: Services, chosen: object) -> Shown:
             view = watch(services.store, run_id)
         except UnknownRunError:
             continue
-        with view.history.lock:
-            series = take_series(view.history)
+        with view.record.lock:
+            series = take_series(view.record)
         runs.append(OverlaidRun(slot, run_title(view.run), view.run.config, series, run_caption(view)))
     return Shown(overlay_html(runs), overlay_figures(runs)) if runs else Shown("")
 

@@ -115,8 +115,7 @@ class Curves:
     def chance(self) -> float:
         """How far an accuracy of this validation set moves by chance: one standard error, in [0, 1]."""
         last = self.trained[-1]
-        share = min(max(last.accuracy, 0.01), 0.99)
-        return math.sqrt(share * (1 - share) / max(1, last.num_pairs))
+        return standard_error(min(max(last.accuracy, 0.01), 0.99), last.num_pairs)
 
     @property
     def is_at_majority(self) -> bool:
@@ -127,6 +126,11 @@ class Curves:
     def are_few(self) -> bool:
         """Whether the pairs that are trained on are too few for most encoders."""
         return self.num_pairs < FEW_PAIRS
+
+
+def standard_error(accuracy: float, num_pairs: int) -> float:
+    """Return how far an accuracy on so many pairs moves by chance: one standard error, in [0, 1]."""
+    return math.sqrt(accuracy * (1 - accuracy) / max(1, num_pairs))
 
 
 def read_curves(series: RunSeries, is_over: bool, words: Words = WORDS) -> Reading | None:
@@ -188,12 +192,12 @@ def _read_trouble(curves: Curves) -> Iterator[Reading]:
         yield Reading("start", "note", seen)
 
     last = curves.trained[-1]
-    if not _answers_one_thing(last):
+    if not last.is_one_answer:
         return
     answer = curves.words[last.num_predicted_equivalent > 0]
     seen = f"The model answers “{answer}” to every validation pair: its scores are those of one answer"
     few = " Use more pairs, too." if curves.are_few else ""
-    before = [one for one in curves.trained[:-1] if not _answers_one_thing(one)]
+    before = [one for one in curves.trained[:-1] if not one.is_one_answer]
     if before:
         seen += f". After epoch {before[-1].epoch} it still gave both: it collapsed."
         advice = f"Lower the learning rate, or stop earlier; another seed may do as well.{few}"
@@ -209,10 +213,6 @@ def _read_trouble(curves: Curves) -> Iterator[Reading]:
         )
     seen += ", and the curves show no learning."
     yield Reading("one answer", "warn", seen, f"Train for more steps, or change the learning rate.{few}")
-
-
-def _answers_one_thing(one: EvaluationEvent) -> bool:
-    return one.num_predicted_equivalent in (0, one.num_pairs)
 
 
 def _read_fit(curves: Curves) -> Iterator[Reading]:

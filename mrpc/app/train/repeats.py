@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mrpc.app.templates import render
 from mrpc.app.train.curves import MEASURES, NEUTRAL_COLOR, Figure, Measure, Shown, line_trace, plot_layout
+from mrpc.app.train.reading import standard_error
 from mrpc.app.train.run_facts import STATE_SIGNS, run_caption
 from mrpc.app.train.runs import RunSummary, watch
 from mrpc.app.train.sizes import (
@@ -64,7 +65,7 @@ def show_sizes(services: Services, summaries: Sequence[RunSummary], run_id: str)
     if sum(bool(size.runs) for size in sizes) < 2:
         return ShownSizes("", offers=offers, no_offer=no_offer)
     view = watch(services.store, run_id)
-    started = view.history.started
+    started = view.record.started
     words = describe_curve(sizes, started)
     page = render("train/sizes.html", run_id=run_id, sizes=sizes, prices=prices, words=words)
     figures = {
@@ -82,8 +83,8 @@ def describe_curve(sizes: Sequence[Size], started: StartedEvent | None) -> list[
         return ["Scores of two sizes make a curve. They appear here as the runs end."]
     words = [_describe_last_step(*scored[-2:])]
     if started is not None and scored[-1].values("accuracy"):
-        share = mean(scored[-1].values("accuracy")) / 100
-        chance = 100 * math.sqrt(share * (1 - share) / max(1, started.num_validation_pairs))
+        accuracy = mean(scored[-1].values("accuracy")) / 100
+        chance = 100 * standard_error(accuracy, started.num_validation_pairs)
         words.append(
             f"One standard error of an accuracy on {started.num_validation_pairs:,} validation pairs is "
             f"{chance:.1f} points, and all sizes are scored on the same pairs."

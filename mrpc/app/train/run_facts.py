@@ -24,15 +24,12 @@ from mrpc.core.data.pairs import label_words
 from mrpc.core.model.precision import WORDS
 from mrpc.errors import UnavailableError
 from mrpc.runs.events import FailedEvent, FinishedEvent, StoppedEvent
-from mrpc.runs.record import RunRecord, best_of, has_collapsed
+from mrpc.runs.record import SPEED_STEPS, RunRecord, best_of, has_collapsed
 from mrpc.runs.run import ALIVE_STATES, Run, RunState
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.core.model.stored_predictions import PairPredictions
-
-SPEED_STEPS = 50
-"""Speed is that of so many newest steps."""
 
 DISCARDED = "Stopped and discarded: its weights are deleted, log and curves are kept."
 
@@ -69,7 +66,7 @@ def status_html(view: RunView, num_split_pairs: int | None = None) -> str:
         view: of the run; its lock must be held.
         num_split_pairs: pairs of the training split that it draws from; None where that is not known.
     """
-    run, state, terminal = view.run, view.state, view.history.terminal
+    run, state, terminal = view.run, view.state, view.record.terminal
     step, num_steps = _steps(view)
     return render(
         "train/status.html",
@@ -93,22 +90,22 @@ def status_html(view: RunView, num_split_pairs: int | None = None) -> str:
 
 def _steps(view: RunView) -> tuple[int, int | None]:
     """Return how many steps were reported, and how many there will be, once that is known."""
-    last, started = view.history.last_step, view.history.started
+    last, started = view.record.last_step, view.record.started
     return int(last.step) if last else 0, started.num_steps if started else view.status.num_steps
 
 
 def describe_outcome(view: RunView) -> Iterator[tuple[str, str]]:
     """Say in words what a person should know, as (kind, plain text); kind is good, note, warn or bad."""
-    run, state, status, history = view.run, view.state, view.status, view.history
-    terminal = history.terminal
+    run, state, status, record = view.run, view.state, view.status, view.record
+    terminal = record.terminal
     checkpoint = (
-        f"The last checkpoint is of step {history.checkpoint_step:,}."
-        if history.checkpoint_step is not None
+        f"The last checkpoint is of step {record.checkpoint_step:,}."
+        if record.checkpoint_step is not None
         else "There is no checkpoint yet."
     )
     match state:
         case RunState.FINISHED:
-            tone = "warn" if has_collapsed(history.validation()) else "good"
+            tone = "warn" if has_collapsed(record.validation()) else "good"
             yield tone, _describe_finish(view)
         case RunState.STOPPED if isinstance(terminal, StoppedEvent) and not terminal.saved:
             yield "note", DISCARDED
@@ -125,7 +122,7 @@ def describe_outcome(view: RunView) -> Iterator[tuple[str, str]]:
             when = f"after step {status.step:,}" if status.step else "before the first step"
             yield "note", f"Stopped {when}. {weights}"
         case RunState.STOPPING:
-            yield "note", _describe_stopping(run, history, checkpoint)
+            yield "note", _describe_stopping(run, record, checkpoint)
         case RunState.FAILED:
             yield "bad", run.error() or "The training process ended with an error and gave no cause."
             if isinstance(terminal, FailedEvent) and terminal.suggestion:
@@ -144,29 +141,29 @@ def describe_outcome(view: RunView) -> Iterator[tuple[str, str]]:
                 f"It runs{number} but has reported nothing since {render_time(status.updated_at)}. The "
                 f"machine may be busy or asleep. Wait, or stop it. {checkpoint}",
             )
-    if history.non_finite:
-        first = history.non_finite[0]
-        more = f" and {len(history.non_finite) - 1:,} more times" if len(history.non_finite) > 1 else ""
+    if record.non_finite:
+        first = record.non_finite[0]
+        more = f" and {len(record.non_finite) - 1:,} more times" if len(record.non_finite) > 1 else ""
         yield "bad", f"Not a number: {first.what} was {first.value} at step {first.step:,}{more}."
-    for cut, resumed in history.cuts:
+    for cut, resumed in record.cuts:
         origin = f"checkpoint {resumed:,}" if resumed else "the start"
         repeated = f"{render_count(cut - resumed, 'step')} repeated"
         yield "note", f"Cut at step {cut:,}, resumed from {origin}, {repeated}."
-    for message in history.warnings[-3:]:
+    for message in record.warnings[-3:]:
         yield "warn", message
-    if history.num_unreadable:
-        yield "warn", f"{history.num_unreadable:,} lines of this run's record cannot be read."
+    if record.num_unreadable:
+        yield "warn", f"{record.num_unreadable:,} lines of this run's record cannot be read."
 
 
-def num_steps_at_risk(history: RunRecord) -> int:
+def num_steps_at_risk(record: RunRecord) -> int:
     """Return how many steps would have to be repeated if the process ended this moment."""
-    last = history.last_step.step if history.last_step else 0
-    return max(0, last - (history.checkpoint_step or 0))
+    last = record.last_step.step if record.last_step else 0
+    return max(0, last - (record.checkpoint_step or 0))
 
 
 def run_caption(view: RunView) -> str:
     """Say in a line, as plain text, what a plot of this run shows: run, seed, data, versions, device."""
-    run, started = view.run, view.history.started
+    run, started = view.run, view.record.started
     config, process, name = run.config, run.read_process(), run.read_label().name
     facts = [f"Run {run.run_id}" + (f" ({name})" if name else ""), f"seed {config.hyperparameters.seed}"]
     facts.append(f"data {config.data.title.removesuffix(' data')} {config.data.fingerprint[:12]}")
@@ -180,9 +177,9 @@ def run_caption(view: RunView) -> str:
     return " · ".join(facts)
 
 
-def recent_speed(history: RunRecord) -> tuple[float, float, float] | None:
+def recent_speed(record: RunRecord) -> tuple[float, float, float] | None:
     """Return pairs, real tokens and positions with padding per second, newest steps; None before any."""
-    steps = history.steps.newest(SPEED_STEPS)
+    steps = record.steps.newest(SPEED_STEPS)
     seconds = sum(step.duration_s for step in steps)
     if seconds <= 0:
         return None
@@ -198,8 +195,8 @@ def describe_settings(view: RunView, num_split_pairs: int | None) -> list[str]:
     run, train = view.run, view.run.config.hyperparameters
     facts = [train.checkpoint, _describe_pairs(view, num_split_pairs), f"seed {train.seed}"]
     facts.append(run.config.data.title)
-    if view.history.started is not None:
-        facts.append(f"steps in {WORDS[view.history.started.mixed_precision]}")
+    if view.record.started is not None:
+        facts.append(f"steps in {WORDS[view.record.started.mixed_precision]}")
     shown = {"preset", "checkpoint", "num_train_pairs", "seed", "loop"}
     facts += [
         f"{name.replace('_', ' ')} {_as_word(value)}"
@@ -215,7 +212,7 @@ def _as_word(value: object) -> object:
 
 def _describe_pairs(view: RunView, num_split_pairs: int | None) -> str:
     """Say how many pairs it is really trained on, which may be fewer than were asked for."""
-    started, asked = view.history.started, view.run.config.hyperparameters.num_train_pairs
+    started, asked = view.record.started, view.run.config.hyperparameters.num_train_pairs
     used = started.num_train_pairs if started else None
     if used is None:
         return f"up to {asked:,} pairs" if asked else "all pairs"
@@ -225,7 +222,7 @@ def _describe_pairs(view: RunView, num_split_pairs: int | None) -> str:
 
 
 def _describe_progress(view: RunView) -> str:
-    last, started = view.history.last_step, view.history.started
+    last, started = view.record.last_step, view.record.started
     step, num_steps = _steps(view)
     of_steps = f" of {num_steps:,}" if num_steps else ""
     of_epochs = f" of {started.num_epochs}" if started else ""
@@ -240,20 +237,20 @@ def _describe_progress(view: RunView) -> str:
 
 def list_figures(view: RunView) -> Iterator[tuple[str, str, str]]:
     """Yield time left, speed, and scores on validation and test, each as (name, number, what it is of)."""
-    state, status, history = view.state, view.status, view.history
-    last = history.last_step
+    state, status, record = view.state, view.status, view.record
+    last = record.last_step
     if state in ALIVE_STATES:
-        eta = history.eta_s()
+        eta = record.eta_s()
         yield "time left", *(("–", "after the first steps") if eta is None else (render_duration(eta), ""))
     elapsed = max(last.train_s if last else 0.0, status.train_s)
     yield "trained for", render_duration(elapsed), "validation included"
-    speed = recent_speed(history)
+    speed = recent_speed(record)
     if speed is not None:
         pairs, tokens, padded = speed
         yield "speed", f"{pairs:.1f}", "pairs per second"
         yield "tokens", f"{tokens:,.0f}", f"real per second, +{100 * (padded / tokens - 1):.0f} % padding"
     scores = (("accuracy", "accuracy"), ("F1", "f1"))
-    validations = history.validation()
+    validations = record.validation()
     if validations:
         newest = validations[-1]
         best = best_of(validations) or newest
@@ -262,7 +259,7 @@ def list_figures(view: RunView) -> Iterator[tuple[str, str, str]]:
             top = f"; {render_percent(getattr(best, key))} at best, epoch {best.epoch}"
             note = epoch + top * (best is not newest)
             yield f"{name}, validation", render_percent(getattr(newest, key)), note
-    tests = {event.is_best: event for (split, _), event in history.evaluations.items() if split == "test"}
+    tests = {event.is_best: event for (split, _), event in record.evaluations.items() if split == "test"}
     if len(tests) == 2:
         for name, key in scores:
             note = f"untrained {render_percent(getattr(tests[False], key))}"
@@ -270,7 +267,7 @@ def list_figures(view: RunView) -> Iterator[tuple[str, str, str]]:
 
 
 def _describe_finish(view: RunView) -> str:
-    status, terminal, best = view.status, view.history.terminal, ""
+    status, terminal, best = view.status, view.record.terminal, ""
     if status.best_epoch is not None:
         best = (
             f" Best epoch {status.best_epoch}: accuracy {render_percent(status.best_accuracy)}, "
@@ -282,8 +279,8 @@ def _describe_finish(view: RunView) -> str:
     return f"Finished.{best}"
 
 
-def _describe_stopping(run: Run, history: RunRecord, checkpoint: str) -> str:
-    request = run.read_stop_request(history.attempt)
+def _describe_stopping(run: Run, record: RunRecord, checkpoint: str) -> str:
+    request = run.read_stop_request(record.attempt)
     if request is not None and not request.save:
         return "Discarding: the process ends within seconds, then its weights and checkpoints are deleted."
     if run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
@@ -293,17 +290,17 @@ def _describe_stopping(run: Run, history: RunRecord, checkpoint: str) -> str:
 
 def _describe_cut_short(view: RunView) -> str:
     """Say what is left of a run whose process ended before it could report that it stopped."""
-    run, history = view.run, view.history
-    request = run.read_stop_request(history.attempt)
+    run, record = view.run, view.record
+    request = run.read_stop_request(record.attempt)
     if request is not None and not request.save:
         return DISCARDED
-    repeated = render_count(num_steps_at_risk(history), "step")
+    repeated = render_count(num_steps_at_risk(record), "step")
     step = max(view.status.step, _steps(view)[0])  # the log is ahead of the status
-    if history.checkpoint_step is None or run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
+    if record.checkpoint_step is None or run.config.hyperparameters.loop not in RESUMABLE_LOOPS:
         return f"Ended after step {step:,} before it could save: there is no checkpoint to go on from."
     return (
         f"Ended after step {step:,} before it could save. The checkpoint of step "
-        f"{history.checkpoint_step:,} is kept; Resume goes on from there and repeats {repeated}."
+        f"{record.checkpoint_step:,} is kept; Resume goes on from there and repeats {repeated}."
     )
 
 
@@ -317,7 +314,7 @@ def evaluation_html(services: Services, run_id: str) -> str:
     from mrpc.core.model.stored_predictions import read_predictions
 
     view = watch(services.store, run_id)
-    evaluations = view.history.validation()
+    evaluations = view.record.validation()
     for event in reversed(evaluations):
         try:
             found = read_predictions(view.run.paths.validation_predictions(event.epoch))

@@ -5,6 +5,7 @@ All of them as one table, those that wait, what can be done with one, and how on
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -114,14 +115,14 @@ class RunView:
         run: the run itself.
         state: what it is doing now.
         status: its newest summary.
-        history: curves and evaluations; shared and growing, so read it under its lock.
+        record: curves and evaluations; shared and growing, so read it under its lock.
         version: changes whenever something that a page draws has changed.
     """
 
     run: Run
     state: RunState
     status: RunStatus
-    history: RunRecord
+    record: RunRecord
     version: str
 
 
@@ -163,32 +164,30 @@ def run_status(store: RunStore, run_id: object, cursor: int | None = None) -> di
         with ``cursor``: the step of the last loss, or the newest step where none was asked for.
     """
     view = watch(store, run_id)
-    with view.history.lock:
-        history = view.history
-        last = history.last_step
-        losses = [
-            [int(step), loss]
-            for step, loss in zip(history.steps.column("step"), history.steps.column("loss"), strict=True)
-        ]
-        newest = losses[-1][0] if losses else 0
+    with view.record.lock:
+        record = view.record
+        last = record.last_step
+        steps, losses = record.steps.column("step"), record.steps.column("loss")
+        newest = int(steps[-1]) if steps else 0
         if cursor is not None:
             after = newest if cursor == NO_LOSSES else cursor
-            losses = [row for row in losses if row[0] > after][:MAX_LOSSES]
-            newest = losses[-1][0] if losses else after
+            first = bisect_right(steps, after)
+            steps, losses = steps[first : first + MAX_LOSSES], losses[first : first + MAX_LOSSES]
+            newest = int(steps[-1]) if steps else after
         return {
             "run_id": run_id,
             "state": str(view.state),
             "state_words": view.run.state_words(view.state),
             "phase": view.status.phase,
             "step": last.step if last else 0,
-            "num_steps": history.started.num_steps if history.started else None,
+            "num_steps": record.started.num_steps if record.started else None,
             "epoch": last.epoch if last else 0.0,
-            "eta_s": None if view.state in OVER_STATES else history.eta_s(),
+            "eta_s": None if view.state in OVER_STATES else record.eta_s(),
             "evaluations": [
                 {"epoch": e.epoch, "step": e.step, "loss": e.loss, "accuracy": e.accuracy, "f1": e.f1}
-                for e in history.validation()
+                for e in record.validation()
             ],
-            "losses": losses,
+            "losses": [[int(step), loss] for step, loss in zip(steps, losses, strict=True)],
             "cursor": newest,
             "error": view.run.error() if view.state is RunState.FAILED else None,
         }
