@@ -337,6 +337,13 @@ OTHER_ENCODERS: dict[PresetName, dict[str, Any]] = {
 """The same for any other checkpoint: what is known to train BERT-base well, and most encoders of its size.
 With the recipe of the default checkpoint a larger one would not converge."""
 
+LOOP_TITLES: Mapping[str, str] = {
+    "accelerate": "Accelerate",
+    "pytorch": "Plain PyTorch",
+    "trainer": "Trainer",
+}
+"""What people call each loop."""
+
 LOOP_HELP: dict[LoopName, str] = {
     "accelerate": (
         "The course's Accelerate loop. Goes on exactly where it was cut; runs on several processes and GPUs."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mrpc.app.format import render_bytes, render_count
 from mrpc.app.limits import check_number, check_whole
 from mrpc.app.train.sizes import SEEDS_OFFERED, plan_one_more, plan_sizes
-from mrpc.app.train.start import LABELS, in_peoples_words
+from mrpc.app.train.start import LABELS, label_problems
 from mrpc.app.visitors import require_owner
 from mrpc.config import TrainConfig, build_config
 from mrpc.errors import ConfigError, InputError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_LIMIT_GB = 1e6
 MAX_VALUES_CHARS = 400
-MAX_PAIRS = 10_000_000
+MAX_PAIRS_OF_A_SIZE = 10_000_000
 GRID_SETTINGS = 2
 """Settings that a grid varies at once."""
 
@@ -170,7 +170,7 @@ def _grid(config: TrainConfig, act: Act) -> list[list[dict[str, object]]]:
         for values in wanted:
             build_config(values)  # all are checked before the first is queued
     except ConfigError as error:
-        raise InputError(" ".join(in_peoples_words(error).values()) or str(error)) from None
+        raise InputError(" ".join(label_problems(error).values()) or str(error)) from None
     seeds = range(config.seed, config.seed + num_seeds)
     return [[{**values, "seed": seed} for seed in seeds] for values in wanted]
 
@@ -180,7 +180,7 @@ def _of_sizes(services: Services, run: Run, act: Act) -> list[TrainConfig]:
     if act.name == "sizes":
         num_seeds = check_whole(act.number("num_seeds"), "The number of seeds", 1, max(SEEDS_OFFERED))
         return plan_sizes(services, run, num_seeds)
-    num_pairs = check_whole(act.number("num_pairs"), "The number of pairs", 1, MAX_PAIRS)
+    num_pairs = check_whole(act.number("num_pairs"), "The number of pairs", 1, MAX_PAIRS_OF_A_SIZE)
     return [plan_one_more(services, run, num_pairs)]
 
 

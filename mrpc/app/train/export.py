@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import jinja2
 
-from mrpc.config import DEFAULT_CHECKPOINT, TrainConfig
+from mrpc.config import DEFAULT_CHECKPOINT, LOOP_TITLES, TrainConfig
 from mrpc.core.model.pretrained import BUNDLED_REPO_ID, PRETRAINED
 from mrpc.errors import InputError
 from mrpc.runs.events import StartedEvent
@@ -21,12 +21,7 @@ from mrpc.runs.layout import DATA, RunConfig
 from mrpc.runs.log import read_events
 from mrpc.runs.run import Run
 
-FORMS = {
-    "accelerate": "Accelerate",
-    "pytorch": "Plain PyTorch",
-    "trainer": "Trainer",
-    "notebook": "Notebook",
-}
+CODE_FORMS: Mapping[str, str] = {**LOOP_TITLES, "notebook": "Notebook"}
 """The forms of the code, with what people call them."""
 
 CARRIED = frozenset(
@@ -94,13 +89,13 @@ def export_code(run: Run, form: object) -> str:
 
     Args:
         run: the run, in whatever state.
-        form: a key of :data:`FORMS`. For ``notebook`` the code is an ``.ipynb`` file's JSON.
+        form: a key of :data:`CODE_FORMS`. For ``notebook`` the code is an ``.ipynb`` file's JSON.
 
     Raises:
         InputError: there is no such form.
     """
-    if not isinstance(form, str) or form not in FORMS:
-        raise InputError(f"form is {str(form)[:40]!r}; it must be one of {', '.join(FORMS)}.")
+    if not isinstance(form, str) or form not in CODE_FORMS:
+        raise InputError(f"form is {str(form)[:40]!r}; it must be one of {', '.join(CODE_FORMS)}.")
     events = read_events(run.paths.events, 0, FIRST_EVENTS_BYTES)
     started = next((event for event in events if isinstance(event, StartedEvent)), None)
     if form == "notebook":
@@ -119,7 +114,7 @@ def write_script(
 
     Args:
         config: of the run.
-        form: see :data:`FORMS`.
+        form: see :data:`CODE_FORMS`.
         started: what the run recorded at its start.
         versions: of the packages that trained it: the script asks for these.
     """
@@ -203,7 +198,7 @@ def _checkpoint(config: RunConfig) -> tuple[str, str]:
 
 
 def _header(config: RunConfig, form: str) -> list[str]:
-    loop = {"trainer": "Trainer", "pytorch": "plain PyTorch"}.get(form, "Accelerate")
+    loop = {"pytorch": "plain PyTorch", "notebook": "Accelerate"}.get(form, CODE_FORMS[form])
     label = _checkpoint(config)[1]
     data = re.sub(r"[^\w .,()-]", "_", config.data.name)[:80]  # a notebook shows it as Markdown
     return [f"Fine-tune {label} on {data} as run {config.run_id} of MRPC Lab did, with {loop}."]

@@ -23,7 +23,7 @@ from mrpc.app.format import (
     table,
 )
 from mrpc.app.templates import render
-from mrpc.app.train.start import LABELS, said_value, shown_value
+from mrpc.app.train.start import LABELS, form_value, said_value
 from mrpc.config import TrainConfig, allowed_range
 from mrpc.errors import UnknownRunError
 from mrpc.files import read_tail
@@ -270,9 +270,7 @@ def manage_html(services: Services, sizes_of: Callable[[str], ShownSizes], run_i
         label=run.read_label(),
         settings=settings,
         sizes=sizes,
-        values={
-            name: shown_value(name, getattr(run.config.hyperparameters, name)) for name, _, _ in settings
-        },
+        values={name: form_value(name, getattr(run.config.hyperparameters, name)) for name, _, _ in settings},
     )
 
 

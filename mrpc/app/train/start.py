@@ -122,7 +122,7 @@ def label_text(name: str) -> str:
 def preset_values(preset: str, checkpoint: str = DEFAULT_CHECKPOINT) -> dict[str, object]:
     """Return what every field but preset and checkpoint holds under a preset, as the form shows it."""
     config = build_config({"preset": preset, "checkpoint": checkpoint})
-    return {name: shown_value(name, getattr(config, name)) for name in FILLED}
+    return {name: form_value(name, getattr(config, name)) for name in FILLED}
 
 
 def checkpoint_changes(preset: str, checkpoint: str, values: Mapping[str, object]) -> dict[str, object]:
@@ -151,10 +151,10 @@ def read_form(values: Mapping[str, object]) -> dict[str, object]:
 
 def fill_form(config: TrainConfig) -> dict[str, object]:
     """Return what every field of the form holds under a config."""
-    return {name: shown_value(name, getattr(config, name)) for name in FIELDS}
+    return {name: form_value(name, getattr(config, name)) for name in FIELDS}
 
 
-def shown_value(name: str, value: object) -> object:
+def form_value(name: str, value: object) -> object:
     """Return a value as people write it: 5e-5, 0.1."""
     if TrainConfig.model_fields[name].annotation is not float or not isinstance(value, float):
         return value
@@ -170,7 +170,7 @@ def said_value(name: str, value: object) -> str:
         return "yes" if value else "no"
     if name == "num_train_pairs" and not value:
         return "all"
-    shown = shown_value(name, value) if name in TrainConfig.model_fields else value
+    shown = form_value(name, value) if name in TrainConfig.model_fields else value
     return f"{shown:,}" if isinstance(shown, int) and name != "seed" else str(shown)
 
 
@@ -200,7 +200,7 @@ def make_plan(services: Services, values: Mapping[str, object], data: object = "
     try:
         config = build_config(read_form(values))
     except ConfigError as error:
-        return Plan(problems=in_peoples_words(error)) if error.problems else Plan(message=str(error))
+        return Plan(problems=label_problems(error)) if error.problems else Plan(message=str(error))
     try:
         num_pairs = services.own_data.get(data).dataset["train"].num_rows
         services.checkpoints.require(config.checkpoint)
@@ -225,7 +225,7 @@ def make_plan(services: Services, values: Mapping[str, object], data: object = "
     )
 
 
-def in_peoples_words(error: ConfigError) -> dict[str, str]:
+def label_problems(error: ConfigError) -> dict[str, str]:
     """Return what is wrong, with the names that the form gives its fields."""
     return {
         name: problem.replace(name, LABELS.get(name, name), 1) for name, problem in error.problems.items()

@@ -11,7 +11,7 @@ import gradio as gr
 from mrpc.app.layout import field_row, fold
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render, render_macro, render_part
-from mrpc.app.train.export import FORMS, export_code
+from mrpc.app.train.export import CODE_FORMS, export_code
 from mrpc.app.train.take_away import can_export, export_in_process
 from mrpc.app.view import View, bind, place, stage
 from mrpc.publish.onnx import FILES, INSTALL, read_export
@@ -33,7 +33,7 @@ def build_take_away(services: Services, spine: Spine) -> None:
 def _build_code_fold(services: Services, spine: Spine) -> None:
     with fold("Get the code of this run", "export-fold"):
         place(render_macro(INTROS, "code"))
-        forms = [(label, name) for name, label in FORMS.items()]
+        forms = [(label, name) for name, label in CODE_FORMS.items()]
         form = gr.Radio(forms, value="accelerate", label="Form", elem_id="export-form")
         shown = stage("code", elem_id="export-code")
         place(render_macro(INTROS, "agents"))

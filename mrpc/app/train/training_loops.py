@@ -6,12 +6,13 @@ The sources are read from the very files that run, not imported: a page shows wh
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mrpc.config import LOOP_HELP, LoopName, build_config
+from mrpc.config import LOOP_HELP, LOOP_TITLES, LoopName, build_config
 from mrpc.files import PROJECT_DIR, read_model
 from mrpc.runs.layout import TrainerReport
 from mrpc.runs.run import Run
@@ -24,11 +25,7 @@ SHORT_LOOPS_DIR = Path(__file__).resolve().parent / "short_loops"
 NOTE_MARK = "  #: "
 """Behind it, in a short loop, stands what is new in the line."""
 
-TITLES: dict[LoopName, str] = {
-    "pytorch": "Plain PyTorch",
-    "accelerate": "Accelerate",
-    "trainer": "Trainer",
-}
+LOOPS: Sequence[LoopName] = ("pytorch", "accelerate", "trainer")
 """The loops in the order in which one grows out of the other."""
 
 Mark = Literal["same", "gone", "new", "blank"]
@@ -71,7 +68,7 @@ class LoopSource:
 
 def loop_files() -> list[LoopSource]:
     """Return plain PyTorch, Accelerate and Trainer; the first two line up with each other."""
-    texts = {name: _read(LOOPS_DIR / f"{name}.py") for name in TITLES}
+    texts = {name: _read(LOOPS_DIR / f"{name}.py") for name in LOOPS}
     plain, accelerate = _side_by_side(texts["pytorch"], texts["accelerate"])
     _, trainer = _side_by_side(texts["pytorch"], texts["trainer"])
     return _with_titles(plain, accelerate, _without_blanks(trainer))
@@ -80,7 +77,7 @@ def loop_files() -> list[LoopSource]:
 def short_loops() -> list[LoopSource]:
     """Return the loops as the course has them, in some 25 lines each, with what changes marked."""
     parted = [
-        [line.partition(NOTE_MARK) for line in _read(SHORT_LOOPS_DIR / f"{name}.txt")] for name in TITLES
+        [line.partition(NOTE_MARK) for line in _read(SHORT_LOOPS_DIR / f"{name}.txt")] for name in LOOPS
     ]
     plain, accelerate, trainer = ([code for code, _, _ in lines] for lines in parted)
     marked = [*_side_by_side(plain, accelerate), [SourceLine(text) for text in trainer]]
@@ -111,8 +108,8 @@ def _read(path: Path) -> list[str]:
 
 def _with_titles(*lines: list[SourceLine]) -> list[LoopSource]:
     return [
-        LoopSource(name, title, LOOP_HELP[name], f"mrpc/training/loops/{name}.py", of_loop)
-        for (name, title), of_loop in zip(TITLES.items(), lines, strict=True)
+        LoopSource(name, LOOP_TITLES[name], LOOP_HELP[name], f"mrpc/training/loops/{name}.py", of_loop)
+        for name, of_loop in zip(LOOPS, lines, strict=True)
     ]
 
 

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from mrpc.app.train.export import (
     BESIDE,
     CARRIED,
-    FORMS,
+    CODE_FORMS,
     TEMPLATES,
     export_code,
     literal,
@@ -323,7 +323,7 @@ def test_a_hash_of_weights_is_hex_or_the_event_is_not_read(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE[:-1], ids=repr)
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", CODE_FORMS)
 def test_nothing_of_a_copied_run_is_code(tmp_path: Path, form: str, text: str) -> None:
     """A run's folder from elsewhere, with a text for code in each place that takes one."""
     run = make_run(tmp_path)
@@ -406,7 +406,7 @@ def test_plain_data_stays_where_it_is(tmp_path: Path, tiny_data_dir: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", CODE_FORMS)
 def test_the_code_computes_in_what_the_run_computed_in(tmp_path: Path, form: str) -> None:
     run = make_run(tmp_path, mixed_precision="auto")
     assert "bf16" not in code_of(run, form)
@@ -483,7 +483,7 @@ def test_the_notebook_is_one_that_jupyter_takes(tmp_path: Path, settings: dict[s
 
 def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    assert set(FORMS) == {*SCRIPTS, "notebook"}
+    assert set(CODE_FORMS) == {*SCRIPTS, "notebook"}
     for form in ("tensorflow", "", "../main", None, 3, ["accelerate"]):
         with pytest.raises(InputError, match="form is"):
             export_code(run, form)  # type: ignore[arg-type]
