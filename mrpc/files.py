@@ -202,7 +202,7 @@ ADVICE = {
 
 
 @contextmanager
-def disk_trouble_in_words() -> Iterator[None]:
+def disk_errors_explained() -> Iterator[None]:
     """Say what the operating system did not let us do; also a decorator of a function.
 
     Raises:

@@ -62,7 +62,11 @@ class EventLog:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def append(self, event: BaseEvent) -> None:
-        """Write one event, with its sequence number, time and attempt filled in."""
+        """Write one event, with its sequence number, time and attempt filled in.
+
+        Raises:
+            OSError: when it could not be written, or not all of it.
+        """
         self._seq += 1
         event = event.model_copy(update={"seq": self._seq, "time": time.time(), "attempt": self.attempt})
         line = b"\n" * self._is_torn + event.model_dump_json().encode() + b"\n"

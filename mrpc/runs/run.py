@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from mrpc.config import RESUMABLE_LOOPS
 from mrpc.errors import InputError, RunStateError
-from mrpc.files import disk_trouble_in_words, read_model, write_model
+from mrpc.files import disk_errors_explained, read_model, write_model
 from mrpc.runs.events import FailedEvent, StoppedEvent
 from mrpc.runs.layout import (
     MAX_NAME_CHARS,
@@ -227,7 +227,7 @@ class Run:
         request = self.read_stop_request(record.attempt)
         return record.terminal is None and request is not None and not request.save
 
-    @disk_trouble_in_words()
+    @disk_errors_explained()
     def rename(self, name: object, note: object) -> None:
         """Give the run a name and a note.
 
@@ -242,7 +242,7 @@ class Run:
             ) from None
         write_model(self.paths.label, label)
 
-    @disk_trouble_in_words()
+    @disk_errors_explained()
     def pin_pairs(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Set the pairs whose probability is recorded after every evaluation.
 

@@ -16,7 +16,7 @@ import filelock
 
 from mrpc.config import TrainConfig
 from mrpc.errors import BusyError, RunStateError, UnavailableError, UnknownRunError
-from mrpc.files import disk_trouble_in_words, read_model, read_small, write_model
+from mrpc.files import disk_errors_explained, read_model, read_small, write_model
 from mrpc.runs.layout import (
     DATA,
     RUN_FOLDERS,
@@ -111,7 +111,7 @@ class RunStore:
         """Delete a run directory that never trained."""
         shutil.rmtree(run.paths.run_dir, ignore_errors=True)
 
-    @disk_trouble_in_words()
+    @disk_errors_explained()
     def move_to_trash(self, run: Run) -> None:
         """Take a run out of the list; :meth:`empty_trash` deletes it for good.
 

@@ -10,16 +10,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from mrpc.errors import UnavailableError
 from mrpc.files import PROJECT_DIR
+from mrpc.recent import Recent
+from mrpc.runs.log import identify
 from mrpc.settings import training_environment
 
 TIMEOUT_S = 120
+MAX_KEPT = 4
 SCRIPT = "train.py"
 
 
@@ -63,17 +66,24 @@ class AccelerateAnswers(BaseModel):
     is_same_process: bool | None
 
 
-@lru_cache
-def ask_accelerate(num_gpus: int, has_config: bool) -> AccelerateAnswers:
+_SAID: Recent[AccelerateAnswers] = Recent(MAX_KEPT)
+
+
+def ask_accelerate(num_gpus: int, config_file: Path | None) -> AccelerateAnswers:
     """Ask accelerate, which takes some seconds, once for a machine as it is.
 
     Args:
         num_gpus: of this machine.
-        has_config: whether its file is there, by which it would launch.
+        config_file: its file, if it is there, by which it would launch.
 
     Raises:
         UnavailableError: it does not answer as it is known to.
     """
+    version = identify(config_file) if config_file is not None else None
+    return _SAID.once(num_gpus, lambda: _ask(num_gpus), version)
+
+
+def _ask(num_gpus: int) -> AccelerateAnswers:
     command = [sys.executable, "-m", "mrpc.app.train.accelerate_commands", str(num_gpus)]
     try:
         done = subprocess.run(

@@ -62,7 +62,7 @@ def read_config(path: Path) -> dict[str, object]:
 
 
 def find_problem(config: dict[str, object], count_gpus: Callable[[], int]) -> str | None:
-    """Return what a config asks for that cannot be had here, as the rest of a sentence, or None."""
+    """Return what a config asks for that is not available here, as the rest of a sentence, or None."""
     environment = str(config.get("compute_environment", "LOCAL_MACHINE"))
     if environment != "LOCAL_MACHINE":
         return f"says compute_environment {environment[:40]}; this app starts trainings on this machine alone"

@@ -137,7 +137,15 @@ def _bucket_starts(steps: Ints, shift: int) -> Ints:
 
 
 def smooth(values: Floats, span: float) -> Floats:
-    """Return the exponential moving average, corrected at the start, over about ``span`` values."""
+    """Return the exponential moving average, corrected at the start.
+
+    Args:
+        values: float64 [N].
+        span: about how many values it averages.
+
+    Returns:
+        float64 [N]; not finite from the first value on that is not.
+    """
     decay = 1.0 - 1.0 / max(span, 1.0)
     smoothed = np.empty_like(values)
     total = weight = 0.0
@@ -155,7 +163,16 @@ def smoothing_span(started: StartedEvent | None) -> float:
 
 
 def keep_every(steps: Ints, values: Floats, max_points: int) -> tuple[Ints, Floats]:
-    """Thin out a smooth curve to the first of every 2, 4, 8, ... steps, and its last point."""
+    """Thin out a smooth curve to the first of every 2, 4, 8, ... steps, and its last point.
+
+    Args:
+        steps: ascending, int64 [N], N at least 1.
+        values: float64 [N].
+        max_points: at most this many points come back, at least 2.
+
+    Returns:
+        steps and values that are kept, [M] each.
+    """
     shift = 0
     while (int(steps[-1]) >> shift) - (int(steps[0]) >> shift) + 2 > max_points:
         shift += 1

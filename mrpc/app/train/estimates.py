@@ -21,7 +21,7 @@ import psutil
 from mrpc.app.availability import CheckpointShelf
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig
 from mrpc.core.model.pretrained import PretrainedSize
-from mrpc.files import disk_trouble_in_words
+from mrpc.files import disk_errors_explained
 from mrpc.runs.layout import RunStatus
 from mrpc.runs.run import Run, RunState
 from mrpc.runs.store import RunStore
@@ -149,7 +149,7 @@ class Estimates:
             if run.config.hyperparameters.checkpoint == checkpoint
         ]
 
-    @disk_trouble_in_words()
+    @disk_errors_explained()
     def estimate(self, config: TrainConfig, num_train_pairs: int) -> Estimate:
         """Estimate what a training needs.
 

@@ -24,12 +24,13 @@ from mrpc.app.train.processes import (
     signal_quietly,
     spawn,
     spawn_attempt,
+    training_command,
 )
 from mrpc.app.train.zero_gpu import Loans, borrow
 from mrpc.app.visitors import Visitors, caller, is_too_long
 from mrpc.config import TrainConfig, build_config
 from mrpc.errors import BusyError, MrpcError, RunStateError
-from mrpc.files import disk_trouble_in_words
+from mrpc.files import disk_errors_explained
 from mrpc.runs.layout import DataRef
 from mrpc.runs.queue import RunQueue
 from mrpc.runs.run import ALIVE_STATES, Run, RunState
@@ -80,7 +81,7 @@ class Launcher:
         self._queue_watch: threading.Thread | None = None
         self._launching = threading.Lock()
 
-    @disk_trouble_in_words()
+    @disk_errors_explained()
     def start(self, values: Mapping[str, object], data: DataRef | None = None) -> str:
         """Start a training and return its run id once its process holds the lock.
 
@@ -91,7 +92,7 @@ class Launcher:
         Raises:
             ConfigError: when a value is not allowed.
             BusyError: when another training is under way; names it.
-            UnavailableError: when the data, the checkpoint or the disk is not to be had now.
+            UnavailableError: when the data, the checkpoint or the disk is not available.
             RunStateError: when the process could not be started; the run is kept as failed, with its log.
         """
         config = build_config(values)
@@ -105,7 +106,7 @@ class Launcher:
             raise
         return run.run_id
 
-    @disk_trouble_in_words()
+    @disk_errors_explained()
     def add_to_queue(
         self, values: Mapping[str, object], data: DataRef | None = None, group: str | None = None
     ) -> str:
@@ -118,13 +119,13 @@ class Launcher:
 
         Raises:
             ConfigError: when a value is not allowed.
-            UnavailableError: when the data, the checkpoint or the disk is not to be had now.
+            UnavailableError: when the data, the checkpoint or the disk is not available.
         """
         run = self._create(build_config(values), data, group)
         self.queue.add(run.run_id)
         return run.run_id
 
-    @disk_trouble_in_words()
+    @disk_errors_explained()
     def remove_from_queue(self, run_id: object) -> None:
         """Take a waiting run, which holds nothing but its settings, out of the queue and delete it.
 
@@ -161,14 +162,14 @@ class Launcher:
             self._queue_watch = threading.Thread(target=self._keep_queue_moving, daemon=True)
             self._queue_watch.start()
 
-    @disk_trouble_in_words()
+    @disk_errors_explained()
     def resume(self, run_id: object) -> str:
         """Continue a run that was cut, stopped or failed, from its newest checkpoint.
 
         Raises:
             RunStateError: when the run is under way, finished or discarded, or its loop cannot go on exactly.
             BusyError: when another training is under way.
-            UnavailableError: when the checkpoint or the disk is not to be had now.
+            UnavailableError: when the checkpoint or the disk is not available.
         """
         run = self._store.open(run_id)
         trouble = run.why_no_resume(run.state(), self._store.records.read(run))
@@ -179,9 +180,9 @@ class Launcher:
         self._launch(run)
         return run.run_id
 
-    @disk_trouble_in_words()
+    @disk_errors_explained()
     def stop(self, run_id: object, save: bool) -> None:
-        """Ask a training to end after its step, and see to it that it does.
+        """Ask a training to end after its step, and make sure that it does.
 
         Args:
             run_id: the run.
@@ -207,7 +208,7 @@ class Launcher:
             return
         if os.name != "nt":  # there, terminate() would kill
             signal_quietly(process.terminate)
-        threading.Thread(target=_see_to_the_end, args=(run, process, save), daemon=True).start()
+        threading.Thread(target=_ensure_end, args=(run, process, save), daemon=True).start()
 
     def stop_before_the_end(self) -> Run | None:
         """Stop the training that would die with this app, wait for its checkpoint, and return its run."""
@@ -253,7 +254,7 @@ class Launcher:
         if not run.has_weights():
             raise RunStateError(f"Run {run_id} has no fine-tuned weights to evaluate.")
         self._refuse_if_busy()
-        spawn(run, "--evaluate", "test")
+        spawn(run, training_command(run, "--evaluate", "test"))
 
     def _create(self, config: TrainConfig, data: DataRef | None, group: str | None = None) -> Run:
         """Make the directory of a run that could load its checkpoint now."""
@@ -337,7 +338,7 @@ class Launcher:
             self.stop(run.run_id, save=True)
 
 
-def _see_to_the_end(run: Run, process: psutil.Process, save: bool) -> None:
+def _ensure_end(run: Run, process: psutil.Process, save: bool) -> None:
     """Kill a process that does not end by itself; delete the weights if they are not wanted."""
     asked_at = time.time()
     while not has_ended(process):

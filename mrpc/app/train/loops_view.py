@@ -38,13 +38,13 @@ def build_loops_view(services: Services, spine: Spine) -> None:
 
     def draw_commands(task: Task) -> str:
         task.progress("Asking accelerate what it would do here", 0, 0)
-        num_gpus, has_config = count_gpu_files(), accelerate_config_file() is not None
+        num_gpus, config_file = count_gpu_files(), accelerate_config_file()
         return render(
             "train/accelerate.html",
-            said=ask_accelerate(num_gpus, has_config),
+            said=ask_accelerate(num_gpus, config_file),
             num_cores=num_cores(),
             num_gpus=num_gpus,
-            has_config=has_config,
+            has_config=config_file is not None,
         )
 
     def draw_files() -> str:

@@ -30,6 +30,9 @@ START_TIMEOUT_S = 5.0
 LAUNCHER_START_S = 30.0
 """What ``accelerate launch`` may take beyond that: it imports torch before it starts anything, in seconds."""
 
+LAUNCHER = "accelerate.commands.launch"
+"""The module behind ``accelerate launch``."""
+
 NICENESS = 10
 LOG_TAIL_BYTES = 2000
 
@@ -49,10 +52,15 @@ def start_process(
     )
 
 
-def spawn(run: Run, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start the training process of a run niced, detached, with its output in the run's log."""
+def spawn(run: Run, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a process for a run niced, detached, with its output in the run's log.
+
+    Args:
+        run: the run.
+        command: see :func:`training_command`.
+    """
     with run.paths.log.open("ab") as log:
-        child = start_process(training_command(run, *arguments), log, is_detached=True)
+        child = start_process(command, log, is_detached=True)
     threading.Thread(target=child.wait, name="collect", daemon=True).start()  # or it stays as a zombie
     process = psutil.Process(child.pid)
     signal_quietly(lambda: process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else NICENESS))
@@ -67,7 +75,7 @@ def training_command(run: Run, *arguments: str) -> list[str]:
     module = ["-m", "mrpc.training", str(run.paths.run_dir), *arguments]
     if run.config.hyperparameters.loop != "accelerate" or arguments:
         return [sys.executable, *module]
-    launch = [sys.executable, "-m", "accelerate.commands.launch"]
+    launch = [sys.executable, "-m", LAUNCHER]
     if accelerate_config_file() is not None:
         return [*launch, *module]
     num_gpus = count_gpus()
@@ -104,8 +112,9 @@ def spawn_attempt(run: Run) -> None:
     """
     before = run.read_process()
     attempt = before.attempt + 1 if before is not None else 1
-    child = spawn(run)
-    is_launched = "accelerate.commands.launch" in training_command(run)
+    command = training_command(run)
+    is_launched = LAUNCHER in command
+    child = spawn(run, command)
     config_file = accelerate_config_file() if is_launched else None
     launched_by = f" It was launched as {config_file} says. {remedy(config_file)}" if config_file else ""
     deadline = time.monotonic() + START_TIMEOUT_S + (LAUNCHER_START_S if is_launched else 0.0)

@@ -270,7 +270,7 @@ def plain_cards() -> list[tuple[str, str]]:
 
 
 def describe_checkpoints(services: Services, checkpoint: object) -> tuple[str, list[tuple[str, str]]]:
-    """Look whether the checkpoints can be had now.
+    """Look whether the checkpoints are available now.
 
     Returns:
         What the page says of the one that is chosen, as HTML; and (what people read, name) of all.

@@ -25,7 +25,7 @@ from mrpc.app.downloads import new_file
 from mrpc.app.train.processes import start_process
 from mrpc.core.model.checkpoint_folder import weights_id
 from mrpc.errors import RunStateError, UnavailableError
-from mrpc.files import disk_trouble_in_words, open_regular, read_tail, replacing
+from mrpc.files import disk_errors_explained, open_regular, read_tail, replacing
 from mrpc.progress import OnProgress, silent
 from mrpc.publish.onnx import INSTALL, PACKAGES, OnnxExport, onnx_folder_files, read_export
 from mrpc.recent import Recent
@@ -107,7 +107,7 @@ def _pack(parent: Path, name: str, content: str, files: Mapping[str, Path]) -> P
     return path
 
 
-@disk_trouble_in_words()
+@disk_errors_explained()
 def bundle(run: Run, parent: Path) -> Path:
     """Pack what a run recorded, without its weights, and the command that reproduces it.
 

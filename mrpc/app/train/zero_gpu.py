@@ -125,7 +125,7 @@ def _child_may_use_gpu() -> bool:
 
 
 def _train_in_child(run: Run, budget_s: float) -> int:
-    """Train in the training process that any machine has, and see to it that it does not outlive the loan."""
+    """Train in the training process that any machine has, and make sure that it does not outlive the loan."""
     deadline = time.monotonic() + budget_s + END_S
     with run.paths.log.open("ab") as log:
         child = start_process(training_command(run), log)

@@ -176,7 +176,7 @@ def test_accelerate_itself_says_what_it_asks_and_does(
     machine: tuple[int, int, bool], answers: list[str], words: tuple[str, ...]
 ) -> None:
     num_cores, num_gpus, has_config = machine
-    said = ask_accelerate(num_gpus, has_config)
+    said = ask_accelerate(num_gpus, Path("default_config.yaml") if has_config else None)
     assert [question.answer for question in said.questions] == answers
     assert said.questions[1].text == "Which type of machine are you using?"
     assert "multi-GPU" in said.questions[1].options
@@ -192,7 +192,7 @@ def test_accelerate_itself_says_what_it_asks_and_does(
 def test_an_accelerate_that_does_not_answer_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(UnavailableError, match="could not be asked"):
-        ask_accelerate(7, False)
+        ask_accelerate(7, None)
 
 
 def test_the_table_lists_every_argument_and_marks_those_that_differ(tmp_path: Path) -> None:
