@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrpc.app.format import render_bytes, render_count
 from mrpc.app.limits import check_number, check_whole
@@ -47,7 +47,7 @@ class Act:
 
     name: str
     run_id: object
-    fields: Mapping[str, Any]
+    fields: Mapping[str, object]
 
     def text(self, name: str) -> str:
         """Return a field as text."""

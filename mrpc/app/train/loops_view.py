@@ -8,22 +8,14 @@ from mrpc.app.layout import fold
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render
 from mrpc.app.train.accelerate_commands import ask_accelerate
+from mrpc.app.train.loops import arguments_html, loop_files, short_loops
 from mrpc.app.train.processes import count_gpu_files
-from mrpc.app.train.training_loops import (
-    loop_files,
-    read_trainer_report,
-    short_loops,
-    trainer_arguments,
-)
 from mrpc.app.view import View, stage
-from mrpc.errors import UnknownRunError
 from mrpc.settings import accelerate_config_file, num_cores
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services
     from mrpc.app.task import Task
-
-MAX_VALUE_CHARS = 60
 
 
 def build_loops_view(services: Services, spine: Spine) -> None:
@@ -55,24 +47,3 @@ def build_loops_view(services: Services, spine: Spine) -> None:
     View("loop-files", {}, {"files": files}, draw_files).bind()
     one = {"run": spine.run}
     View("arguments", one, {"arguments": arguments}, lambda run: arguments_html(services, run)).bind()
-
-
-def arguments_html(services: Services, run_id: object) -> str:
-    """Show the settings of a run in Trainer's words, those of the course without one."""
-    services.import_libraries()
-    try:
-        run = services.store.open(run_id)
-    except UnknownRunError:  # there is none, or it was deleted meanwhile
-        run = None
-    return render(
-        "train/arguments.html",
-        rows=trainer_arguments(run),
-        report=read_trainer_report(run) if run else None,
-        whose=f"the run {run.run_id}" if run else "the preset course",
-        shorten=_shorten,
-    )
-
-
-def _shorten(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 3] + "..."

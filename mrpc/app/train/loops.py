@@ -12,12 +12,15 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mrpc.app.templates import render
 from mrpc.config import LOOP_HELP, LOOP_TITLES, LoopName, build_config
+from mrpc.errors import UnknownRunError
 from mrpc.files import PROJECT_DIR, read_model
 from mrpc.runs.layout import TrainerReport
 from mrpc.runs.run import Run
 
 if TYPE_CHECKING:
+    from mrpc.app.services import Services
     from mrpc.core.model.trainer_arguments import ArgumentRow
 
 LOOPS_DIR = PROJECT_DIR / "mrpc" / "training" / "loops"
@@ -27,6 +30,9 @@ NOTE_MARK = "  #: "
 
 LOOPS: Sequence[LoopName] = ("pytorch", "accelerate", "trainer")
 """The loops in the order in which one grows out of the other."""
+
+MAX_VALUE_CHARS = 60
+"""Of a setting of Trainer's in the table."""
 
 Mark = Literal["same", "gone", "new", "blank"]
 
@@ -102,8 +108,29 @@ def read_trainer_report(run: Run) -> TrainerReport | None:
     return read_model(run.paths.trainer_report, TrainerReport)
 
 
+def arguments_html(services: Services, run_id: object) -> str:
+    """Show the settings of a run in Trainer's words, those of the course without one."""
+    services.import_libraries()
+    try:
+        run = services.store.open(run_id)
+    except UnknownRunError:  # there is none, or it was deleted meanwhile
+        run = None
+    return render(
+        "train/arguments.html",
+        rows=trainer_arguments(run),
+        report=read_trainer_report(run) if run else None,
+        whose=f"the run {run.run_id}" if run else "the preset course",
+        shorten=_shorten,
+    )
+
+
 def _read(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 3] + "..."
 
 
 def _with_titles(*lines: list[SourceLine]) -> list[LoopSource]:

@@ -17,17 +17,17 @@ from transformers import BertForSequenceClassification, TrainingArguments, get_s
 
 import mrpc
 from mrpc.app.templates import render
-from mrpc.app.train import training_loops
+from mrpc.app.train import loops
 from mrpc.app.train.accelerate_commands import ask_accelerate
-from mrpc.app.train.loops_view import arguments_html
-from mrpc.app.train.processes import training_command
-from mrpc.app.train.training_loops import (
+from mrpc.app.train.loops import (
     LoopSource,
     SourceLine,
+    arguments_html,
     loop_files,
     read_trainer_report,
     short_loops,
 )
+from mrpc.app.train.processes import training_command
 from mrpc.config import LOOP_HELP
 from mrpc.core.model.metrics import new_metric
 from mrpc.core.model.trainer_arguments import argument_rows, trainer_arguments
@@ -57,7 +57,7 @@ def test_the_sources_are_the_files_that_run() -> None:
 def test_a_change_in_a_file_shows_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("pytorch", "accelerate", "trainer"):
         (tmp_path / f"{name}.py").write_text(f"shared = 1\nonly_{name} = 2\nif shared:\n    more = 3\n")
-    monkeypatch.setattr("mrpc.app.train.training_loops.LOOPS_DIR", tmp_path)
+    monkeypatch.setattr("mrpc.app.train.loops.LOOPS_DIR", tmp_path)
     (tmp_path / "accelerate.py").write_text("shared = 1\nif shared:\n    with shared:\n        more = 3\n")
     plain, accelerate, trainer = loop_files()
     assert plain.lines == [
@@ -197,7 +197,7 @@ def test_an_accelerate_that_does_not_answer_is_no_traceback(monkeypatch: pytest.
 
 def test_the_table_lists_every_argument_and_marks_those_that_differ(tmp_path: Path) -> None:
     run = create_run(tmp_path, learning_rate=2e-5, seed=7, max_grad_norm=0.5, mixed_precision="bf16")
-    rows = {row.name: row for row in training_loops.trainer_arguments(run)}
+    rows = {row.name: row for row in loops.trainer_arguments(run)}
     assert set(rows) == {field.name for field in dataclasses.fields(TrainingArguments)}
     changed = {name for name, row in rows.items() if row.is_changed}
     assert changed >= {"learning_rate", "seed", "max_grad_norm", "bf16", "eval_strategy", "save_strategy"}
@@ -224,7 +224,7 @@ def test_the_table_says_what_trainer_really_gets(tmp_path: Path) -> None:
 
 
 def test_without_a_run_the_table_is_the_courses() -> None:
-    values = {row.name: row.value for row in training_loops.trainer_arguments(None)}
+    values = {row.name: row.value for row in loops.trainer_arguments(None)}
     assert (values["learning_rate"], values["per_device_train_batch_size"]) == (5e-5, 8)
 
 
