@@ -7,8 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mrpc.app.compare.answers import Answers, DataShelf, PairAnswer
-from mrpc.app.compare.baselines import Baselines
+from mrpc.app.compare.answers import Answers, Baselines, DataShelf, PairAnswer
 from mrpc.app.compare.own_pairs import OwnAnswers, answer_own_pairs
 from mrpc.app.compare.scores import Scores, SideScores, compare_answers
 from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog
