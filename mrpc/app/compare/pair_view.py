@@ -65,8 +65,8 @@ def render_answers(answers: Both[PairAnswer], label: int | None, only_answers: B
         label: 1 if the corpus calls the pair equivalent.
         only_answers: the label that a side gives to all pairs of validation.
     """
+    from mrpc.app.compare.scores import one_answer_text
     from mrpc.app.compare.sides import class_words, side_names
-    from mrpc.app.compare.verdict import one_answer_text
 
     words = class_words(answers.map(lambda answer: answer.side))
     names = side_names(answers.map(lambda answer: answer.side))

@@ -12,8 +12,8 @@ from mrpc.app.compare import pair_tables, score_figures
 from mrpc.app.compare.behavioral import TestResult
 from mrpc.app.compare.comparisons import Comparison
 from mrpc.app.compare.explain_figures import map_figure
+from mrpc.app.compare.scores import RIVALS, baseline_findings, one_answer_findings, side_finding
 from mrpc.app.compare.sides import Side
-from mrpc.app.compare.verdict import RIVALS, baseline_findings, one_answer_findings, side_finding
 from mrpc.app.format import run_title
 from mrpc.app.templates import render
 from mrpc.config import changed_settings

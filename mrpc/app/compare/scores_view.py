@@ -94,7 +94,7 @@ def _build_report(services: Services, row: SidesRow) -> None:
 
 def draw_scores(services: Services, task: Task, **asked: object) -> dict[str, object]:
     """Draw the verdict and the scores, or ask whether test is to be shown; predict what is missing."""
-    from mrpc.app.compare.verdict import baseline_findings, one_answer_findings, side_finding
+    from mrpc.app.compare.scores import baseline_findings, one_answer_findings, side_finding
 
     comparison = compare_in_view(services, task.progress, **asked)
     if comparison is None:
@@ -116,8 +116,8 @@ def draw_baselines(services: Services, task: Task, **asked: object) -> dict[str,
     from mrpc.app.compare.background import Job
     from mrpc.app.compare.pair_tables import baselines_table
     from mrpc.app.compare.score_figures import baselines_figure
+    from mrpc.app.compare.scores import baseline_findings
     from mrpc.app.compare.sides import BASELINES
-    from mrpc.app.compare.verdict import baseline_findings
 
     comparison = compare_in_view(services, task.progress, **asked)
     if comparison is None:

@@ -125,7 +125,7 @@ def draw_tests(services: Services, task: Task, first: object, second: object) ->
     from mrpc.app.compare.behavioral import SYMMETRY_TEST
     from mrpc.app.compare.pair_tables import tests_table
     from mrpc.app.compare.score_figures import plot_names, tests_figure
-    from mrpc.app.compare.verdict import one_answer_findings
+    from mrpc.app.compare.scores import one_answer_findings
 
     comparison = services.comparisons.compare(first, second, "validation", task.progress)
     warning = render_macro("compare/parts.html", "findings", one_answer_findings(comparison.scores))
@@ -217,7 +217,7 @@ def _list_pairs(comparison: Comparison, pairs: object, kind: str | None) -> tupl
 def draw_kinds(services: Services, **asked: object) -> dict[str, object]:
     """Score every kind of pairs."""
     from mrpc.app.compare.pair_tables import kinds_table
-    from mrpc.app.compare.verdict import one_answer_findings
+    from mrpc.app.compare.scores import one_answer_findings
 
     comparison = compare_in_view(services, silent, **asked)
     if comparison is None:

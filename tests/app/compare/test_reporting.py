@@ -4,7 +4,7 @@ import re
 import pytest
 
 from mrpc.app.compare.report import render_report
-from mrpc.app.compare.verdict import RIVALS, baseline_findings, one_answer_findings, side_finding
+from mrpc.app.compare.scores import RIVALS, baseline_findings, one_answer_findings, side_finding
 from mrpc.errors import UnavailableError
 from tests.html import parse
 
