@@ -50,7 +50,7 @@ class SplitScore:
         interval: 95 %, see :mod:`mrpc.core.analysis.statistics`.
         majority: the same metric of always giving the more frequent answer.
         num_pairs: in the split.
-        is_one_answer: every pair of the split got the same answer.
+        is_one_answer: every pair of the split, or nearly every one, got the same answer.
     """
 
     split: str
@@ -91,7 +91,7 @@ def _score(split: str, answers: PairPredictions) -> list[SplitScore]:
             intervals[metric],
             majority[metric],
             len(labels),
-            is_one_answer=len(set(predicted.tolist())) == 1,
+            is_one_answer=answers.only_answer is not None,
         )
         for metric in METRICS
     ]

@@ -10,15 +10,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from mrpc import __version__
 from mrpc.app.train.publishing import Publishing
 from mrpc.core.data.load import load_data
-from mrpc.core.model.stored_predictions import read_predictions, write_predictions
+from mrpc.core.model.stored_predictions import PairPredictions, read_predictions, write_predictions
 from mrpc.errors import InputError, RunStateError, UnavailableError
-from mrpc.publish.card import code_span
+from mrpc.publish.card import build_card, code_span
 from mrpc.publish.upload import publish_run, write_model_folder
 from mrpc.runs.run import Run
 from mrpc.runs.store import RunStore
@@ -74,6 +75,20 @@ def test_the_card_of_a_run(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == (
         run.paths.best_model / "model.safetensors"
     ).read_bytes()
+
+
+@pytest.mark.parametrize(("num_rare", "warns"), [(0, True), (1, True), (2, False)])
+def test_the_card_warns_of_one_answer_as_comparisons_do(
+    run: Run, tmp_path: Path, num_rare: int, warns: bool
+) -> None:
+    copy = RunStore(tmp_path).open(Path(shutil.copytree(run.paths.run_dir, tmp_path / run.run_id)).name)
+    margins = np.where(np.arange(100) < num_rare, -1, 1)
+    answers = PairPredictions(
+        np.arange(100), np.arange(100) % 2, np.stack([-margins, margins], axis=1).astype(np.float32)
+    )
+    for epoch in (1, 2, 3):
+        write_predictions(copy.paths.validation_predictions(epoch), answers, {})
+    assert ("the same answer: it has learned nothing" in str(build_card(copy, "ann/tiny", []))) is warns
 
 
 def test_test_is_predicted_for_the_card_when_it_is_asked_for(run: Run, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mrpc.app.compare.answers import Answers, Baselines, DataShelf, PairAnswer
 from mrpc.app.compare.own_pairs import OwnAnswers, answer_own_pairs
-from mrpc.app.compare.scores import Scores, SideScores, compare_answers
+from mrpc.app.compare.scores import Scores, SideScores, compare_answers, score_answers
 from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog
 from mrpc.core.data.pairs import SentencePair, check_pair
 from mrpc.errors import DataError, InputError, UnavailableError
@@ -94,9 +94,7 @@ class Comparison:
             side = replace(self._comparisons.catalog.find(f"baseline:{name}"), context=context)
             if with_encoder or self._comparisons.baselines.is_quick(side):
                 answers = self._comparisons.baselines.answers(side, self.split, on_progress)
-                found.append(
-                    compare_answers(self.split, Both(side, side), Both(answers, answers)).sides.first
-                )
+                found.append(score_answers(side, answers))
         return found
 
     def behavioral_tests(self, on_progress: OnProgress = silent) -> list[TestResult]:
@@ -189,7 +187,7 @@ class Comparisons:
         if side.kind == "baseline":
             return None
         answers = self.held.once(("stored", *_identity(side)), lambda: self.answers.read(side, "validation"))
-        return None if answers is None else SideScores(side, answers).only_answer
+        return None if answers is None else answers.only_answer
 
     def look_at(
         self, first: object, second: object, sentence1: object, sentence2: object

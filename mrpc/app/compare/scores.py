@@ -29,9 +29,6 @@ from mrpc.core.analysis.calibration import (
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import DataError
 
-RARE_SHARE = 0.01
-"""A model that gives its rarer answer to no more than this share of the pairs answers one thing."""
-
 RIVALS = ("majority", "embedding")
 """Baselines that a fine-tuned model has to beat, in the order of the sentences."""
 
@@ -55,15 +52,11 @@ class SideScores:
 
     @property
     def only_answer(self) -> int | None:
-        """The label that a model says to all pairs, or to all but one in a hundred; None for others.
+        """What it says to all pairs, or to nearly all: see :attr:`PairPredictions.only_answer`.
 
         None for baselines too: whoever answers one thing on purpose need not be told.
         """
-        num_equivalent = int(self.answers.predicted.sum())
-        num_rare = min(num_equivalent, len(self.answers) - num_equivalent)
-        if self.side.kind == "baseline" or num_rare > RARE_SHARE * len(self.answers):
-            return None
-        return int(num_equivalent > num_rare)
+        return None if self.side.kind == "baseline" else self.answers.only_answer
 
     @cached_property
     def ece(self) -> float:
@@ -214,15 +207,24 @@ def compare_answers(split: str, sides: Both[Side], answers: Both[PairPredictions
         DataError: when they are not about the same labelled pairs.
     """
     first, second = sides.map(lambda side: side.name)
-    ordered = answers.map(_in_order)
-    one, other = ordered
+    scores = Scores(
+        split, Both(score_answers(sides.first, answers.first), score_answers(sides.second, answers.second))
+    )
+    one, other = scores.sides.map(lambda side: side.answers)
     if len(one) != len(other) or (one.idx != other.idx).any():
         raise DataError(f"{first} and {second} answered different pairs of {split}.")
     if (one.label != other.label).any():
         raise DataError(f"The labels of {split} changed between {first} and {second}.")
     if not len(one):
         raise DataError(f"None of the pairs of {split} has a label, so answers cannot be scored.")
-    return Scores(split, Both(SideScores(sides.first, one), SideScores(sides.second, other)))
+    return scores
+
+
+def score_answers(side: Side, answers: PairPredictions) -> SideScores:
+    """Score what a side answered to the labelled pairs, in the order of their numbers."""
+    rows = np.flatnonzero(answers.label != UNLABELLED)
+    rows = rows[np.argsort(answers.idx[rows], kind="stable")]
+    return SideScores(side, PairPredictions(answers.idx[rows], answers.label[rows], answers.logits[rows]))
 
 
 @dataclass(frozen=True)
@@ -303,9 +305,3 @@ def side_finding(scores: Scores) -> Finding:
 def finite(value: float) -> float | None:
     """Return a number that JSON has: None for NaN and infinities."""
     return float(value) if math.isfinite(value) else None
-
-
-def _in_order(answers: PairPredictions) -> PairPredictions:
-    rows = np.flatnonzero(answers.label != UNLABELLED)
-    rows = rows[np.argsort(answers.idx[rows], kind="stable")]
-    return PairPredictions(answers.idx[rows], answers.label[rows], answers.logits[rows])
