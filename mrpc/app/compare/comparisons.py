@@ -1,17 +1,22 @@
-"""Comparisons: made once for two sides and a split, and held. What the Compare tab and its endpoints call."""
+"""Two sides compared: on a split (made once, and held), on one pair, on a person's own pairs.
+
+What the Compare tab and its endpoints call. A person's pairs are read and written here and nowhere else.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mrpc.app.compare.answers import Answers, Baselines, DataShelf, PairAnswer
-from mrpc.app.compare.own_pairs import OwnAnswers, answer_own_pairs
 from mrpc.app.compare.scores import Scores, SideScores, compare_answers, score_answers
-from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog
+from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog, class_names
 from mrpc.core.data.pairs import SentencePair, check_pair
+from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import DataError, InputError, UnavailableError
 from mrpc.progress import OnProgress, silent
 from mrpc.recent import Recent, built_once
@@ -31,6 +36,9 @@ DERIVED_DIR = ".derived"
 """Folder beside the runs for what belongs to no single run; may be deleted."""
 
 Part = TypeVar("Part")
+
+OWN_PAIRS = "your pairs"
+"""What a person's own pairs are called in place of a split."""
 
 COMPARED_SPLITS = ("validation", "test")
 MAX_HELD = 64
@@ -128,6 +136,59 @@ class Comparison:
         return part
 
 
+@dataclass(frozen=True)
+class OwnAnswers:
+    """Answers of both sides to N pairs.
+
+    Attributes:
+        sides: who answered.
+        pairs: as they were given.
+        how_read: what was understood of the file or the lines, and what was left out, a sentence each.
+        answers: what each side said.
+        duration_s: how long both took together.
+    """
+
+    sides: Both[Side]
+    pairs: list[SentencePair]
+    how_read: list[str]
+    answers: Both[PairPredictions]
+    duration_s: float
+
+    @property
+    def num_changed(self) -> int:
+        """Pairs that both sides answer differently."""
+        return int((self.answers.first.predicted != self.answers.second.predicted).sum())
+
+    @property
+    def scores(self) -> Scores | None:
+        """The scores of both sides on the labelled pairs; None if there is no label."""
+        if (self.answers.first.label == UNLABELLED).all():
+            return None
+        return compare_answers(OWN_PAIRS, self.sides, self.answers)
+
+    def as_csv(self) -> str:
+        """Return all answers as CSV with formula cells neutralised; the first side is left there."""
+        from mrpc.core.data.pair_list import write_csv  # brings datasets along
+
+        header = ["sentence1", "sentence2", "label"]
+        header += [f"{place}_{what}" for place in ("left", "right") for what in ("label", "prob_equivalent")]
+        names = class_names(self.sides)
+        said = self.answers.map(
+            lambda answers: list(
+                zip(
+                    [names[label] for label in answers.predicted],
+                    answers.prob_equivalent.round(6).tolist(),
+                    strict=True,
+                )
+            )
+        )
+        rows = (
+            (pair.sentence1, pair.sentence2, pair.label, *first, *second)
+            for pair, first, second in zip(self.pairs, said.first, said.second, strict=True)
+        )
+        return write_csv(header, rows)
+
+
 class Comparisons:
     """Compares sides. One for a whole app; may be used from many threads."""
 
@@ -182,6 +243,13 @@ class Comparisons:
 
         return self.held.once(("comparison", *key), make)
 
+    def compare_shown(
+        self, on_progress: OnProgress, first: object, second: object, split: object, consent: object
+    ) -> Comparison | None:
+        """Return the comparison on the split that may be shown; None where test must be asked for first."""
+        shown = shown_split(split, consent)
+        return self.compare(first, second, shown, on_progress) if shown else None
+
     def one_answer(self, side: Side) -> int | None:
         """Return the label that a model says to all of validation; None if it does not, or nobody knows."""
         if side.kind == "baseline":
@@ -215,25 +283,50 @@ class Comparisons:
     def answer_own(
         self, first: object, second: object, text: object, path: object, on_progress: OnProgress = silent
     ) -> OwnAnswers:
-        """Ask both sides a person's own pairs: see :func:`mrpc.app.compare.own_pairs.answer_own_pairs`."""
-        return answer_own_pairs(self.answers, self.catalog.find_two(first, second), text, path, on_progress)
+        """Read a person's pairs and ask both sides, one after the other; the progress counts both.
 
-    def flips(
-        self,
-        first: object,
-        second: object,
-        split: object,
-        cell: object,
-        on_progress: OnProgress = silent,
-    ) -> dict[str, object]:
-        """Return the pairs of a cell, the largest change in probability first, for scripts."""
-        pairs = self.compare(first, second, split, on_progress).changes.in_cell(cell)
-        return {
-            "split": split,
-            "cell": cell,
-            "num_pairs": len(pairs),
-            "pairs": [pair.as_dict() for pair in pairs],
-        }
+        Args:
+            first: the name of one side.
+            second: the name of the other.
+            text: pasted lines, taken when there is no file.
+            path: of an uploaded file, or None.
+            on_progress: told how far it is.
+
+        Raises:
+            InputError: for a side that cannot be used, or when there are no pairs.
+            DataError: for pairs that cannot be used, with the line.
+        """
+        from mrpc.core.data.pair_list import read_lines, read_pair_file  # brings datasets along
+
+        sides = self.catalog.find_two(first, second)
+        names = class_names(sides)
+        if isinstance(path, str) and path:
+            pairs, report = read_pair_file(Path(path), label_names=names)
+        elif isinstance(text, str) and text.strip():
+            pairs, report = read_lines(text, label_names=names)
+        else:
+            raise InputError("There are no pairs yet. Paste lines, or choose a file.")
+        started_at = time.perf_counter()
+        sentence1, sentence2 = [pair.sentence1 for pair in pairs], [pair.sentence2 for pair in pairs]
+        labels = [pair.label for pair in pairs]
+
+        def ask(side: Side) -> PairPredictions:
+            before = len(pairs) if side is sides.second else 0
+
+            def tell(what: str, num_done: int, num_total: int) -> None:
+                on_progress(what, before + num_done, 2 * len(pairs))
+
+            return self.answers.ask(side, sentence1, sentence2, labels, tell)
+
+        answers = sides.map(ask)
+        return OwnAnswers(sides, pairs, report.sentences(), answers, time.perf_counter() - started_at)
+
+
+def shown_split(split: object, consent: object) -> str:
+    """Return the split that may be shown; "" where test must be asked for first."""
+    if split == "test":
+        return "test" if consent is True else ""
+    return "validation"
 
 
 def _check_same_split(sides: Both[Side], split: str) -> None:

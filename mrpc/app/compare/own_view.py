@@ -15,7 +15,7 @@ from mrpc.app.view import View, place, stage, table
 from mrpc.core.data.pairs import SUFFIXES
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.own_pairs import OwnAnswers
+    from mrpc.app.compare.comparisons import OwnAnswers
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.task import Task

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from mrpc.app.compare.behavioral import TestResult
     from mrpc.app.compare.cartography import MappedPair
     from mrpc.app.compare.changes import ComparedPair, KindScore
-    from mrpc.app.compare.comparisons import Comparisons
+    from mrpc.app.compare.comparisons import Comparisons, OwnAnswers
     from mrpc.app.compare.explaining import Neighbour
-    from mrpc.app.compare.own_pairs import OwnAnswers
     from mrpc.app.compare.scores import SideScores
 
 ANY = "any"

@@ -46,15 +46,12 @@ def build_pair_view(services: Services, spine: Spine, row: SidesRow) -> None:
     build_explanations(services, spine, row)
 
 
-def draw_answers(
-    services: Services, first: object, second: object, sentence1: object, sentence2: object
-) -> str:
+def draw_answers(services: Services, **asked: object) -> str:
     """Draw what both sides say."""
-    answers = services.comparisons.answer_pair(first, second, sentence1, sentence2)
-    sides, pair = services.comparisons.look_at(first, second, sentence1, sentence2)
-    label = services.comparisons.shelf.label(sides, pair)
-    warnings = sides.map(services.comparisons.one_answer)
-    return render_answers(answers, label, warnings)
+    comparisons = services.comparisons
+    sides, pair = comparisons.look_at(**asked)
+    answers = sides.map(lambda side: comparisons.answers.ask_one(side, pair))
+    return render_answers(answers, comparisons.shelf.label(sides, pair), sides.map(comparisons.one_answer))
 
 
 def render_answers(answers: Both[PairAnswer], label: int | None, only_answers: Both[int | None]) -> str:

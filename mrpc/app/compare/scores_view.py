@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.compare.sides_view import compare_in_view
 from mrpc.app.downloads import write_download
 from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_macro, render_part
@@ -96,7 +95,7 @@ def draw_scores(services: Services, task: Task, **asked: object) -> dict[str, ob
     """Draw the verdict and the scores, or ask whether test is to be shown; predict what is missing."""
     from mrpc.app.compare.scores import baseline_findings, one_answer_findings, side_finding
 
-    comparison = compare_in_view(services, task.progress, **asked)
+    comparison = services.comparisons.compare_shown(task.progress, **asked)
     if comparison is None:
         return {"stage": render_macro("compare/scores.html", "question"), "scores": ""}
     scores = comparison.scores
@@ -119,7 +118,7 @@ def draw_baselines(services: Services, task: Task, **asked: object) -> dict[str,
     from mrpc.app.compare.scores import baseline_findings
     from mrpc.app.compare.sides import BASELINES
 
-    comparison = compare_in_view(services, task.progress, **asked)
+    comparison = services.comparisons.compare_shown(task.progress, **asked)
     if comparison is None:
         return {"stage": "", "chart": None, "table": None}
     baselines = comparison.baselines(False, task.progress)
@@ -142,7 +141,7 @@ def draw_calibration(services: Services, **asked: object) -> dict[str, object]:
     """Draw how well probabilities rank the pairs and mean what they say."""
     from mrpc.app.compare import score_figures as figures
 
-    comparison = compare_in_view(services, silent, **asked)
+    comparison = services.comparisons.compare_shown(silent, **asked)
     if comparison is None:
         return {"stage": "", "curves": None}
     scores = comparison.scores
@@ -163,7 +162,7 @@ def draw_threshold(services: Services, threshold: object, **asked: object) -> di
     from mrpc.app.limits import check_number
     from mrpc.core.analysis.calibration import confusion_at
 
-    comparison = compare_in_view(services, silent, **asked)
+    comparison = services.comparisons.compare_shown(silent, **asked)
     if comparison is None:
         return {"stage": "", "chart": None}
     threshold = check_number(threshold, "The threshold", 0, 1)
@@ -183,7 +182,7 @@ def write_report(services: Services, cache_dir: Path, task: Task, **asked: objec
     """Write the report of the split that is shown, with the page's styles and scripts in it, and offer it."""
     from mrpc.app.compare.report import render_report
 
-    comparison = compare_in_view(services, task.progress, **asked)
+    comparison = services.comparisons.compare_shown(task.progress, **asked)
     if comparison is None:
         raise InputError("Test is not shown yet. Show it above, or go back to validation.")
     run = comparison.sides.second.run or comparison.sides.first.run

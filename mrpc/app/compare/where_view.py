@@ -9,7 +9,6 @@ import gradio as gr
 
 from mrpc.app.address import Linked, text
 from mrpc.app.compare.pair_view import open_pair
-from mrpc.app.compare.sides_view import compare_in_view
 from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_macro, render_part
 from mrpc.app.view import View, bind, chart, stage, table
@@ -151,7 +150,7 @@ def draw_pairs(services: Services, pairs: object, kind: object, **asked: object)
     """List the pairs that the filters ask for."""
     from mrpc.app.compare.pair_tables import CELL_WORDS
 
-    comparison = compare_in_view(services, silent, **asked)
+    comparison = services.comparisons.compare_shown(silent, **asked)
     if comparison is None:
         said = "Test is shown here once you asked for it under Scores."
         return {"stage": render_part("note", said), "table": None}
@@ -219,7 +218,7 @@ def draw_kinds(services: Services, **asked: object) -> dict[str, object]:
     from mrpc.app.compare.pair_tables import kinds_table
     from mrpc.app.compare.scores import one_answer_findings
 
-    comparison = compare_in_view(services, silent, **asked)
+    comparison = services.comparisons.compare_shown(silent, **asked)
     if comparison is None:
         return {"stage": "", "shown": None}
     warning = render_macro("compare/parts.html", "findings", one_answer_findings(comparison.scores))
