@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 NEEDS_ENCODER = frozenset({"embedding", "logistic"})
 """Baselines that read sentences with the encoder."""
+
+MAX_FITTED = 20
+"""Fitted baselines that are kept in memory; of each also its answers to both splits."""
 
 
 @dataclass(frozen=True)
@@ -203,17 +206,17 @@ def _derived_path(side: Side, split: str) -> Path:
 class Baselines:
     """Fits baselines when they are first asked for. May be used from many threads."""
 
-    def __init__(self, shelf: DataShelf, held: Recent[Any], derived_dir: Path) -> None:
+    def __init__(self, shelf: DataShelf, derived_dir: Path) -> None:
         """Bind to the data.
 
         Args:
             shelf: gives the data of runs.
-            held: where what was fitted is kept in memory.
             derived_dir: where vectors of sentences are kept; may be deleted.
         """
         self._shelf = shelf
         self._derived_dir = derived_dir
-        self._held = held
+        self._fitted: Recent[Baseline] = Recent(MAX_FITTED)
+        self._answered: Recent[PairPredictions] = Recent(2 * MAX_FITTED)
         self._vectors: Recent[_VectorCache] = Recent(1)
         self._lock = threading.RLock()
 
@@ -230,7 +233,7 @@ class Baselines:
                 margins = baseline.margins(list(dataset["sentence1"]), list(dataset["sentence2"]))
                 return _as_predictions(margins, dataset)
 
-        return self._held.once(("baseline answers", *self._key(side, data), split), answer)
+        return self._answered.once((*self._key(side, data), split), answer)
 
     def margins(
         self,
@@ -248,7 +251,7 @@ class Baselines:
         """Tell whether a baseline answers without reading sentences with the encoder first."""
         if _baseline_name(side) not in NEEDS_ENCODER:
             return True
-        return self._held.get(("baseline", *self._key(side, self._shelf.get(side.data)))) is not None
+        return self._fitted.get(self._key(side, self._shelf.get(side.data))) is not None
 
     def _key(self, side: Side, data: LoadedData) -> tuple[str, ...]:
         name = _baseline_name(side)
@@ -256,9 +259,7 @@ class Baselines:
         return name, data.fingerprint, encoder
 
     def _fit(self, side: Side, data: LoadedData, on_progress: OnProgress) -> Baseline:
-        return self._held.once(
-            ("baseline", *self._key(side, data)), lambda: self._fit_anew(side, data, on_progress)
-        )
+        return self._fitted.once(self._key(side, data), lambda: self._fit_anew(side, data, on_progress))
 
     def _fit_anew(self, side: Side, data: LoadedData, on_progress: OnProgress) -> Baseline:
         from mrpc.core.analysis import baselines

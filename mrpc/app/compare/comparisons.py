@@ -8,9 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from mrpc.app.compare.answers import Answers, Baselines, DataShelf, PairAnswer
 from mrpc.app.compare.scores import Scores, SideScores, compare_answers, score_answers
@@ -35,14 +34,12 @@ if TYPE_CHECKING:
 DERIVED_DIR = ".derived"
 """Folder beside the runs for what belongs to no single run; may be deleted."""
 
-Part = TypeVar("Part")
-
 OWN_PAIRS = "your pairs"
 """What a person's own pairs are called in place of a split."""
 
 COMPARED_SPLITS = ("validation", "test")
 MAX_HELD = 64
-"""Comparisons, their parts and fitted baselines that are kept in memory."""
+"""Comparisons that are kept in memory, and as many stored answers of single sides."""
 
 
 class Comparison:
@@ -61,15 +58,18 @@ class Comparison:
         self.split = scores.split
         self._comparisons = comparisons
         self._key = key
+        self._calibrations: Recent[Both[Calibration]] = Recent(1)
+        self._tests: Recent[list[TestResult]] = Recent(1)
+        self._doubtful: Recent[list[MappedPair]] = Recent(1)
 
-    @cached_property
+    @built_once
     def changes(self) -> Changes:
         """The pairs with their texts: which changed, and which kinds of pairs there are."""
         from mrpc.app.compare.changes import Changes
 
         return Changes(self.scores, self._comparisons.shelf.of(self.sides))
 
-    @cached_property
+    @built_once
     def training_map(self) -> TrainingMap:
         """The data map of the second side's run, or of the first's for a baseline.
 
@@ -86,7 +86,7 @@ class Comparison:
     def calibration(self, on_progress: OnProgress = silent) -> Both[Calibration]:
         """Return what validation chooses for both sides, judged on this split."""
         validation = self._on_validation(on_progress)
-        return self._part("calibration", lambda: self.scores.calibrated_on(validation.scores))
+        return self._calibrations.once((), lambda: self.scores.calibrated_on(validation.scores))
 
     def baselines(self, with_encoder: bool, on_progress: OnProgress = silent) -> list[SideScores]:
         """Return the scores of the baselines on this split, the simplest first.
@@ -111,29 +111,25 @@ class Comparison:
 
         validation = self._on_validation(on_progress)
         answers = self._comparisons.answers
-        return validation._part(
-            "behavioral tests", lambda: run_behavioral_tests(answers, validation.changes, on_progress)
+        return validation._tests.once(
+            (), lambda: run_behavioral_tests(answers, validation.changes, on_progress)
         )
 
     def known_behavioral_tests(self) -> list[TestResult] | None:
         """Return the behavioural tests if they were run, else None."""
-        key = ("validation", *self._key[1:])
-        return self._comparisons.held.get(("behavioral tests", *key))
+        validation = self._comparisons.held.get(("validation", *self._key[1:]))
+        return validation._tests.get(()) if validation is not None else None
 
     def doubtful_labels(self, on_progress: OnProgress = silent) -> list[MappedPair]:
         """Return likely label errors of train with what both sides say."""
         found, answers = self.training_map, self._comparisons.answers
-        return self._part("doubtful labels", lambda: found.doubtful_labels(answers, self.sides, on_progress))
+        return self._doubtful.once((), lambda: found.doubtful_labels(answers, self.sides, on_progress))
 
     def _on_validation(self, on_progress: OnProgress) -> Comparison:
         if self.split == "validation":
             return self
         names = self.sides.map(lambda side: side.name)
         return self._comparisons.compare(names.first, names.second, "validation", on_progress)
-
-    def _part(self, name: str, make: Callable[[], Part]) -> Part:
-        part: Part = self._comparisons.held.once((name, *self._key), make)
-        return part
 
 
 @dataclass(frozen=True)
@@ -200,10 +196,11 @@ class Comparisons:
             data: returns the app's own data; may load it first.
             settings: of this process.
         """
-        self.held: Recent[Any] = Recent(MAX_HELD)
+        self.held: Recent[Comparison] = Recent(MAX_HELD)
+        self._stored: Recent[PairPredictions | None] = Recent(MAX_HELD)
         self.catalog = SideCatalog(store)
         self.shelf = DataShelf(data)
-        self.baselines = Baselines(self.shelf, self.held, settings.runs_dir / DERIVED_DIR)
+        self.baselines = Baselines(self.shelf, settings.runs_dir / DERIVED_DIR)
         self.answers = Answers(self.shelf, self.baselines, lambda: self.loaded)
 
     @built_once
@@ -241,7 +238,7 @@ class Comparisons:
             answers = sides.map(lambda side: self.answers.read_or_predict(side, split, on_progress))
             return Comparison(self, key, compare_answers(split, sides, answers))
 
-        return self.held.once(("comparison", *key), make)
+        return self.held.once(key, make)
 
     def compare_shown(
         self, on_progress: OnProgress, first: object, second: object, split: object, consent: object
@@ -254,7 +251,7 @@ class Comparisons:
         """Return the label that a model says to all of validation; None if it does not, or nobody knows."""
         if side.kind == "baseline":
             return None
-        answers = self.held.once(("stored", *_identity(side)), lambda: self.answers.read(side, "validation"))
+        answers = self._stored.once(_identity(side), lambda: self.answers.read(side, "validation"))
         return None if answers is None else answers.only_answer
 
     def look_at(
