@@ -17,15 +17,9 @@ import numpy as np
 
 from mrpc.app.compare.sides import Both, Side
 from mrpc.core.data.pairs import LABEL_NAMES, SentencePair
-from mrpc.core.model.stored_predictions import (
-    UNLABELLED,
-    PairPredictions,
-    read_prediction_metadata,
-    read_predictions,
-    write_predictions,
-)
-from mrpc.errors import UnavailableError
+from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.progress import OnProgress, silent
+from mrpc.publish.answers import find_answers, keep_answers
 from mrpc.recent import Recent
 from mrpc.runs.layout import DataRef
 
@@ -112,35 +106,22 @@ class Answers:
         self._baselines = baselines
         self._loaded = loaded
 
-    def read(self, side: Side, split: str) -> PairPredictions | None:
-        """Return what was computed before by these very weights; None if nothing was."""
-        if side.kind == "baseline":
-            return None
-        for path in _stored_paths(side, split):
-            try:
-                if read_prediction_metadata(path).get("weights_sha256") == side.weights_sha256:
-                    return read_predictions(path)
-            except UnavailableError:
-                continue
-        return None
-
     def read_or_predict(self, side: Side, split: str, on_progress: OnProgress = silent) -> PairPredictions:
         """Return what was computed before, else predict the split and keep the answers.
 
         Raises:
             UnavailableError: when nothing was stored and the weights are not there.
         """
-        if side.kind == "baseline":
+        if side.run is None:
             return self._baselines.answers(side, split, on_progress)
-        stored = self.read(side, split)
+        stored = find_answers(side.run, split, side.weights_sha256, side.epoch)
         if stored is not None:
             return stored
         predictor, dataset = self._loaded().get(side), self._shelf.get(side.data).split(split)
         predictions = predictor.predict_dataset(
             dataset, lambda num: on_progress(f"{side.title} answers {split}", num, len(dataset))
         )
-        told = {"weights_sha256": side.weights_sha256, "split": split}
-        write_predictions(_derived_path(side, split), predictions, told)
+        keep_answers(side.run, split, side.weights_sha256, predictions)
         return predictions
 
     def ask_one(self, side: Side, pair: SentencePair) -> PairAnswer:
@@ -186,21 +167,6 @@ class Answers:
             )
         known = [UNLABELLED if label is None else label for label in labels or [None] * len(sentence1)]
         return PairPredictions(np.arange(len(known)), np.array(known, dtype=np.int64), logits)
-
-
-def _stored_paths(side: Side, split: str) -> list[Path]:
-    assert side.run is not None
-    paths = side.run.paths
-    candidates = [_derived_path(side, split)]
-    if split == "validation":
-        return [*([paths.validation_predictions(side.epoch)] if side.epoch is not None else []), *candidates]
-    return [*(paths.test_predictions(model) for model in ("base", "best", "last")), *candidates]
-
-
-def _derived_path(side: Side, split: str) -> Path:
-    assert side.run is not None
-    fingerprint = side.run.config.data.split_fingerprint(split)
-    return side.run.paths.derived_predictions(split, side.weights_sha256, fingerprint)
 
 
 class Baselines:

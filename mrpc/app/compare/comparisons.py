@@ -18,6 +18,7 @@ from mrpc.core.data.pairs import SentencePair, check_pair
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import DataError, InputError, UnavailableError
 from mrpc.progress import OnProgress, silent
+from mrpc.publish.answers import find_answers
 from mrpc.recent import Recent, built_once
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
@@ -249,9 +250,12 @@ class Comparisons:
 
     def one_answer(self, side: Side) -> int | None:
         """Return the label that a model says to all of validation; None if it does not, or nobody knows."""
-        if side.kind == "baseline":
+        run = side.run
+        if run is None:
             return None
-        answers = self._stored.once(_identity(side), lambda: self.answers.read(side, "validation"))
+        answers = self._stored.once(
+            _identity(side), lambda: find_answers(run, "validation", side.weights_sha256, side.epoch)
+        )
         return None if answers is None else answers.only_answer
 
     def look_at(
