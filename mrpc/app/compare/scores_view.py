@@ -180,7 +180,7 @@ def choose_split(select: object) -> dict[str, object]:
 
 def write_report(services: Services, cache_dir: Path, task: Task, **asked: object) -> dict[str, object]:
     """Write the report of the split that is shown, with the page's styles and scripts in it, and offer it."""
-    from mrpc.app.compare.report import render_report
+    from mrpc.app.compare.report import Assets, render_report
 
     comparison = services.comparisons.compare_shown(task.progress, **asked)
     if comparison is None:
@@ -191,7 +191,7 @@ def write_report(services: Services, cache_dir: Path, task: Task, **asked: objec
         "\n".join((ASSETS_DIR / name).read_text("utf-8") for name in names) for names in (STYLES, SCRIPTS)
     )
     plotly_js = (plotly_dir() / "plotly.min.js").read_text("utf-8")
-    text = render_report(comparison, css, javascript, plotly_js, task.progress)
+    text = render_report(comparison, Assets(css, javascript, plotly_js), task.progress)
     return {
         "stage": render_part("note", "The report is ready.", "good"),
         "download": gr.update(value=write_download(cache_dir, name, text), interactive=True),

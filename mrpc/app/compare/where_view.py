@@ -16,6 +16,8 @@ from mrpc.errors import InputError
 from mrpc.progress import silent
 
 if TYPE_CHECKING:
+    from gradio.components import Component
+
     from mrpc.app.compare.comparisons import Comparison
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
@@ -51,36 +53,19 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
     tests_chart = chart("cmp-tests-chart", has_table=True)
     tests_table = table("cmp-tests")
     shown_pairs = stage("compare-pairs")
-    with field_row(elem_classes="cmp-controls"):
-        # The cases of behavioural tests come as further choices, so any text may come and is checked.
-        pairs = gr.Dropdown(
-            FILTERS,
-            value="changed",
-            label="Pairs",
-            elem_id="cmp-filter",
-            allow_custom_value=True,
-            min_width=260,
-        )
-        kind = gr.Dropdown(
-            [ANY_KIND],
-            value=ANY_KIND,
-            label="Kind of pairs of the split",
-            elem_id="cmp-kind",
-            allow_custom_value=True,
-            min_width=260,
-        )
+    filters = _build_filters(spine)
     pairs_table = table("cmp-pairs")
     View(
         "compare-tests",
         row.sides,
-        {"stage": tests, "chart": tests_chart, "table": tests_table, "pairs": pairs},
+        {"stage": tests, "chart": tests_chart, "table": tests_table, "pairs": filters["pairs"]},
         partial(draw_tests, services),
         tasks=services.tasks,
     ).bind()
     View(
         "compare-pairs",
-        row.on_split | {"pairs": pairs, "kind": kind},
-        {"stage": shown_pairs, "table": pairs_table, "kind": kind},
+        row.on_split | filters,
+        {"stage": shown_pairs, "table": pairs_table, "kind": filters["kind"]},
         partial(draw_pairs, services),
     ).bind()
     with fold("Kinds of pairs", "cmp-kinds-section"):
@@ -101,8 +86,6 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         {"stage": mapped, "shown": map_chart},
         partial(draw_map, services),
     ).bind()
-    filters = {"pairs": pairs, "kind": kind}
-    spine.links.extend([Linked("pairs", pairs, text(100)), Linked("kind", kind, text(100))])
     bind(shown_pairs.select, lambda id: {"pairs": id}, {}, filters, data=("id",))
     for events, choose in (
         ([tests_table.select, tests_chart.select], lambda id: {"pairs": f"test:{id}"}),
@@ -117,6 +100,30 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
     bind([pairs_table.select, map_chart.select], open_row, row.sides, spine.pair, data=("id",)).success(
         None, js=GO_TO_PAIR_JS, api_visibility="private"
     )
+
+
+def _build_filters(spine: Spine) -> dict[str, Component]:
+    """Build what chooses the pairs that are listed; an address can hold it."""
+    with field_row(elem_classes="cmp-controls"):
+        # The cases of behavioural tests come as further choices, so any text may come and is checked.
+        pairs = gr.Dropdown(
+            FILTERS,
+            value="changed",
+            label="Pairs",
+            elem_id="cmp-filter",
+            allow_custom_value=True,
+            min_width=260,
+        )
+        kind = gr.Dropdown(
+            [ANY_KIND],
+            value=ANY_KIND,
+            label="Kind of pairs of the split",
+            elem_id="cmp-kind",
+            allow_custom_value=True,
+            min_width=260,
+        )
+    spine.links.extend([Linked("pairs", pairs, text(100)), Linked("kind", kind, text(100))])
+    return {"pairs": pairs, "kind": kind}
 
 
 def draw_tests(services: Services, task: Task, first: object, second: object) -> dict[str, object]:
