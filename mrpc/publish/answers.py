@@ -121,7 +121,7 @@ def predict_test(run: Run, on_progress: OnProgress = silent) -> None:
     Raises:
         DataError: there is no test split, nobody knows its labels, or the data changed since.
         RunStateError: the run has not finished.
-        UnavailableError: the data or the weights cannot be had now.
+        UnavailableError: the data or the weights are not available.
     """
     if read_test(run) is not None:
         return
@@ -141,7 +141,7 @@ def run_behavioral_tests(run: Run, on_progress: OnProgress = silent) -> list[Tes
     Raises:
         DataError: the data of the run changed since.
         RunStateError: the run has not finished, or did not keep its answers to validation.
-        UnavailableError: the data or the weights cannot be had now.
+        UnavailableError: the data or the weights are not available.
     """
     validation = _data_of(run).dataset["validation"]
     tests = make_behavioral_tests(validation["sentence1"][:], validation["sentence2"][:])
@@ -198,7 +198,7 @@ def _best_model(run: Run) -> Predictor:
 
     Raises:
         RunStateError: the folder has other weights than the run recorded.
-        UnavailableError: the weights cannot be had now.
+        UnavailableError: the weights are not available.
     """
     from mrpc.core.model.classifier import load_finetuned
     from mrpc.core.model.prediction import Predictor

@@ -76,7 +76,7 @@ class DataShelf:
 
         Raises:
             DataError: when the rows changed since the run.
-            UnavailableError: when they cannot be had now.
+            UnavailableError: when they are not available.
         """
         data = self._app_data()
         if ref is None or data.fingerprint == ref.fingerprint:
