@@ -136,17 +136,15 @@ def read_prediction_metadata(path: Path) -> dict[str, str]:
 
 
 def kept_predictions(
-    path: Path | None, told: Mapping[str, str], make: Callable[[], PairPredictions]
+    path: Path, told: Mapping[str, str], make: Callable[[], PairPredictions]
 ) -> PairPredictions:
     """Return the predictions of a file that was written with this metadata; else make them, and keep them.
 
     Args:
-        path: the file; None where nothing is kept.
+        path: the file.
         told: what they must have been written with.
         make: predicts.
     """
-    if path is None:
-        return make()
     try:
         if told.items() <= read_prediction_metadata(path).items():
             return read_predictions(path)
