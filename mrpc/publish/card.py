@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from mrpc import __version__
 from mrpc.config import DEFAULT_CHECKPOINT, changed_settings
@@ -27,6 +27,7 @@ from mrpc.errors import RunStateError
 from mrpc.publish.answers import TestedBehavior, last_end, read_test, read_validation
 from mrpc.publish.onnx import FILES, OnnxExport, read_export
 from mrpc.runs.events import StartedEvent
+from mrpc.runs.layout import DataRef
 from mrpc.runs.log import read_events
 from mrpc.runs.run import Run
 
@@ -50,7 +51,7 @@ class SplitScore:
         interval: 95 %, see :mod:`mrpc.core.analysis.statistics`.
         majority: the same metric of always giving the more frequent answer.
         num_pairs: in the split.
-        is_one_answer: every pair of the split got the same answer.
+        is_one_answer: every pair of the split, or nearly every one, got the same answer.
     """
 
     split: str
@@ -91,7 +92,7 @@ def _score(split: str, answers: PairPredictions) -> list[SplitScore]:
             intervals[metric],
             majority[metric],
             len(labels),
-            is_one_answer=len(set(predicted.tolist())) == 1,
+            is_one_answer=answers.only_answer is not None,
         )
         for metric in METRICS
     ]
@@ -108,18 +109,42 @@ def build_card(run: Run, repo_id: str, behavior: Sequence[TestedBehavior]) -> Mo
     Raises:
         RunStateError: it has not finished, or has no scores on validation.
     """
-    end, process, onnx = last_end(run), run.read_process(), current_export(run)
-    scores = score_splits(run)
+    end, process, scores = last_end(run), run.read_process(), score_splits(run)
     if not scores or scores[0].split != "validation":
         raise RunStateError(f"Run {run.run_id} has no stored predictions on validation to report.")
     config, data = run.config.hyperparameters, run.config.data
-    is_glue = data.kind == "hub" or data.fingerprint == MRPC_FINGERPRINT
-    data_name = (
-        "MRPC (GLUE)" if is_glue else {"sample": "sample pairs of MRPC Lab"}.get(data.kind, plain(data.name))
+    metadata = _metadata(run, repo_id, scores)
+    text = _template().render(
+        repo_id=repo_id,
+        base_model=base_model_id(run) or config.checkpoint,
+        run_id=run.run_id,
+        data_name=_data_name(data),
+        data=data,
+        is_news=_is_glue(data),
+        is_paraphrase=data.label_names == LABEL_NAMES,
+        classes=[plain(name) for name in data.label_names],
+        config=config,
+        changed=changed_settings(config),
+        settings=config.model_dump(mode="json"),
+        best_epoch=end.best_epoch,
+        weights_sha256=end.weights_sha256["best"],
+        scores=scores,
+        metrics=METRICS,
+        behavior=behavior,
+        versions=process.versions if process else {},
+        version=__version__,
+        computed_in=computed_in(run),
+        onnx=current_export(run),
+        onnx_files=FILES,
     )
-    is_paraphrase = data.label_names == LABEL_NAMES
-    base_model = base_model_id(run)
-    metadata = ModelCardData(
+    return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}")
+
+
+def _metadata(run: Run, repo_id: str, scores: Sequence[SplitScore]) -> ModelCardData:
+    """Return what the Hub reads of the card."""
+    data, base_model = run.config.data, base_model_id(run)
+    is_glue, is_paraphrase = _is_glue(data), data.label_names == LABEL_NAMES
+    return ModelCardData(
         base_model=base_model,  # the Hub refuses a card with anything but an id
         datasets=[DATASET] if is_glue else None,
         eval_results=[
@@ -127,7 +152,7 @@ def build_card(run: Run, repo_id: str, behavior: Sequence[TestedBehavior]) -> Mo
                 task_type="text-classification",
                 task_name="Paraphrase identification" if is_paraphrase else "Sentence pair classification",
                 dataset_type=DATASET if is_glue else "own",
-                dataset_name=data_name,
+                dataset_name=_data_name(data),
                 dataset_config="mrpc" if is_glue else None,
                 dataset_split=score.split,
                 metric_type=score.metric,
@@ -145,9 +170,12 @@ def build_card(run: Run, repo_id: str, behavior: Sequence[TestedBehavior]) -> Mo
         tags=[
             *(["paraphrase-identification"] if is_paraphrase else []),
             "mrpc-lab",
-            *(["onnx", "transformers.js"] if onnx else []),
+            *(["onnx", "transformers.js"] if current_export(run) else []),
         ],
     )
+
+
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE_DIR),
         autoescape=False,  # Markdown; every text of the run's own stands in a code span, see the filter
@@ -156,30 +184,17 @@ def build_card(run: Run, repo_id: str, behavior: Sequence[TestedBehavior]) -> Mo
         lstrip_blocks=True,
     )
     environment.filters["code"] = code_span
-    text = environment.get_template("card.md").render(
-        repo_id=repo_id,
-        base_model=base_model or config.checkpoint,
-        run_id=run.run_id,
-        data_name=data_name,
-        data=data,
-        is_news=is_glue,
-        is_paraphrase=is_paraphrase,
-        classes=[plain(name) for name in data.label_names],
-        config=config,
-        changed=changed_settings(config),
-        settings=config.model_dump(mode="json"),
-        best_epoch=end.best_epoch,
-        weights_sha256=end.weights_sha256["best"],
-        scores=scores,
-        metrics=METRICS,
-        behavior=behavior,
-        versions=process.versions if process else {},
-        version=__version__,
-        computed_in=computed_in(run),
-        onnx=onnx,
-        onnx_files=FILES,
-    )
-    return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}")
+    return environment.get_template("card.md")
+
+
+def _is_glue(data: DataRef) -> bool:
+    return data.kind == "hub" or data.fingerprint == MRPC_FINGERPRINT
+
+
+def _data_name(data: DataRef) -> str:
+    if _is_glue(data):
+        return "MRPC (GLUE)"
+    return "sample pairs of MRPC Lab" if data.kind == "sample" else plain(data.name)
 
 
 def current_export(run: Run) -> OnnxExport | None:

@@ -30,7 +30,7 @@ FAILURES = (HTTPError, OSError, RuntimeError, HFValidationError, KeyError)
 """What huggingface_hub raises when a request fails: for a large file a RuntimeError, for an answer that lacks
 something a KeyError."""
 
-WAYS_OUT = {
+ADVICE = {
     401: "The token is wrong or has expired. Make one with write access at huggingface.co/settings/tokens.",
     403: "The token may not write there. Use one with write access to this owner.",
     409: "A repository of this name is there already and is of another kind. Choose another name.",
@@ -131,8 +131,8 @@ def refused(error: Exception) -> UnavailableError:
     """Say in words what the Hub, or the way to it, answered."""
     cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
     status = getattr(getattr(cause, "response", None), "status_code", None)
-    if status in WAYS_OUT:
-        return UnavailableError(f"The Hub refused ({status}). {WAYS_OUT[status]}")
+    if status in ADVICE:
+        return UnavailableError(f"The Hub refused ({status}). {ADVICE[status]}")
     if status is not None:
         return UnavailableError(f"The Hub answered {status}. Try again later: what was uploaded is kept.")
     if isinstance(cause, KeyError):

@@ -100,7 +100,9 @@ def test_the_pairs_of_every_cell_are_listed(client: Client, run: Run):
     rows = {row["idx"]: row for row in tiny_rows(16, start=64)}
     seen = set()
     for cell in CELLS:
-        listed = client.predict(*sides, "validation", cell, api_name="/flips")["pairs"]
+        found = client.predict(*sides, "validation", cell, api_name="/flips")
+        listed = found.pop("pairs")
+        assert found == {"split": "validation", "cell": cell, "num_pairs": counts[cell]}
         assert len(listed) == counts[cell]
         changes = [abs(pair["change"]) for pair in listed]
         assert changes == sorted(changes, reverse=True)

@@ -10,18 +10,28 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from safetensors.torch import load_file, save_file
 
 from mrpc import __version__
+from mrpc.app.compare.comparisons import Comparisons
 from mrpc.app.train.take_away import Publishing
 from mrpc.core.data.load import load_data
-from mrpc.core.model.stored_predictions import read_predictions, write_predictions
+from mrpc.core.model.stored_predictions import (
+    PairPredictions,
+    read_prediction_metadata,
+    read_predictions,
+    write_predictions,
+)
 from mrpc.errors import InputError, RunStateError, UnavailableError
-from mrpc.publish.card import code_span
+from mrpc.publish.answers import run_behavioral_tests
+from mrpc.publish.card import build_card, code_span, score_splits
 from mrpc.publish.upload import publish_run, write_model_folder
 from mrpc.runs.run import Run
 from mrpc.runs.store import RunStore
+from mrpc.settings import Settings
 from tests.finished_run import make_finished_run
 from tests.hub_server import TOKEN, HubServer
 
@@ -74,6 +84,50 @@ def test_the_card_of_a_run(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == (
         run.paths.best_model / "model.safetensors"
     ).read_bytes()
+
+
+@pytest.mark.parametrize(("num_rare", "warns"), [(0, True), (1, True), (2, False)])
+def test_the_card_warns_of_one_answer_as_comparisons_do(
+    run: Run, tmp_path: Path, num_rare: int, warns: bool
+) -> None:
+    copy = RunStore(tmp_path).open(Path(shutil.copytree(run.paths.run_dir, tmp_path / run.run_id)).name)
+    margins = np.where(np.arange(100) < num_rare, -1, 1)
+    answers = PairPredictions(
+        np.arange(100), np.arange(100) % 2, np.stack([-margins, margins], axis=1).astype(np.float32)
+    )
+    for epoch in (1, 2, 3):
+        file = copy.paths.validation_predictions(epoch)
+        write_predictions(file, answers, read_prediction_metadata(file))
+    assert ("the same answer: it has learned nothing" in str(build_card(copy, "ann/tiny", []))) is warns
+
+
+def test_the_card_has_the_figures_of_the_comparison(run: Run, tmp_path: Path, tiny_data_dir: Path) -> None:
+    copy = RunStore(tmp_path).open(Path(shutil.copytree(run.paths.run_dir, tmp_path / run.run_id)).name)
+    shutil.rmtree(copy.paths.derived, ignore_errors=True)
+    tested = run_behavioral_tests(copy)
+    data = load_data("folder", tiny_data_dir)
+    comparisons = Comparisons(RunStore(tmp_path), lambda: data, Settings(runs_dir=tmp_path))
+    comparison = comparisons.compare(f"{run.run_id}:base", f"{run.run_id}:best")
+    compared = comparison.behavioral_tests()
+    assert [(test.name, test.num_passed, test.num_cases) for test in tested] == [
+        (result.test.name, result.num_passed.second, result.num_cases) for result in compared
+    ]
+    scores = comparison.scores.sides.second
+    for score in score_splits(copy):
+        assert score.value == scores.metrics[score.metric]
+        assert score.interval == scores.intervals[score.metric]
+
+
+def test_weights_that_were_changed_behind_the_runs_back_are_not_tested(run: Run, tmp_path: Path) -> None:
+    copy = RunStore(tmp_path).open(Path(shutil.copytree(run.paths.run_dir, tmp_path / run.run_id)).name)
+    shutil.rmtree(copy.paths.derived, ignore_errors=True)
+    file = copy.paths.best_model / "model.safetensors"
+    tensors = load_file(file)
+    tensors["classifier.bias"] += 1
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(RunStateError, match="not those that it recorded"):
+        run_behavioral_tests(copy)
+    assert not copy.paths.derived.exists()
 
 
 def test_test_is_predicted_for_the_card_when_it_is_asked_for(run: Run, tmp_path: Path) -> None:
@@ -242,6 +296,7 @@ def test_the_card_is_seen_before_and_is_the_one_that_is_published(
     run: Run, hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
+    shutil.rmtree(run.paths.derived, ignore_errors=True)  # where the answers to its tests are kept
     publishing = Publishing(RunStore(run.paths.run_dir.parent))
     told: list[tuple[int, int]] = []
     card = publishing.card(run.run_id, "ann/tiny", lambda what, done, total: told.append((done, total)))

@@ -1,7 +1,12 @@
-"""What sides answer: on a whole split, as stored or computed now, and to any pairs; and the data of runs."""
+"""What sides answer: on a whole split, as stored or computed now, and to any pairs.
+
+Models answer with their weights; baselines are fitted on the train split of a run's data, with its checkpoint
+as the frozen encoder.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,24 +15,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrpc.app.compare.baselines import Baselines, margins_to_logits
 from mrpc.app.compare.sides import Both, Side
 from mrpc.core.data.pairs import LABEL_NAMES, SentencePair
-from mrpc.core.model.stored_predictions import (
-    UNLABELLED,
-    PairPredictions,
-    read_prediction_metadata,
-    read_predictions,
-    write_predictions,
-)
-from mrpc.errors import UnavailableError
+from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.progress import OnProgress, silent
+from mrpc.publish.answers import find_answers, keep_answers
 from mrpc.recent import Recent
 from mrpc.runs.layout import DataRef
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from mrpc.app.compare.loaded import LoadedSides
+    from mrpc.core.analysis.baselines import Baseline, Sentences
     from mrpc.core.data.load import LoadedData
+
+NEEDS_ENCODER = frozenset({"embedding", "logistic"})
+"""Baselines that read sentences with the encoder."""
+
+MAX_FITTED = 20
+"""Fitted baselines that are kept in memory; of each also its answers to both splits."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class DataShelf:
 
         Raises:
             DataError: when the rows changed since the run.
-            UnavailableError: when they cannot be had now.
+            UnavailableError: when they are not available.
         """
         data = self._app_data()
         if ref is None or data.fingerprint == ref.fingerprint:
@@ -99,35 +106,22 @@ class Answers:
         self._baselines = baselines
         self._loaded = loaded
 
-    def read(self, side: Side, split: str) -> PairPredictions | None:
-        """Return what was computed before by these very weights; None if nothing was."""
-        if side.kind == "baseline":
-            return None
-        for path in _stored_paths(side, split):
-            try:
-                if read_prediction_metadata(path).get("weights_sha256") == side.weights_sha256:
-                    return read_predictions(path)
-            except UnavailableError:
-                continue
-        return None
-
     def read_or_predict(self, side: Side, split: str, on_progress: OnProgress = silent) -> PairPredictions:
         """Return what was computed before, else predict the split and keep the answers.
 
         Raises:
             UnavailableError: when nothing was stored and the weights are not there.
         """
-        if side.kind == "baseline":
+        if side.run is None:
             return self._baselines.answers(side, split, on_progress)
-        stored = self.read(side, split)
+        stored = find_answers(side.run, split, side.weights_sha256, side.epoch)
         if stored is not None:
             return stored
         predictor, dataset = self._loaded().get(side), self._shelf.get(side.data).split(split)
         predictions = predictor.predict_dataset(
             dataset, lambda num: on_progress(f"{side.title} answers {split}", num, len(dataset))
         )
-        told = {"weights_sha256": side.weights_sha256, "split": split}
-        write_predictions(_derived_path(side, split), predictions, told)
+        keep_answers(side.run, split, side.weights_sha256, predictions)
         return predictions
 
     def ask_one(self, side: Side, pair: SentencePair) -> PairAnswer:
@@ -175,16 +169,154 @@ class Answers:
         return PairPredictions(np.arange(len(known)), np.array(known, dtype=np.int64), logits)
 
 
-def _stored_paths(side: Side, split: str) -> list[Path]:
-    assert side.run is not None
-    paths = side.run.paths
-    candidates = [_derived_path(side, split)]
-    if split == "validation":
-        return [*([paths.validation_predictions(side.epoch)] if side.epoch is not None else []), *candidates]
-    return [*(paths.test_predictions(model) for model in ("base", "best", "last")), *candidates]
+class Baselines:
+    """Fits baselines when they are first asked for. May be used from many threads."""
+
+    def __init__(self, shelf: DataShelf, derived_dir: Path) -> None:
+        """Bind to the data.
+
+        Args:
+            shelf: gives the data of runs.
+            derived_dir: where vectors of sentences are kept; may be deleted.
+        """
+        self._shelf = shelf
+        self._derived_dir = derived_dir
+        self._fitted: Recent[Baseline] = Recent(MAX_FITTED)
+        self._answered: Recent[PairPredictions] = Recent(2 * MAX_FITTED)
+        self._vectors: Recent[_VectorCache] = Recent(1)
+        self._lock = threading.RLock()
+
+    def answers(self, side: Side, split: str, on_progress: OnProgress = silent) -> PairPredictions:
+        """Return what a baseline answers on a split."""
+        data = self._shelf.get(side.data)
+
+        def answer() -> PairPredictions:
+            with self._lock:
+                baseline = self._fit(side, data, on_progress)
+                dataset = data.split(split)
+                if _baseline_name(side) in NEEDS_ENCODER:
+                    self._open_vectors(side).read(split, data, on_progress)
+                margins = baseline.margins(list(dataset["sentence1"]), list(dataset["sentence2"]))
+                return _as_predictions(margins, dataset)
+
+        return self._answered.once((*self._key(side, data), split), answer)
+
+    def margins(
+        self,
+        side: Side,
+        sentence1: Sentences,
+        sentence2: Sentences,
+        on_progress: OnProgress = silent,
+    ) -> np.ndarray:
+        """Return a baseline's margins on any pairs, float64 [N]."""
+        with self._lock:
+            baseline = self._fit(side, self._shelf.get(side.data), on_progress)
+            return baseline.margins(sentence1, sentence2)
+
+    def is_quick(self, side: Side) -> bool:
+        """Tell whether a baseline answers without reading sentences with the encoder first."""
+        if _baseline_name(side) not in NEEDS_ENCODER:
+            return True
+        return self._fitted.get(self._key(side, self._shelf.get(side.data))) is not None
+
+    def _key(self, side: Side, data: LoadedData) -> tuple[str, ...]:
+        name = _baseline_name(side)
+        encoder = _checkpoint_name(side) if name in NEEDS_ENCODER else ""
+        return name, data.fingerprint, encoder
+
+    def _fit(self, side: Side, data: LoadedData, on_progress: OnProgress) -> Baseline:
+        return self._fitted.once(self._key(side, data), lambda: self._fit_anew(side, data, on_progress))
+
+    def _fit_anew(self, side: Side, data: LoadedData, on_progress: OnProgress) -> Baseline:
+        from mrpc.core.analysis import baselines
+
+        train = data.dataset["train"]
+        labels = np.asarray(train["label"], dtype=np.int64)
+        pairs = list(train["sentence1"]), list(train["sentence2"])
+        name = _baseline_name(side)
+        if name in NEEDS_ENCODER:
+            vectors = self._open_vectors(side)
+            vectors.read("train", data, on_progress)
+        match name:
+            case "majority":
+                return baselines.Majority.fit(labels)
+            case "overlap":
+                return baselines.Threshold.fit(baselines.overlap_scores, *pairs, labels)
+            case "tfidf":
+                score = baselines.TfidfCosine([*pairs[0], *pairs[1]])
+                return baselines.Threshold.fit(score, *pairs, labels)
+            case "embedding":
+                return baselines.Threshold.fit(baselines.embedding_cosine(vectors), *pairs, labels)
+            case _:
+                return baselines.LogisticOnVectors(vectors, *pairs, labels)
+
+    def _open_vectors(self, side: Side) -> _VectorCache:
+        name = _checkpoint_name(side)
+        directory = side.context.config.checkpoint_dir if side.context else None
+        return self._vectors.once(name, lambda: _VectorCache(name, directory, self._derived_dir))
 
 
-def _derived_path(side: Side, split: str) -> Path:
-    assert side.run is not None
-    fingerprint = side.run.config.data.split_fingerprint(split)
-    return side.run.paths.derived_predictions(split, side.weights_sha256, fingerprint)
+class _VectorCache:
+    """Vectors of sentences by a frozen encoder; those of whole splits are kept on disk."""
+
+    def __init__(self, checkpoint_name: str, checkpoint_dir: Path | None, derived_dir: Path) -> None:
+        from mrpc.core.model.classifier import load_classifier
+        from mrpc.core.model.prediction import Predictor
+        from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
+
+        self._checkpoint = resolve_pretrained(checkpoint_name, checkpoint_dir)
+        model = load_classifier(self._checkpoint, seed=0).model
+        self._encoder = Predictor(model, load_tokenizer(self._checkpoint))
+        self._derived_dir = derived_dir
+        self._rows: dict[str, np.ndarray] = {}
+        self._splits: set[str] = set()
+
+    def read(self, split: str, data: LoadedData, on_progress: OnProgress) -> None:
+        """Have the vectors of all sentences of a split, from disk or computed and kept there."""
+        from mrpc.core.model.prediction import kept_vectors
+
+        fingerprint = data.split_fingerprints.get(split, "")
+        if fingerprint in self._splits:
+            return
+        dataset = data.split(split)
+        sentences = [*dataset["sentence1"], *dataset["sentence2"]]
+        path = self._derived_dir / f"vectors-{self._checkpoint.sha256[:16]}-{fingerprint}.npy"
+        what = f"Reading the sentences of {split}"
+        vectors = kept_vectors(path, len(sentences), lambda: self._embed(sentences, what, on_progress))
+        self._rows.update(zip(sentences, vectors, strict=True))
+        self._splits.add(fingerprint)
+
+    def __call__(self, sentences: Sentences) -> np.ndarray:
+        """Return vectors of length 1, float32 [N, H]."""
+        new = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._rows]
+        found = self._rows
+        if new:
+            vectors = self._embed(new, "", silent)
+            known = {sentence: self._rows[sentence] for sentence in sentences if sentence in self._rows}
+            found = known | dict(zip(new, vectors, strict=True))
+        return np.stack([found[sentence] for sentence in sentences])
+
+    def _embed(self, sentences: Sentences, what: str, on_progress: OnProgress) -> np.ndarray:
+        return self._encoder.embed_sentences(sentences, lambda num: on_progress(what, num, len(sentences)))
+
+
+def _as_predictions(margins: np.ndarray, dataset: Dataset) -> PairPredictions:
+    return PairPredictions(
+        idx=np.asarray(dataset["idx"], dtype=np.int64),
+        label=np.asarray(dataset["label"], dtype=np.int64),
+        logits=margins_to_logits(margins),
+    )
+
+
+def margins_to_logits(margins: np.ndarray) -> np.ndarray:
+    """Return logits, float32 [N, 2], whose difference are the margins."""
+    return np.stack([-margins / 2, margins / 2], axis=1).astype(np.float32)
+
+
+def _baseline_name(side: Side) -> str:
+    assert side.kind == "baseline", side.name
+    return side.name.removeprefix("baseline:")
+
+
+def _checkpoint_name(side: Side) -> str:
+    return side.context.config.hyperparameters.checkpoint if side.context else ""

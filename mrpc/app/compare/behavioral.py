@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mrpc.app.compare.answers import Answers
 from mrpc.app.compare.changes import Changes
 from mrpc.app.compare.sides import Both, Side
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.behavioral_tests import BehavioralCase, BehavioralTest, make_behavioral_tests
-from mrpc.core.model.stored_predictions import PairPredictions, kept_predictions
+from mrpc.core.model.stored_predictions import PairPredictions
 from mrpc.errors import InputError
 from mrpc.progress import OnProgress
+from mrpc.publish.answers import answers_to_cases
 
 SYMMETRY_TEST = "swapped order"
 
@@ -141,24 +140,12 @@ def _ask(
 ) -> PairPredictions:
     """Return what a side says to all cases, from its run's folder where it was asked before."""
     sentences = [case.sentence1 for case in cases], [case.sentence2 for case in cases]
-    told = {"weights_sha256": side.weights_sha256, "cases": _fingerprint(cases)}
-    path = _kept_path(side, told["cases"])
-    return kept_predictions(path, told, lambda: answers.ask(side, *sentences, on_progress=on_progress))
+
+    def ask() -> PairPredictions:
+        return answers.ask(side, *sentences, on_progress=on_progress)
+
+    return ask() if side.run is None else answers_to_cases(side.run, side.weights_sha256, cases, ask)
 
 
-def _kept_path(side: Side, cases: str) -> Path | None:
-    if side.run is None:
-        return None
-    return side.run.paths.derived / f"behavioral-{side.weights_sha256[:16]}-{cases}.parquet"
-
-
-def _fingerprint(cases: Sequence[BehavioralCase]) -> str:
-    text = "\n".join(f"{case.sentence1}\t{case.sentence2}" for case in cases)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _passes(test: BehavioralTest, after: float, before: float | None) -> bool:
-    if test.expects == "same":
-        assert before is not None, "the unchanged pair is one of the split"
-        return (after > 0.5) == (before > 0.5)
-    return (after > 0.5) == (test.expects == "equivalent")
+def _passes(test: BehavioralTest, prob: float, prob_before: float | None) -> bool:
+    return test.passes(prob > 0.5, None if prob_before is None else prob_before > 0.5)

@@ -1,20 +1,24 @@
-"""Comparisons: made once for two sides and a split, and held. What the Compare tab and its endpoints call."""
+"""Two sides compared: on a split (made once, and held), on one pair, on a person's own pairs.
+
+What the Compare tab and its endpoints call. A person's pairs are read and written here and nowhere else.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mrpc.app.compare.answers import Answers, DataShelf, PairAnswer
-from mrpc.app.compare.baselines import Baselines
-from mrpc.app.compare.own_pairs import OwnAnswers, answer_own_pairs
-from mrpc.app.compare.scores import Scores, SideScores, compare_answers
-from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog
+from mrpc.app.compare.answers import Answers, Baselines, DataShelf, PairAnswer
+from mrpc.app.compare.scores import Scores, SideScores, compare_answers, score_answers
+from mrpc.app.compare.sides import BASELINES, Both, Side, SideCatalog, class_names
 from mrpc.core.data.pairs import SentencePair, check_pair
+from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import DataError, InputError, UnavailableError
 from mrpc.progress import OnProgress, silent
+from mrpc.publish.answers import find_answers
 from mrpc.recent import Recent, built_once
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings
@@ -31,11 +35,12 @@ if TYPE_CHECKING:
 DERIVED_DIR = ".derived"
 """Folder beside the runs for what belongs to no single run; may be deleted."""
 
-Part = TypeVar("Part")
+OWN_PAIRS = "your pairs"
+"""What a person's own pairs are called in place of a split."""
 
 COMPARED_SPLITS = ("validation", "test")
 MAX_HELD = 64
-"""Comparisons, their parts and fitted baselines that are kept in memory."""
+"""Comparisons that are kept in memory, and as many stored answers of single sides."""
 
 
 class Comparison:
@@ -54,15 +59,18 @@ class Comparison:
         self.split = scores.split
         self._comparisons = comparisons
         self._key = key
+        self._calibrations: Recent[Both[Calibration]] = Recent(1)
+        self._tests: Recent[list[TestResult]] = Recent(1)
+        self._doubtful: Recent[list[MappedPair]] = Recent(1)
 
-    @cached_property
+    @built_once
     def changes(self) -> Changes:
         """The pairs with their texts: which changed, and which kinds of pairs there are."""
         from mrpc.app.compare.changes import Changes
 
         return Changes(self.scores, self._comparisons.shelf.of(self.sides))
 
-    @cached_property
+    @built_once
     def training_map(self) -> TrainingMap:
         """The data map of the second side's run, or of the first's for a baseline.
 
@@ -79,7 +87,7 @@ class Comparison:
     def calibration(self, on_progress: OnProgress = silent) -> Both[Calibration]:
         """Return what validation chooses for both sides, judged on this split."""
         validation = self._on_validation(on_progress)
-        return self._part("calibration", lambda: self.scores.calibrated_on(validation.scores))
+        return self._calibrations.once((), lambda: self.scores.calibrated_on(validation.scores))
 
     def baselines(self, with_encoder: bool, on_progress: OnProgress = silent) -> list[SideScores]:
         """Return the scores of the baselines on this split, the simplest first.
@@ -95,9 +103,7 @@ class Comparison:
             side = replace(self._comparisons.catalog.find(f"baseline:{name}"), context=context)
             if with_encoder or self._comparisons.baselines.is_quick(side):
                 answers = self._comparisons.baselines.answers(side, self.split, on_progress)
-                found.append(
-                    compare_answers(self.split, Both(side, side), Both(answers, answers)).sides.first
-                )
+                found.append(score_answers(side, answers))
         return found
 
     def behavioral_tests(self, on_progress: OnProgress = silent) -> list[TestResult]:
@@ -106,19 +112,19 @@ class Comparison:
 
         validation = self._on_validation(on_progress)
         answers = self._comparisons.answers
-        return validation._part(
-            "behavioral tests", lambda: run_behavioral_tests(answers, validation.changes, on_progress)
+        return validation._tests.once(
+            (), lambda: run_behavioral_tests(answers, validation.changes, on_progress)
         )
 
     def known_behavioral_tests(self) -> list[TestResult] | None:
         """Return the behavioural tests if they were run, else None."""
-        key = ("validation", *self._key[1:])
-        return self._comparisons.held.get(("behavioral tests", *key))
+        validation = self._comparisons.held.get(("validation", *self._key[1:]))
+        return validation._tests.get(()) if validation is not None else None
 
     def doubtful_labels(self, on_progress: OnProgress = silent) -> list[MappedPair]:
         """Return likely label errors of train with what both sides say."""
         found, answers = self.training_map, self._comparisons.answers
-        return self._part("doubtful labels", lambda: found.doubtful_labels(answers, self.sides, on_progress))
+        return self._doubtful.once((), lambda: found.doubtful_labels(answers, self.sides, on_progress))
 
     def _on_validation(self, on_progress: OnProgress) -> Comparison:
         if self.split == "validation":
@@ -126,9 +132,58 @@ class Comparison:
         names = self.sides.map(lambda side: side.name)
         return self._comparisons.compare(names.first, names.second, "validation", on_progress)
 
-    def _part(self, name: str, make: Callable[[], Part]) -> Part:
-        part: Part = self._comparisons.held.once((name, *self._key), make)
-        return part
+
+@dataclass(frozen=True)
+class OwnAnswers:
+    """Answers of both sides to N pairs.
+
+    Attributes:
+        sides: who answered.
+        pairs: as they were given.
+        how_read: what was understood of the file or the lines, and what was left out, a sentence each.
+        answers: what each side said.
+        duration_s: how long both took together.
+    """
+
+    sides: Both[Side]
+    pairs: list[SentencePair]
+    how_read: list[str]
+    answers: Both[PairPredictions]
+    duration_s: float
+
+    @property
+    def num_changed(self) -> int:
+        """Pairs that both sides answer differently."""
+        return int((self.answers.first.predicted != self.answers.second.predicted).sum())
+
+    @property
+    def scores(self) -> Scores | None:
+        """The scores of both sides on the labelled pairs; None if there is no label."""
+        if (self.answers.first.label == UNLABELLED).all():
+            return None
+        return compare_answers(OWN_PAIRS, self.sides, self.answers)
+
+    def as_csv(self) -> str:
+        """Return all answers as CSV with formula cells neutralised; the first side is left there."""
+        from mrpc.core.data.pair_list import write_csv  # brings datasets along
+
+        header = ["sentence1", "sentence2", "label"]
+        header += [f"{place}_{what}" for place in ("left", "right") for what in ("label", "prob_equivalent")]
+        names = class_names(self.sides)
+        said = self.answers.map(
+            lambda answers: list(
+                zip(
+                    [names[label] for label in answers.predicted],
+                    answers.prob_equivalent.round(6).tolist(),
+                    strict=True,
+                )
+            )
+        )
+        rows = (
+            (pair.sentence1, pair.sentence2, pair.label, *first, *second)
+            for pair, first, second in zip(self.pairs, said.first, said.second, strict=True)
+        )
+        return write_csv(header, rows)
 
 
 class Comparisons:
@@ -142,10 +197,11 @@ class Comparisons:
             data: returns the app's own data; may load it first.
             settings: of this process.
         """
-        self.held: Recent[Any] = Recent(MAX_HELD)
+        self.held: Recent[Comparison] = Recent(MAX_HELD)
+        self._stored: Recent[PairPredictions | None] = Recent(MAX_HELD)
         self.catalog = SideCatalog(store)
         self.shelf = DataShelf(data)
-        self.baselines = Baselines(self.shelf, self.held, settings.runs_dir / DERIVED_DIR)
+        self.baselines = Baselines(self.shelf, settings.runs_dir / DERIVED_DIR)
         self.answers = Answers(self.shelf, self.baselines, lambda: self.loaded)
 
     @built_once
@@ -183,14 +239,24 @@ class Comparisons:
             answers = sides.map(lambda side: self.answers.read_or_predict(side, split, on_progress))
             return Comparison(self, key, compare_answers(split, sides, answers))
 
-        return self.held.once(("comparison", *key), make)
+        return self.held.once(key, make)
+
+    def compare_shown(
+        self, on_progress: OnProgress, first: object, second: object, split: object, consent: object
+    ) -> Comparison | None:
+        """Return the comparison on the split that may be shown; None where test must be asked for first."""
+        shown = shown_split(split, consent)
+        return self.compare(first, second, shown, on_progress) if shown else None
 
     def one_answer(self, side: Side) -> int | None:
         """Return the label that a model says to all of validation; None if it does not, or nobody knows."""
-        if side.kind == "baseline":
+        run = side.run
+        if run is None:
             return None
-        answers = self.held.once(("stored", *_identity(side)), lambda: self.answers.read(side, "validation"))
-        return None if answers is None else SideScores(side, answers).only_answer
+        answers = self._stored.once(
+            _identity(side), lambda: find_answers(run, "validation", side.weights_sha256, side.epoch)
+        )
+        return None if answers is None else answers.only_answer
 
     def look_at(
         self, first: object, second: object, sentence1: object, sentence2: object
@@ -218,25 +284,50 @@ class Comparisons:
     def answer_own(
         self, first: object, second: object, text: object, path: object, on_progress: OnProgress = silent
     ) -> OwnAnswers:
-        """Ask both sides a person's own pairs: see :func:`mrpc.app.compare.own_pairs.answer_own_pairs`."""
-        return answer_own_pairs(self.answers, self.catalog.find_two(first, second), text, path, on_progress)
+        """Read a person's pairs and ask both sides, one after the other; the progress counts both.
 
-    def flips(
-        self,
-        first: object,
-        second: object,
-        split: object,
-        cell: object,
-        on_progress: OnProgress = silent,
-    ) -> dict[str, object]:
-        """Return the pairs of a cell, the largest change in probability first, for scripts."""
-        pairs = self.compare(first, second, split, on_progress).changes.in_cell(cell)
-        return {
-            "split": split,
-            "cell": cell,
-            "num_pairs": len(pairs),
-            "pairs": [pair.as_dict() for pair in pairs],
-        }
+        Args:
+            first: the name of one side.
+            second: the name of the other.
+            text: pasted lines, taken when there is no file.
+            path: of an uploaded file, or None.
+            on_progress: told how far it is.
+
+        Raises:
+            InputError: for a side that cannot be used, or when there are no pairs.
+            DataError: for pairs that cannot be used, with the line.
+        """
+        from mrpc.core.data.pair_list import read_lines, read_pair_file  # brings datasets along
+
+        sides = self.catalog.find_two(first, second)
+        names = class_names(sides)
+        if isinstance(path, str) and path:
+            pairs, report = read_pair_file(Path(path), label_names=names)
+        elif isinstance(text, str) and text.strip():
+            pairs, report = read_lines(text, label_names=names)
+        else:
+            raise InputError("There are no pairs yet. Paste lines, or choose a file.")
+        started_at = time.perf_counter()
+        sentence1, sentence2 = [pair.sentence1 for pair in pairs], [pair.sentence2 for pair in pairs]
+        labels = [pair.label for pair in pairs]
+
+        def ask(side: Side) -> PairPredictions:
+            before = len(pairs) if side is sides.second else 0
+
+            def tell(what: str, num_done: int, num_total: int) -> None:
+                on_progress(what, before + num_done, 2 * len(pairs))
+
+            return self.answers.ask(side, sentence1, sentence2, labels, tell)
+
+        answers = sides.map(ask)
+        return OwnAnswers(sides, pairs, report.sentences(), answers, time.perf_counter() - started_at)
+
+
+def shown_split(split: object, consent: object) -> str:
+    """Return the split that may be shown; "" where test must be asked for first."""
+    if split == "test":
+        return "test" if consent is True else ""
+    return "validation"
 
 
 def _check_same_split(sides: Both[Side], split: str) -> None:

@@ -15,7 +15,7 @@ from mrpc.app.view import View, place, stage, table
 from mrpc.core.data.pairs import SUFFIXES
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.own_pairs import OwnAnswers
+    from mrpc.app.compare.comparisons import OwnAnswers
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
     from mrpc.app.task import Task
@@ -74,7 +74,7 @@ def draw_own(
 def render_own(found: OwnAnswers) -> str:
     """Say how many answers differ, how fast it went, and how good they are where labels are known."""
     from mrpc.app.compare.pair_tables import MAX_OWN_SHOWN
-    from mrpc.app.compare.verdict import one_answer_findings, side_finding
+    from mrpc.app.compare.scores import one_answer_findings, side_finding
 
     scores = found.scores
     findings = [] if scores is None else [*one_answer_findings(scores), side_finding(scores)]

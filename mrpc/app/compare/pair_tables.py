@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mrpc.app.compare.sides import Both, class_words
 from mrpc.app.format import Column, Table, column, marked, table
 from mrpc.app.limits import check_whole, find_split
+from mrpc.core.analysis.statistics import SIGNIFICANT_P
 from mrpc.core.data.pairs import SPLITS, WORDS, SentencePair, Words
 from mrpc.core.text.wording import mark_differences
 from mrpc.errors import InputError
 
 if TYPE_CHECKING:
-    from mrpc.app.compare.behavioral import TestResult
+    from mrpc.app.compare.behavioral import CaseAnswer, TestResult
     from mrpc.app.compare.cartography import MappedPair
     from mrpc.app.compare.changes import ComparedPair, KindScore
-    from mrpc.app.compare.comparisons import Comparisons
+    from mrpc.app.compare.comparisons import Comparisons, OwnAnswers
     from mrpc.app.compare.explaining import Neighbour
-    from mrpc.app.compare.own_pairs import OwnAnswers
     from mrpc.app.compare.scores import SideScores
 
 ANY = "any"
@@ -41,19 +41,34 @@ EXPECTED_WORDS = {
 }
 PASSED = ("failed", "passed")
 CHANGE = {"signed": True, "help": "in points"}
-Part = tuple[list[Column], Callable[[Any], dict[str, object]]]
+Item = TypeVar("Item")
+Part = tuple[list[Column], Callable[[Item], dict[str, object]]]
 """Some columns of a table, and how their cells are made of what a row is about."""
 
 
-def _one(key: str, title: str, cell: Callable[[Any], object], kind: str = "text", **options: object) -> Part:
+class HasSentences(Protocol):
+    """What has two sentences: a pair, or a case of a test."""
+
+    @property
+    def sentence1(self) -> str:
+        """The first sentence."""
+
+    @property
+    def sentence2(self) -> str:
+        """The second sentence."""
+
+
+def _one(
+    key: str, title: str, cell: Callable[[Item], object], kind: str = "text", **options: object
+) -> Part[Item]:
     """Return one column: see :func:`mrpc.app.format.column`; ``cell`` makes its cell."""
     return [column(key, title, kind, **options)], lambda item: {key: cell(item)}
 
 
-def _sentences(of: Callable[[Any], Any] = lambda item: item) -> Part:
+def _sentences(of: Callable[[Item], HasSentences]) -> Part[Item]:
     """Return both sentences with what differs between them; ``of`` gives what has them."""
 
-    def cells(item: Any) -> dict[str, object]:
+    def cells(item: Item) -> dict[str, object]:
         first, second = mark_differences(of(item).sentence1, of(item).sentence2)
         return {"sentence1": marked(first), "sentence2": marked(second)}
 
@@ -63,15 +78,15 @@ def _sentences(of: Callable[[Any], Any] = lambda item: item) -> Part:
 def _probs(
     names: Iterable[str],
     words: Words,
-    of: Callable[[Any], Both[float] | Both[float | None]] = lambda item: item.probs,
+    of: Callable[[Item], Both[float] | Both[float | None]],
     key: str = "prob",
-) -> Part:
+) -> Part[Item]:
     """Return the probability of "equivalent" by both sides; ``of`` gives it."""
     keys = f"{key}_first", f"{key}_second"
     told = f"probability of “{words[1]}”, in percent"
     columns = [column(key, f"{name}, %", "percent", help=told) for key, name in zip(keys, names, strict=True)]
 
-    def cells(item: Any) -> dict[str, object]:
+    def cells(item: Item) -> dict[str, object]:
         both = zip(keys, of(item), strict=True)
         return {key: None if prob is None else round(prob, 4) for key, prob in both}
 
@@ -79,11 +94,11 @@ def _probs(
 
 
 def _fill(
-    parts: Sequence[Part],
-    items: Iterable[Any],
+    parts: Sequence[Part[Item]],
+    items: Iterable[Item],
     caption: str,
     file: str,
-    row_id: Callable[[Any], str] | None = None,
+    row_id: Callable[[Item], str] | None = None,
     open_label: str = "",
     page_size: int = 15,
 ) -> Table:
@@ -110,11 +125,11 @@ def changes_table(
         what: what they have in common, for the caption and the file.
         words: what the classes 0 and 1 are called.
     """
-    parts = [
+    parts: list[Part[ComparedPair]] = [
         _one("row", "Pair", lambda pair: pair.row, "number", help=f"its number in {split}, from 0"),
-        _sentences(),
+        _sentences(lambda pair: pair),
         _one("label", "Corpus", lambda pair: words[pair.label]),
-        _probs(names, words),
+        _probs(names, words, lambda pair: pair.probs),
         _one("change", "Change", lambda pair: round(pair.change, 4), "percent", **CHANGE),
         _one("cell", "Result", lambda pair: CELL_WORDS[pair.cell].lower()),
     ]
@@ -124,16 +139,16 @@ def changes_table(
 
 def training_table(names: Both[str], pairs: Sequence[MappedPair], what: str, words: Words = WORDS) -> Table:
     """Return pairs of the data map; with both sides' opinions if they were asked."""
-    parts = [
+    parts: list[Part[MappedPair]] = [
         _one("row", "Pair", lambda pair: pair.row, "number", help="its number in train, from 0"),
-        _sentences(),
+        _sentences(lambda pair: pair),
         _one("label", "Corpus", lambda pair: words[pair.label]),
         _one("confidence", "Confidence", lambda pair: round(pair.confidence, 4), "number", digits=2),
         _one("variability", "Variability", lambda pair: round(pair.variability, 4), "number", digits=2),
         _one("correctness", "Epochs right", lambda pair: round(pair.correctness, 4), "percent", digits=0),
     ]
     if any(prob is not None for pair in pairs for prob in pair.probs):
-        parts.append(_probs(names, words))
+        parts.append(_probs(names, words, lambda pair: pair.probs))
         parts.append(_one("opinion", "Label", lambda pair: "doubted" if pair.num_doubts else ""))
     file = _file_name("training-pairs", what)
     return _fill(parts, pairs, f"Training pairs: {what}", file, lambda pair: f"train:{pair.row}", "Open", 10)
@@ -141,7 +156,7 @@ def training_table(names: Both[str], pairs: Sequence[MappedPair], what: str, wor
 
 def cases_table(names: Both[str], result: TestResult, words: Words = WORDS) -> Table:
     """Return the cases of one behavioural test, those that the second side fails first."""
-    parts = [
+    parts: list[Part[tuple[int, CaseAnswer]]] = [
         _sentences(lambda case: case[1].case),
         _probs(names, words, lambda case: case[1].probs),
     ]
@@ -163,7 +178,7 @@ def tests_table(names: Both[str], results: Sequence[TestResult]) -> Table:
     """Return the behavioural tests with both pass rates."""
     passed = {"digits": 0, "help": "passed, in percent"}
     told = "p-value of McNemar’s exact test: both sides pass equally often"
-    parts = [
+    parts: list[Part[TestResult]] = [
         _one("name", "Test", lambda result: result.test.name),
         _one("rule", "What should hold", lambda result: result.test.rule),
         _one("expects", "Expected", lambda result: EXPECTED_WORDS[result.test.expects]),
@@ -181,7 +196,7 @@ def kinds_table(names: Both[str], scores: Sequence[KindScore]) -> Table:
     accuracy = "accuracy in percent"
     low, high = (f"{end} end of the 95 % interval of {names.second}" for end in ("lower", "upper"))
     told = f"p-value: {names.second} is as accurate here as on all pairs"
-    parts = [
+    parts: list[Part[KindScore]] = [
         _one("name", "Kind of pair", lambda kind: kind.name),
         _one("num_pairs", "Pairs", lambda kind: kind.num_pairs, "number"),
         _one("first", f"{names.first}, %", lambda kind: kind.accuracy.first, "percent", help=accuracy),
@@ -198,11 +213,11 @@ def kinds_table(names: Both[str], scores: Sequence[KindScore]) -> Table:
 
 def neighbours_table(neighbours: Sequence[Neighbour], words: Words = WORDS) -> Table:
     """Return the nearest training pairs."""
-    parts = [
+    parts: list[Part[Neighbour]] = [
         _one("row", "Pair", lambda pair: pair.row, "number", help="its number in train, from 0"),
         _one("cosine", "Cosine", lambda pair: round(pair.cosine, 4), "number", digits=3),
         _one("label", "Corpus", lambda pair: words[pair.label]),
-        _sentences(),
+        _sentences(lambda pair: pair),
     ]
     return _fill(parts, neighbours, "Nearest training pairs", "nearest-training-pairs")
 
@@ -213,7 +228,7 @@ def own_table(names: Both[str], found: OwnAnswers) -> Table:
     probs = found.answers.map(lambda answers: answers.prob_equivalent.tolist())
     changes = [second - first for first, second in zip(*probs, strict=True)]
     order = sorted(range(len(pairs)), key=lambda at: -abs(changes[at]))[:MAX_OWN_SHOWN]
-    parts = [
+    parts: list[Part[int]] = [
         _one("number", "Line", lambda at: at + 1, "number", help="place in what you gave, from 1"),
         _sentences(lambda at: pairs[at]),
         _probs(names, words, lambda at: probs.map(lambda of_side: of_side[at])),
@@ -251,7 +266,7 @@ def _file_name(start: str, what: str) -> str:
 
 
 def _reading(score: KindScore, scores: Sequence[KindScore]) -> str:
-    if score.p >= 0.05:
+    if score.p >= SIGNIFICANT_P:
         return "as elsewhere"
     middle = sorted(item.accuracy.second for item in scores)[len(scores) // 2]
     return "worse than elsewhere" if score.accuracy.second < middle else "better than elsewhere"

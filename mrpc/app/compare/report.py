@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -12,8 +13,8 @@ from mrpc.app.compare import pair_tables, score_figures
 from mrpc.app.compare.behavioral import TestResult
 from mrpc.app.compare.comparisons import Comparison
 from mrpc.app.compare.explain_figures import map_figure
+from mrpc.app.compare.scores import RIVALS, baseline_findings, one_answer_findings, side_finding
 from mrpc.app.compare.sides import Side
-from mrpc.app.compare.verdict import RIVALS, baseline_findings, one_answer_findings, side_finding
 from mrpc.app.format import run_title
 from mrpc.app.templates import render
 from mrpc.config import changed_settings
@@ -22,9 +23,27 @@ from mrpc.progress import OnProgress, silent
 from mrpc.runs.process import installed_versions
 
 if TYPE_CHECKING:
+    from mrpc.app.compare.cartography import TrainingMap
+    from mrpc.app.compare.score_figures import Figure
+    from mrpc.app.compare.scores import SideScores
     from mrpc.app.format import Table
 
 MAX_LISTED_CHANGES = 40
+
+
+@dataclass(frozen=True)
+class Assets:
+    """What a report needs of the page, to open without a network.
+
+    Attributes:
+        css: the style sheets.
+        javascript: the scripts for charts and tables.
+        plotly_js: plotly's own script.
+    """
+
+    css: str
+    javascript: str
+    plotly_js: str
 
 
 def describe_side(side: Side) -> dict[str, str]:
@@ -67,22 +86,14 @@ def describe_data(comparison: Comparison) -> dict[str, str]:
     return facts | {"computed with": _versions(installed_versions())}
 
 
-def render_report(
-    comparison: Comparison,
-    css: str,
-    javascript: str,
-    plotly_js: str,
-    on_progress: OnProgress = silent,
-) -> str:
+def render_report(comparison: Comparison, assets: Assets, on_progress: OnProgress = silent) -> str:
     """Return all that is known of a comparison as one file, which needs nothing else.
 
     The behavioural tests are in it if they were run.
 
     Args:
         comparison: what it is about.
-        css: the style sheets of the page.
-        javascript: the page's scripts for charts and tables.
-        plotly_js: plotly's own script.
+        assets: of the page.
         on_progress: told how far it is.
     """
     scores = comparison.scores
@@ -94,17 +105,10 @@ def render_report(
         training_map, why_no_map = comparison.training_map, ""
     except UnavailableError as error:
         training_map, why_no_map = None, str(error)
-    figures = {
-        "roc": score_figures.roc_figure(scores),
-        "precision-recall": score_figures.precision_recall_figure(scores),
-        "reliability": score_figures.reliability_figure(scores),
-        "threshold": score_figures.threshold_figure(scores, round(calibrations.second.threshold, 2)),
-        "baselines": score_figures.baselines_figure(scores.beside(baselines)),
-        "tests": tests and score_figures.tests_figure(score_figures.plot_names(comparison.sides), tests),
-        "map": training_map and map_figure(training_map.points()),
-    }
     content = {
-        "figures": {name: figure for name, figure in figures.items() if figure},
+        "figures": _figures(
+            comparison, baselines, round(calibrations.second.threshold, 2), tests, training_map
+        ),
         "tables": _tables(comparison, tests),
     }
     return render(
@@ -128,10 +132,30 @@ def render_report(
         training_map=training_map,
         why_no_map=why_no_map,
         content=_as_json(content),
-        css=Markup(css),
-        javascript=_inline(javascript),
-        plotly_js=_inline(plotly_js),
+        css=Markup(assets.css),
+        javascript=_inline(assets.javascript),
+        plotly_js=_inline(assets.plotly_js),
     )
+
+
+def _figures(
+    comparison: Comparison,
+    baselines: list[SideScores],
+    threshold: float,
+    tests: list[TestResult] | None,
+    training_map: TrainingMap | None,
+) -> dict[str, Figure]:
+    scores = comparison.scores
+    figures = {
+        "roc": score_figures.roc_figure(scores),
+        "precision-recall": score_figures.precision_recall_figure(scores),
+        "reliability": score_figures.reliability_figure(scores),
+        "threshold": score_figures.threshold_figure(scores, threshold),
+        "baselines": score_figures.baselines_figure(scores.beside(baselines)),
+        "tests": tests and score_figures.tests_figure(score_figures.plot_names(comparison.sides), tests),
+        "map": training_map and map_figure(training_map.points()),
+    }
+    return {name: figure for name, figure in figures.items() if figure}
 
 
 def _tables(comparison: Comparison, tests: list[TestResult] | None) -> dict[str, Table]:

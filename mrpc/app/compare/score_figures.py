@@ -152,15 +152,15 @@ def tests_figure(side_names: Both[str], results: Sequence[TestResult]) -> Figure
     shown = results[::-1]
     names = [result.test.name for result in shown]
     traces = []
-    for place, name in enumerate(side_names):
-        trace = _dots(
-            [[*result.rates][place] for result in shown],
-            [[*result.intervals][place] for result in shown],
-            [at + (0.14, -0.14)[place] for at in range(len(names))],
-            [*COLORS][place],
-            [*SYMBOLS][place],
-            "%{customdata}: %{x:.0f} %<extra>" + name + "</extra>",
-        )
+    rates = Both([result.rates.first for result in shown], [result.rates.second for result in shown])
+    intervals = Both(
+        [result.intervals.first for result in shown], [result.intervals.second for result in shown]
+    )
+    of_sides = zip(side_names, rates, intervals, COLORS, SYMBOLS, (0.14, -0.14), strict=True)
+    for name, values, ranges, color, symbol, shift in of_sides:
+        places = [at + shift for at in range(len(names))]
+        hover = "%{customdata}: %{x:.0f} %<extra>" + name + "</extra>"
+        trace = _dots(values, ranges, places, color, symbol, hover)
         trace["marker"]["line"]["color"] = trace["marker"]["color"]
         trace["error_x"]["width"] = 3
         traces.append(trace | {"name": name, "customdata": names})

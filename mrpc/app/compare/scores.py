@@ -1,8 +1,12 @@
-"""Two sides on the same labelled pairs: scores with intervals, and whether they really differ."""
+"""Two sides on the same labelled pairs: scores with intervals, whether they really differ, and that in words.
+
+The words come first against answers without training, then against the other side.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mrpc.app.compare.sides import Both, Side, class_words, side_names
+from mrpc.app.format import render_p_value
 from mrpc.core.analysis import statistics as st
 from mrpc.core.analysis.calibration import (
     Calibration,
@@ -24,8 +29,8 @@ from mrpc.core.analysis.calibration import (
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import DataError
 
-RARE_SHARE = 0.01
-"""A model that gives its rarer answer to no more than this share of the pairs answers one thing."""
+RIVALS = ("majority", "embedding")
+"""Baselines that a fine-tuned model has to beat, in the order of the sentences."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,11 @@ class SideScores:
 
     @property
     def only_answer(self) -> int | None:
-        """The label that a model says to all pairs, or to all but one in a hundred; None for others.
+        """What it says to all pairs, or to nearly all: see :attr:`PairPredictions.only_answer`.
 
         None for baselines too: whoever answers one thing on purpose need not be told.
         """
-        num_equivalent = int(self.answers.predicted.sum())
-        num_rare = min(num_equivalent, len(self.answers) - num_equivalent)
-        if self.side.kind == "baseline" or num_rare > RARE_SHARE * len(self.answers):
-            return None
-        return int(num_equivalent > num_rare)
+        return None if self.side.kind == "baseline" else self.answers.only_answer
 
     @cached_property
     def ece(self) -> float:
@@ -206,23 +207,101 @@ def compare_answers(split: str, sides: Both[Side], answers: Both[PairPredictions
         DataError: when they are not about the same labelled pairs.
     """
     first, second = sides.map(lambda side: side.name)
-    ordered = answers.map(_in_order)
-    one, other = ordered
+    scores = Scores(
+        split, Both(score_answers(sides.first, answers.first), score_answers(sides.second, answers.second))
+    )
+    one, other = scores.sides.map(lambda side: side.answers)
     if len(one) != len(other) or (one.idx != other.idx).any():
         raise DataError(f"{first} and {second} answered different pairs of {split}.")
     if (one.label != other.label).any():
         raise DataError(f"The labels of {split} changed between {first} and {second}.")
     if not len(one):
         raise DataError(f"None of the pairs of {split} has a label, so answers cannot be scored.")
-    return Scores(split, Both(SideScores(sides.first, one), SideScores(sides.second, other)))
+    return scores
+
+
+def score_answers(side: Side, answers: PairPredictions) -> SideScores:
+    """Score what a side answered to the labelled pairs, in the order of their numbers."""
+    rows = np.flatnonzero(answers.label != UNLABELLED)
+    rows = rows[np.argsort(answers.idx[rows], kind="stable")]
+    return SideScores(side, PairPredictions(answers.idx[rows], answers.label[rows], answers.logits[rows]))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence of the verdict.
+
+    Attributes:
+        text: the sentence.
+        tone: good, note or warn: the colour of its edge.
+    """
+
+    text: str
+    tone: str = "note"
+
+
+def one_answer_text(title: str, answer: str) -> str:
+    """Say that a model gives one answer, whatever it is asked."""
+    return (
+        f"{title} answers “{answer}” to every pair, or to nearly every one. It does not tell "
+        "pairs apart: its scores are those of always giving this answer."
+    )
+
+
+def one_answer_findings(scores: Scores) -> list[Finding]:
+    """Return a warning for each model that gives one answer."""
+    return [
+        Finding(one_answer_text(name, scores.words[side.only_answer]), "warn")
+        for name, side in zip(scores.names, scores.sides, strict=True)
+        if side.only_answer is not None
+    ]
+
+
+def baseline_findings(scores: Scores, baselines: Sequence[SideScores], names: Sequence[str]) -> list[Finding]:
+    """Compare the second side with some of the baselines, in the order of their names.
+
+    Args:
+        scores: of both sides.
+        baselines: on the same pairs.
+        names: such as "majority".
+    """
+    found = []
+    for name in names:
+        for baseline in baselines:
+            is_meant = baseline.side.name == f"baseline:{name}"
+            if is_meant and baseline.side.name not in {side.side.name for side in scores.sides}:
+                found.append(side_finding(Scores(scores.split, Both(baseline, scores.sides.second))))
+    return found
+
+
+def side_finding(scores: Scores) -> Finding:
+    """Compare the second side with the first."""
+    first, second = scores.sides
+    names, difference, counts = scores.names, scores.accuracy_difference, scores.transitions
+    is_baseline = first.side.kind == "baseline"
+    rival = f"“{names.first.removeprefix('Baseline: ')}”" if is_baseline else names.first
+    interval = f"95 % interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
+    gain = (
+        f"Against {rival} ({100 * first.metrics['accuracy']:.1f} % right): {100 * difference.value:+.1f} "
+        f"points ({interval}); {counts.fixed:,} fixed, {counts.broken:,} broken"
+    )
+    if "base" in {first.side.kind, second.side.kind}:
+        base = names.first if first.side.kind == "base" else names.second
+        return Finding(f"{gain}. The classification head of {base} is random, so this proves little.")
+    if counts.fixed == counts.broken:
+        same = "No answer changed between right and wrong" if counts.fixed == 0 else "Neither gained"
+        return Finding(f"{gain}. {same}.")
+    p = f"p {'' if scores.mcnemar_p < 0.001 else '= '}{render_p_value(scores.mcnemar_p)}"
+    if second.only_answer is not None or first.only_answer is not None:
+        return Finding(
+            f"{gain} ({p}). One of them gives one answer to every pair, so this is no gain.", "warn"
+        )
+    word = "gain" if counts.fixed > counts.broken else "loss"
+    if scores.mcnemar_p >= st.SIGNIFICANT_P:
+        return Finding(f"{gain}. This {word} may well be luck ({p}).", "warn")
+    return Finding(f"{gain}. This {word} is unlikely to be luck ({p}).", "good" if word == "gain" else "warn")
 
 
 def finite(value: float) -> float | None:
     """Return a number that JSON has: None for NaN and infinities."""
     return float(value) if math.isfinite(value) else None
-
-
-def _in_order(answers: PairPredictions) -> PairPredictions:
-    rows = np.flatnonzero(answers.label != UNLABELLED)
-    rows = rows[np.argsort(answers.idx[rows], kind="stable")]
-    return PairPredictions(answers.idx[rows], answers.label[rows], answers.logits[rows])

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.compare.sides_view import compare_in_view
 from mrpc.app.downloads import write_download
 from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_macro, render_part
@@ -94,9 +93,9 @@ def _build_report(services: Services, row: SidesRow) -> None:
 
 def draw_scores(services: Services, task: Task, **asked: object) -> dict[str, object]:
     """Draw the verdict and the scores, or ask whether test is to be shown; predict what is missing."""
-    from mrpc.app.compare.verdict import baseline_findings, one_answer_findings, side_finding
+    from mrpc.app.compare.scores import baseline_findings, one_answer_findings, side_finding
 
-    comparison = compare_in_view(services, task.progress, **asked)
+    comparison = services.comparisons.compare_shown(task.progress, **asked)
     if comparison is None:
         return {"stage": render_macro("compare/scores.html", "question"), "scores": ""}
     scores = comparison.scores
@@ -116,10 +115,10 @@ def draw_baselines(services: Services, task: Task, **asked: object) -> dict[str,
     from mrpc.app.compare.background import Job
     from mrpc.app.compare.pair_tables import baselines_table
     from mrpc.app.compare.score_figures import baselines_figure
+    from mrpc.app.compare.scores import baseline_findings
     from mrpc.app.compare.sides import BASELINES
-    from mrpc.app.compare.verdict import baseline_findings
 
-    comparison = compare_in_view(services, task.progress, **asked)
+    comparison = services.comparisons.compare_shown(task.progress, **asked)
     if comparison is None:
         return {"stage": "", "chart": None, "table": None}
     baselines = comparison.baselines(False, task.progress)
@@ -142,7 +141,7 @@ def draw_calibration(services: Services, **asked: object) -> dict[str, object]:
     """Draw how well probabilities rank the pairs and mean what they say."""
     from mrpc.app.compare import score_figures as figures
 
-    comparison = compare_in_view(services, silent, **asked)
+    comparison = services.comparisons.compare_shown(silent, **asked)
     if comparison is None:
         return {"stage": "", "curves": None}
     scores = comparison.scores
@@ -163,7 +162,7 @@ def draw_threshold(services: Services, threshold: object, **asked: object) -> di
     from mrpc.app.limits import check_number
     from mrpc.core.analysis.calibration import confusion_at
 
-    comparison = compare_in_view(services, silent, **asked)
+    comparison = services.comparisons.compare_shown(silent, **asked)
     if comparison is None:
         return {"stage": "", "chart": None}
     threshold = check_number(threshold, "The threshold", 0, 1)
@@ -181,9 +180,9 @@ def choose_split(select: object) -> dict[str, object]:
 
 def write_report(services: Services, cache_dir: Path, task: Task, **asked: object) -> dict[str, object]:
     """Write the report of the split that is shown, with the page's styles and scripts in it, and offer it."""
-    from mrpc.app.compare.report import render_report
+    from mrpc.app.compare.report import Assets, render_report
 
-    comparison = compare_in_view(services, task.progress, **asked)
+    comparison = services.comparisons.compare_shown(task.progress, **asked)
     if comparison is None:
         raise InputError("Test is not shown yet. Show it above, or go back to validation.")
     run = comparison.sides.second.run or comparison.sides.first.run
@@ -192,7 +191,7 @@ def write_report(services: Services, cache_dir: Path, task: Task, **asked: objec
         "\n".join((ASSETS_DIR / name).read_text("utf-8") for name in names) for names in (STYLES, SCRIPTS)
     )
     plotly_js = (plotly_dir() / "plotly.min.js").read_text("utf-8")
-    text = render_report(comparison, css, javascript, plotly_js, task.progress)
+    text = render_report(comparison, Assets(css, javascript, plotly_js), task.progress)
     return {
         "stage": render_part("note", "The report is ready.", "good"),
         "download": gr.update(value=write_download(cache_dir, name, text), interactive=True),

@@ -41,6 +41,9 @@ NOT_KEPT = (
 FORMS: Mapping[Form, str] = {"onnx": "ONNX float32", "int8": "ONNX int8"}
 """The exported forms of a best model: what people call them."""
 
+MAX_OTHER_RUNS = 20
+"""Runs besides the current one whose sides can be chosen."""
+
 Kind = Literal["base", "tuned", "baseline"]
 Item = TypeVar("Item")
 Other = TypeVar("Other")
@@ -181,6 +184,25 @@ class SideCatalog:
             except InputError:
                 continue
         return sides
+
+    def choices(self, runs: list[Run], run_id: object) -> list[tuple[str, str]]:
+        """Return (what people read, side): all sides of a run, the baselines, base, best, last of others.
+
+        Args:
+            runs: that can be compared, the newest first.
+            run_id: of the one with all its sides.
+        """
+        own = [
+            (side.choice, side.name) for run in runs if run.run_id == run_id for side in self.sides_of(run)
+        ]
+        baselines = [self.find(f"baseline:{name}") for name in BASELINES]
+        others = [
+            (f"{side.choice} · {run.run_id}", side.name)
+            for run in [run for run in runs if run.run_id != run_id][:MAX_OTHER_RUNS]
+            for side in self.sides_of(run)
+            if side.kind == "base" or side.model
+        ]
+        return own + [(side.choice, side.name) for side in baselines] + others
 
     def read_record(self, run: Run) -> RunRecord:
         """Return what the run has recorded."""

@@ -15,18 +15,14 @@ from mrpc.app.spine import run_update
 from mrpc.app.templates import render, render_part
 from mrpc.app.view import View, bind, stage
 from mrpc.errors import TaskCancelled
-from mrpc.progress import OnProgress
 
 if TYPE_CHECKING:
     from gradio.components import Component
 
-    from mrpc.app.compare.comparisons import Comparison
     from mrpc.app.services import Services
     from mrpc.app.spine import Spine
     from mrpc.app.task import Task
-    from mrpc.runs.run import Run
 
-MAX_OTHER_RUNS = 20
 POLL_S = 0.5
 
 
@@ -114,7 +110,7 @@ def draw_sides(services: Services, run: object, first: object, second: object) -
                 "The current run has no finished model yet, so the newest run that has one is compared.",
             )
         run = ids[0]
-    choices = side_choices(services, runs, run)
+    choices = services.comparisons.catalog.choices(runs, run)
     names = [name for _, name in choices]
     is_kept = all(side in names for side in (first, second))
     is_kept = is_kept and any(str(side).startswith(f"{run}:") for side in (first, second))
@@ -125,24 +121,6 @@ def draw_sides(services: Services, run: object, first: object, second: object) -
         "first": gr.update(choices=choices, value=first),
         "second": gr.update(choices=choices, value=second),
     }
-
-
-def side_choices(services: Services, runs: list[Run], run_id: object) -> list[tuple[str, str]]:
-    """Return (what people read, side) for a run's sides, the baselines, and base, best and last of others."""
-    from mrpc.app.compare.sides import BASELINES
-
-    catalog = services.comparisons.catalog
-    choices = [
-        (side.choice, side.name) for run in runs if run.run_id == run_id for side in catalog.sides_of(run)
-    ]
-    choices += [(catalog.find(f"baseline:{name}").choice, f"baseline:{name}") for name in BASELINES]
-    for run in [run for run in runs if run.run_id != run_id][:MAX_OTHER_RUNS]:
-        choices += [
-            (f"{side.choice} · {run.run_id}", side.name)
-            for side in catalog.sides_of(run)
-            if side.kind == "base" or side.model
-        ]
-    return choices
 
 
 def train_preview(services: Services, task: Task) -> dict[str, object]:
@@ -157,18 +135,3 @@ def train_preview(services: Services, task: Task) -> dict[str, object]:
     except TaskCancelled:
         pass
     return {"stage": render_part("loading"), "run": run_update(services, run_id)}
-
-
-def split_in_view(split: object, consent: object) -> str:
-    """Return the split that may be shown; "" where test must be asked for first."""
-    if split == "test":
-        return "test" if consent is True else ""
-    return "validation"
-
-
-def compare_in_view(
-    services: Services, on_progress: OnProgress, first: object, second: object, split: object, consent: object
-) -> Comparison | None:
-    """Return the comparison on the split that may be shown; None where test must be asked for first."""
-    shown = split_in_view(split, consent)
-    return services.comparisons.compare(first, second, shown, on_progress) if shown else None

@@ -73,7 +73,10 @@ def add_endpoints(services: Services) -> None:
             split: "validation" or "test".
             cell: "fixed", "broken", "both_right" or "both_wrong", seen from left to right.
         """
-        return services.tasks.do(lambda say: services.comparisons.flips(left, right, split, cell, say))
+        compare = services.comparisons.compare
+        found = services.tasks.do(lambda say: compare(left, right, split, say).changes.in_cell(cell))
+        pairs = [pair.as_dict() for pair in found]
+        return {"split": split, "cell": cell, "num_pairs": len(pairs), "pairs": pairs}
 
     for endpoint in (compare_pair, compare_split, flips):
         api(endpoint)

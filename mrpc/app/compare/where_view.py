@@ -9,7 +9,6 @@ import gradio as gr
 
 from mrpc.app.address import Linked, text
 from mrpc.app.compare.pair_view import open_pair
-from mrpc.app.compare.sides_view import compare_in_view
 from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_macro, render_part
 from mrpc.app.view import View, bind, chart, stage, table
@@ -17,6 +16,8 @@ from mrpc.errors import InputError
 from mrpc.progress import silent
 
 if TYPE_CHECKING:
+    from gradio.components import Component
+
     from mrpc.app.compare.comparisons import Comparison
     from mrpc.app.compare.sides_view import SidesRow
     from mrpc.app.services import Services
@@ -52,36 +53,19 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
     tests_chart = chart("cmp-tests-chart", has_table=True)
     tests_table = table("cmp-tests")
     shown_pairs = stage("compare-pairs")
-    with field_row(elem_classes="cmp-controls"):
-        # The cases of behavioural tests come as further choices, so any text may come and is checked.
-        pairs = gr.Dropdown(
-            FILTERS,
-            value="changed",
-            label="Pairs",
-            elem_id="cmp-filter",
-            allow_custom_value=True,
-            min_width=260,
-        )
-        kind = gr.Dropdown(
-            [ANY_KIND],
-            value=ANY_KIND,
-            label="Kind of pairs of the split",
-            elem_id="cmp-kind",
-            allow_custom_value=True,
-            min_width=260,
-        )
+    filters = _build_filters(spine)
     pairs_table = table("cmp-pairs")
     View(
         "compare-tests",
         row.sides,
-        {"stage": tests, "chart": tests_chart, "table": tests_table, "pairs": pairs},
+        {"stage": tests, "chart": tests_chart, "table": tests_table, "pairs": filters["pairs"]},
         partial(draw_tests, services),
         tasks=services.tasks,
     ).bind()
     View(
         "compare-pairs",
-        row.on_split | {"pairs": pairs, "kind": kind},
-        {"stage": shown_pairs, "table": pairs_table, "kind": kind},
+        row.on_split | filters,
+        {"stage": shown_pairs, "table": pairs_table, "kind": filters["kind"]},
         partial(draw_pairs, services),
     ).bind()
     with fold("Kinds of pairs", "cmp-kinds-section"):
@@ -102,8 +86,6 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
         {"stage": mapped, "shown": map_chart},
         partial(draw_map, services),
     ).bind()
-    filters = {"pairs": pairs, "kind": kind}
-    spine.links.extend([Linked("pairs", pairs, text(100)), Linked("kind", kind, text(100))])
     bind(shown_pairs.select, lambda id: {"pairs": id}, {}, filters, data=("id",))
     for events, choose in (
         ([tests_table.select, tests_chart.select], lambda id: {"pairs": f"test:{id}"}),
@@ -120,12 +102,36 @@ def build_where_view(services: Services, spine: Spine, row: SidesRow) -> None:
     )
 
 
+def _build_filters(spine: Spine) -> dict[str, Component]:
+    """Build what chooses the pairs that are listed; an address can hold it."""
+    with field_row(elem_classes="cmp-controls"):
+        # The cases of behavioural tests come as further choices, so any text may come and is checked.
+        pairs = gr.Dropdown(
+            FILTERS,
+            value="changed",
+            label="Pairs",
+            elem_id="cmp-filter",
+            allow_custom_value=True,
+            min_width=260,
+        )
+        kind = gr.Dropdown(
+            [ANY_KIND],
+            value=ANY_KIND,
+            label="Kind of pairs of the split",
+            elem_id="cmp-kind",
+            allow_custom_value=True,
+            min_width=260,
+        )
+    spine.links.extend([Linked("pairs", pairs, text(100)), Linked("kind", kind, text(100))])
+    return {"pairs": pairs, "kind": kind}
+
+
 def draw_tests(services: Services, task: Task, first: object, second: object) -> dict[str, object]:
     """Ask both sides the behavioural tests and show the pass rates."""
     from mrpc.app.compare.behavioral import SYMMETRY_TEST
     from mrpc.app.compare.pair_tables import tests_table
     from mrpc.app.compare.score_figures import plot_names, tests_figure
-    from mrpc.app.compare.verdict import one_answer_findings
+    from mrpc.app.compare.scores import one_answer_findings
 
     comparison = services.comparisons.compare(first, second, "validation", task.progress)
     warning = render_macro("compare/parts.html", "findings", one_answer_findings(comparison.scores))
@@ -151,7 +157,7 @@ def draw_pairs(services: Services, pairs: object, kind: object, **asked: object)
     """List the pairs that the filters ask for."""
     from mrpc.app.compare.pair_tables import CELL_WORDS
 
-    comparison = compare_in_view(services, silent, **asked)
+    comparison = services.comparisons.compare_shown(silent, **asked)
     if comparison is None:
         said = "Test is shown here once you asked for it under Scores."
         return {"stage": render_part("note", said), "table": None}
@@ -217,9 +223,9 @@ def _list_pairs(comparison: Comparison, pairs: object, kind: str | None) -> tupl
 def draw_kinds(services: Services, **asked: object) -> dict[str, object]:
     """Score every kind of pairs."""
     from mrpc.app.compare.pair_tables import kinds_table
-    from mrpc.app.compare.verdict import one_answer_findings
+    from mrpc.app.compare.scores import one_answer_findings
 
-    comparison = compare_in_view(services, silent, **asked)
+    comparison = services.comparisons.compare_shown(silent, **asked)
     if comparison is None:
         return {"stage": "", "shown": None}
     warning = render_macro("compare/parts.html", "findings", one_answer_findings(comparison.scores))

@@ -75,6 +75,18 @@ class BehavioralTest:
     expects: Expectation
     cases: list[BehavioralCase]
 
+    def passes(self, says: bool, said_before: bool | None) -> bool:
+        """Tell whether a model does as expected.
+
+        Args:
+            says: whether it says "equivalent" to a case.
+            said_before: the same of the pair before the change; None where nothing was before.
+        """
+        if self.expects == "same":
+            assert said_before is not None, "the unchanged pair is one of the data"
+            return says == said_before
+        return says == (self.expects == "equivalent")
+
 
 def make_behavioral_tests(
     sentence1: Sequence[str], sentence2: Sequence[str], seed: int = 0

@@ -17,6 +17,9 @@ from mrpc.files import open_regular, replacing
 UNLABELLED = -1
 """The label of a pair that has none."""
 
+RARE_SHARE = 0.01
+"""A model that gives its rarer answer to no more than this share of the pairs answers one thing."""
+
 LOGIT_COLUMNS = ("logit_not_equivalent", "logit_equivalent")
 
 
@@ -57,6 +60,13 @@ class PairPredictions:
     def predicted(self) -> npt.NDArray[np.int64]:
         """The likelier label, int64 [N]; 0 in a tie."""
         return (self.margin > 0).astype(np.int64)
+
+    @property
+    def only_answer(self) -> int | None:
+        """The label that all pairs got, or all but one in a hundred; None where both labels were given."""
+        num_equivalent = int(self.predicted.sum())
+        num_rare = min(num_equivalent, len(self) - num_equivalent)
+        return int(num_equivalent > num_rare) if num_rare <= RARE_SHARE * len(self) else None
 
     @property
     def pair_losses(self) -> npt.NDArray[np.float64]:
@@ -126,17 +136,15 @@ def read_prediction_metadata(path: Path) -> dict[str, str]:
 
 
 def kept_predictions(
-    path: Path | None, told: Mapping[str, str], make: Callable[[], PairPredictions]
+    path: Path, told: Mapping[str, str], make: Callable[[], PairPredictions]
 ) -> PairPredictions:
     """Return the predictions of a file that was written with this metadata; else make them, and keep them.
 
     Args:
-        path: the file; None where nothing is kept.
+        path: the file.
         told: what they must have been written with.
         make: predicts.
     """
-    if path is None:
-        return make()
     try:
         if told.items() <= read_prediction_metadata(path).items():
             return read_predictions(path)

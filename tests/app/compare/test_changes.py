@@ -13,11 +13,11 @@ def test_the_cells_hold_every_pair_once(comparisons, left, right, data):
     counts = comparisons.compare(left, right).scores.as_dict()
     rows = []
     for cell in CELLS:
-        result = comparisons.flips(left, right, "validation", cell)
-        assert result["num_pairs"] == len(result["pairs"]) == counts[cell]
-        changes = [abs(pair["change"]) for pair in result["pairs"]]
+        pairs = [pair.as_dict() for pair in comparisons.compare(left, right).changes.in_cell(cell)]
+        assert len(pairs) == counts[cell]
+        changes = [abs(pair["change"]) for pair in pairs]
         assert changes == sorted(changes, reverse=True)
-        for pair in result["pairs"]:
+        for pair in pairs:
             row = data.dataset["validation"][pair["row"]]
             assert (pair["sentence1"], pair["label"], pair["idx"]) == (
                 row["sentence1"],
@@ -31,14 +31,14 @@ def test_the_cells_hold_every_pair_once(comparisons, left, right, data):
             ]
             assert cell == expected
             assert pair["change"] == pytest.approx(pair["prob_right"] - pair["prob_left"])
-        rows += [pair["row"] for pair in result["pairs"]]
+        rows += [pair["row"] for pair in pairs]
     assert sorted(rows) == list(range(16))
 
 
 @pytest.mark.parametrize("cell", ["", "FIXED", None, 3, ["fixed"], "idx"])
 def test_another_cell_is_refused(comparisons, left, right, cell):
     with pytest.raises(InputError, match="must be one of fixed, broken"):
-        comparisons.flips(left, right, "validation", cell)
+        comparisons.compare(left, right).changes.in_cell(cell)
 
 
 def test_kinds_of_pairs_are_scored_the_worst_first(comparisons, left, right):

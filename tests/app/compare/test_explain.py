@@ -3,9 +3,9 @@ import json
 import numpy as np
 
 from mrpc.app.compare import explain_figures as figures
-from mrpc.app.compare.explain_view import choose_head, render_variations, render_words
 from mrpc.app.compare.explaining import Neighbour, SideAttribution, Variation
 from mrpc.app.compare.pair_tables import neighbours_table
+from mrpc.app.compare.pair_view import choose_head, render_variations, render_words
 from mrpc.app.compare.sides import Both, Side
 from mrpc.core.analysis.attribution import Attention, Attribution, WordAttribution, WordEffect
 from tests.html import parse

@@ -3,14 +3,15 @@ import re
 
 import pytest
 
-from mrpc.app.compare.report import render_report
-from mrpc.app.compare.verdict import RIVALS, baseline_findings, one_answer_findings, side_finding
+from mrpc.app.compare.report import Assets, render_report
+from mrpc.app.compare.scores import RIVALS, baseline_findings, one_answer_findings, side_finding
 from mrpc.errors import UnavailableError
 from tests.html import parse
 
 
 def render(comparison):
-    return render_report(comparison, css="", javascript="/* ours </script> */", plotly_js="/* plotly */")
+    assets = Assets(css="", javascript="/* ours </script> */", plotly_js="/* plotly */")
+    return render_report(comparison, assets)
 
 
 def test_a_report_says_what_was_compared_and_with_what(comparisons, left, right, run):

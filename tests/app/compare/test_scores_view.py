@@ -6,11 +6,11 @@ import pytest
 from sklearn import metrics
 
 from mrpc.app.compare import score_figures as figures
+from mrpc.app.compare.comparisons import shown_split
 from mrpc.app.compare.pair_tables import baselines_table
 from mrpc.app.compare.scores import compare_answers
 from mrpc.app.compare.scores_view import choose_split
 from mrpc.app.compare.sides import Both, Side
-from mrpc.app.compare.sides_view import split_in_view
 from mrpc.app.templates import render_macro
 from mrpc.core.model.stored_predictions import PairPredictions
 from tests.html import parse
@@ -120,9 +120,9 @@ def test_one_class_has_scores_but_no_curves(one_class):
 
 
 def test_test_is_shown_to_who_asked_for_it():
-    assert split_in_view("validation", False) == "validation"
-    assert split_in_view("test", True) == "test"
+    assert shown_split("validation", False) == "validation"
+    assert shown_split("test", True) == "test"
     for consent in (False, None, "yes", 1):
-        assert split_in_view("test", consent) == ""
+        assert shown_split("test", consent) == ""
     assert choose_split("test") == {"split": "test", "consent": True}
     assert choose_split(None) == {"split": "validation", "consent": False}

@@ -48,6 +48,15 @@ def test_a_tie_is_not_equivalent_and_unlabelled_pairs_do_not_count():
     assert math.isnan(unlabelled.loss)
 
 
+@pytest.mark.parametrize(
+    ("num_equivalent", "only"), [(200, 1), (198, 1), (197, None), (100, None), (3, None), (2, 0), (0, 0)]
+)
+def test_who_says_nearly_always_the_same_gives_one_answer(num_equivalent, only):
+    margins = np.where(np.arange(200) < num_equivalent, 1.0, -1.0)
+    logits = np.stack([-margins, margins], axis=1).astype(np.float32)
+    assert PairPredictions(np.arange(200), np.ones(200, dtype=np.int64), logits).only_answer == only
+
+
 def test_a_file_gives_back_the_same_bits_and_metadata(tmp_path, predictions):
     path = tmp_path / "predictions" / "validation-epoch-001.parquet"
     write_predictions(path, predictions, {"weights_sha256": "abc", "split": "validation"})

@@ -1,8 +1,14 @@
 import numpy as np
 
-from mrpc.app.compare.scores import Scores, SideScores, compare_answers
+from mrpc.app.compare.scores import (
+    Scores,
+    SideScores,
+    baseline_findings,
+    compare_answers,
+    one_answer_findings,
+    side_finding,
+)
 from mrpc.app.compare.sides import Both, Side
-from mrpc.app.compare.verdict import baseline_findings, one_answer_findings, side_finding
 from mrpc.core.model.stored_predictions import PairPredictions
 
 LABELS = np.array([1] * 12 + [0] * 8)
