@@ -67,7 +67,7 @@ def test_fast_steps_have_the_losses_of_plain_ones_without_dropout(
     shared_words_weight: float,
 ) -> None:
     monkeypatch.setattr(torch.nn.Dropout, "forward", lambda self, x: x)
-    monkeypatch.setattr("mrpc.core.model.dropout.DropoutStream.apply", lambda self, x, p: x)
+    monkeypatch.setattr("mrpc.core.model.fast_bert.DropoutStream.apply", lambda self, x, p: x)
     values = {"learning_rate": 1e-4, "num_epochs": 2, "attention_dropout": False}
     values["shared_words_weight"] = shared_words_weight
     plain, fast = (
