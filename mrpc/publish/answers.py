@@ -95,7 +95,7 @@ def predict_test(run: Run, on_progress: OnProgress = silent) -> None:
     test = data.split("test")
     if not data.has_labels("test"):
         raise DataError(f"Test of {data.name} has no labels, so there is no score on it.")
-    from mrpc.core.model.weights import weights_sha256
+    from mrpc.core.model.checkpoint_folder import weights_sha256
 
     predictor = _best_model(run)
     predictions = predictor.predict_dataset(

@@ -10,12 +10,12 @@ from datasets import Dataset
 
 from mrpc.core.data.load import LoadedData
 from mrpc.core.data.pair_list import write_csv
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.metrics import compute_metrics
 from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.model.stored_predictions import PairPredictions, write_predictions
-from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import RunStateError
 from mrpc.runs.events import EvaluationEvent
 from mrpc.runs.log import EventLog

@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrpc.core.data.pairs import LABEL_NAMES
-from mrpc.core.model.checkpoint_folder import longest_input, read_config
-from mrpc.core.model.encoder_report import EncoderReport, new_tensors, report_loading
+from mrpc.core.model.checkpoint_folder import (
+    EncoderReport,
+    longest_input,
+    new_tensors,
+    own_weights,
+    read_config,
+    report_loading,
+)
 from mrpc.core.model.pretrained import (
     PretrainedFiles,
     load_tokenizer,
 )
-from mrpc.core.model.weights import own_weights
 from mrpc.errors import UnavailableError
 from mrpc.files import replacing_folder, write_bytes
 

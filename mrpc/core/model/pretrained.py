@@ -18,6 +18,7 @@ from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core import hub
 from mrpc.core.hub import WEIGHTS
 from mrpc.core.model.checkpoint_folder import (
+    EncoderReport,
     check_tokenizer_files,
     count_parameters,
     distinct_names,
@@ -31,7 +32,6 @@ from mrpc.errors import ConfigError, MrpcError, UnavailableError
 if TYPE_CHECKING:
     from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-    from mrpc.core.model.encoder_report import EncoderReport
 
 LOCAL_PREFIX = "local:"
 STAND_INS_FOR_PADDING = ("eos_token", "sep_token", "unk_token", "bos_token")

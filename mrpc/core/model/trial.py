@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from functools import lru_cache
 
+from mrpc.core.model.checkpoint_folder import EncoderReport
 from mrpc.core.model.classifier import (
     LIBRARY_FAULTS,
     MAX_TOKENS,
@@ -15,7 +16,6 @@ from mrpc.core.model.classifier import (
     load_classifier,
     require_known_tokens,
 )
-from mrpc.core.model.encoder_report import EncoderReport
 from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer
 from mrpc.core.text.tokenization import encode_pairs
 from mrpc.errors import UnavailableError

@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from mrpc.app.availability import CheckpointShelf
-from mrpc.core.model.checkpoint_folder import distinct_names, longest_input
+from mrpc.core.model.checkpoint_folder import distinct_names, longest_input, weights_sha256
 from mrpc.core.model.classifier import load_base, load_classifier, save_base_tensors
 from mrpc.core.model.pretrained import (
     list_pretrained,
@@ -33,7 +33,6 @@ from mrpc.core.model.pretrained import (
     resolve_pretrained,
 )
 from mrpc.core.model.trial import try_checkpoint
-from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.tokenization import encode_pairs, encode_single
 from mrpc.errors import UnavailableError
 from tests.tiny import tiny_vocabulary
