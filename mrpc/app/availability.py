@@ -87,7 +87,7 @@ class CheckpointShelf:
 
 def _try_folder(spec: Pretrained) -> Availability:
     """Tell whether the encoder in a folder can be trained: how much of it is loaded, and what is changed."""
-    from mrpc.core.model.trial import try_checkpoint  # imports torch
+    from mrpc.core.model.classifier import try_checkpoint  # imports torch
 
     try:
         report = try_checkpoint(resolve_pretrained(spec.name, spec.folder))
