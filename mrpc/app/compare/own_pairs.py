@@ -12,6 +12,7 @@ from mrpc.app.compare.sides import Both, Side, class_names
 from mrpc.core.data.pairs import SentencePair
 from mrpc.core.model.stored_predictions import UNLABELLED, PairPredictions
 from mrpc.errors import InputError
+from mrpc.files import csv_text
 from mrpc.progress import OnProgress, silent
 
 NAME = "your pairs"
@@ -49,8 +50,6 @@ class OwnAnswers:
 
     def as_csv(self) -> str:
         """Return all answers as CSV with formula cells neutralised; the first side is left there."""
-        from mrpc.core.data.pair_list import write_csv
-
         header = ["sentence1", "sentence2", "label"]
         header += [f"{place}_{what}" for place in ("left", "right") for what in ("label", "prob_equivalent")]
         names = class_names(self.sides)
@@ -67,7 +66,7 @@ class OwnAnswers:
             (pair.sentence1, pair.sentence2, pair.label, *first, *second)
             for pair, first, second in zip(self.pairs, said.first, said.second, strict=True)
         )
-        return write_csv(header, rows)
+        return csv_text(header, rows)
 
 
 def answer_own_pairs(

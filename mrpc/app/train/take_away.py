@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shlex
 import shutil
@@ -12,10 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mrpc.app.downloads import new_file
 from mrpc.core.model.checkpoint_folder import weights_id
 from mrpc.errors import RunStateError
-from mrpc.files import disk_trouble_in_words, open_regular, replacing
+from mrpc.files import csv_text, disk_trouble_in_words, new_file, open_regular, replacing
 from mrpc.publish.onnx import onnx_folder_files, read_export
 from mrpc.runs.log import read_events
 from mrpc.runs.run import Run
@@ -101,20 +98,11 @@ def events_csv(run: Run) -> str:
     """Return the events of a run as a table: one line an event, the union of all fields as columns."""
     rows: list[dict[str, Any]] = [event.model_dump(mode="json") for event in read_events(run.paths.events)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    output = io.StringIO()
-    writer = csv.DictWriter(output, columns)
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _cell(value) for name, value in row.items()})
-    return output.getvalue()
+    return csv_text(columns, ([_cell(row.get(name)) for name in columns] for row in rows))
 
 
 def _cell(value: object) -> object:
-    """Return what stands in the table; text that a spreadsheet would run as a formula gets a quote."""
-    if isinstance(value, list | dict):
-        return json.dumps(value)
-    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if is_formula else value
+    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def reproduce_command(run: Run) -> str:
