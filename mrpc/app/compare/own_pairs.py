@@ -85,7 +85,7 @@ def answer_own_pairs(
         InputError: when there is neither.
         DataError: for pairs that cannot be used, with the line.
     """
-    from mrpc.core.data.pair_list import read_lines, read_pair_file  # brings datasets along
+    from mrpc.core.data.read import read_lines, read_pair_file  # brings datasets along
 
     names = class_names(sides)
     if isinstance(path, str) and path:

@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from mrpc.core.data import careful
 from mrpc.core.data.columns import LABEL_COLUMNS, SENTENCE_COLUMNS, parse_columns
 from mrpc.core.data.load import load_data
-from mrpc.core.data.pair_list import read_pair_file
-from mrpc.core.data.read import read_pairs
+from mrpc.core.data.read import read_pair_file, read_pairs
 from mrpc.core.data.report import DataReport
 from mrpc.errors import DataError
 from tests.tiny import tiny_rows, write_jsonl
