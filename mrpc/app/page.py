@@ -15,8 +15,8 @@ from gradio.exceptions import InvalidPathError
 from gradio.state_holder import SessionState
 
 from mrpc.app.access import Access, Standing
-from mrpc.app.address import Linked, read_address
 from mrpc.app.compare.tab import build_compare_tab
+from mrpc.app.inputs import Linked, read_address
 from mrpc.app.spine import build_spine, render_head, run_update
 from mrpc.app.task import ends_when
 from mrpc.app.templates import render

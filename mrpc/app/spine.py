@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.access import Standing
-from mrpc.app.address import Linked, text
 from mrpc.app.format import run_choices
 from mrpc.app.guides import read_paths
+from mrpc.app.inputs import Linked, text
 from mrpc.app.layout import field_row
 from mrpc.app.templates import render
 from mrpc.app.view import place

@@ -31,7 +31,7 @@ from mrpc.app.visitors import caller
 from mrpc.errors import InputError, MrpcError, TaskCancelled
 
 if TYPE_CHECKING:
-    from mrpc.app.address import Linked
+    from mrpc.app.inputs import Linked
 
 
 Run: TypeAlias = Callable[..., object]

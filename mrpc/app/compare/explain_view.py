@@ -168,7 +168,7 @@ def draw_attention(
     """Draw the attention of one layer, of one head or the mean of all; what is too high is the last one."""
     from mrpc.app.compare.explain_figures import attention_figure, heads_figure, layers_figure
     from mrpc.app.compare.score_figures import COLORS, plot_names
-    from mrpc.app.limits import check_whole
+    from mrpc.app.inputs import check_whole
 
     sides, pair = services.comparisons.look_at(**asked)
     explanations = services.comparisons.explanations

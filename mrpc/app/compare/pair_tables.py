@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mrpc.app.compare.sides import Both, class_words
 from mrpc.app.format import Column, Table, column, marked, table
-from mrpc.app.limits import check_whole, find_split
+from mrpc.app.inputs import check_whole, find_split
 from mrpc.core.data.pairs import SPLITS, WORDS, SentencePair, Words
 from mrpc.core.text.wording import mark_differences
 from mrpc.errors import InputError

@@ -160,7 +160,7 @@ def draw_calibration(services: Services, **asked: object) -> dict[str, object]:
 def draw_threshold(services: Services, threshold: object, **asked: object) -> dict[str, object]:
     """Show the scores at a threshold."""
     from mrpc.app.compare.score_figures import threshold_figure
-    from mrpc.app.limits import check_number
+    from mrpc.app.inputs import check_number
     from mrpc.core.analysis.calibration import confusion_at
 
     comparison = compare_in_view(services, silent, **asked)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.address import Linked, choice, text
+from mrpc.app.inputs import Linked, choice, text
 from mrpc.app.layout import field_row
 from mrpc.app.spine import run_update
 from mrpc.app.templates import render, render_part

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.address import Linked, text
 from mrpc.app.compare.pair_view import open_pair
 from mrpc.app.compare.sides_view import compare_in_view
+from mrpc.app.inputs import Linked, text
 from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_macro, render_part
 from mrpc.app.view import View, bind, chart, stage, table

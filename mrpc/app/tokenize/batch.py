@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mrpc.app.limits import check_whole, find_split
+from mrpc.app.inputs import check_whole, find_split
 from mrpc.app.tokenize.tokenizers import LoadedTokenizer, Tokenizers
 from mrpc.core.text.batching import PaddingReport, PairCollator, epoch_batches, padding_report
 from mrpc.core.text.tokenization import encode_pairs, encoded_lengths, token_rows

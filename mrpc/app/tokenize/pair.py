@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mrpc.app.limits import MAX_COMPARED, check_whole
+from mrpc.app.inputs import MAX_COMPARED, check_whole
 from mrpc.app.tokenize.tokenizers import LoadedTokenizer, Tokenizers
 from mrpc.core.data.pairs import SentencePair, check_pair
 from mrpc.core.text.tokenization import (

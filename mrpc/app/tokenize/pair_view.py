@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.address import Linked, choice, flag, whole
+from mrpc.app.inputs import MAX_COMPARED, Linked, choice, flag, whole
 from mrpc.app.layout import field_row, fold
-from mrpc.app.limits import MAX_COMPARED
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.tokenize.tokens import chips, pieces

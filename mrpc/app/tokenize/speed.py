@@ -24,7 +24,7 @@ import psutil
 import pyarrow as pa
 from datasets import Dataset
 
-from mrpc.app.limits import check_whole, find_split
+from mrpc.app.inputs import check_whole, find_split
 from mrpc.core.text.tokenization_speed import WAYS
 from mrpc.errors import BusyError, InputError, TaskCancelled
 from mrpc.settings import training_environment

@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from mrpc.app.limits import check_number, check_whole, find_split
+from mrpc.app.inputs import check_number, check_whole, find_split
 from mrpc.core.data.pairs import check_pair
 from mrpc.core.model.classifier import Classifier, load_classifier
 from mrpc.core.model.pretrained import Pretrained, resolve_pretrained

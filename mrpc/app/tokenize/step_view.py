@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.address import Linked, choice, whole
+from mrpc.app.inputs import Linked, choice, whole
 from mrpc.app.layout import field_row
 from mrpc.app.templates import render
 from mrpc.app.tokenize.snippets import snippet

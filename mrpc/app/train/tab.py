@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from mrpc.app.inputs import check_whole
 from mrpc.app.layout import view_tab, without_form
-from mrpc.app.limits import check_whole
 from mrpc.app.spine import Spine
 from mrpc.app.train import export, monitoring
 from mrpc.app.train.board import RunBoard
