@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from mrpc.app.checkpoints import CheckpointShelf, LoadedTokenizer
 from mrpc.app.inputs import check_whole, find_split
-from mrpc.app.tokenize.tokenizers import LoadedTokenizer, Tokenizers
 from mrpc.core.text.batching import PaddingReport, PairCollator, epoch_batches, padding_report
 from mrpc.core.text.tokenization import encode_pairs, encoded_lengths, token_rows
 from mrpc.errors import InputError
@@ -113,9 +113,9 @@ class SplitPadding:
 class Padding:
     """Draws batches and counts padding. May be used from many threads."""
 
-    def __init__(self, read_data: Callable[[], LoadedData], tokenizers: Tokenizers) -> None:
+    def __init__(self, read_data: Callable[[], LoadedData], checkpoints: CheckpointShelf) -> None:
         self._read_data = read_data
-        self._tokenizers = tokenizers
+        self._checkpoints = checkpoints
         self._lengths: Recent[np.ndarray] = Recent(MAX_KEPT)
 
     def batch(
@@ -137,7 +137,7 @@ class Padding:
         numbers = parse_rows(rows, len(dataset))
         if pad_to not in PAD_TO:
             raise InputError(f"padding is {str(pad_to)[:60]!r}; it must be one of {', '.join(PAD_TO)}.")
-        loaded = self._tokenizers.get(checkpoint)
+        loaded = self._checkpoints.tokenizer(checkpoint)
         max_length = 128 if pad_to == "128" else MAX_LENGTH
         chosen = dataset[numbers]
         encoded = encode_pairs(loaded.tokenizer, chosen["sentence1"], chosen["sentence2"], max_length)
@@ -179,7 +179,7 @@ class Padding:
         dataset = self._split(split)
         size = check_whole(batch_size, "batch size", 1, 256)
         whole_seed = check_whole(seed, "seed", 0, 2**31 - 1)
-        hidden_size = self._tokenizers.get(checkpoint).hidden_size
+        hidden_size = self._checkpoints.tokenizer(checkpoint).hidden_size
         lengths = self.lengths(split, checkpoint)
         random = epoch_batches(lengths, size, "random", whole_seed, epoch=0)
         grouped = epoch_batches(lengths, size, "length", whole_seed, epoch=0)
@@ -220,7 +220,7 @@ class Padding:
             int32 [N].
         """
         dataset = self._split(split)
-        loaded = self._tokenizers.get(checkpoint)
+        loaded = self._checkpoints.tokenizer(checkpoint)
         return self._lengths.once((loaded.spec.name, str(split)), lambda: _count_tokens(loaded, dataset))
 
     def _split(self, split: object) -> Dataset:

@@ -79,20 +79,18 @@ def show_batch(
     """Draw the batch and the report of the split."""
     batch = services.padding.batch(split, rows, checkpoint, pad_to)
     padding = services.padding.report(split, checkpoint, batch_size)
-    tokenizers = services.inspection.tokenizers
+    spec = services.checkpoints.spec(checkpoint)
     numbers = [row.number for row in batch.rows]
     code = snippet(
         "pad_batch",
-        tokenizers.hub_name(checkpoint),
+        spec.source,
         split,
         numbers,
         pad_to,
         batch.lengths_by_choice["split"],
     )
     return {
-        "batch": render(
-            "tokenize/batch.html", batch=batch, names=PAD_NAMES, checkpoint=tokenizers.label(checkpoint)
-        ),
+        "batch": render("tokenize/batch.html", batch=batch, names=PAD_NAMES, checkpoint=spec.label),
         "report": render(
             "tokenize/split_padding.html", padding=padding, split=split, batch_size=batch_size, code=code
         ),

@@ -136,7 +136,7 @@ def show_pair(
     ]
     code = snippet(
         "inspect_pair",
-        services.inspection.tokenizers.hub_name(checkpoint),
+        services.checkpoints.spec(pair.checkpoint).source,
         pair.sentence1,
         pair.sentence2,
         pair.max_length,
@@ -177,7 +177,7 @@ def show_one_or_two(services: Services, sentence1: object, sentence2: object, ch
         pair=chips(both.pair.rows),
         code=snippet(
             "one_or_two",
-            services.inspection.tokenizers.hub_name(checkpoint),
+            services.checkpoints.spec(both.pair.checkpoint).source,
             both.pair.sentence1,
             both.pair.sentence2,
         ),
@@ -189,12 +189,12 @@ def show_checkpoints(
 ) -> str:
     """Draw one column a checkpoint."""
     found = services.inspection.compare_checkpoints(sentence1, sentence2, compared)
-    tokenizers = services.inspection.tokenizers
+    specs = [services.checkpoints.spec(one.checkpoint or DEFAULT_CHECKPOINT) for one in found]
     columns = [
-        (tokenizers.label(one.checkpoint), one, chips(one.inspection.rows) if one.inspection else [])
-        for one in found
+        (spec.label, one, chips(one.inspection.rows) if one.inspection else [])
+        for spec, one in zip(specs, found, strict=True)
     ]
-    names = [tokenizers.hub_name(one.checkpoint) for one in found]
+    names = [spec.source for spec in specs]
     return render(
         "tokenize/checkpoints.html",
         columns=columns,

@@ -98,8 +98,8 @@ def show_code(services: Services, checkpoint: str, split: str, num_rows: object)
     """Draw the code that tokenizes the split in all ways."""
     of_split = services.explorer.page(split).num_rows
     wanted = num_rows if isinstance(num_rows, int) and 0 < num_rows <= of_split else of_split
-    hub_name = services.inspection.tokenizers.hub_name(checkpoint)
-    return render("tokenize/code.html", code=snippet("tokenize_all", hub_name, split, wanted))
+    source = services.checkpoints.spec(checkpoint).source
+    return render("tokenize/code.html", code=snippet("tokenize_all", source, split, wanted))
 
 
 def run_failing_map(services: Services, split: object) -> str:

@@ -23,7 +23,7 @@ from mrpc.errors import InputError
 from mrpc.progress import OnProgress, silent
 
 if TYPE_CHECKING:
-    from mrpc.app.tokenize.tokenizers import Tokenizers
+    from mrpc.app.checkpoints import CheckpointShelf
     from mrpc.core.data.load import LoadedData
 
 MAX_BATCH = 16
@@ -149,9 +149,9 @@ class TrainingStep:
 class FirstSteps:
     """Makes models anew. May be used from many threads; one model at a time is in memory."""
 
-    def __init__(self, read_data: Callable[[], LoadedData], tokenizers: Tokenizers) -> None:
+    def __init__(self, read_data: Callable[[], LoadedData], checkpoints: CheckpointShelf) -> None:
         self._read_data = read_data
-        self._tokenizers = tokenizers
+        self._checkpoints = checkpoints
         self._lock = threading.Lock()
 
     def first_batch(
@@ -171,7 +171,7 @@ class FirstSteps:
             raise InputError(
                 f"Not every pair of {split} has a label, so there is no loss. Take another split."
             )
-        loaded = self._tokenizers.get(checkpoint)
+        loaded = self._checkpoints.tokenizer(checkpoint)
         tokenizer = loaded.tokenizer
         datasets.disable_progress_bars()
         tokenized = dataset.select(rows).map(
@@ -231,7 +231,7 @@ class FirstSteps:
         pair = check_pair(sentences[0], sentences[1])
         rate = check_number(learning_rate, "learning rate", 0.0, 1e-2)
         whole_seed = check_whole(seed, "seed", 0, 2**31 - 1)
-        loaded = self._tokenizers.get(checkpoint)
+        loaded = self._checkpoints.tokenizer(checkpoint)
         with tokenizer_lock(loaded.tokenizer):
             batch = loaded.tokenizer(
                 [pair.sentence1, pair.sentence2],

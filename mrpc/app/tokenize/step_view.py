@@ -85,14 +85,14 @@ def show_model_input(
 ) -> str:
     """Draw the first batch of a training: its columns, tensors, logits, answers and loss."""
     ready = services.first_steps.first_batch(split, checkpoint, batch_size, seed)
-    tokenizers = services.inspection.tokenizers
+    spec = services.checkpoints.spec(checkpoint)
     return render(
         "tokenize/model_input.html",
-        checkpoint=tokenizers.label(checkpoint),
+        checkpoint=spec.label,
         ready=ready,
         ln2=math.log(2),
         names=label_words(services.data.label_names),
-        code=snippet("model_input", tokenizers.hub_name(checkpoint), split, len(ready.rows), ready.seed),
+        code=snippet("model_input", spec.source, split, len(ready.rows), ready.seed),
     )
 
 
@@ -109,13 +109,13 @@ def take_step(
     chosen = COURSE_SEQUENCES if sequences == "course" else (sentence1, sentence2)
     learning_rate = _parse_rate(rate)
     step = services.first_steps.take_step(chosen, checkpoint, learning_rate, SEED, task.progress)
-    hub_name = services.inspection.tokenizers.hub_name(checkpoint)
+    source = services.checkpoints.spec(checkpoint).source
     return render(
         "tokenize/training_step.html",
         step=step,
         sequences=[chips(rows) for rows in step.rows],
         learning_rate=learning_rate,
-        code=snippet("training_step", hub_name, str(chosen[0]), str(chosen[1]), learning_rate, SEED),
+        code=snippet("training_step", source, str(chosen[0]), str(chosen[1]), learning_rate, SEED),
     )
 
 

@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 import jinja2
 
-from mrpc.config import DEFAULT_CHECKPOINT, TrainConfig
-from mrpc.core.model.pretrained import BUNDLED_REPO_ID, PRETRAINED
+from mrpc.config import TrainConfig
+from mrpc.core.model.pretrained import PRETRAINED
 from mrpc.errors import InputError
 from mrpc.runs.events import StartedEvent
 from mrpc.runs.layout import DATA, RunConfig
@@ -196,10 +196,9 @@ def _checkpoint(config: RunConfig) -> tuple[str, str]:
     """Return what ``from_pretrained`` takes, and what people call it."""
     if config.checkpoint_dir is not None:
         return str(config.checkpoint_dir), "a local checkpoint"
-    spec = PRETRAINED.get(config.hyperparameters.checkpoint)
-    if config.hyperparameters.checkpoint == DEFAULT_CHECKPOINT:
-        return BUNDLED_REPO_ID, DEFAULT_CHECKPOINT
-    return config.hyperparameters.checkpoint, spec.label if spec else "a checkpoint"
+    name = config.hyperparameters.checkpoint
+    spec = PRETRAINED.get(name)
+    return (name, "a checkpoint") if spec is None else (spec.source, spec.label)
 
 
 def _header(config: RunConfig, form: str) -> list[str]:

@@ -90,6 +90,16 @@ class Pretrained:
         """Its repository on the Hub; None where the files are on this machine already."""
         return None if self.folder is not None or self.name == DEFAULT_CHECKPOINT else self.name
 
+    @property
+    def hub_name(self) -> str | None:
+        """What the Hub calls these weights; None for a folder."""
+        return BUNDLED_REPO_ID if self.name == DEFAULT_CHECKPOINT else self.repo_id
+
+    @property
+    def source(self) -> str:
+        """What a plain script gives to ``from_pretrained``: a repository on the Hub, or a folder."""
+        return self.hub_name or str(self.folder)
+
 
 @dataclass(frozen=True)
 class Availability:

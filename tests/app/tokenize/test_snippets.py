@@ -12,15 +12,14 @@ import pytest
 import torch
 import transformers
 
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.tokenize.batch import Padding
 from mrpc.app.tokenize.pair import Inspection
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.tokenize.step import FirstSteps
-from mrpc.app.tokenize.tokenizers import Tokenizers
 from mrpc.core.data.load import load_data
 from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.pretrained import resolve_pretrained
-from mrpc.settings import Settings
 
 FIRST, SECOND = "This is the first sentence.", "This is the second one."
 HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
@@ -81,8 +80,7 @@ def test_pair_with_any_truncation(run, truncation):
 
 
 def test_a_padded_pair_is_that_of_the_view(run, tiny_checkpoint_dir):
-    settings = Settings(checkpoint_dirs=(tiny_checkpoint_dir,))
-    shown = Inspection(settings).inspect_pair(
+    shown = Inspection(CheckpointShelf([tiny_checkpoint_dir])).inspect_pair(
         FIRST, SECOND, "local:tiny-bert", 40, "longest_first", pad_to_max=True
     )
     names = run(snippet("inspect_pair", BERT, FIRST, SECOND, 40, "longest_first", True))
@@ -139,24 +137,24 @@ def test_the_failing_map_and_the_fixed_one(tiny_data_dir):
 @pytest.mark.parametrize("pad_to", ["longest", "multiple_of_8", "split", "128", "512"])
 def test_padding_gives_the_batch_of_the_view(run, tiny_data_dir, tiny_checkpoint_dir, pad_to):
     data = load_data("folder", tiny_data_dir)
-    tokenizers = Tokenizers(Settings(checkpoint_dirs=(tiny_checkpoint_dir,)))
-    batch = Padding(lambda: data, tokenizers).batch("train", "0-7", "local:tiny-bert", pad_to)
+    checkpoints = CheckpointShelf((tiny_checkpoint_dir,))
+    batch = Padding(lambda: data, checkpoints).batch("train", "0-7", "local:tiny-bert", pad_to)
     names = run(snippet("pad_batch", BERT, "train", range(8), pad_to, batch.lengths_by_choice["split"]))
     assert {key: tuple(value.shape) for key, value in names["batch"].items()} == batch.shapes
 
 
 def test_model_input_gives_the_loss_of_the_view(run, tiny_data_dir, tiny_checkpoint_dir):
     data = load_data("folder", tiny_data_dir)
-    tokenizers = Tokenizers(Settings(checkpoint_dirs=(tiny_checkpoint_dir,)))
-    ready = FirstSteps(lambda: data, tokenizers).first_batch("train", "local:tiny-bert", 8, 5)
+    checkpoints = CheckpointShelf((tiny_checkpoint_dir,))
+    ready = FirstSteps(lambda: data, checkpoints).first_batch("train", "local:tiny-bert", 8, 5)
     names = run(snippet("model_input", BERT, "train", 8, 5))
     assert names["outputs"].loss.item() == pytest.approx(ready.loss, abs=1e-6)
     assert names["outputs"].logits.shape == (8, 2)
 
 
 def test_training_step_gives_the_losses_of_the_view(run, capsys, tiny_checkpoint_dir):
-    tokenizers = Tokenizers(Settings(checkpoint_dirs=(tiny_checkpoint_dir,)))
-    step = FirstSteps(lambda: None, tokenizers).take_step([FIRST, SECOND], "local:tiny-bert", 1e-3, 42)
+    checkpoints = CheckpointShelf((tiny_checkpoint_dir,))
+    step = FirstSteps(lambda: None, checkpoints).take_step([FIRST, SECOND], "local:tiny-bert", 1e-3, 42)
     names = run(snippet("training_step", BERT, FIRST, SECOND, 1e-3, 42))
     before, after = map(float, capsys.readouterr().out.splitlines()[0].split())
     assert before == pytest.approx(step.loss_before, abs=1e-6)

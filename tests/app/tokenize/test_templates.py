@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.templates import coloured, render
 from mrpc.app.tokenize.batch import BatchRow, PaddedBatch, SplitPadding
 from mrpc.app.tokenize.batch_view import PAD_NAMES
@@ -21,7 +22,6 @@ from mrpc.app.tokenize.step import Answer, ModelInput, MovedPart, TrainingStep
 from mrpc.app.tokenize.tokens import chip_classes, describe_token, pieces
 from mrpc.core.data.pairs import WORDS
 from mrpc.core.text.batching import PaddingReport
-from mrpc.settings import Settings
 from tests.html import Element, parse
 from tests.tokenizer_families import make_family
 
@@ -39,15 +39,16 @@ ROW = Row(14, "A <b>bold</b> court", "The COURT & more", 1, 15)
 class OnlyInspection:
     """Services without data: what the view of a pair needs."""
 
-    def __init__(self, inspection: Inspection) -> None:
-        self.inspection = inspection
+    def __init__(self, checkpoints: CheckpointShelf) -> None:
+        self.checkpoints = checkpoints
+        self.inspection = Inspection(checkpoints)
 
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory) -> Any:
     directory = tmp_path_factory.mktemp("families")
     folders = tuple(make_family(directory, family) for family in ("bert", "roberta"))
-    return OnlyInspection(Inspection(Settings(checkpoint_dirs=folders)))
+    return OnlyInspection(CheckpointShelf(folders))
 
 
 def pair(services: Any, sentence1: str, sentence2: str, checkpoint: str = "", length: int = 128) -> Element:

@@ -22,7 +22,7 @@ from transformers import (
     RobertaModel,
 )
 
-from mrpc.app.availability import CheckpointShelf
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.core.model.checkpoint_folder import distinct_names, longest_input, weights_sha256
 from mrpc.core.model.classifier import load_base, load_classifier, save_base_tensors, try_checkpoint
 from mrpc.core.model.pretrained import (
