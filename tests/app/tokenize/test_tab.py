@@ -14,10 +14,9 @@ import pytest
 from mrpc.app.access import Access
 from mrpc.app.services import Services
 from mrpc.app.task import Task
-from mrpc.app.tokenize.batch_view import draw_rows, show_batch
+from mrpc.app.tokenize.batch_view import draw_rows, measure_ways, run_failing_map, show_batch, show_code
 from mrpc.app.tokenize.data_view import APPS_DATA, select_row, show_data
 from mrpc.app.tokenize.pair_view import parse_names, show_checkpoints, show_one_or_two, show_origin, show_pair
-from mrpc.app.tokenize.speed_view import measure_ways, run_failing_map, show_code
 from mrpc.app.tokenize.step_view import show_model_input, take_step
 from mrpc.app.tokenize.tab import add_endpoints
 from mrpc.app.visitors import Caller, called_by

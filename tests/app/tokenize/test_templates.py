@@ -12,12 +12,11 @@ import pytest
 from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.templates import coloured, render
 from mrpc.app.tokenize.batch import BatchRow, PaddedBatch, SplitPadding
-from mrpc.app.tokenize.batch_view import PAD_NAMES
+from mrpc.app.tokenize.batch_view import PAD_NAMES, WAY_NAMES, render_ways
 from mrpc.app.tokenize.data import Explorer, Page, Row, SplitOverview, marked
 from mrpc.app.tokenize.pair import Inspection
 from mrpc.app.tokenize.pair_view import show_checkpoints, show_one_or_two, show_pair
 from mrpc.app.tokenize.speed import FailedMap, WayProgress
-from mrpc.app.tokenize.speed_view import WAY_NAMES, render_ways
 from mrpc.app.tokenize.step import Answer, ModelInput, MovedPart, TrainingStep
 from mrpc.app.tokenize.tokens import chip_classes, describe_token, pieces
 from mrpc.core.data.pairs import WORDS
