@@ -132,7 +132,7 @@ class CheckpointShelf:
             ConfigError: there is no checkpoint of this name.
             UnavailableError: its files are not available now; the next call tries again.
         """
-        spec = self.spec(name or DEFAULT_CHECKPOINT)
+        spec = self.spec(DEFAULT_CHECKPOINT if name == "" else name)
         return self._loaded.once(spec.name, lambda: _load_tokenizer(spec))
 
 

@@ -71,9 +71,9 @@ def build_batch_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) 
         "batch",
         {"checkpoint": checkpoint, "split": split, "rows": rows, "pad_to": pad_to, "batch_size": batch_size},
         {"batch": batch, "report": report},
-        partial(show_batch, services),
+        partial(draw_batch, services),
     ).bind()
-    bind(draw.click, partial(draw_rows, services), {"split": split}, {"rows": rows})
+    bind(draw.click, partial(on_draw_rows, services), {"split": split}, {"rows": rows})
     spine.links.extend(
         [
             Linked("batch_of", split, choice(*SPLITS)),
@@ -84,21 +84,20 @@ def build_batch_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) 
     )
 
 
-def show_batch(
+def draw_batch(
     services: Services, checkpoint: str, split: str, rows: object, pad_to: str, batch_size: object
 ) -> dict[str, object]:
     """Draw the batch and the report of the split."""
     batch = services.padding.batch(split, rows, checkpoint, pad_to)
     padding = services.padding.report(split, checkpoint, batch_size)
     spec = services.checkpoints.spec(checkpoint)
-    numbers = [row.number for row in batch.rows]
     code = snippet(
         "pad_batch",
-        spec.source,
-        split,
-        numbers,
-        pad_to,
-        batch.lengths_by_choice["split"],
+        hub_name=spec.source,
+        split=split,
+        rows=[row.number for row in batch.rows],
+        pad_to=pad_to,
+        longest_of_split=batch.lengths_by_choice["split"],
     )
     return {
         "batch": render("tokenize/batch.html", batch=batch, names=PAD_NAMES, checkpoint=spec.label),
@@ -108,7 +107,7 @@ def show_batch(
     }
 
 
-def draw_rows(services: Services, split: object) -> str:
+def on_draw_rows(services: Services, split: object) -> str:
     """Draw the numbers of some rows at random."""
     return ", ".join(map(str, services.padding.draw_rows(split, NUM_DRAWN)))
 
@@ -147,22 +146,22 @@ def _build_speed_section(services: Services, spine: Spine, checkpoint: gr.Dropdo
         "speed",
         chosen | {"ways": ways},
         {"shown": measured},
-        partial(measure_ways, services),
+        partial(draw_speed, services),
         tasks=services.tasks,
         on_demand=measure,
     ).bind()
-    View("speed-code", chosen, {"shown": code}, partial(show_code, services)).bind()
+    View("speed-code", chosen, {"shown": code}, partial(draw_speed_code, services)).bind()
     View(
         "failing-map",
         {"split": split},
         {"shown": failed},
-        partial(run_failing_map, services),
+        partial(draw_failing_map, services),
         on_demand=fail,
     ).bind()
     spine.links.extend([Linked("num", num_rows, whole(0, 10**9)), Linked("ways", ways, choices(*WAY_NAMES))])
 
 
-def measure_ways(
+def draw_speed(
     services: Services, checkpoint: str, split: object, num_rows: object, ways: Sequence[object], task: Task
 ) -> str:
     """Tokenize the split in each way, and draw how far each is until all are done."""
@@ -179,15 +178,17 @@ def render_ways(ways: Sequence[WayProgress]) -> str:
     return render("tokenize/speed.html", ways=ways, names=WAY_NAMES)
 
 
-def show_code(services: Services, checkpoint: str, split: str, num_rows: object) -> str:
+def draw_speed_code(services: Services, checkpoint: str, split: str, num_rows: object) -> str:
     """Draw the code that tokenizes the split in all ways."""
     of_split = services.explorer.page(split).num_rows
     wanted = num_rows if isinstance(num_rows, int) and 0 < num_rows <= of_split else of_split
     source = services.checkpoints.spec(checkpoint).source
-    return render("tokenize/code.html", code=snippet("tokenize_all", source, split, wanted))
+    return render(
+        "tokenize/code.html", code=snippet("tokenize_all", hub_name=source, split=split, num_rows=wanted)
+    )
 
 
-def run_failing_map(services: Services, split: object) -> str:
+def draw_failing_map(services: Services, split: object) -> str:
     """Run the map that fails, and the one that works."""
     return render(
         "tokenize/failing_map.html",

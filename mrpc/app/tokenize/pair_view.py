@@ -72,22 +72,22 @@ def build_pair_view(services: Services, spine: Spine) -> gr.Dropdown:
         "padding": padding,
     }
     View(
-        "pair", spine.pair | encoded, {"tokens": shown, "details": details}, partial(show_pair, services)
+        "pair", spine.pair | encoded, {"tokens": shown, "details": details}, partial(draw_pair, services)
     ).bind()
     View(
         "one-or-two",
         spine.pair | {"checkpoint": checkpoint},
         {"shown": one_or_two},
-        partial(show_one_or_two, services),
+        partial(draw_one_or_two, services),
     ).bind()
     View(
         "checkpoints",
         spine.pair | {"compared": compared},
         {"shown": checkpoints},
-        partial(show_checkpoints, services),
+        partial(draw_checkpoints, services),
     ).bind()
-    View("pair-origin", spine.pair, {"shown": origin}, partial(show_origin, services)).bind()
-    bind(None, partial(load_choices, services), {}, {"checkpoint": checkpoint, "compared": compared})
+    View("pair-origin", spine.pair, {"shown": origin}, partial(draw_origin, services)).bind()
+    bind(None, partial(on_open, services), {}, {"checkpoint": checkpoint, "compared": compared})
     spine.links.extend(
         [
             Linked("checkpoint", checkpoint, choice(*known)),
@@ -106,7 +106,7 @@ def parse_names(known: Sequence[str], value: str) -> list[str] | None:
     return names[:MAX_COMPARED] or None
 
 
-def load_choices(services: Services) -> dict[str, object]:
+def on_open(services: Services) -> dict[str, object]:
     """Offer every checkpoint, and say which cannot be had now."""
     options = [
         (one.spec.label if one.available else f"{one.spec.label} (not available)", one.spec.name)
@@ -115,7 +115,7 @@ def load_choices(services: Services) -> dict[str, object]:
     return dict.fromkeys(("checkpoint", "compared"), gr.update(choices=options))
 
 
-def show_pair(
+def draw_pair(
     services: Services,
     sentence1: object,
     sentence2: object,
@@ -136,12 +136,12 @@ def show_pair(
     ]
     code = snippet(
         "inspect_pair",
-        services.checkpoints.spec(pair.checkpoint).source,
-        pair.sentence1,
-        pair.sentence2,
-        pair.max_length,
-        str(truncation),
-        padding is True,
+        hub_name=services.checkpoints.spec(pair.checkpoint).source,
+        sentence1=pair.sentence1,
+        sentence2=pair.sentence2,
+        max_length=pair.max_length,
+        truncation=str(truncation),
+        pad_to_max=padding is True,
     )
     return {
         "tokens": render(
@@ -156,7 +156,7 @@ def show_pair(
     }
 
 
-def show_origin(services: Services, sentence1: object, sentence2: object) -> str:
+def draw_origin(services: Services, sentence1: object, sentence2: object) -> str:
     """Say which row of the data the pair is, and its label; nothing for a typed pair."""
     found = services.explorer.find(sentence1, sentence2)
     if found is None:
@@ -165,7 +165,7 @@ def show_origin(services: Services, sentence1: object, sentence2: object) -> str
     return render_part("note", f"Row {row.number:,} of {split}, idx {row.idx}: {row.label_words}.")
 
 
-def show_one_or_two(services: Services, sentence1: object, sentence2: object, checkpoint: str) -> str:
+def draw_one_or_two(services: Services, sentence1: object, sentence2: object, checkpoint: str) -> str:
     """Draw the sentences alone, their lists joined, and the pair."""
     both = services.inspection.separate_and_joined(sentence1, sentence2, checkpoint)
     return render(
@@ -177,14 +177,14 @@ def show_one_or_two(services: Services, sentence1: object, sentence2: object, ch
         pair=chips(both.pair.rows),
         code=snippet(
             "one_or_two",
-            services.checkpoints.spec(both.pair.checkpoint).source,
-            both.pair.sentence1,
-            both.pair.sentence2,
+            hub_name=services.checkpoints.spec(both.pair.checkpoint).source,
+            sentence1=both.pair.sentence1,
+            sentence2=both.pair.sentence2,
         ),
     )
 
 
-def show_checkpoints(
+def draw_checkpoints(
     services: Services, sentence1: object, sentence2: object, compared: Sequence[str]
 ) -> str:
     """Draw one column a checkpoint."""
@@ -198,5 +198,7 @@ def show_checkpoints(
     return render(
         "tokenize/checkpoints.html",
         columns=columns,
-        code=snippet("compare_checkpoints", names, str(sentence1), str(sentence2)),
+        code=snippet(
+            "compare_checkpoints", hub_names=names, sentence1=str(sentence1), sentence2=str(sentence2)
+        ),
     )

@@ -9,14 +9,14 @@ from pathlib import Path
 import jinja2
 
 
-def snippet(name: str, *values: object) -> str:
+def snippet(name: str, **values: object) -> str:
     """Return code with the values of a view in it.
 
     Args:
         name: of a macro in ``snippets.jinja``.
-        values: its arguments.
+        values: its arguments, by the names that they have there.
     """
-    return str(getattr(_macros(), name)(*values)).strip() + "\n"
+    return str(getattr(_macros(), name)(**values)).strip() + "\n"
 
 
 @cache

@@ -59,13 +59,13 @@ def build_step_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -
         "model-input",
         {"checkpoint": checkpoint, "split": split, "batch_size": batch_size, "seed": seed},
         {"shown": model_input},
-        partial(show_model_input, services),
+        partial(draw_model_input, services),
     ).bind()
     View(
         "training-step",
         spine.pair | {"checkpoint": checkpoint, "sequences": sequences, "rate": rate},
         {"shown": training_step},
-        partial(take_step, services),
+        partial(draw_training_step, services),
         tasks=services.tasks,
         on_demand=run,
     ).bind()
@@ -80,7 +80,7 @@ def build_step_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -
     )
 
 
-def show_model_input(
+def draw_model_input(
     services: Services, checkpoint: str, split: str, batch_size: object, seed: object
 ) -> str:
     """Draw the first batch of a training: its columns, tensors, logits, answers and loss."""
@@ -92,11 +92,13 @@ def show_model_input(
         ready=ready,
         ln2=math.log(2),
         names=label_words(services.data.label_names),
-        code=snippet("model_input", spec.source, split, len(ready.rows), ready.seed),
+        code=snippet(
+            "model_input", hub_name=spec.source, split=split, batch_size=len(ready.rows), seed=ready.seed
+        ),
     )
 
 
-def take_step(
+def draw_training_step(
     services: Services,
     sentence1: object,
     sentence2: object,
@@ -109,13 +111,19 @@ def take_step(
     chosen = COURSE_SEQUENCES if sequences == "course" else (sentence1, sentence2)
     learning_rate = _parse_rate(rate)
     step = services.first_steps.take_step(chosen, checkpoint, learning_rate, SEED, task.progress)
-    source = services.checkpoints.spec(checkpoint).source
     return render(
         "tokenize/training_step.html",
         step=step,
         sequences=[chips(rows) for rows in step.rows],
         learning_rate=learning_rate,
-        code=snippet("training_step", source, str(chosen[0]), str(chosen[1]), learning_rate, SEED),
+        code=snippet(
+            "training_step",
+            hub_name=services.checkpoints.spec(checkpoint).source,
+            sentence1=str(chosen[0]),
+            sentence2=str(chosen[1]),
+            learning_rate=learning_rate,
+            seed=SEED,
+        ),
     )
 
 
