@@ -39,7 +39,7 @@ class Recent(Generic[Value]):
     def once(self, key: Hashable, make: Callable[[], Value], version: Hashable = None) -> Value:
         """Return the value of a key; make it if it is not there, once, however many threads ask.
 
-        Nothing is kept when ``make`` raises. The value that was not used for longest is let go of.
+        Nothing is kept when ``make`` raises. The value that was not used for longest is dropped.
 
         Args:
             key: what the value is of.
@@ -79,7 +79,7 @@ class Recent(Generic[Value]):
             self._kept.pop(key, None)
 
     def trim(self, num: int) -> None:
-        """Let go of all but the ``num`` values that were used last."""
+        """Drop all but the ``num`` values that were used last."""
         with self._lock:
             while len(self._kept) > num:
                 self._kept.popitem(last=False)

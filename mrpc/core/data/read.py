@@ -94,7 +94,12 @@ def read_pairs(
 def read_split_files(
     found: SplitFiles, name: str, columns: Sequence[str] | None = None, limits: Limits = DATA_LIMITS
 ) -> tuple[DatasetDict, DataReport]:
-    """Read the files of each split; see :func:`read_pairs`."""
+    """Read the files of each split; see :func:`read_pairs`.
+
+    Raises:
+        DataError: the pairs cannot be used.
+        UnavailableError: what was kept of them cannot be read, or their rows cannot be kept.
+    """
     folder = _cached_rows(found, columns, limits)
     report = read_report(folder / "report.json")
     if report is None:

@@ -103,7 +103,7 @@ class Pretrained:
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a checkpoint can be had.
+    """Whether a checkpoint is available.
 
     Attributes:
         spec: which one.
@@ -217,7 +217,7 @@ def pretrained_size(spec: Pretrained) -> PretrainedSize | None:
 
 
 def availability_of(spec: Pretrained) -> Availability:
-    """Tell whether a checkpoint's files can be had now; takes as long as the Hub's time limit at most."""
+    """Tell whether a checkpoint's files are available now; takes as long as the Hub's time limit at most."""
     if spec.repo_id is None:
         try:
             resolve_pretrained(spec.name, spec.folder)
@@ -242,7 +242,7 @@ def resolve_pretrained(
 
     Raises:
         ConfigError: there is no checkpoint of this name.
-        UnavailableError: its files cannot be had now; says why.
+        UnavailableError: its files are not available now; says why.
     """
     if checkpoint_dir is not None:
         return _resolve_folder(local_pretrained(checkpoint_dir).name, checkpoint_dir.resolve(), weights)
