@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 
     from mrpc.core.data.load import LoadedData
 
+MIN_LENGTH, MAX_LENGTH, DEFAULT_LENGTH = 8, 512, 128
+"""To how many tokens a pair that is shown may be cut."""
+
 MAX_COMPARED = 3
 """Tokenizers that one pair is shown with, side by side."""
+
+MAX_BATCH_ROWS = 16
+"""Pairs of a batch that is shown, padded or on its way through the model."""
 
 MAX_ADDRESS_CHARS = 20_000
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mrpc.app.checkpoints import CheckpointShelf, LoadedTokenizer
-from mrpc.app.inputs import check_whole, find_split
+from mrpc.app.inputs import MAX_BATCH_ROWS, MAX_LENGTH, check_whole, find_split
 from mrpc.core.text.batching import PaddingReport, PairCollator, epoch_batches, padding_report
 from mrpc.core.text.tokenization import encode_pairs, encoded_lengths, token_rows
 from mrpc.errors import InputError
@@ -30,8 +30,6 @@ SegmentKind = Literal["special", "s1", "s2", "pad"]
 PadTo = Literal["longest", "multiple_of_8", "split", "128", "512"]
 
 PAD_TO: tuple[PadTo, ...] = ("longest", "multiple_of_8", "split", "128", "512")
-MAX_LENGTH = 512
-MAX_BATCH_ROWS = 16
 MAX_REPORT_ROWS = 20_000
 """Rows of a split that the report looks at, from its start: some two seconds of tokenizing."""
 ENCODE_ROWS = 1_000
@@ -131,7 +129,7 @@ class Padding:
 
         Raises:
             InputError: something given cannot be used.
-            UnavailableError: the tokenizer cannot be had now.
+            UnavailableError: the tokenizer is not available now.
         """
         dataset = self._split(split)
         numbers = parse_rows(rows, len(dataset))
@@ -174,7 +172,7 @@ class Padding:
 
         Raises:
             InputError: something given cannot be used.
-            UnavailableError: the tokenizer cannot be had now.
+            UnavailableError: the tokenizer is not available now.
         """
         dataset = self._split(split)
         size = check_whole(batch_size, "batch size", 1, 256)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.inputs import Linked, choice, choices, text, whole
+from mrpc.app.inputs import MAX_BATCH_ROWS, Linked, choice, choices, text, whole
 from mrpc.app.layout import field_row
 from mrpc.app.templates import render
 from mrpc.app.tokenize.snippets import snippet
@@ -53,7 +53,11 @@ def build_batch_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) 
     with field_row(elem_classes="tk-controls"):
         split = gr.Radio(list(SPLITS), value="train", label="Split", elem_id="batch-split")
         rows = gr.Textbox(
-            FIRST_ROWS, label="Rows, up to 16", max_lines=1, elem_id="batch-rows", min_width=160
+            FIRST_ROWS,
+            label=f"Rows, up to {MAX_BATCH_ROWS}",
+            max_lines=1,
+            elem_id="batch-rows",
+            min_width=160,
         )
         pad_to = gr.Radio(
             [(name, value) for value, name in PAD_NAMES.items()],

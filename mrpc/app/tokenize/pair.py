@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from mrpc.app.checkpoints import CheckpointShelf, LoadedTokenizer
-from mrpc.app.inputs import MAX_COMPARED, check_whole
+from mrpc.app.inputs import DEFAULT_LENGTH, MAX_COMPARED, MAX_LENGTH, MIN_LENGTH, check_whole
 from mrpc.core.data.pairs import SentencePair, check_pair
 from mrpc.core.text.tokenization import (
     TRUNCATIONS,
@@ -25,9 +25,6 @@ from mrpc.core.text.tokenization import (
     token_rows,
 )
 from mrpc.errors import InputError, UnavailableError
-
-MIN_LENGTH, MAX_LENGTH = 8, 512
-DEFAULT_LENGTH = 128
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ class ComparedCheckpoint:
 
     Attributes:
         checkpoint: its name.
-        inspection: what its tokenizer makes of the pair; None when it cannot be had now.
+        inspection: what its tokenizer makes of the pair; None when it is not available now.
         reason: why it cannot, in words; else "".
     """
 
@@ -159,7 +156,7 @@ class Inspection:
 
         Raises:
             InputError: something given cannot be used; says what and why.
-            UnavailableError: the tokenizer cannot be had now.
+            UnavailableError: the tokenizer is not available now.
         """
         pair = check_pair(sentence1, sentence2)
         loaded = self._checkpoints.tokenizer(checkpoint)
@@ -173,7 +170,7 @@ class Inspection:
 
         Raises:
             InputError: something given cannot be used.
-            UnavailableError: the tokenizer cannot be had now.
+            UnavailableError: the tokenizer is not available now.
         """
         pair = check_pair(sentence1, sentence2)
         loaded = self._checkpoints.tokenizer(checkpoint)
@@ -189,7 +186,7 @@ class Inspection:
         """Encode one pair with several tokenizers.
 
         Returns:
-            One entry a checkpoint, in their order; why there is none for those that cannot be had now.
+            One entry a checkpoint, in their order; why there is none for those that are not available now.
 
         Raises:
             InputError: something given cannot be used, or more than ``MAX_COMPARED`` checkpoints.

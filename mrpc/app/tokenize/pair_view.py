@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.inputs import MAX_COMPARED, Linked, choice, flag, whole
+from mrpc.app.inputs import (
+    DEFAULT_LENGTH,
+    MAX_COMPARED,
+    MAX_LENGTH,
+    MIN_LENGTH,
+    Linked,
+    choice,
+    flag,
+    whole,
+)
 from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize.snippets import snippet
@@ -47,7 +56,14 @@ def build_pair_view(services: Services, spine: Spine) -> gr.Dropdown:
         checkpoint = gr.Dropdown(
             options, value=DEFAULT_CHECKPOINT, label="Checkpoint", elem_id="checkpoint", filterable=False
         )
-        max_length = gr.Slider(8, 512, 128, step=1, label="Max length, in tokens", elem_id="max-length")
+        max_length = gr.Slider(
+            MIN_LENGTH,
+            MAX_LENGTH,
+            DEFAULT_LENGTH,
+            step=1,
+            label="Max length, in tokens",
+            elem_id="max-length",
+        )
         truncation = gr.Radio(
             TRUNCATION_CHOICES, value="longest_first", label="Truncation", elem_id="truncation"
         )
@@ -91,7 +107,7 @@ def build_pair_view(services: Services, spine: Spine) -> gr.Dropdown:
     spine.links.extend(
         [
             Linked("checkpoint", checkpoint, choice(*known)),
-            Linked("length", max_length, whole(8, 512)),
+            Linked("length", max_length, whole(MIN_LENGTH, MAX_LENGTH)),
             Linked("cut", truncation, choice(*(name for _, name in TRUNCATION_CHOICES))),
             Linked("pad", padding, flag),
             Linked("with", compared, partial(parse_names, tuple(known))),
@@ -107,7 +123,7 @@ def parse_names(known: Sequence[str], value: str) -> list[str] | None:
 
 
 def on_open(services: Services) -> dict[str, object]:
-    """Offer every checkpoint, and say which cannot be had now."""
+    """Offer every checkpoint, and say which are not available now."""
     options = [
         (one.spec.label if one.available else f"{one.spec.label} (not available)", one.spec.name)
         for one in services.checkpoints.availabilities()

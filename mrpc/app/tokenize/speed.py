@@ -132,7 +132,7 @@ class TokenizationSpeed:
         Raises:
             InputError: something given cannot be used.
             BusyError: another measurement is under way.
-            UnavailableError: the tokenizer cannot be had now.
+            UnavailableError: the tokenizer is not available now.
         """
         dataset = find_split(self._read_data(), split)
         count = check_whole(num_rows, "rows", 0, len(dataset)) or len(dataset)

@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from mrpc.app.inputs import check_number, check_whole, find_split
+from mrpc.app.inputs import MAX_BATCH_ROWS, check_number, check_whole, find_split
 from mrpc.core.data.pairs import check_pair
 from mrpc.core.model.classifier import Classifier, load_classifier
 from mrpc.core.model.pretrained import Pretrained, resolve_pretrained
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mrpc.app.checkpoints import CheckpointShelf
     from mrpc.core.data.load import LoadedData
 
-MAX_BATCH = 16
 NUM_PARTS = 3
 
 COURSE_LEARNING_RATE = 1e-3
@@ -161,9 +160,9 @@ class FirstSteps:
 
         Raises:
             InputError: something given cannot be used.
-            UnavailableError: the checkpoint cannot be had now.
+            UnavailableError: the checkpoint is not available now.
         """
-        size = check_whole(batch_size, "batch size", 1, MAX_BATCH)
+        size = check_whole(batch_size, "batch size", 1, MAX_BATCH_ROWS)
         whole_seed = check_whole(seed, "seed", 0, 2**31 - 1)
         dataset = find_split(self._read_data(), split)
         rows = epoch_batches(range(len(dataset)), size, "random", whole_seed, epoch=0)[0]
@@ -226,7 +225,7 @@ class FirstSteps:
 
         Raises:
             InputError: something given cannot be used.
-            UnavailableError: the checkpoint cannot be had now.
+            UnavailableError: the checkpoint is not available now.
         """
         pair = check_pair(sentences[0], sentences[1])
         rate = check_number(learning_rate, "learning rate", 0.0, 1e-2)

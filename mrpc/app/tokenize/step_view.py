@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.inputs import Linked, choice, whole
+from mrpc.app.inputs import MAX_BATCH_ROWS, Linked, choice, whole
 from mrpc.app.layout import field_row
 from mrpc.app.templates import render
 from mrpc.app.tokenize.snippets import snippet
@@ -43,8 +43,8 @@ def build_step_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -
     place(render("tokenize/about.html", view="step"))
     with field_row(elem_classes="tk-controls"):
         split = gr.Radio(list(SPLITS), value="train", label="Split", elem_id="step-split")
-        batch_size = gr.Slider(1, 16, 8, step=1, label="Batch size", elem_id="step-batch-size")
-        seed = gr.Number(42, label="Seed", precision=0, minimum=0, elem_id="step-seed", min_width=110)
+        batch_size = gr.Slider(1, MAX_BATCH_ROWS, 8, step=1, label="Batch size", elem_id="step-batch-size")
+        seed = gr.Number(SEED, label="Seed", precision=0, minimum=0, elem_id="step-seed", min_width=110)
     model_input = stage("model-input")
     place(render("tokenize/about.html", view="adamw"))
     with field_row(elem_classes="tk-controls"):
@@ -72,7 +72,7 @@ def build_step_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -
     spine.links.extend(
         [
             Linked("model_of", split, choice(*SPLITS)),
-            Linked("model_size", batch_size, whole(1, 16)),
+            Linked("model_size", batch_size, whole(1, MAX_BATCH_ROWS)),
             Linked("seed", seed, whole(0, 2**31 - 1)),
             Linked("sequences", sequences, choice(*(value for _, value in SEQUENCES))),
             Linked("rate", rate, choice(*(value for _, value in RATES))),
