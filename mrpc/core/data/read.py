@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 from datasets import Dataset, DatasetDict, DatasetInfo, NamedSplit
 
-from mrpc.core.data.careful import Labels
 from mrpc.core.data.check import CheckedFile, check_file, rule_for
 from mrpc.core.data.columns import Columns, find_columns
 from mrpc.core.data.csv_rows import DELIMITERS, header_doubt
@@ -35,6 +34,7 @@ from mrpc.core.data.report import (
     shown_name,
     write_report,
 )
+from mrpc.core.data.row_by_row import Labels
 from mrpc.core.data.split_rows import (
     SplitRows,
     draw_rows,
