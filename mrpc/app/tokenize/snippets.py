@@ -6,7 +6,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-import jinja2
+from mrpc.app.templates import open_templates
 
 
 def snippet(name: str, **values: object) -> str:
@@ -21,13 +21,8 @@ def snippet(name: str, **values: object) -> str:
 
 @cache
 def _macros() -> object:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=False,  # it becomes Python, which the page's own templates escape
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    # It becomes Python, which the page's own templates escape.
+    environment = open_templates(Path(__file__).parent, autoescape=False)
     environment.filters["quoted"] = _quoted
     environment.filters["bare"] = lambda name: name if name.isidentifier() else _quoted(name)
     return environment.get_template("snippets.jinja").module

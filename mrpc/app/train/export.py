@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import jinja2
-
+from mrpc.app.templates import open_templates
 from mrpc.config import TrainConfig
 from mrpc.core.model.pretrained import PRETRAINED
 from mrpc.errors import InputError
@@ -77,13 +76,10 @@ def _require_literal(value: object) -> object:
     return value
 
 
-TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+TEMPLATES = open_templates(
+    Path(__file__).parent / "templates",
     autoescape=False,
-    undefined=jinja2.StrictUndefined,
     finalize=_require_literal,
-    trim_blocks=True,
-    lstrip_blocks=True,
     keep_trailing_newline=True,
 )
 TEMPLATES.filters["literal"] = literal
