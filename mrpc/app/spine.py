@@ -15,10 +15,9 @@ from mrpc.app.access import Standing
 from mrpc.app.format import run_choices
 from mrpc.app.guides import read_paths
 from mrpc.app.inputs import Linked, text
-from mrpc.app.layout import field_row
 from mrpc.app.templates import render
-from mrpc.app.view import place
 from mrpc.app.visitors import MAX_MINUTES, MAX_PAIRS
+from mrpc.app.widgets import field_row, place
 
 if TYPE_CHECKING:
     from gradio.components import Component

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_macro, render_part
-from mrpc.app.view import View, bind, chart, charts, place, stage, table
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import chart, charts, field_row, fold, place, stage, table
 
 if TYPE_CHECKING:
     from gradio.components import Component

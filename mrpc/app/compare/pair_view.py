@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from mrpc.app.compare.explain_view import build_explanations
 from mrpc.app.spine import COURSE_SENTENCES
 from mrpc.app.templates import render
-from mrpc.app.view import View, bind, stage
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import stage
 
 if TYPE_CHECKING:
     from mrpc.app.compare.answers import PairAnswer

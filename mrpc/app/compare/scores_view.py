@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.compare.sides_view import compare_in_view
-from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_macro, render_part
 from mrpc.app.theme import ASSETS_DIR, plotly_dir
-from mrpc.app.view import View, bind, chart, charts, place, stage, table
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import chart, charts, field_row, fold, place, stage, table
 from mrpc.errors import InputError
 from mrpc.files import write_download
 from mrpc.progress import silent

@@ -10,9 +10,9 @@ import gradio as gr
 from mrpc.app.compare.pair_view import open_pair
 from mrpc.app.compare.sides_view import compare_in_view
 from mrpc.app.inputs import Linked, text
-from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_macro, render_part
-from mrpc.app.view import View, bind, chart, stage, table
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import chart, field_row, fold, stage, table
 from mrpc.errors import InputError
 from mrpc.progress import silent
 

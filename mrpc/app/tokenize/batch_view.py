@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.inputs import MAX_BATCH_ROWS, Linked, choice, choices, text, whole
-from mrpc.app.layout import field_row
 from mrpc.app.templates import render
 from mrpc.app.tokenize.snippets import snippet
-from mrpc.app.view import View, bind, place, stage
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import field_row, place, stage
 from mrpc.core.data.pairs import SPLITS
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from mrpc.app.inputs import (
     flag,
     whole,
 )
-from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.tokenize.tokens import chips, pieces
-from mrpc.app.view import View, bind, place, stage
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import field_row, fold, place, stage
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core.model.pretrained import list_pretrained
 

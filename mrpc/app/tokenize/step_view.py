@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.inputs import MAX_BATCH_ROWS, Linked, choice, whole
-from mrpc.app.layout import field_row
 from mrpc.app.templates import render
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.tokenize.tokens import chips
-from mrpc.app.view import View, place, stage
+from mrpc.app.view import View
+from mrpc.app.widgets import field_row, place, stage
 from mrpc.core.data.pairs import SPLITS, label_words
 from mrpc.errors import InputError
 

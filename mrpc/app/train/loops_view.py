@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrpc.app.layout import fold
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render
 from mrpc.app.train.accelerate_commands import ask_accelerate
@@ -15,7 +14,8 @@ from mrpc.app.train.training_loops import (
     short_loops,
     trainer_arguments,
 )
-from mrpc.app.view import View, stage
+from mrpc.app.view import View
+from mrpc.app.widgets import fold, stage
 from mrpc.errors import UnknownRunError
 from mrpc.settings import accelerate_config_file, num_cores
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.layout import field_row
 from mrpc.app.templates import render, render_part
-from mrpc.app.view import View, bind, place, stage
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import field_row, place, stage
 from mrpc.core.data.pairs import SUFFIXES
 
 if TYPE_CHECKING:
