@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 
 from mrpc.app.services import Services
 from mrpc.app.tokenize.batch import Padding
-from mrpc.app.tokenize.data_view import show_data
-from mrpc.app.tokenize.pair_view import show_pair
+from mrpc.app.tokenize.data_view import draw_data
+from mrpc.app.tokenize.pair_view import draw_pair
 from mrpc.core.data.load import LoadedData, load_data
 from mrpc.settings import Settings
 
@@ -42,7 +42,7 @@ def measure_pair(services: Services, calls: int) -> None:
     services.inspection.warm_up()
 
     def ask(number: int) -> None:
-        drawn = show_pair(services, PAIR[0], f"{PAIR[1]} {number}", "", 128, "longest_first", False)
+        drawn = draw_pair(services, PAIR[0], f"{PAIR[1]} {number}", "", 128, "longest_first", False)
         assert "tk-chip" in str(drawn["tokens"])
 
     _print("pair inspector, ms", _times(ask, calls))
@@ -54,14 +54,14 @@ def measure_explorer(services: Services, calls: int) -> None:
     print(f"explorer, {num_rows:,} rows of train")
 
     def page(number: int) -> None:
-        show_data(services, "train", "both", "", number * 7919 * 10 % num_rows)
+        draw_data(services, "train", "both", "", number * 7919 * 10 % num_rows)
 
     def search(number: int) -> None:
-        show_data(services, "train", "both", QUERIES[number % len(QUERIES)], 10 * number)
+        draw_data(services, "train", "both", QUERIES[number % len(QUERIES)], 10 * number)
 
     def search_label(number: int) -> None:
         query = QUERIES[number % len(QUERIES)]
-        show_data(services, "train", ("equivalent", "not_equivalent")[number % 2], query, 0)
+        draw_data(services, "train", ("equivalent", "not_equivalent")[number % 2], query, 0)
 
     page(1)
     search(1)

@@ -1,4 +1,4 @@
-"""Write files that are never seen half written, and read files that somebody else may have put there.
+"""Files that are never seen half written, that somebody else may have put there, or that a person takes away.
 
 A folder of runs may be shared, copied or unpacked from an archive, so a name in it may be a link, a pipe or a
 file of any size. Imports the standard library, pydantic and :mod:`mrpc.errors` alone.
@@ -7,14 +7,16 @@ file of any size. Imports the standard library, pydantic and :mod:`mrpc.errors` 
 from __future__ import annotations
 
 import atexit
+import csv
 import ctypes
 import errno
 import hashlib
+import io
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -29,6 +31,9 @@ PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 MAX_SMALL_BYTES = 1_000_000
 """The largest file that :func:`read_small` reads, unless it is told otherwise."""
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -223,3 +228,34 @@ def scratch_dir() -> Path:
     path = Path(tempfile.mkdtemp(prefix="mrpc-lab-"))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
+
+
+# ---------------------------------------------------------------- take away
+
+
+def new_file(parent: Path, name: str) -> Path:
+    """Return the path of a file that is not there yet, in a new folder."""
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=parent, prefix="download-")) / name
+
+
+def write_download(cache_dir: Path, name: str, content: str) -> str:
+    """Write a file where Gradio may serve it from, in a folder of its own, and return its path."""
+    path = new_file(cache_dir, name)
+    path.write_text(content, encoding="utf-8-sig" if name.endswith(".csv") else "utf-8", newline="")
+    return str(path)
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return CSV text. A text cell that a spreadsheet would run as a formula gets an apostrophe before it."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(header)
+    writer.writerows([_safe_cell(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def _safe_cell(cell: object) -> object:
+    if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
+        return f"'{cell}"
+    return "" if cell is None else cell

@@ -14,12 +14,12 @@ import torch
 from mrpc.config import TrainConfig
 from mrpc.core.analysis.statistics import confusion
 from mrpc.core.data.load import LoadedData
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.classifier import load_classifier, save_base_tensors, save_model_folder
 from mrpc.core.model.metrics import majority_metrics
 from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.model.stored_predictions import write_predictions, write_table
-from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import PairCollator
 from mrpc.core.text.tokenization import encode_dataset
 from mrpc.files import write_model

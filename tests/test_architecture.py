@@ -105,7 +105,7 @@ def test_slices_do_not_import_each_other(path: Path) -> None:
 
 @pytest.mark.parametrize("path", named(sorted((PACKAGE / "core").rglob("*.py"))))
 def test_core_has_no_favourite_way_to_run(path: Path) -> None:
-    # Not even for types: what a run directory looks like is no business of the model's.
+    # Not even for types: the model does not depend on what a run directory looks like.
     assert not [module for module in imports(path, typing_too=True) if module.startswith("mrpc.runs")]
 
 

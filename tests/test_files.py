@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from mrpc import files
@@ -87,3 +91,22 @@ def test_files_and_folders_are_synced_where_the_system_can(tmp_path: Path, monke
     monkeypatch.setattr(Path, "is_dir", lambda path: True)
     files.sync(tmp_path)
     assert len(synced) == 2
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("x")'])
+def test_a_formula_becomes_text(cell: str) -> None:
+    (_, row) = list(csv.reader(io.StringIO(files.csv_text(["a"], [[cell]]), newline="")))
+    assert row == [f"'{cell}"]
+
+
+def test_numbers_stay_numbers() -> None:
+    assert files.csv_text(["a", "b"], [[-0.5, None]]) == "a,b\r\n-0.5,\r\n"
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20)), min_size=1, max_size=5))
+def test_what_is_written_reads_back(rows: list[tuple[str, str]]) -> None:
+    text = files.csv_text(["a", "b"], rows)
+    back = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    for before, after in zip(rows, back, strict=True):
+        assert [cell.removeprefix("'") for cell in after] == [cell.removeprefix("'") for cell in before]
+        assert not any(cell.startswith(files.FORMULA_STARTS) for cell in after)

@@ -99,6 +99,6 @@ def folder_sha256(folder: Path) -> str:
     """Return the hash of the weights in a folder, as :func:`weights_sha256` gives it for a model."""
     from safetensors.torch import load_file  # heavy: conftest.py imports this module first
 
-    from mrpc.core.model.weights import weights_sha256
+    from mrpc.core.model.checkpoint_folder import weights_sha256
 
     return weights_sha256(load_file(folder / "model.safetensors"))

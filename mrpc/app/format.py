@@ -9,7 +9,7 @@ import html
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, Required, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from mrpc.config import TrainConfig
@@ -96,11 +96,49 @@ def distinct_titles(runs: Sequence[tuple[str, str]]) -> list[str]:
     return [title if times[title] == 1 else f"{title} · {run_id[-4:]}" for title, run_id in runs]
 
 
-Table = dict[str, Any]
-Column = dict[str, Any]
+class ColumnOptions(TypedDict, total=False):
+    """What a column may say beside its kind.
+
+    Attributes:
+        digits: behind the point.
+        signed: whether a plus sign is written.
+        help: a longer title.
+        sort: the key whose values order the rows.
+    """
+
+    digits: int
+    signed: bool
+    help: str
+    sort: str
 
 
-def column(key: str, title: str, kind: str = "text", **options: object) -> Column:
+class Column(ColumnOptions):
+    """A column of a table; see :func:`column`."""
+
+    key: Required[str]
+    title: Required[str]
+    kind: Required[str]
+
+
+class Table(TypedDict):
+    """A table as ``assets/tables.js`` takes it; see :func:`table`.
+
+    Attributes:
+        keep: whether order, page and filter stay when it changes.
+        choose: what stands above the boxes that choose rows; without it there are none.
+    """
+
+    columns: list[Column]
+    rows: list[Mapping[str, object]]
+    caption: str
+    file: str
+    open: str
+    page_size: int
+    keep: NotRequired[bool]
+    choose: NotRequired[str]
+
+
+def column(key: str, title: str, kind: str = "text", **options: Unpack[ColumnOptions]) -> Column:
     """Describe a column.
 
     Args:
@@ -108,8 +146,7 @@ def column(key: str, title: str, kind: str = "text", **options: object) -> Colum
         title: what people read above it.
         kind: text, diff (a sentence with marks), number, percent (a share, shown in percent), p (a
             p-value), opens (text that opens the row), state (of a run), or flag (a warning).
-        options: ``digits`` behind the point, ``signed`` for a plus sign, ``help`` for a longer title,
-            ``sort`` for the key whose values order the rows.
+        options: of the column.
     """
     return {"key": key, "title": title, "kind": kind, **options}
 

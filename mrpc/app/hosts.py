@@ -66,7 +66,7 @@ def network_addresses() -> list[str]:
 
 
 def host_guards(settings: Settings) -> list[Middleware]:
-    """Return the middleware that refuses foreign hosts, pages and frames, and mends broken characters."""
+    """Return the middleware that refuses foreign hosts, pages and frames, and repairs broken characters."""
     hosts = answered_hosts(settings)
     is_space = settings.space_id is not None
     guards = [] if is_space else [Middleware(AskFirst, check=partial(refuse_foreign_host, hosts))]
@@ -148,7 +148,7 @@ class WholeCharactersMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Mend the body of a request that carries JSON."""
+        """Repair the body of a request that carries JSON."""
         headers = dict(scope.get("headers", []))
         is_json = scope["type"] == "http" and b"json" in headers.get(b"content-type", b"").lower()
         if not is_json:
@@ -160,32 +160,32 @@ class WholeCharactersMiddleware:
             if message["type"] != "http.request":
                 return  # the sender is gone
             body, more = body + message.get("body", b""), message.get("more_body", False)
-        mended = mend_json(body)
-        length = [(b"content-length", str(len(mended)).encode())]
+        repaired = repair_json(body)
+        length = [(b"content-length", str(len(repaired)).encode())]
         kept = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
         is_sent = False
 
-        async def receive_mended() -> Message:
+        async def receive_repaired() -> Message:
             nonlocal is_sent
             if is_sent:
                 return await receive()
             is_sent = True
-            return {"type": "http.request", "body": mended, "more_body": False}
+            return {"type": "http.request", "body": repaired, "more_body": False}
 
-        await self.app({**scope, "headers": kept + length}, receive_mended, send)
+        await self.app({**scope, "headers": kept + length}, receive_repaired, send)
 
 
-def mend_json(body: bytes) -> bytes:
+def repair_json(body: bytes) -> bytes:
     """Return JSON that an answer could repeat: U+FFFD for half a character, a float for an endless number."""
     if NOT_SENDABLE.search(body) is None:
         return body
     try:
-        return json.dumps(_mend(json.loads(body))).encode()
+        return json.dumps(_repair(json.loads(body))).encode()
     except (ValueError, RecursionError):
         return body
 
 
-def _mend(value: object) -> object:
+def _repair(value: object) -> object:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, int) and abs(value) >= 2**63:
@@ -194,9 +194,9 @@ def _mend(value: object) -> object:
         except OverflowError:
             return math.inf if value > 0 else -math.inf
     if isinstance(value, list):
-        return [_mend(item) for item in value]
+        return [_repair(item) for item in value]
     if isinstance(value, dict):
-        return {_mend(key): _mend(item) for key, item in value.items()}
+        return {_repair(key): _repair(item) for key, item in value.items()}
     return value
 
 

@@ -52,7 +52,7 @@ class OwnData:
         """
         from mrpc.core.data.columns import parse_columns
         from mrpc.core.data.load import store_dataset
-        from mrpc.core.data.pair_list import UPLOAD_LIMITS
+        from mrpc.core.data.read import UPLOAD_LIMITS
 
         files = [Path(path) for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
         if not files:

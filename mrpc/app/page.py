@@ -15,14 +15,14 @@ from gradio.exceptions import InvalidPathError
 from gradio.state_holder import SessionState
 
 from mrpc.app.access import Access, Standing
-from mrpc.app.address import Linked, read_address
 from mrpc.app.compare.tab import build_compare_tab
+from mrpc.app.inputs import Linked, read_address
 from mrpc.app.spine import build_spine, render_head, run_update
 from mrpc.app.task import ends_when
 from mrpc.app.templates import render
 from mrpc.app.tokenize.tab import build_inspect_tab
 from mrpc.app.train.tab import build_train_tab
-from mrpc.app.view import QUICK, bind_changes, for_visitors, share_api_components
+from mrpc.app.view import QUICK, bind, bind_changes, for_visitors, share_api_components
 from mrpc.app.visitors import called_by
 from mrpc.errors import MrpcError
 
@@ -185,13 +185,12 @@ def build_app(services: Services) -> Page:
             elem_id="next",
             apply_default_css=False,
         )
-        linked = [link.widget for link in spine.links]
-        demo.load(
-            for_visitors(partial(on_open, services, spine.links)),
-            inputs=spine.courier,  # it brings the address along
-            outputs=linked,
+        bind(
+            demo.load,
+            partial(on_open, services, spine.links),
+            {"query": spine.courier},  # it brings the address along
+            {link.key: link.widget for link in spine.links},
             js="() => [window.location.search]",
-            **QUICK,
         ).then(None, js=OPENED_JS, api_visibility="private").then(
             for_visitors(load_head), outputs=spine.head, **QUICK
         )
@@ -201,17 +200,10 @@ def build_app(services: Services) -> Page:
     return demo
 
 
-def on_open(services: Services, links: Sequence[Linked], query: object) -> list[object]:
+def on_open(services: Services, links: Sequence[Linked], query: object) -> dict[str, object]:
     """Set what the page's address says; the rest stays as it is, and the run becomes the newest one."""
     found = read_address(query, links)
-    updates = []
-    for link in links:
-        value = found.get(link.key)
-        if link.key == "run":
-            updates.append(run_update(services, value))
-        else:
-            updates.append(gr.skip() if value is None else value)
-    return updates
+    return found | {"run": run_update(services, found.get("run"))}
 
 
 def on_load_head(services: Services, standing: Standing) -> str:

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mrpc.app.access import Access, Mode
-from mrpc.app.availability import CheckpointShelf
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.own_data import OwnData
 from mrpc.app.task import Tasks
 from mrpc.app.train.estimates import Estimates
@@ -76,7 +76,7 @@ class Services:
         self.import_libraries()
         from mrpc.app.tokenize.pair import Inspection
 
-        return Inspection(self.settings)
+        return Inspection(self.checkpoints)
 
     @built_once
     def explorer(self) -> Explorer:
@@ -92,7 +92,7 @@ class Services:
         self.import_libraries()
         from mrpc.app.tokenize.batch import Padding
 
-        return Padding(lambda: self.data, self.inspection.tokenizers)
+        return Padding(lambda: self.data, self.checkpoints)
 
     @built_once
     def tokenization_speed(self) -> TokenizationSpeed:
@@ -100,7 +100,7 @@ class Services:
         self.import_libraries()
         from mrpc.app.tokenize.speed import TokenizationSpeed
 
-        return TokenizationSpeed(lambda: self.data, self.inspection.tokenizers)
+        return TokenizationSpeed(lambda: self.data, self.checkpoints)
 
     @built_once
     def first_steps(self) -> FirstSteps:
@@ -108,11 +108,11 @@ class Services:
         self.import_libraries()
         from mrpc.app.tokenize.step import FirstSteps
 
-        return FirstSteps(lambda: self.data, self.inspection.tokenizers)
+        return FirstSteps(lambda: self.data, self.checkpoints)
 
     @built_once
     def checkpoints(self) -> CheckpointShelf:
-        """The checkpoints that may be chosen, and whether they can be had now."""
+        """The checkpoints that may be chosen, whether they are available now, and their tokenizers."""
         if self.settings.checkpoint_dirs:  # a folder is tried, with transformers
             self.import_libraries()
         return CheckpointShelf(self.settings.checkpoint_dirs)
@@ -164,7 +164,7 @@ class Services:
         tokens of the page that was just opened. Trouble is left for the click that meets it, which can say it
         to a person.
         """
-        for load in (lambda: self.data, lambda: self.inspection.tokenizers.get()):
+        for load in (lambda: self.data, lambda: self.inspection, lambda: self.checkpoints.tokenizer()):
             try:
                 load()
             except MrpcError:

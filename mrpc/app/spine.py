@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from mrpc.app.access import Standing
-from mrpc.app.address import Linked, text
 from mrpc.app.format import run_choices
 from mrpc.app.guides import read_paths
-from mrpc.app.layout import field_row
+from mrpc.app.inputs import Linked, text
 from mrpc.app.templates import render
-from mrpc.app.view import place
 from mrpc.app.visitors import MAX_MINUTES, MAX_PAIRS
+from mrpc.app.widgets import field_row, place
 
 if TYPE_CHECKING:
     from gradio.components import Component

@@ -231,7 +231,7 @@ class Tasks:
         return next(step.result for step in steps if isinstance(step, Done))
 
     def cancel(self, task_id: object) -> None:
-        """Cancel a task by its name; one that has ended, or never was, is nobody's mistake."""
+        """Cancel a task by its name; one that has ended, or never was, is ignored."""
         with self._lock:
             running = self._running.get(str(task_id)[:40])
         if running is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -19,16 +20,27 @@ from mrpc.settings import root_path
 APP_DIR = Path(__file__).resolve().parent
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(APP_DIR),
-        autoescape=True,
+def open_templates(folder: Path, *, autoescape: bool, **options: Any) -> Environment:
+    """Return the templates of a folder; a name that one uses and is not given is an error.
+
+    Args:
+        folder: where they stand.
+        autoescape: True for HTML, False for code.
+        options: further ones of Jinja.
+    """
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=autoescape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        auto_reload=False,
+        **options,
     )
+
+
+@cache
+def _environment() -> Environment:
+    environment = open_templates(APP_DIR, autoescape=True, auto_reload=False)
     environment.globals["root_path"] = root_path
     environment.filters.update(
         duration=format.render_duration,

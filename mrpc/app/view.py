@@ -26,12 +26,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from mrpc.app.task import Done, Progress, Task, Tasks
 from mrpc.app.templates import render_part
-from mrpc.app.theme import PLOTLY_URL
 from mrpc.app.visitors import caller
 from mrpc.errors import InputError, MrpcError, TaskCancelled
 
 if TYPE_CHECKING:
-    from mrpc.app.address import Linked
+    from mrpc.app.inputs import Linked
 
 
 Run: TypeAlias = Callable[..., object]
@@ -111,7 +110,7 @@ def bind(
         handler.for_previews = previews  # type: ignore[attr-defined]
     else:
         for_visitors(handler)
-    is_long = tasks is not None or inspect.isgeneratorfunction(inspect.unwrap(getattr(run, "func", run)))
+    is_long = tasks is not None or _yields(run)
     how = (SLOW if is_long else QUICK) | options
     attach = events if callable(events) else partial(gr.on, events)
     return attach(handler, inputs=list(inputs.values()), outputs=list(outputs.values()), **how)
@@ -181,8 +180,8 @@ class View:
     Attributes:
         name: unique on the page.
         inputs: what it shows the effect of, by name.
-        outputs: what it draws, by name; the first one is its stage, see :func:`stage`, and shows
-            errors and progress too.
+        outputs: what it draws, by name; the first one is its stage (:func:`mrpc.app.widgets.stage`), and
+            shows errors and progress too.
         render: see :func:`bind`.
         tasks: given for long work.
         on_demand: the button that draws it, for a view that is too costly to follow its inputs. Its stage is
@@ -255,77 +254,6 @@ def bind_changes(demo: gr.Blocks, links: Sequence[Linked] = ()) -> None:
     )
 
 
-def stage(name: str, *, elem_id: str | None = None, follows: bool = True, intro: str = "") -> gr.HTML:
-    """Build the place where a view of this name is drawn first.
-
-    Args:
-        name: of the view.
-        elem_id: of the element; ``view-NAME`` unless something else is wanted.
-        follows: False for a view that is drawn on demand.
-        intro: HTML of ours that stands above whatever is drawn.
-    """
-    return gr.HTML(
-        render_part("loading") if follows else "",
-        html_template=(f'<div class="intro">{intro}</div>' if intro else "") + "${value}",
-        js_on_load=f"mrpc.stage(element, {name!r}, {'true' if follows else 'false'}, trigger, watch)"
-        " /* 'draw' 'select' */",
-        elem_id=elem_id or f"stage-{name}",
-        elem_classes="stage",
-        apply_default_css=False,
-    )
-
-
-def place(value: str = "", elem_id: str | None = None) -> gr.HTML:
-    """Build a place for HTML that is drawn beside a stage, without Gradio's styles for running text."""
-    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
-
-
-def chart(elem_id: str, *, has_table: bool = False) -> gr.HTML:
-    """Build a chart. Its value is a plotly figure as a dict with ``alt``, a sentence for screen readers.
-
-    Clicking a point that has ``customdata`` sends a ``select`` event with it as ``id``. Its points are a
-    table in a fold below it, made in the browser, unless ``has_table`` says that one stands beside it.
-    """
-    beside = ' data-numbers="beside"' if has_table else ""
-    return gr.HTML(
-        html_template=f'<div class="chart" role="img"{beside}></div>',
-        js_on_load=f"mrpcPlots.charts(element, props, watch, trigger, {PLOTLY_URL!r}) /* 'select' */",
-        elem_id=elem_id,
-        elem_classes="chart-box",
-        apply_default_css=False,
-    )
-
-
-def charts(elem_id: str, *names: str) -> gr.HTML:
-    """Build charts beside each other, each with an id of its own.
-
-    The value is a list of what :func:`chart` takes. Clicking a point in any of them sends ``select``.
-    """
-    boxes = [
-        f'<div class="chart-box" id="{name}"><div class="chart" role="img"></div></div>' for name in names
-    ]
-    return gr.HTML(
-        html_template=f'<div class="charts">{"".join(boxes)}</div>',
-        js_on_load=f"mrpcPlots.charts(element, props, watch, trigger, {PLOTLY_URL!r}) /* 'select' */",
-        elem_id=elem_id,
-        apply_default_css=False,
-    )
-
-
-def table(elem_id: str) -> gr.HTML:
-    """Build a table to sort, filter and download. Its value is what :func:`mrpc.app.format.table` returns.
-
-    The button of a row sends a ``select`` event with the row's ``id``.
-    """
-    return gr.HTML(
-        html_template='<div class="data-table"></div>',
-        js_on_load="mrpcTables.table(element, props, watch, trigger) /* 'select' */",
-        elem_id=elem_id,
-        elem_classes="data-table-box",
-        apply_default_css=False,
-    )
-
-
 def _mark_owners(component: Component | None, whose: str) -> None:
     """Let the page show that a component is not for everybody."""
     if component is not None and whose not in component.elem_classes:
@@ -386,9 +314,14 @@ def _handler(run: Run, inputs: Inputs, outputs: Outputs, data: Sequence[str], ta
 
     if tasks is not None:
         return answer_with_progress
-    if inspect.isgeneratorfunction(inspect.unwrap(getattr(run, "func", run))):
+    if _yields(run):
         return answer_in_parts
     return answer
+
+
+def _yields(run: Run) -> bool:
+    """Tell whether a function, perhaps a partial one, yields its answer in parts."""
+    return inspect.isgeneratorfunction(inspect.unwrap(getattr(run, "func", run)))
 
 
 def _stamp(asked: object) -> str:

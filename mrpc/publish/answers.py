@@ -200,9 +200,9 @@ def _best_model(run: Run) -> Predictor:
         RunStateError: the folder has other weights than the run recorded.
         UnavailableError: the weights are not available.
     """
+    from mrpc.core.model.checkpoint_folder import weights_sha256
     from mrpc.core.model.classifier import load_finetuned
     from mrpc.core.model.prediction import Predictor
-    from mrpc.core.model.weights import weights_sha256
 
     model, tokenizer = load_finetuned(run.paths.best_model)
     if weights_sha256(model) != last_end(run).weights_sha256["best"]:

@@ -14,7 +14,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from mrpc import __version__
-from mrpc.config import DEFAULT_CHECKPOINT, changed_settings
+from mrpc.config import changed_settings
 from mrpc.core.analysis.statistics import Interval, confusion, metric_intervals
 from mrpc.core.data.load import MRPC_FINGERPRINT
 from mrpc.core.data.pairs import LABEL_NAMES
@@ -32,7 +32,6 @@ from mrpc.runs.log import read_events
 from mrpc.runs.run import Run
 
 TEMPLATE_DIR = Path(__file__).parent
-HUB_NAME_OF_DEFAULT = "sentence-transformers/all-MiniLM-L6-v2"
 LICENSE = "apache-2.0"
 OTHER_LICENSES = {"FacebookAI/roberta-base": "mit"}
 """What a fine-tuned model is licensed as: as its checkpoint, which nobody knows of a folder of one's own."""
@@ -65,11 +64,8 @@ class SplitScore:
 
 def base_model_id(run: Run) -> str | None:
     """Return the Hub's id of the checkpoint that a run started from; None for a folder, which has none."""
-    name = run.config.hyperparameters.checkpoint
-    if name == DEFAULT_CHECKPOINT:
-        return HUB_NAME_OF_DEFAULT
-    known = PRETRAINED.get(name)
-    return known.repo_id if known is not None else None
+    known = PRETRAINED.get(run.config.hyperparameters.checkpoint)
+    return known.hub_name if known is not None else None
 
 
 def score_splits(run: Run) -> list[SplitScore]:

@@ -102,9 +102,9 @@ def export_run(run: Run, on_progress: OnProgress = silent) -> OnnxExport:
         raise RunStateError(f"Run {run.run_id} still trains. Export it when it has ended.")
     require_packages()
     on_progress("Loading the model", 0, 4)
+    from mrpc.core.model.checkpoint_folder import weights_sha256
     from mrpc.core.model.classifier import load_finetuned
     from mrpc.core.model.onnx_model import OnnxClassifier, export_onnx, quantize_onnx
-    from mrpc.core.model.weights import weights_sha256
 
     model, tokenizer = load_finetuned(run.paths.best_model)
     run.paths.derived.mkdir(exist_ok=True)

@@ -87,7 +87,7 @@ def _train_new(options: argparse.Namespace, launched: LaunchedProcesses) -> int:
 
         checkpoint = resolve_pretrained(config.checkpoint, options.checkpoint_dir)
         if options.checkpoint_dir is not None:
-            from mrpc.core.model.trial import try_checkpoint
+            from mrpc.core.model.classifier import try_checkpoint
 
             try_checkpoint(checkpoint)
         loaded = load_data(data_dir=options.data_dir, columns=options.columns)

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from mrpc.core.model.dropout import DropoutStream
+from mrpc.core.model.fast_bert import DropoutStream
 from mrpc.core.model.precision import WORDS
 from mrpc.files import hash_file, replacing_folder
 

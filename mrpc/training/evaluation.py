@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from datasets import Dataset
 
 from mrpc.core.data.load import LoadedData
-from mrpc.core.data.pair_list import write_csv
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.metrics import compute_metrics
 from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.model.stored_predictions import PairPredictions, write_predictions
-from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import RunStateError
+from mrpc.files import csv_text
 from mrpc.runs.events import EvaluationEvent
 from mrpc.runs.log import EventLog
 from mrpc.runs.run import Run
@@ -84,4 +84,4 @@ def answers_as_csv(pairs: Dataset, predictions: PairPredictions, label_names: Se
         (row["idx"], row["sentence1"], row["sentence2"], label_names[label], prob)
         for row, label, prob in answers
     )
-    return write_csv(["idx", "sentence1", "sentence2", "predicted", f"prob_{label_names[1]}"], rows)
+    return csv_text(["idx", "sentence1", "sentence2", "predicted", f"prob_{label_names[1]}"], rows)

@@ -27,11 +27,11 @@ from torch.utils.data import DataLoader
 
 from mrpc.config import LARGE_CHECKPOINT_BYTES, RESUMABLE_LOOPS, LoopName
 from mrpc.core.data.load import LoadedData
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.classifier import load_base, save_base_tensors, save_model_folder
 from mrpc.core.model.metrics import majority_metrics
 from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.stored_predictions import write_predictions
-from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import Batches
 from mrpc.errors import TrainingError
 from mrpc.runs import events as ev

@@ -6,13 +6,12 @@ import torch
 from transformers import get_scheduler
 
 from mrpc.core.data.load import LoadedData, load_again, select_train_pairs
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.classifier import load_classifier, require_known_tokens
-from mrpc.core.model.dropout import DropoutStream
-from mrpc.core.model.fast_bert import use_fast_forward, why_not_fast
+from mrpc.core.model.fast_bert import DropoutStream, use_fast_forward, why_not_fast
 from mrpc.core.model.precision import select_precision, train_in_bfloat16
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.model.recipe import add_shared_words, freeze, learn_shared_words, start_pooler_as_identity
-from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import PairCollator
 from mrpc.runs import events as ev
 from mrpc.runs.run import Run

@@ -49,7 +49,7 @@ def compare_for_ever(left: object, right: object, split: object, say: Callable) 
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A page with visitors, whose speed trials and comparisons never end."""
-    monkeypatch.setattr("mrpc.app.tokenize.speed_view.render_ways", lambda ways: "measuring")
+    monkeypatch.setattr("mrpc.app.tokenize.batch_view.render_ways", lambda ways: "measuring")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
     async def launch() -> Any:  # Gradio makes an event loop where none runs

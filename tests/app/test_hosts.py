@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from mrpc.app.hosts import host_guards, mend_json
+from mrpc.app.hosts import host_guards, repair_json
 from mrpc.settings import Settings
 
 
@@ -95,21 +95,21 @@ def test_many_generated_bodies_can_be_sent_back() -> None:
     for _ in range(500):
         text = "".join(draw.choices(pieces, k=draw.randint(0, 8)))
         text = json.loads(json.dumps(text))  # two halves that meet are one character
-        mended = json.loads(mend_json(json.dumps({"data": [text, [text]]}).encode()))["data"]
-        mended[0].encode()
-        assert mended == [mended[0], [mended[0]]]
+        repaired = json.loads(repair_json(json.dumps({"data": [text, [text]]}).encode()))["data"]
+        repaired[0].encode()
+        assert repaired == [repaired[0], [repaired[0]]]
         try:
             text.encode()
         except UnicodeEncodeError:
-            assert "\ufffd" in mended[0]
+            assert "\ufffd" in repaired[0]
         else:
-            assert mended[0] == text
+            assert repaired[0] == text
 
 
 @pytest.mark.parametrize("body", [b"", b"\\ud800", b'{"a": "\\ud800"', b"[" * 100_000 + b'"\\ud800"'])
 def test_what_is_no_json_passes_as_it_is(body: bytes) -> None:
-    assert mend_json(body) == body
+    assert repair_json(body) == body
 
 
 def test_an_endless_number_becomes_infinite() -> None:
-    assert mend_json(b"[1" + b"0" * 400 + b", -1" + b"0" * 400 + b"]") == b"[Infinity, -Infinity]"
+    assert repair_json(b"[1" + b"0" * 400 + b", -1" + b"0" * 400 + b"]") == b"[Infinity, -Infinity]"

@@ -10,9 +10,10 @@ import gradio as gr
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from mrpc.app.address import Linked, text
+from mrpc.app.inputs import Linked, text
 from mrpc.app.task import Task, Tasks
-from mrpc.app.view import View, bind, bind_changes, place, stage
+from mrpc.app.view import View, bind, bind_changes
+from mrpc.app.widgets import place, stage
 from mrpc.errors import InputError
 
 

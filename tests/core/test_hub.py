@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from mrpc.app.availability import CheckpointShelf
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.core import hub as hub_module
 from mrpc.core.data.load import load_data
 from mrpc.core.model.classifier import load_classifier

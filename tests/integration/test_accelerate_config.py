@@ -12,7 +12,7 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from mrpc.app.availability import CheckpointShelf
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.train.export import export_code
 from mrpc.app.train.launcher import Launcher
 from mrpc.core.data.load import load_data

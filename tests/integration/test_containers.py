@@ -13,7 +13,7 @@ import psutil
 import pytest
 from gradio_client import Client
 
-from mrpc.app.availability import CheckpointShelf
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.train import processes
 from mrpc.app.train.launcher import Launcher
 from mrpc.core.data.load import load_data

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mrpc.app.availability import CheckpointShelf
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.launcher import SAVE_TIMEOUT_S, Launcher
 from mrpc.app.train.processes import spawn_attempt

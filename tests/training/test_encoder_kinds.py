@@ -12,9 +12,9 @@ import torch
 import transformers
 
 from mrpc.app.train.export import write_script
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.classifier import load_base, load_classifier, load_finetuned
 from mrpc.core.model.pretrained import resolve_pretrained
-from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import UnavailableError
 from mrpc.runs.events import FinishedEvent, StartedEvent, WarningEvent
 from mrpc.runs.log import read_events

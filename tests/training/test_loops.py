@@ -10,8 +10,8 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 from mrpc.config import LOOP_HELP, RESUMABLE_LOOPS, build_config
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.stored_predictions import read_predictions
-from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import ConfigError, TrainingError
 from mrpc.files import read_model, write_model
 from mrpc.runs.events import FinishedEvent, NonFiniteEvent, WarningEvent

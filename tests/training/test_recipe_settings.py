@@ -14,12 +14,12 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from mrpc.core.data.load import load_data
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.fast_bert import FastForward
 from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.recipe import freeze
 from mrpc.core.model.stored_predictions import read_predictions
-from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.batching import swapped_rows
 from mrpc.core.text.tokenization import encode_pairs
 from mrpc.errors import ConfigError
@@ -67,7 +67,7 @@ def test_fast_steps_have_the_losses_of_plain_ones_without_dropout(
     shared_words_weight: float,
 ) -> None:
     monkeypatch.setattr(torch.nn.Dropout, "forward", lambda self, x: x)
-    monkeypatch.setattr("mrpc.core.model.dropout.DropoutStream.apply", lambda self, x, p: x)
+    monkeypatch.setattr("mrpc.core.model.fast_bert.DropoutStream.apply", lambda self, x, p: x)
     values = {"learning_rate": 1e-4, "num_epochs": 2, "attention_dropout": False}
     values["shared_words_weight"] = shared_words_weight
     plain, fast = (

@@ -165,7 +165,7 @@ class OwnAnswers:
 
     def as_csv(self) -> str:
         """Return all answers as CSV with formula cells neutralised; the first side is left there."""
-        from mrpc.core.data.pair_list import write_csv  # brings datasets along
+        from mrpc.files import csv_text
 
         header = ["sentence1", "sentence2", "label"]
         header += [f"{place}_{what}" for place in ("left", "right") for what in ("label", "prob_equivalent")]
@@ -183,7 +183,7 @@ class OwnAnswers:
             (pair.sentence1, pair.sentence2, pair.label, *first, *second)
             for pair, first, second in zip(self.pairs, said.first, said.second, strict=True)
         )
-        return write_csv(header, rows)
+        return csv_text(header, rows)
 
 
 class Comparisons:
@@ -297,7 +297,7 @@ class Comparisons:
             InputError: for a side that cannot be used, or when there are no pairs.
             DataError: for pairs that cannot be used, with the line.
         """
-        from mrpc.core.data.pair_list import read_lines, read_pair_file  # brings datasets along
+        from mrpc.core.data.read import read_lines, read_pair_file  # brings datasets along
 
         sides = self.catalog.find_two(first, second)
         names = class_names(sides)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mrpc.app.compare.answers import Answers, DataShelf
 from mrpc.app.compare.sides import Both, Side
-from mrpc.app.limits import check_whole
+from mrpc.app.inputs import check_whole
 from mrpc.core.analysis import attribution as att
 from mrpc.core.data.pairs import SentencePair
 from mrpc.core.model.prediction import FloatArray, Predictor, kept_vectors, nearest

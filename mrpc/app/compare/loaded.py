@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mrpc.app.compare.sides import Side
-from mrpc.core.model.checkpoint_folder import file_sha256
+from mrpc.core.model.checkpoint_folder import file_sha256, weights_sha256
 from mrpc.core.model.classifier import load_base, load_finetuned
 from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer, resolve_pretrained
-from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import RunStateError, UnavailableError
 from mrpc.publish.onnx import require_packages
 from mrpc.recent import Recent

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.downloads import write_download
-from mrpc.app.layout import field_row
 from mrpc.app.templates import render
-from mrpc.app.view import View, place, stage, table
+from mrpc.app.view import View
+from mrpc.app.widgets import field_row, place, stage, table
 from mrpc.core.data.pairs import SUFFIXES
+from mrpc.files import write_download
 
 if TYPE_CHECKING:
     from mrpc.app.compare.comparisons import OwnAnswers

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
 
 from mrpc.app.compare.sides import Both, class_words
-from mrpc.app.format import Column, Table, column, marked, table
-from mrpc.app.limits import check_whole, find_split
+from mrpc.app.format import Column, ColumnOptions, Table, column, marked, table
+from mrpc.app.inputs import check_whole, find_split
 from mrpc.core.analysis.statistics import SIGNIFICANT_P
 from mrpc.core.data.pairs import SPLITS, WORDS, SentencePair, Words
 from mrpc.core.text.wording import mark_differences
@@ -40,7 +40,7 @@ EXPECTED_WORDS = {
     "same": "the same answer as before",
 }
 PASSED = ("failed", "passed")
-CHANGE = {"signed": True, "help": "in points"}
+CHANGE: ColumnOptions = {"signed": True, "help": "in points"}
 Item = TypeVar("Item")
 Part = tuple[list[Column], Callable[[Item], dict[str, object]]]
 """Some columns of a table, and how their cells are made of what a row is about."""
@@ -59,7 +59,7 @@ class HasSentences(Protocol):
 
 
 def _one(
-    key: str, title: str, cell: Callable[[Item], object], kind: str = "text", **options: object
+    key: str, title: str, cell: Callable[[Item], object], kind: str = "text", **options: Unpack[ColumnOptions]
 ) -> Part[Item]:
     """Return one column: see :func:`mrpc.app.format.column`; ``cell`` makes its cell."""
     return [column(key, title, kind, **options)], lambda item: {key: cell(item)}
@@ -176,7 +176,7 @@ def cases_table(names: Both[str], result: TestResult, words: Words = WORDS) -> T
 
 def tests_table(names: Both[str], results: Sequence[TestResult]) -> Table:
     """Return the behavioural tests with both pass rates."""
-    passed = {"digits": 0, "help": "passed, in percent"}
+    passed: ColumnOptions = {"digits": 0, "help": "passed, in percent"}
     told = "p-value of McNemar’s exact test: both sides pass equally often"
     parts: list[Part[TestResult]] = [
         _one("name", "Test", lambda result: result.test.name),

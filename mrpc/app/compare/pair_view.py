@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.layout import field_row, fold
 from mrpc.app.spine import COURSE_SENTENCES
 from mrpc.app.templates import render, render_macro, render_part
-from mrpc.app.view import View, bind, chart, charts, place, stage, table
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import chart, charts, field_row, fold, place, stage, table
 
 if TYPE_CHECKING:
     from gradio.components import Component
@@ -256,7 +256,7 @@ def draw_attention(
     """Draw the attention of one layer, of one head or the mean of all; what is too high is the last one."""
     from mrpc.app.compare.explain_figures import attention_figure, heads_figure, layers_figure
     from mrpc.app.compare.score_figures import COLORS, plot_names
-    from mrpc.app.limits import check_whole
+    from mrpc.app.inputs import check_whole
 
     sides, pair = services.comparisons.look_at(**asked)
     explanations = services.comparisons.explanations

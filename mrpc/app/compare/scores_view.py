@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.downloads import write_download
-from mrpc.app.layout import field_row, fold
 from mrpc.app.templates import render, render_macro, render_part
 from mrpc.app.theme import ASSETS_DIR, plotly_dir
-from mrpc.app.view import View, bind, chart, charts, place, stage, table
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import chart, charts, field_row, fold, place, stage, table
 from mrpc.errors import InputError
+from mrpc.files import write_download
 from mrpc.progress import silent
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def draw_calibration(services: Services, **asked: object) -> dict[str, object]:
 def draw_threshold(services: Services, threshold: object, **asked: object) -> dict[str, object]:
     """Show the scores at a threshold."""
     from mrpc.app.compare.score_figures import threshold_figure
-    from mrpc.app.limits import check_number
+    from mrpc.app.inputs import check_number
     from mrpc.core.analysis.calibration import confusion_at
 
     comparison = services.comparisons.compare_shown(silent, **asked)

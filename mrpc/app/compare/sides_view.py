@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.address import Linked, choice, text
-from mrpc.app.layout import field_row
+from mrpc.app.inputs import Linked, choice, text
 from mrpc.app.spine import run_update
 from mrpc.app.templates import render, render_part
-from mrpc.app.view import View, bind, stage
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import field_row, stage
 from mrpc.errors import TaskCancelled
 
 if TYPE_CHECKING:

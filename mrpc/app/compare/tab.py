@@ -11,8 +11,8 @@ from mrpc.app.compare.pair_view import build_pair_view
 from mrpc.app.compare.scores_view import build_scores_view
 from mrpc.app.compare.sides_view import build_sides
 from mrpc.app.compare.where_view import build_where_view
-from mrpc.app.layout import view_tab
 from mrpc.app.view import api
+from mrpc.app.widgets import view_tab
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services

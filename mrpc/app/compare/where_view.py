@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.address import Linked, text
 from mrpc.app.compare.pair_view import open_pair
-from mrpc.app.layout import field_row, fold
+from mrpc.app.inputs import Linked, text
 from mrpc.app.templates import render, render_macro, render_part
-from mrpc.app.view import View, bind, chart, stage, table
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import chart, field_row, fold, stage, table
 from mrpc.errors import InputError
 from mrpc.progress import silent
 

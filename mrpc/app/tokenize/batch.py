@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mrpc.app.limits import check_whole, find_split
-from mrpc.app.tokenize.tokenizers import LoadedTokenizer, Tokenizers
+from mrpc.app.checkpoints import CheckpointShelf, LoadedTokenizer
+from mrpc.app.inputs import MAX_BATCH_ROWS, MAX_LENGTH, check_whole, find_split
 from mrpc.core.text.batching import PaddingReport, PairCollator, epoch_batches, padding_report
 from mrpc.core.text.tokenization import encode_pairs, encoded_lengths, token_rows
 from mrpc.errors import InputError
@@ -30,8 +30,6 @@ SegmentKind = Literal["special", "s1", "s2", "pad"]
 PadTo = Literal["longest", "multiple_of_8", "split", "128", "512"]
 
 PAD_TO: tuple[PadTo, ...] = ("longest", "multiple_of_8", "split", "128", "512")
-MAX_LENGTH = 512
-MAX_BATCH_ROWS = 16
 MAX_REPORT_ROWS = 20_000
 """Rows of a split that the report looks at, from its start: some two seconds of tokenizing."""
 ENCODE_ROWS = 1_000
@@ -113,9 +111,9 @@ class SplitPadding:
 class Padding:
     """Draws batches and counts padding. May be used from many threads."""
 
-    def __init__(self, read_data: Callable[[], LoadedData], tokenizers: Tokenizers) -> None:
+    def __init__(self, read_data: Callable[[], LoadedData], checkpoints: CheckpointShelf) -> None:
         self._read_data = read_data
-        self._tokenizers = tokenizers
+        self._checkpoints = checkpoints
         self._lengths: Recent[np.ndarray] = Recent(MAX_KEPT)
 
     def batch(
@@ -131,13 +129,13 @@ class Padding:
 
         Raises:
             InputError: something given cannot be used.
-            UnavailableError: the tokenizer cannot be had now.
+            UnavailableError: the tokenizer is not available now.
         """
         dataset = self._split(split)
         numbers = parse_rows(rows, len(dataset))
         if pad_to not in PAD_TO:
             raise InputError(f"padding is {str(pad_to)[:60]!r}; it must be one of {', '.join(PAD_TO)}.")
-        loaded = self._tokenizers.get(checkpoint)
+        loaded = self._checkpoints.tokenizer(checkpoint)
         max_length = 128 if pad_to == "128" else MAX_LENGTH
         chosen = dataset[numbers]
         encoded = encode_pairs(loaded.tokenizer, chosen["sentence1"], chosen["sentence2"], max_length)
@@ -174,12 +172,12 @@ class Padding:
 
         Raises:
             InputError: something given cannot be used.
-            UnavailableError: the tokenizer cannot be had now.
+            UnavailableError: the tokenizer is not available now.
         """
         dataset = self._split(split)
         size = check_whole(batch_size, "batch size", 1, 256)
         whole_seed = check_whole(seed, "seed", 0, 2**31 - 1)
-        hidden_size = self._tokenizers.get(checkpoint).hidden_size
+        hidden_size = self._checkpoints.tokenizer(checkpoint).hidden_size
         lengths = self.lengths(split, checkpoint)
         random = epoch_batches(lengths, size, "random", whole_seed, epoch=0)
         grouped = epoch_batches(lengths, size, "length", whole_seed, epoch=0)
@@ -220,7 +218,7 @@ class Padding:
             int32 [N].
         """
         dataset = self._split(split)
-        loaded = self._tokenizers.get(checkpoint)
+        loaded = self._checkpoints.tokenizer(checkpoint)
         return self._lengths.once((loaded.spec.name, str(split)), lambda: _count_tokens(loaded, dataset))
 
     def _split(self, split: object) -> Dataset:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mrpc.app.limits import check_whole, find_split
+from mrpc.app.inputs import check_whole, find_split
 from mrpc.core.data.pairs import LABEL_NAMES, SPLITS, Words, label_words
 from mrpc.errors import InputError
 from mrpc.recent import Recent

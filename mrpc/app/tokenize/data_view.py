@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.address import Linked, choice, text, whole
-from mrpc.app.layout import field_row
+from mrpc.app.inputs import Linked, choice, text, whole
 from mrpc.app.templates import render
 from mrpc.app.tokenize.snippets import snippet
-from mrpc.app.view import View, bind, place, stage
+from mrpc.app.view import View, bind
 from mrpc.app.visitors import caller
+from mrpc.app.widgets import field_row, place, stage
 from mrpc.core.data.pairs import SPLITS, label_words
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def build_data_view(services: Services, spine: Spine) -> None:
 
     asked = {"data": data, "split": split, "label": label, "query": query}
     shown = {"rows": rows, "about": about, "data": data, "label": label}
-    View("data", asked | {"start": start}, shown, partial(show_data, services)).bind()
+    View("data", asked | {"start": start}, shown, partial(draw_data, services)).bind()
     bind(
         rows.select,
-        partial(select_row, services),
+        partial(on_select, services),
         {"data": data, "split": split},
         spine.pair | {"start": start},
         data=("row", "start"),
@@ -82,7 +82,7 @@ def build_data_view(services: Services, spine: Spine) -> None:
     )
 
 
-def show_data(
+def draw_data(
     services: Services, split: object, label: object, query: object, start: object, data: object = ""
 ) -> dict[str, object]:
     """Draw some rows, what the split holds, and the code."""
@@ -109,14 +109,21 @@ def show_data(
             overview=explorer.overview(split),
             num_rows=explorer.num_rows(),
             features=explorer.features(),
-            code=snippet("explore", str(split), searched, str(wanted), load, explorer.data.label_names),
+            code=snippet(
+                "explore",
+                split=str(split),
+                query=searched,
+                label=str(wanted),
+                load=load,
+                names=explorer.data.label_names,
+            ),
         ),
         "data": gr.update(choices=services.own_data.choices() if caller().is_owner else APPS_DATA),
         "label": gr.update(choices=[("both", "both"), (one, "equivalent"), (zero, "not_equivalent")]),
     }
 
 
-def select_row(
+def on_select(
     services: Services, split: object, row: object, start: object, data: object = ""
 ) -> dict[str, object]:
     """Make a row the current pair, or show other rows; both come from a button in the page."""

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from mrpc.app.limits import MAX_COMPARED, check_whole
-from mrpc.app.tokenize.tokenizers import LoadedTokenizer, Tokenizers
+from mrpc.app.checkpoints import CheckpointShelf, LoadedTokenizer
+from mrpc.app.inputs import DEFAULT_LENGTH, MAX_COMPARED, MAX_LENGTH, MIN_LENGTH, check_whole
 from mrpc.core.data.pairs import SentencePair, check_pair
 from mrpc.core.text.tokenization import (
     TRUNCATIONS,
@@ -26,12 +25,6 @@ from mrpc.core.text.tokenization import (
     token_rows,
 )
 from mrpc.errors import InputError, UnavailableError
-
-if TYPE_CHECKING:
-    from mrpc.settings import Settings
-
-MIN_LENGTH, MAX_LENGTH = 8, 512
-DEFAULT_LENGTH = 128
 
 
 @dataclass(frozen=True)
@@ -97,7 +90,7 @@ class ComparedCheckpoint:
 
     Attributes:
         checkpoint: its name.
-        inspection: what its tokenizer makes of the pair; None when it cannot be had now.
+        inspection: what its tokenizer makes of the pair; None when it is not available now.
         reason: why it cannot, in words; else "".
     """
 
@@ -139,8 +132,8 @@ class SeparateAndJoined:
 class Inspection:
     """Shows pairs as tokens. May be used from many threads."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.tokenizers = Tokenizers(settings)
+    def __init__(self, checkpoints: CheckpointShelf) -> None:
+        self._checkpoints = checkpoints
 
     def inspect_pair(
         self,
@@ -163,10 +156,10 @@ class Inspection:
 
         Raises:
             InputError: something given cannot be used; says what and why.
-            UnavailableError: the tokenizer cannot be had now.
+            UnavailableError: the tokenizer is not available now.
         """
         pair = check_pair(sentence1, sentence2)
-        loaded = self.tokenizers.get(checkpoint)
+        loaded = self._checkpoints.tokenizer(checkpoint)
         length = check_whole(max_length, "max length", MIN_LENGTH, MAX_LENGTH)
         return _inspect(loaded, pair, length, _check_truncation(truncation), pad_to_max)
 
@@ -177,10 +170,10 @@ class Inspection:
 
         Raises:
             InputError: something given cannot be used.
-            UnavailableError: the tokenizer cannot be had now.
+            UnavailableError: the tokenizer is not available now.
         """
         pair = check_pair(sentence1, sentence2)
-        loaded = self.tokenizers.get(checkpoint)
+        loaded = self._checkpoints.tokenizer(checkpoint)
         encoded = [encode_single(loaded.tokenizer, text) for text in (pair.sentence1, pair.sentence2)]
         first, second = (token_rows(loaded.tokenizer, one) for one in encoded)
         second = [row if row.sequence_id is None else replace(row, sequence_id=1) for row in second]
@@ -193,7 +186,7 @@ class Inspection:
         """Encode one pair with several tokenizers.
 
         Returns:
-            One entry a checkpoint, in their order; why there is none for those that cannot be had now.
+            One entry a checkpoint, in their order; why there is none for those that are not available now.
 
         Raises:
             InputError: something given cannot be used, or more than ``MAX_COMPARED`` checkpoints.
@@ -204,7 +197,7 @@ class Inspection:
 
         def inspect(name: str) -> ComparedCheckpoint:
             try:
-                loaded = self.tokenizers.get(name)
+                loaded = self._checkpoints.tokenizer(name)
             except UnavailableError as error:
                 return ComparedCheckpoint(name, None, str(error))
             return ComparedCheckpoint(

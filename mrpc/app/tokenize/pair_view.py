@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.address import Linked, choice, flag, whole
-from mrpc.app.layout import field_row, fold
-from mrpc.app.limits import MAX_COMPARED
+from mrpc.app.inputs import (
+    DEFAULT_LENGTH,
+    MAX_COMPARED,
+    MAX_LENGTH,
+    MIN_LENGTH,
+    Linked,
+    choice,
+    flag,
+    whole,
+)
 from mrpc.app.templates import render, render_part
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.tokenize.tokens import chips, pieces
-from mrpc.app.view import View, bind, place, stage
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import field_row, fold, place, stage
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core.model.pretrained import list_pretrained
 
@@ -48,7 +56,14 @@ def build_pair_view(services: Services, spine: Spine) -> gr.Dropdown:
         checkpoint = gr.Dropdown(
             options, value=DEFAULT_CHECKPOINT, label="Checkpoint", elem_id="checkpoint", filterable=False
         )
-        max_length = gr.Slider(8, 512, 128, step=1, label="Max length, in tokens", elem_id="max-length")
+        max_length = gr.Slider(
+            MIN_LENGTH,
+            MAX_LENGTH,
+            DEFAULT_LENGTH,
+            step=1,
+            label="Max length, in tokens",
+            elem_id="max-length",
+        )
         truncation = gr.Radio(
             TRUNCATION_CHOICES, value="longest_first", label="Truncation", elem_id="truncation"
         )
@@ -73,26 +88,26 @@ def build_pair_view(services: Services, spine: Spine) -> gr.Dropdown:
         "padding": padding,
     }
     View(
-        "pair", spine.pair | encoded, {"tokens": shown, "details": details}, partial(show_pair, services)
+        "pair", spine.pair | encoded, {"tokens": shown, "details": details}, partial(draw_pair, services)
     ).bind()
     View(
         "one-or-two",
         spine.pair | {"checkpoint": checkpoint},
         {"shown": one_or_two},
-        partial(show_one_or_two, services),
+        partial(draw_one_or_two, services),
     ).bind()
     View(
         "checkpoints",
         spine.pair | {"compared": compared},
         {"shown": checkpoints},
-        partial(show_checkpoints, services),
+        partial(draw_checkpoints, services),
     ).bind()
-    View("pair-origin", spine.pair, {"shown": origin}, partial(show_origin, services)).bind()
-    bind(None, partial(load_choices, services), {}, {"checkpoint": checkpoint, "compared": compared})
+    View("pair-origin", spine.pair, {"shown": origin}, partial(draw_origin, services)).bind()
+    bind(None, partial(on_open, services), {}, {"checkpoint": checkpoint, "compared": compared})
     spine.links.extend(
         [
             Linked("checkpoint", checkpoint, choice(*known)),
-            Linked("length", max_length, whole(8, 512)),
+            Linked("length", max_length, whole(MIN_LENGTH, MAX_LENGTH)),
             Linked("cut", truncation, choice(*(name for _, name in TRUNCATION_CHOICES))),
             Linked("pad", padding, flag),
             Linked("with", compared, partial(parse_names, tuple(known))),
@@ -107,8 +122,8 @@ def parse_names(known: Sequence[str], value: str) -> list[str] | None:
     return names[:MAX_COMPARED] or None
 
 
-def load_choices(services: Services) -> dict[str, object]:
-    """Offer every checkpoint, and say which cannot be had now."""
+def on_open(services: Services) -> dict[str, object]:
+    """Offer every checkpoint, and say which are not available now."""
     options = [
         (one.spec.label if one.available else f"{one.spec.label} (not available)", one.spec.name)
         for one in services.checkpoints.availabilities()
@@ -116,7 +131,7 @@ def load_choices(services: Services) -> dict[str, object]:
     return dict.fromkeys(("checkpoint", "compared"), gr.update(choices=options))
 
 
-def show_pair(
+def draw_pair(
     services: Services,
     sentence1: object,
     sentence2: object,
@@ -137,12 +152,12 @@ def show_pair(
     ]
     code = snippet(
         "inspect_pair",
-        services.inspection.tokenizers.hub_name(checkpoint),
-        pair.sentence1,
-        pair.sentence2,
-        pair.max_length,
-        str(truncation),
-        padding is True,
+        hub_name=services.checkpoints.spec(pair.checkpoint).source,
+        sentence1=pair.sentence1,
+        sentence2=pair.sentence2,
+        max_length=pair.max_length,
+        truncation=str(truncation),
+        pad_to_max=padding is True,
     )
     return {
         "tokens": render(
@@ -157,7 +172,7 @@ def show_pair(
     }
 
 
-def show_origin(services: Services, sentence1: object, sentence2: object) -> str:
+def draw_origin(services: Services, sentence1: object, sentence2: object) -> str:
     """Say which row of the data the pair is, and its label; nothing for a typed pair."""
     found = services.explorer.find(sentence1, sentence2)
     if found is None:
@@ -166,7 +181,7 @@ def show_origin(services: Services, sentence1: object, sentence2: object) -> str
     return render_part("note", f"Row {row.number:,} of {split}, idx {row.idx}: {row.label_words}.")
 
 
-def show_one_or_two(services: Services, sentence1: object, sentence2: object, checkpoint: str) -> str:
+def draw_one_or_two(services: Services, sentence1: object, sentence2: object, checkpoint: str) -> str:
     """Draw the sentences alone, their lists joined, and the pair."""
     both = services.inspection.separate_and_joined(sentence1, sentence2, checkpoint)
     return render(
@@ -178,26 +193,28 @@ def show_one_or_two(services: Services, sentence1: object, sentence2: object, ch
         pair=chips(both.pair.rows),
         code=snippet(
             "one_or_two",
-            services.inspection.tokenizers.hub_name(checkpoint),
-            both.pair.sentence1,
-            both.pair.sentence2,
+            hub_name=services.checkpoints.spec(both.pair.checkpoint).source,
+            sentence1=both.pair.sentence1,
+            sentence2=both.pair.sentence2,
         ),
     )
 
 
-def show_checkpoints(
+def draw_checkpoints(
     services: Services, sentence1: object, sentence2: object, compared: Sequence[str]
 ) -> str:
     """Draw one column a checkpoint."""
     found = services.inspection.compare_checkpoints(sentence1, sentence2, compared)
-    tokenizers = services.inspection.tokenizers
+    specs = [services.checkpoints.spec(one.checkpoint or DEFAULT_CHECKPOINT) for one in found]
     columns = [
-        (tokenizers.label(one.checkpoint), one, chips(one.inspection.rows) if one.inspection else [])
-        for one in found
+        (spec.label, one, chips(one.inspection.rows) if one.inspection else [])
+        for spec, one in zip(specs, found, strict=True)
     ]
-    names = [tokenizers.hub_name(one.checkpoint) for one in found]
+    names = [spec.source for spec in specs]
     return render(
         "tokenize/checkpoints.html",
         columns=columns,
-        code=snippet("compare_checkpoints", names, str(sentence1), str(sentence2)),
+        code=snippet(
+            "compare_checkpoints", hub_names=names, sentence1=str(sentence1), sentence2=str(sentence2)
+        ),
     )

@@ -6,28 +6,23 @@ import json
 from functools import cache
 from pathlib import Path
 
-import jinja2
+from mrpc.app.templates import open_templates
 
 
-def snippet(name: str, *values: object) -> str:
+def snippet(name: str, **values: object) -> str:
     """Return code with the values of a view in it.
 
     Args:
         name: of a macro in ``snippets.jinja``.
-        values: its arguments.
+        values: its arguments, by the names that they have there.
     """
-    return str(getattr(_macros(), name)(*values)).strip() + "\n"
+    return str(getattr(_macros(), name)(**values)).strip() + "\n"
 
 
 @cache
 def _macros() -> object:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=False,  # it becomes Python, which the page's own templates escape
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    # It becomes Python, which the page's own templates escape.
+    environment = open_templates(Path(__file__).parent, autoescape=False)
     environment.filters["quoted"] = _quoted
     environment.filters["bare"] = lambda name: name if name.isidentifier() else _quoted(name)
     return environment.get_template("snippets.jinja").module

@@ -24,13 +24,13 @@ import psutil
 import pyarrow as pa
 from datasets import Dataset
 
-from mrpc.app.limits import check_whole, find_split
+from mrpc.app.inputs import check_whole, find_split
 from mrpc.core.text.tokenization_speed import WAYS
 from mrpc.errors import BusyError, InputError, TaskCancelled
 from mrpc.settings import training_environment
 
 if TYPE_CHECKING:
-    from mrpc.app.tokenize.tokenizers import Tokenizers
+    from mrpc.app.checkpoints import CheckpointShelf
     from mrpc.core.data.load import LoadedData
 
 WayState = Literal["waiting", "starting", "running", "done", "failed", "cancelled"]
@@ -103,9 +103,9 @@ class FailedMap:
 class TokenizationSpeed:
     """Measures one thing at a time. May be used from many threads."""
 
-    def __init__(self, read_data: Callable[[], LoadedData], tokenizers: Tokenizers) -> None:
+    def __init__(self, read_data: Callable[[], LoadedData], checkpoints: CheckpointShelf) -> None:
         self._read_data = read_data
-        self._tokenizers = tokenizers
+        self._checkpoints = checkpoints
         self._measuring = threading.Lock()
 
     def measure(
@@ -132,13 +132,13 @@ class TokenizationSpeed:
         Raises:
             InputError: something given cannot be used.
             BusyError: another measurement is under way.
-            UnavailableError: the tokenizer cannot be had now.
+            UnavailableError: the tokenizer is not available now.
         """
         dataset = find_split(self._read_data(), split)
         count = check_whole(num_rows, "rows", 0, len(dataset)) or len(dataset)
         if not isinstance(ways, list | tuple) or not ways or not all(way in WAYS for way in ways):
             raise InputError(f"Choose some of these ways: {', '.join(WAYS)}.")
-        checkpoint_dir = self._tokenizers.get(checkpoint).checkpoint.dir
+        checkpoint_dir = self._checkpoints.tokenizer(checkpoint).checkpoint.dir
         if not self._measuring.acquire(blocking=False):
             raise BusyError("Another measurement is under way. Two at once would slow each other down; wait.")
         found = [WayProgress(way, "waiting", count) for way in WAYS if way in ways]

@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from mrpc.app.limits import check_number, check_whole, find_split
+from mrpc.app.inputs import MAX_BATCH_ROWS, check_number, check_whole, find_split
 from mrpc.core.data.pairs import check_pair
 from mrpc.core.model.classifier import Classifier, load_classifier
 from mrpc.core.model.pretrained import Pretrained, resolve_pretrained
@@ -23,10 +23,9 @@ from mrpc.errors import InputError
 from mrpc.progress import OnProgress, silent
 
 if TYPE_CHECKING:
-    from mrpc.app.tokenize.tokenizers import Tokenizers
+    from mrpc.app.checkpoints import CheckpointShelf
     from mrpc.core.data.load import LoadedData
 
-MAX_BATCH = 16
 NUM_PARTS = 3
 
 COURSE_LEARNING_RATE = 1e-3
@@ -149,9 +148,9 @@ class TrainingStep:
 class FirstSteps:
     """Makes models anew. May be used from many threads; one model at a time is in memory."""
 
-    def __init__(self, read_data: Callable[[], LoadedData], tokenizers: Tokenizers) -> None:
+    def __init__(self, read_data: Callable[[], LoadedData], checkpoints: CheckpointShelf) -> None:
         self._read_data = read_data
-        self._tokenizers = tokenizers
+        self._checkpoints = checkpoints
         self._lock = threading.Lock()
 
     def first_batch(
@@ -161,9 +160,9 @@ class FirstSteps:
 
         Raises:
             InputError: something given cannot be used.
-            UnavailableError: the checkpoint cannot be had now.
+            UnavailableError: the checkpoint is not available now.
         """
-        size = check_whole(batch_size, "batch size", 1, MAX_BATCH)
+        size = check_whole(batch_size, "batch size", 1, MAX_BATCH_ROWS)
         whole_seed = check_whole(seed, "seed", 0, 2**31 - 1)
         dataset = find_split(self._read_data(), split)
         rows = epoch_batches(range(len(dataset)), size, "random", whole_seed, epoch=0)[0]
@@ -171,7 +170,7 @@ class FirstSteps:
             raise InputError(
                 f"Not every pair of {split} has a label, so there is no loss. Take another split."
             )
-        loaded = self._tokenizers.get(checkpoint)
+        loaded = self._checkpoints.tokenizer(checkpoint)
         tokenizer = loaded.tokenizer
         datasets.disable_progress_bars()
         tokenized = dataset.select(rows).map(
@@ -226,12 +225,12 @@ class FirstSteps:
 
         Raises:
             InputError: something given cannot be used.
-            UnavailableError: the checkpoint cannot be had now.
+            UnavailableError: the checkpoint is not available now.
         """
         pair = check_pair(sentences[0], sentences[1])
         rate = check_number(learning_rate, "learning rate", 0.0, 1e-2)
         whole_seed = check_whole(seed, "seed", 0, 2**31 - 1)
-        loaded = self._tokenizers.get(checkpoint)
+        loaded = self._checkpoints.tokenizer(checkpoint)
         with tokenizer_lock(loaded.tokenizer):
             batch = loaded.tokenizer(
                 [pair.sentence1, pair.sentence2],

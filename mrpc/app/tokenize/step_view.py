@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.address import Linked, choice, whole
-from mrpc.app.layout import field_row
+from mrpc.app.inputs import MAX_BATCH_ROWS, Linked, choice, whole
 from mrpc.app.templates import render
 from mrpc.app.tokenize.snippets import snippet
 from mrpc.app.tokenize.tokens import chips
-from mrpc.app.view import View, place, stage
+from mrpc.app.view import View
+from mrpc.app.widgets import field_row, place, stage
 from mrpc.core.data.pairs import SPLITS, label_words
 from mrpc.errors import InputError
 
@@ -43,8 +43,8 @@ def build_step_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -
     place(render("tokenize/about.html", view="step"))
     with field_row(elem_classes="tk-controls"):
         split = gr.Radio(list(SPLITS), value="train", label="Split", elem_id="step-split")
-        batch_size = gr.Slider(1, 16, 8, step=1, label="Batch size", elem_id="step-batch-size")
-        seed = gr.Number(42, label="Seed", precision=0, minimum=0, elem_id="step-seed", min_width=110)
+        batch_size = gr.Slider(1, MAX_BATCH_ROWS, 8, step=1, label="Batch size", elem_id="step-batch-size")
+        seed = gr.Number(SEED, label="Seed", precision=0, minimum=0, elem_id="step-seed", min_width=110)
     model_input = stage("model-input")
     place(render("tokenize/about.html", view="adamw"))
     with field_row(elem_classes="tk-controls"):
@@ -59,20 +59,20 @@ def build_step_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -
         "model-input",
         {"checkpoint": checkpoint, "split": split, "batch_size": batch_size, "seed": seed},
         {"shown": model_input},
-        partial(show_model_input, services),
+        partial(draw_model_input, services),
     ).bind()
     View(
         "training-step",
         spine.pair | {"checkpoint": checkpoint, "sequences": sequences, "rate": rate},
         {"shown": training_step},
-        partial(take_step, services),
+        partial(draw_training_step, services),
         tasks=services.tasks,
         on_demand=run,
     ).bind()
     spine.links.extend(
         [
             Linked("model_of", split, choice(*SPLITS)),
-            Linked("model_size", batch_size, whole(1, 16)),
+            Linked("model_size", batch_size, whole(1, MAX_BATCH_ROWS)),
             Linked("seed", seed, whole(0, 2**31 - 1)),
             Linked("sequences", sequences, choice(*(value for _, value in SEQUENCES))),
             Linked("rate", rate, choice(*(value for _, value in RATES))),
@@ -80,23 +80,25 @@ def build_step_view(services: Services, spine: Spine, checkpoint: gr.Dropdown) -
     )
 
 
-def show_model_input(
+def draw_model_input(
     services: Services, checkpoint: str, split: str, batch_size: object, seed: object
 ) -> str:
     """Draw the first batch of a training: its columns, tensors, logits, answers and loss."""
     ready = services.first_steps.first_batch(split, checkpoint, batch_size, seed)
-    tokenizers = services.inspection.tokenizers
+    spec = services.checkpoints.spec(checkpoint)
     return render(
         "tokenize/model_input.html",
-        checkpoint=tokenizers.label(checkpoint),
+        checkpoint=spec.label,
         ready=ready,
         ln2=math.log(2),
         names=label_words(services.data.label_names),
-        code=snippet("model_input", tokenizers.hub_name(checkpoint), split, len(ready.rows), ready.seed),
+        code=snippet(
+            "model_input", hub_name=spec.source, split=split, batch_size=len(ready.rows), seed=ready.seed
+        ),
     )
 
 
-def take_step(
+def draw_training_step(
     services: Services,
     sentence1: object,
     sentence2: object,
@@ -109,13 +111,19 @@ def take_step(
     chosen = COURSE_SEQUENCES if sequences == "course" else (sentence1, sentence2)
     learning_rate = _parse_rate(rate)
     step = services.first_steps.take_step(chosen, checkpoint, learning_rate, SEED, task.progress)
-    hub_name = services.inspection.tokenizers.hub_name(checkpoint)
     return render(
         "tokenize/training_step.html",
         step=step,
         sequences=[chips(rows) for rows in step.rows],
         learning_rate=learning_rate,
-        code=snippet("training_step", hub_name, str(chosen[0]), str(chosen[1]), learning_rate, SEED),
+        code=snippet(
+            "training_step",
+            hub_name=services.checkpoints.spec(checkpoint).source,
+            sentence1=str(chosen[0]),
+            sentence2=str(chosen[1]),
+            learning_rate=learning_rate,
+            seed=SEED,
+        ),
     )
 
 

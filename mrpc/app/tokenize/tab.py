@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.layout import view_tab
 from mrpc.app.tokenize.batch_view import build_batch_view
 from mrpc.app.tokenize.data_view import build_data_view
 from mrpc.app.tokenize.pair_view import build_pair_view
 from mrpc.app.tokenize.step_view import build_step_view
 from mrpc.app.view import api
+from mrpc.app.widgets import view_tab
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services

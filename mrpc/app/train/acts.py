@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mrpc.app.format import render_bytes, render_count
-from mrpc.app.limits import check_number, check_whole
+from mrpc.app.inputs import check_number, check_whole
 from mrpc.app.train.sizes import SEEDS_OFFERED, plan_one_more, plan_sizes
 from mrpc.app.train.start import LABELS, label_problems
 from mrpc.app.visitors import require_owner

@@ -18,7 +18,7 @@ from typing import Literal
 
 import psutil
 
-from mrpc.app.availability import CheckpointShelf
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.config import RESUMABLE_LOOPS, TrainConfig
 from mrpc.core.model.pretrained import PretrainedSize
 from mrpc.files import disk_errors_explained

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import jinja2
-
-from mrpc.config import DEFAULT_CHECKPOINT, LOOP_TITLES, TrainConfig
-from mrpc.core.model.pretrained import BUNDLED_REPO_ID, PRETRAINED
+from mrpc.app.templates import open_templates
+from mrpc.config import LOOP_TITLES, TrainConfig
+from mrpc.core.model.pretrained import PRETRAINED
 from mrpc.errors import InputError
 from mrpc.runs.events import StartedEvent
 from mrpc.runs.layout import DATA, RunConfig
@@ -72,13 +71,10 @@ def _require_literal(value: object) -> object:
     return value
 
 
-TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+TEMPLATES = open_templates(
+    Path(__file__).parent / "templates",
     autoescape=False,
-    undefined=jinja2.StrictUndefined,
     finalize=_require_literal,
-    trim_blocks=True,
-    lstrip_blocks=True,
     keep_trailing_newline=True,
 )
 TEMPLATES.filters["literal"] = literal
@@ -191,10 +187,9 @@ def _checkpoint(config: RunConfig) -> tuple[str, str]:
     """Return what ``from_pretrained`` takes, and what people call it."""
     if config.checkpoint_dir is not None:
         return str(config.checkpoint_dir), "a local checkpoint"
-    spec = PRETRAINED.get(config.hyperparameters.checkpoint)
-    if config.hyperparameters.checkpoint == DEFAULT_CHECKPOINT:
-        return BUNDLED_REPO_ID, DEFAULT_CHECKPOINT
-    return config.hyperparameters.checkpoint, spec.label if spec else "a checkpoint"
+    name = config.hyperparameters.checkpoint
+    spec = PRETRAINED.get(name)
+    return (name, "a checkpoint") if spec is None else (spec.source, spec.label)
 
 
 def _header(config: RunConfig, form: str) -> list[str]:

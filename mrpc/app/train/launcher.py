@@ -38,7 +38,7 @@ from mrpc.runs.store import RunStore, busy_error
 from mrpc.settings import accelerate_config_file
 
 if TYPE_CHECKING:
-    from mrpc.app.availability import CheckpointShelf
+    from mrpc.app.checkpoints import CheckpointShelf
     from mrpc.core.data.load import LoadedData
 
 logger = logging.getLogger(__name__)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrpc.app.layout import fold
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render
 from mrpc.app.train.accelerate_commands import ask_accelerate
 from mrpc.app.train.loops import arguments_html, loop_files, short_loops
 from mrpc.app.train.processes import count_gpu_files
-from mrpc.app.view import View, stage
+from mrpc.app.view import View
+from mrpc.app.widgets import fold, stage
 from mrpc.settings import accelerate_config_file, num_cores
 
 if TYPE_CHECKING:

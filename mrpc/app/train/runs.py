@@ -247,7 +247,7 @@ def runs_table(summaries: Sequence[RunSummary]) -> Table | None:
         _row(one, (*ALWAYS, *others)) | {"title": title} for one, title in zip(listed, titles, strict=True)
     ]
     shown = table(columns, rows, "Runs", "runs.csv", page_size=PAGE_SIZE)
-    return shown | {"keep": True, "choose": "Overlay"}
+    return {**shown, "keep": True, "choose": "Overlay"}
 
 
 def manage_html(services: Services, sizes_of: Callable[[str], ShownSizes], run_id: str) -> str:

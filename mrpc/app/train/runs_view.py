@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.layout import fold
 from mrpc.app.templates import render
 from mrpc.app.train.acts import limit_of
 from mrpc.app.train.live_view import build_live_place
 from mrpc.app.train.runs import list_runs
-from mrpc.app.view import View, stage
+from mrpc.app.view import View
+from mrpc.app.widgets import fold, stage
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import gradio as gr
 
-from mrpc.app.layout import field_row, fold
 from mrpc.app.spine import Spine, run_update
 from mrpc.app.templates import render, render_part
 from mrpc.app.train.start import (
@@ -28,7 +27,8 @@ from mrpc.app.train.start import (
     preset_values,
     read_form,
 )
-from mrpc.app.view import View, bind, place, stage
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import field_row, fold, place, stage
 from mrpc.config import DEFAULT_CHECKPOINT, PRESET_HELP, TrainConfig
 from mrpc.core.data.pairs import SUFFIXES
 from mrpc.errors import InputError, MrpcError

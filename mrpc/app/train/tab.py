@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.layout import view_tab, without_form
-from mrpc.app.limits import check_whole
+from mrpc.app.inputs import check_whole
 from mrpc.app.spine import Spine
 from mrpc.app.train import export, runs
 from mrpc.app.train.live import Live, RunBoard
@@ -17,6 +16,7 @@ from mrpc.app.train.runs_view import build_runs_view
 from mrpc.app.train.start_view import build_start_form
 from mrpc.app.train.take_away_view import build_take_away
 from mrpc.app.view import api
+from mrpc.app.widgets import view_tab, without_form
 
 if TYPE_CHECKING:
     from mrpc.app.services import Services

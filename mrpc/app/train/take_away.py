@@ -6,8 +6,6 @@ never passes through a page.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import shlex
@@ -21,11 +19,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mrpc.app.downloads import new_file
 from mrpc.app.train.processes import start_process
 from mrpc.core.model.checkpoint_folder import weights_id
 from mrpc.errors import RunStateError, UnavailableError
-from mrpc.files import disk_errors_explained, open_regular, read_tail, replacing
+from mrpc.files import csv_text, disk_errors_explained, new_file, open_regular, read_tail, replacing
 from mrpc.progress import OnProgress, silent
 from mrpc.publish.onnx import INSTALL, PACKAGES, OnnxExport, onnx_folder_files, read_export
 from mrpc.recent import Recent
@@ -133,20 +130,11 @@ def events_csv(run: Run) -> str:
     """Return the events of a run as a table: one line an event, the union of all fields as columns."""
     rows: list[dict[str, Any]] = [event.model_dump(mode="json") for event in read_events(run.paths.events)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    output = io.StringIO()
-    writer = csv.DictWriter(output, columns)
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _cell(value) for name, value in row.items()})
-    return output.getvalue()
+    return csv_text(columns, ([_cell(row.get(name)) for name in columns] for row in rows))
 
 
 def _cell(value: object) -> object:
-    """Return what stands in the table; text that a spreadsheet would run as a formula gets a quote."""
-    if isinstance(value, list | dict):
-        return json.dumps(value)
-    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if is_formula else value
+    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def reproduce_command(run: Run) -> str:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from mrpc.app.layout import field_row, fold
 from mrpc.app.spine import Spine
 from mrpc.app.templates import render, render_macro, render_part
 from mrpc.app.train.export import CODE_FORMS, export_code
 from mrpc.app.train.take_away import can_export, export_in_process
-from mrpc.app.view import View, bind, place, stage
+from mrpc.app.view import View, bind
+from mrpc.app.widgets import field_row, fold, place, stage
 from mrpc.publish.onnx import FILES, INSTALL, read_export
 
 if TYPE_CHECKING:

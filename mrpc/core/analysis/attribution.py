@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -334,7 +333,7 @@ def _encode(predictor: Predictor, pair: SentencePair) -> tuple[dict[str, torch.T
 def _by_word(rows: list[TokenRow], values: list[float], sentences: tuple[str, str]) -> list[WordAttribution]:
     """Add up the values of the tokens that make up a word."""
     words: list[WordAttribution] = []
-    last: tuple[Any, Any] | None = None
+    last: tuple[int, int | None] | None = None
     start = 0
     for row, value in zip(rows, values, strict=True):
         if row.sequence_id is None:

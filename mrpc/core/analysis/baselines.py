@@ -51,7 +51,7 @@ class Majority:
         return cls(math.log(share / (1 - share)))
 
     def margins(self, sentence1: Sentences, sentence2: Sentences) -> FloatArray:
-        """Return the same margin for every pair."""
+        """Return the same margin for every pair, float64 [N]."""
         return np.full(len(sentence1), self.margin)
 
 
@@ -83,7 +83,7 @@ class Threshold:
         return cls(score, threshold, fit_temperature(labels, scores - threshold))
 
     def margins(self, sentence1: Sentences, sentence2: Sentences) -> FloatArray:
-        """Return the scaled distances to the threshold."""
+        """Return the scaled distances to the threshold, float64 [N]."""
         return (self.score(sentence1, sentence2) - self.threshold) / self.scale
 
 
@@ -108,7 +108,7 @@ class LogisticOnVectors:
         self._model.fit(self._features(sentence1, sentence2), labels)
 
     def margins(self, sentence1: Sentences, sentence2: Sentences) -> FloatArray:
-        """Return the log-odds of equivalent."""
+        """Return the log-odds of equivalent, float64 [N]."""
         return np.asarray(self._model.decision_function(self._features(sentence1, sentence2)))
 
     def _features(self, sentence1: Sentences, sentence2: Sentences) -> FloatArray:

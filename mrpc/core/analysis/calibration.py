@@ -125,7 +125,12 @@ def fit_temperature(labels: IntArray, margins: FloatArray) -> float:
 
 
 def apply_temperature(margins: FloatArray, temperature: float) -> FloatArray:
-    """Return the probabilities of "equivalent" after dividing the logits by a temperature."""
+    """Return the probabilities of "equivalent" after dividing the logits by a temperature, float64 [N].
+
+    Args:
+        margins: logit of "equivalent" minus that of "not equivalent", float64 [N].
+        temperature: above 0.
+    """
     return np.exp(-np.logaddexp(0.0, -margins / temperature))
 
 

@@ -107,7 +107,15 @@ def confusion(labels: IntArray, predicted: IntArray) -> Confusion:
 
 
 def pair_log_losses(labels: IntArray, probabilities: FloatArray) -> FloatArray:
-    """Return the cross-entropy of each pair in nats; a certain wrong answer counts as 1e-15 off."""
+    """Return the cross-entropy of each pair in nats; a certain wrong answer counts as 1e-15 off.
+
+    Args:
+        labels: 0 or 1, int64 [N].
+        probabilities: of 1, float64 [N].
+
+    Returns:
+        float64 [N].
+    """
     right = np.where(labels == 1, probabilities, 1.0 - probabilities)
     return -np.log(np.clip(right, 1e-15, 1.0))
 
@@ -146,7 +154,13 @@ def bootstrap_interval(statistic: Callable[..., Any], *samples: npt.NDArray[Any]
 
 
 def f1_statistic(labels: IntArray, predicted: IntArray, axis: int = -1) -> FloatArray:
-    """Return F1 along an axis, in the form that :func:`bootstrap_interval` takes."""
+    """Return F1 along an axis, in the form that :func:`bootstrap_interval` takes.
+
+    Args:
+        labels: 0 or 1, of any shape.
+        predicted: the same.
+        axis: of the pairs; the result has the other axes, and 0 where neither has a 1.
+    """
     found = 2 * (labels & predicted).sum(axis=axis)
     total = labels.sum(axis=axis) + predicted.sum(axis=axis)
     return np.divide(found, total, out=np.zeros(np.shape(found)), where=total > 0)

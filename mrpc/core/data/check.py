@@ -1,8 +1,8 @@
 """Check the rows of a file: what is no pair is left out and counted, or refused with its line.
 
 Plain files are checked by whole columns. Where that finds anything that asks for more care, the file is
-read once more, row by row (:mod:`mrpc.core.data.careful`): that reads what can be read, and names the line of
-what cannot.
+read once more by :mod:`mrpc.core.data.row_by_row`, which reads what can be read, and names the line of what
+cannot.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mrpc.core.data.careful import RAW_SCHEMA, Labels, careful_batches
 from mrpc.core.data.columns import Columns, LabelProblem, LabelRule, understand_labels
 from mrpc.core.data.pairs import LABEL_MUST, MAX_IDX, MAX_SENTENCE_CHARS
 from mrpc.core.data.report import FileReport, count, listed
+from mrpc.core.data.row_by_row import RAW_SCHEMA, Labels, row_by_row_batches
 from mrpc.core.data.table import ARROW_FAULTS, UNPACKING_FAULTS, Table
 from mrpc.errors import DataError
 
@@ -118,7 +118,7 @@ def check_file(table: Table, columns: Columns, labels: Labels, report: FileRepor
     Raises:
         DataError: with the file, the line and what is wrong there.
     """
-    ways: list[Read] = [_plain_batches, careful_batches] if table.is_plain else [careful_batches]
+    ways: list[Read] = [_plain_batches, row_by_row_batches] if table.is_plain else [row_by_row_batches]
     for read in ways:
         is_plain = read is _plain_batches
         trial = replace(report, left_out=[], notes=[*report.notes], labels={}, is_plain=is_plain)
@@ -130,7 +130,7 @@ def check_file(table: Table, columns: Columns, labels: Labels, report: FileRepor
             assert is_plain
         except UNPACKING_FAULTS as error:
             raise DataError(f"{table.shown} cannot be unpacked: {error}.") from None
-    raise AssertionError("the careful way ends with rows or an error")
+    raise AssertionError("reading row by row ends with rows or an error")
 
 
 def _plain_batches(checked: CheckedFile, labels: Labels) -> Iterator[pa.RecordBatch]:

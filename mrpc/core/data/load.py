@@ -162,7 +162,7 @@ def load_again(
 
     Raises:
         DataError: the rows are not the same any more, or cannot be used.
-        UnavailableError: they cannot be had now.
+        UnavailableError: they are not available now.
     """
     data = load_data(kind, data_dir, columns)
     if data.fingerprint != fingerprint:
@@ -225,7 +225,11 @@ def store_dataset(
 
 
 def store_loaded(dataset: DatasetDict, report: DataReport, folder: Path) -> LoadedData:
-    """Keep rows that were read already; see :func:`store_dataset`."""
+    """Keep rows that were read already; see :func:`store_dataset`.
+
+    Raises:
+        UnavailableError: they cannot be written there.
+    """
     target = folder.resolve() / _stored_name(report)
     try:
         if (target / REPORT_FILE).is_file():

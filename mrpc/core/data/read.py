@@ -1,15 +1,17 @@
-"""One reader for all pairs: files in, a ``DatasetDict`` and a report of what was understood out.
+"""One reader for all pairs: files in, pairs and a report of what was understood out.
 
-Rows are checked and hashed once while they are streamed into Arrow files in the cache of datasets, which
-are then mapped into memory: 400,000 rows cost no more memory than 4,000.
+A data set becomes a ``DatasetDict``: its rows are checked and hashed once while they are streamed into Arrow
+files in the cache of datasets, which are then mapped into memory: 400,000 rows cost no more memory than
+4,000. Pairs without splits, with or without labels, come from a browser as a file or as pasted lines: they
+become a list, by the same rules and with smaller limits.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -18,12 +20,11 @@ import numpy as np
 import numpy.typing as npt
 from datasets import Dataset, DatasetDict, DatasetInfo, NamedSplit
 
-from mrpc.core.data.careful import Labels
 from mrpc.core.data.check import CheckedFile, check_file, rule_for
 from mrpc.core.data.columns import Columns, find_columns
 from mrpc.core.data.csv_rows import DELIMITERS, header_doubt
 from mrpc.core.data.encoding import ENCODING_NAMES
-from mrpc.core.data.pairs import MAX_SENTENCE_CHARS, NEEDED_COLUMNS, SPLITS
+from mrpc.core.data.pairs import MAX_SENTENCE_CHARS, NEEDED_COLUMNS, SPLITS, SentencePair
 from mrpc.core.data.report import (
     DataReport,
     FileReport,
@@ -33,22 +34,32 @@ from mrpc.core.data.report import (
     shown_name,
     write_report,
 )
+from mrpc.core.data.row_by_row import Labels
 from mrpc.core.data.split_rows import (
     SplitRows,
     draw_rows,
     features,
     find_leaks,
     fingerprint_splits,
+    numbered_batches,
     write_split,
 )
 from mrpc.core.data.splits import SplitFiles, find_split_files
-from mrpc.core.data.table import Limits, Table, open_table
+from mrpc.core.data.table import Limits, Row, Table, open_table
 from mrpc.errors import DataError, UnavailableError
 from mrpc.files import replacing_folder, scratch_dir
 from mrpc.settings import full_path
 
 DATA_LIMITS = Limits()
 """For what a person names on the command line."""
+
+UPLOAD_LIMITS = Limits(max_file_bytes=10_000_000, max_rows=20_000)
+"""For what comes from a browser."""
+
+SEPARATORS = ("\t", "|||")
+"""Between the parts of a pasted line."""
+
+PASTED = "pasted lines"
 
 _CACHE_VERSION = 4
 
@@ -83,7 +94,12 @@ def read_pairs(
 def read_split_files(
     found: SplitFiles, name: str, columns: Sequence[str] | None = None, limits: Limits = DATA_LIMITS
 ) -> tuple[DatasetDict, DataReport]:
-    """Read the files of each split; see :func:`read_pairs`."""
+    """Read the files of each split; see :func:`read_pairs`.
+
+    Raises:
+        DataError: the pairs cannot be used.
+        UnavailableError: what was kept of them cannot be read, or their rows cannot be kept.
+    """
     folder = _cached_rows(found, columns, limits)
     report = read_report(folder / "report.json")
     if report is None:
@@ -97,7 +113,45 @@ def read_split_files(
     return DatasetDict(splits), replace(report, name=name, not_read=not_read)
 
 
-def look_at(
+def read_pair_file(
+    path: Path,
+    columns: Sequence[str] | None = None,
+    limits: Limits = UPLOAD_LIMITS,
+    label_names: tuple[str, str] | None = None,
+) -> tuple[list[SentencePair], FileReport]:
+    """Read one file of pairs; each has a label or None. The report's notes say how labels became 0 and 1.
+
+    Args:
+        path: the file.
+        columns: as for :func:`read_pairs`.
+        limits: how much is taken.
+        label_names: what 0 and 1 are called in the data of the models that are asked, if they are.
+
+    Raises:
+        DataError: naming the line or row, and what is wrong there.
+    """
+    return _read_list(*_look_at(path, path.name[:60], columns, limits), label_names)
+
+
+def read_lines(
+    text: str, limits: Limits = UPLOAD_LIMITS, label_names: tuple[str, str] | None = None
+) -> tuple[list[SentencePair], FileReport]:
+    """Read pasted lines: two sentences, and a label if there is one, between tabs or ``|||``.
+
+    Raises:
+        DataError: naming the line, and what is wrong there.
+    """
+    if len(text.encode(errors="replace")) > limits.max_file_bytes:
+        raise DataError(f"The text has more than {limits.max_file_bytes:,} bytes. Upload a smaller part.")
+    names = ["sentence1", "sentence2", "label"]
+    table = _PastedTable(Path(PASTED), PASTED, limits, PASTED, names, is_plain=False, text=text)
+    columns = Columns(*names)
+    if not text.strip():
+        raise DataError("There is no pair in it.")
+    return _read_list(table, columns, FileReport(PASTED, kind=PASTED, columns=columns.named()), label_names)
+
+
+def _look_at(
     path: Path, shown: str, columns: Sequence[str] | None, limits: Limits
 ) -> tuple[Table, Columns, FileReport]:
     """Find out how a file is written and which of its columns hold what, before its rows are read.
@@ -223,11 +277,11 @@ def _check(
     """Read one file of a split; train needs a label in every row, the others need not have any."""
     may_lack = split != "train"
     try:
-        table, found, report = look_at(path, str(path), columns, limits)
+        table, found, report = _look_at(path, str(path), columns, limits)
     except DataError:
         if not may_lack or columns is None or len(columns) < 3:
             raise
-        table, found, report = look_at(path, str(path), columns[:2], limits)
+        table, found, report = _look_at(path, str(path), columns[:2], limits)
         found = replace(found, label=None)
     if found.label is None and not may_lack:
         raise DataError(
@@ -246,3 +300,45 @@ def _origin(split: str, drawn: npt.NDArray[np.bool_] | None) -> str:
         rest = "always the same pairs, chosen by their text."
         return f"Drawn from train, which has no validation beside it: {rest}"
     return f"Without the {count(int(drawn.sum()), 'row')} that became validation."
+
+
+@dataclass
+class _PastedTable(Table):
+    """Lines from a text box.
+
+    Attributes:
+        text: as it was pasted.
+    """
+
+    text: str = ""
+
+    def rows(self, wanted: Sequence[str]) -> Iterator[Row]:
+        """Yield the parts of each line that is not blank."""
+        lines = self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            separator = next((mark for mark in SEPARATORS if mark in line), None)
+            cells = [cell.strip() for cell in line.split(separator)] if separator else [line]
+            if not 2 <= len(cells) <= 3:
+                raise DataError(
+                    f"Line {number} has {len(cells)} part{'s' * (len(cells) != 1)}; write two sentences "
+                    "with a tab or ||| between them, and a label (0 or 1) after a second one if you have it."
+                )
+            yield f"line {number}", [*cells, ""][:3]
+
+
+def _read_list(
+    table: Table, columns: Columns, report: FileReport, label_names: tuple[str, str] | None
+) -> tuple[list[SentencePair], FileReport]:
+    with tempfile.TemporaryDirectory() as folder:
+        checked = check_file(table, columns, "optional", report, Path(folder) / "rows")
+        rule = rule_for([checked], label_names)
+        pairs: list[SentencePair] = []
+        for batch in numbered_batches([checked], rule):
+            for row in batch.to_pylist():
+                label = row["label"] if row["label"] >= 0 else None
+                pairs.append(SentencePair(row["sentence1"], row["sentence2"], label, len(pairs)))
+    if rule.said and checked.report.labels:
+        checked.report.notes.append(rule.said)
+    return pairs, checked.report

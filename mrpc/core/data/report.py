@@ -227,7 +227,11 @@ _REPORT = TypeAdapter(DataReport)
 
 
 def write_report(path: Path, report: DataReport) -> None:
-    """Write a report as JSON."""
+    """Write a report as JSON.
+
+    Raises:
+        OSError: it cannot be written there.
+    """
     write_bytes(path, _REPORT.dump_json(report, indent=1))
 
 

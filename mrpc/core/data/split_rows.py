@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import ClassLabel, Features, Value
 
-from mrpc.core.data.careful import whole_number
 from mrpc.core.data.check import CheckedFile
 from mrpc.core.data.columns import LabelRule
 from mrpc.core.data.pairs import LABEL_NAMES, NEEDED_COLUMNS
 from mrpc.core.data.report import SplitReport
+from mrpc.core.data.row_by_row import whole_number
 from mrpc.core.data.splits import draw_validation, pair_keys
 from mrpc.errors import DataError
 

@@ -1,4 +1,4 @@
-"""Build classifiers from a checkpoint, save them, and load them again as they were.
+"""Build classifiers from a checkpoint, try whether one can be trained, and save and load what was trained.
 
 torch and transformers are imported when a model is made, so that who asks for a checkpoint or a tokenizer
 alone does not wait for them. No training and no predictions here.
@@ -7,19 +7,23 @@ alone does not wait for them. No training and no predictions here.
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrpc.core.data.pairs import LABEL_NAMES
-from mrpc.core.model.checkpoint_folder import longest_input, read_config
-from mrpc.core.model.encoder_report import EncoderReport, new_tensors, report_loading
-from mrpc.core.model.pretrained import (
-    PretrainedFiles,
-    load_tokenizer,
+from mrpc.core.model.checkpoint_folder import (
+    EncoderReport,
+    longest_input,
+    new_tensors,
+    own_weights,
+    read_config,
+    report_loading,
 )
-from mrpc.core.model.weights import own_weights
+from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer
 from mrpc.errors import UnavailableError
 from mrpc.files import replacing_folder, write_bytes
 
@@ -40,6 +44,10 @@ LIBRARY_FAULTS = (
     *(AssertionError, ZeroDivisionError),
 )
 """What torch and transformers raise in the code of a model that does not fit what it is given."""
+
+SHORT_PAIR = ("A short sentence.", "Another one.")
+LONG_PAIR = ("word " * MAX_TOKENS, "another " * MAX_TOKENS)
+"""What a checkpoint is tried on: a short pair, and one that is longer than an encoder can take."""
 
 _MAKING_LOCK = threading.RLock()
 """Held from setting the seed until the model is made: another one made meanwhile would draw in between."""
@@ -89,10 +97,50 @@ def load_classifier(
     return classifier
 
 
-def in_short(error: Exception) -> str:
-    """Return what a library says of a fault: its kind, and the first sentence or what fits a line."""
-    text = " ".join(str(error).split())[:200].split(". ")[0].rstrip(".")
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+@lru_cache(maxsize=32)
+def try_checkpoint(checkpoint: PretrainedFiles) -> EncoderReport:
+    """Load a checkpoint and let it answer a short pair and the longest one, as a training would.
+
+    So whether it can be trained is seen before a run is made of it. Asked again for the same files it answers
+    from memory; what failed is tried anew. The global random state stays as it is.
+
+    Raises:
+        UnavailableError: when the encoder cannot be trained on pairs; says why.
+    """
+    import torch
+
+    from mrpc.core.text.tokenization import encode_pairs
+
+    with torch.random.fork_rng():
+        classifier = load_classifier(checkpoint, seed=0)
+    model, report = classifier.model, classifier.encoder
+    tokenizer = load_tokenizer(checkpoint)
+    require_known_tokens(model, tokenizer, checkpoint.name)
+    firsts, seconds = zip(SHORT_PAIR, LONG_PAIR, strict=True)
+    encoded = encode_pairs(tokenizer, firsts, seconds, max_length=MAX_TOKENS)
+    batch = tokenizer.pad(dict(encoded), return_tensors="pt")
+    try:
+        with torch.no_grad():
+            logits = model(**batch, labels=torch.tensor([0, 1])).logits
+    except LIBRARY_FAULTS as error:
+        raise UnavailableError(
+            f"{checkpoint.name} could not answer two pairs of sentences ({_in_short(error)}). "
+            "It is no encoder that can be trained here."
+        ) from None
+    finally:
+        del model, classifier
+        gc.collect()
+    if tuple(logits.shape) != (2, 2):
+        raise UnavailableError(
+            f"{checkpoint.name} answers two pairs with numbers of shape {tuple(logits.shape)}, not (2, 2). "
+            "It is no encoder that can be trained here."
+        )
+    if not torch.isfinite(logits).all():
+        raise UnavailableError(
+            f"{checkpoint.name} answers with numbers that are not finite: its weights are damaged. "
+            "It cannot be trained."
+        )
+    return report
 
 
 def require_known_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
@@ -217,12 +265,18 @@ def _from_pretrained(
             if "auto_map" in read_config(directory)
             else ""
         )
-        raise UnavailableError(f"{directory} does not make a model: {in_short(error)}.{code}") from None
+        raise UnavailableError(f"{directory} does not make a model: {_in_short(error)}.{code}") from None
     if loading["mismatched_keys"]:
         _, old, _ = max(loading["mismatched_keys"], key=lambda entry: str(entry[0]))
         notes.append(f"Its head of another size ({old[0]} instead of 2 numbers) is replaced by a new one.")
     report = report_loading(model, loading, notes)
     return Classifier(model.eval(), sorted(new_tensors(loading)), report)
+
+
+def _in_short(error: Exception) -> str:
+    """Return what a library says of a fault: its kind, and the first sentence or what fits a line."""
+    text = " ".join(str(error).split())[:200].split(". ")[0].rstrip(".")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _fit_config(config: Any, directory: Path) -> list[str]:

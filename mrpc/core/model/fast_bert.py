@@ -7,8 +7,8 @@ writes a plain folder. The result is exact: the same sums in another order. What
 * linear layers, norms and dropout work on the N real tokens of a batch; only attention sees its padding;
 * the head reads nothing but [CLS], so the last layer computes queries, output and feed-forward for it alone,
   unless a second task asks about all tokens;
-* dropout masks come from a :class:`mrpc.core.model.dropout.DropoutStream`;
-* of the word embeddings only the rows that the data uses are trained, see :mod:`mrpc.core.model.used_rows`.
+* dropout masks come from a :class:`DropoutStream`;
+* of the word embeddings only the rows that the data uses are trained, see :class:`UsedRows`.
 
 In bfloat16 the products of the encoder take and give it in training: each weight is converted once a forward
 pass. Sums over layers, norms, softmax, dropout, head and loss stay in float32, and so does all of evaluation.
@@ -19,17 +19,23 @@ Shapes: B pairs, T padded length, N real tokens, N <= B T, H heads, D width of a
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from mrpc.core.model.dropout import DropoutStream
 from mrpc.core.model.recipe import SharedWords
-from mrpc.core.model.used_rows import UsedRows
+
+LANES = 1 << 16
+"""What a 16-bit lane of the dropout's random stream can be."""
+
+USED_ROWS = "used_rows"
+"""The name of the trained rows among the parameters of the table."""
 
 
 def why_not_fast(model: PreTrainedModel) -> str:
@@ -204,3 +210,99 @@ class FastForward:
         context = weights.to(query.dtype) @ split(self._linear(attention.value, hidden))
         context = context.transpose(1, 2).reshape(-1, heads * width)  # [B T or B, W]
         return context if len(context) == len(source) else context.index_select(0, rows)
+
+
+class DropoutStream:
+    """Draws dropout masks from a fast random stream that a checkpoint can hold.
+
+    No global random state is touched: an evaluation between two steps cannot shift later masks, and a resumed
+    run that puts the state back draws the very same ones.
+
+    torch's ``bernoulli_``, the heart of ``F.dropout``, takes 5 to 8 ns an element on one AMD core and does
+    not use a second one. Here 64 raw bits of numpy's SFC64 decide on four elements: each 16-bit lane is
+    compared with a threshold, about 0.6 ns an element. The draws are independent as before; the probability
+    is rounded to a multiple of 1/65536 (0.1 becomes 0.100006), and the kept elements are scaled by what was
+    really drawn, so that the expectation stays exact.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._bits = np.random.SFC64(seed)
+
+    def apply(self, x: torch.Tensor, p: float) -> torch.Tensor:
+        """Return ``x`` with each element zeroed with probability ``p``, the others scaled by 1 / (1 - p).
+
+        Args:
+            x: float tensor of any shape, on the CPU.
+            p: in [0, 1).
+        """
+        if p == 0.0:
+            return x
+        num_dropped = min(round(p * LANES), LANES - 1)
+        num = x.numel()
+        lanes = self._bits.random_raw(math.ceil(num / 4)).view(np.int16)[:num]
+        mask = torch.empty(num, dtype=x.dtype)
+        torch.ge(torch.from_numpy(lanes), num_dropped - LANES // 2, out=mask)  # 1.0 where kept
+        return x * mask.mul_(LANES / (LANES - num_dropped)).view(x.shape)
+
+    def state_dict(self) -> dict[str, object]:
+        """Return the state as plain integers."""
+        state = self._bits.state
+        words = [int(word) for word in state["state"]["state"]]
+        return {"words": words, "has_uint32": int(state["has_uint32"]), "uinteger": int(state["uinteger"])}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what :meth:`state_dict` returned."""
+        self._bits.state = {
+            "bit_generator": "SFC64",
+            "state": {"state": np.array(state["words"], dtype=np.uint64)},
+            "has_uint32": state["has_uint32"],
+            "uinteger": state["uinteger"],
+        }
+
+
+class UsedRows:
+    """Trains only those word embeddings that the training data can touch.
+
+    MRPC uses two fifths of BERT's 30,522 words. The others never get a gradient, so AdamW without weight
+    decay leaves them as they are; a dense table still costs their gradient, their part of the norm and their
+    step. Here the used rows are a parameter of their own, and the table is brought up to date when somebody
+    looks at it: in evaluation, in a ``state_dict`` or in a saved folder. What is computed is the same.
+
+    Args of the constructor are the table, which keeps its name and shape in every ``state_dict``, and the
+    token ids of the training data, int64 [R], each once.
+    """
+
+    def __init__(self, table: nn.Embedding, token_ids: torch.Tensor) -> None:
+        self._table = table
+        self._ids = token_ids
+        self._places = torch.full((table.num_embeddings,), -1).index_copy(
+            0, token_ids, torch.arange(len(token_ids))
+        )
+        self._is_ahead = False
+        table.weight.requires_grad_(False)
+        self._rows = nn.Parameter(table.weight.detach()[token_ids].clone())  # [R, W]
+        table.register_parameter(USED_ROWS, self._rows)
+        table.register_state_dict_post_hook(partial(self._leave_out))  # torch marks it, a method it cannot
+        table.register_load_state_dict_pre_hook(self._take_over)
+
+    def __call__(self, input_ids: torch.Tensor, training: bool) -> torch.Tensor:
+        """Look words up: [N] -> [N, W]; in training all of them must be in the training data."""
+        if training:
+            self._is_ahead = True
+            return F.embedding(self._places[input_ids], self._rows)
+        self._bring_up_to_date()
+        return F.embedding(input_ids, self._table.weight)
+
+    def _bring_up_to_date(self) -> None:
+        if self._is_ahead:
+            with torch.no_grad():
+                self._table.weight[self._ids] = self._rows
+            self._is_ahead = False
+
+    def _leave_out(self, table: nn.Module, state: dict[str, object], prefix: str, metadata: object) -> None:
+        self._bring_up_to_date()
+        del state[prefix + USED_ROWS]
+
+    def _take_over(self, table: nn.Module, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        state[prefix + USED_ROWS] = state[prefix + "weight"][self._ids]
+        self._is_ahead = False

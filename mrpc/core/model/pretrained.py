@@ -18,6 +18,7 @@ from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core import hub
 from mrpc.core.hub import WEIGHTS
 from mrpc.core.model.checkpoint_folder import (
+    EncoderReport,
     check_tokenizer_files,
     count_parameters,
     distinct_names,
@@ -31,7 +32,6 @@ from mrpc.errors import ConfigError, MrpcError, UnavailableError
 if TYPE_CHECKING:
     from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-    from mrpc.core.model.encoder_report import EncoderReport
 
 LOCAL_PREFIX = "local:"
 STAND_INS_FOR_PADDING = ("eos_token", "sep_token", "unk_token", "bos_token")
@@ -90,10 +90,20 @@ class Pretrained:
         """Its repository on the Hub; None where the files are on this machine already."""
         return None if self.folder is not None or self.name == DEFAULT_CHECKPOINT else self.name
 
+    @property
+    def hub_name(self) -> str | None:
+        """What the Hub calls these weights; None for a folder."""
+        return BUNDLED_REPO_ID if self.name == DEFAULT_CHECKPOINT else self.repo_id
+
+    @property
+    def source(self) -> str:
+        """What a plain script gives to ``from_pretrained``: a repository on the Hub, or a folder."""
+        return self.hub_name or str(self.folder)
+
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a checkpoint can be had.
+    """Whether a checkpoint is available.
 
     Attributes:
         spec: which one.
@@ -207,7 +217,7 @@ def pretrained_size(spec: Pretrained) -> PretrainedSize | None:
 
 
 def availability_of(spec: Pretrained) -> Availability:
-    """Tell whether a checkpoint's files can be had now; takes as long as the Hub's time limit at most."""
+    """Tell whether a checkpoint's files are available now; takes as long as the Hub's time limit at most."""
     if spec.repo_id is None:
         try:
             resolve_pretrained(spec.name, spec.folder)
@@ -232,7 +242,7 @@ def resolve_pretrained(
 
     Raises:
         ConfigError: there is no checkpoint of this name.
-        UnavailableError: its files cannot be had now; says why.
+        UnavailableError: its files are not available now; says why.
     """
     if checkpoint_dir is not None:
         return _resolve_folder(local_pretrained(checkpoint_dir).name, checkpoint_dir.resolve(), weights)

@@ -20,7 +20,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from mrpc.core.model.weights import EXTRA_MODULE
+from mrpc.core.model.checkpoint_folder import EXTRA_MODULE
 from mrpc.errors import ConfigError
 
 NO_LABEL = -100

@@ -1,7 +1,7 @@
 """Sentences to token ids: the one function that feeds the model, and the same result as rows for people.
 
 What a page shows about a pair comes from :func:`encode_pairs`, which is also what training calls. Padding
-belongs to :mod:`mrpc.core.text.batching`; loading a tokenizer to :mod:`mrpc.core.model.classifier`.
+belongs to :mod:`mrpc.core.text.batching`; loading a tokenizer to :mod:`mrpc.core.model.pretrained`.
 
 A fast tokenizer keeps its truncation and padding settings inside itself, so two threads that call one
 object with different settings silently get each other's. Every call from here holds that tokenizer's

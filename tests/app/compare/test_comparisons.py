@@ -14,10 +14,10 @@ from mrpc.app.compare.pair_tables import find_row
 from mrpc.app.compare.sides import Both, check_weights_differ
 from mrpc.core.data.load import load_data
 from mrpc.core.data.pairs import SentencePair
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.classifier import load_classifier, load_finetuned
 from mrpc.core.model.pretrained import resolve_pretrained
 from mrpc.core.model.stored_predictions import read_predictions
-from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import DataError, InputError, PairError, RunStateError, UnavailableError, UnknownRunError
 from mrpc.runs.store import RunStore
 from mrpc.settings import Settings

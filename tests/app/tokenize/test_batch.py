@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.tokenize.batch import PAD_TO, Padding, parse_rows
-from mrpc.app.tokenize.tokenizers import Tokenizers
 from mrpc.core.data.load import load_data
 from mrpc.errors import InputError
-from mrpc.settings import Settings
 from tests.tokenizer_families import make_family
 
 
@@ -18,7 +17,7 @@ from tests.tokenizer_families import make_family
 def padding(tiny_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Padding:
     data = load_data("folder", tiny_data_dir)
     roberta = make_family(tmp_path_factory.mktemp("families"), "roberta")
-    return Padding(lambda: data, Tokenizers(Settings(checkpoint_dirs=(roberta,))))
+    return Padding(lambda: data, CheckpointShelf((roberta,)))
 
 
 @pytest.mark.parametrize("pad_to", PAD_TO)
@@ -109,7 +108,7 @@ def test_rows_are_drawn_from_the_split(padding):
 
 def test_the_batch_and_the_report_of_the_course(mrpc_data_dir):
     data = load_data("folder", mrpc_data_dir)
-    padding = Padding(lambda: data, Tokenizers(Settings()))
+    padding = Padding(lambda: data, CheckpointShelf())
     padding.lengths("test")  # the tokenizer is loaded
     report = padding.report("train", batch_size=8)
     batch = padding.batch("train", "0-7")

@@ -10,27 +10,26 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.tokenize.step import FirstSteps
-from mrpc.app.tokenize.tokenizers import Tokenizers
 from mrpc.core.data.load import load_data
 from mrpc.core.model.classifier import load_classifier
-from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer, resolve_pretrained
+from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
 from mrpc.core.text.batching import epoch_batches
 from mrpc.errors import InputError, TaskCancelled
-from mrpc.settings import Settings
 
 COURSE = ["I've been waiting for a HuggingFace course my whole life.", "This course is amazing!"]
 
 
 @pytest.fixture(scope="module")
-def tokenizers(tiny_checkpoint_dir: Path) -> Tokenizers:
-    return Tokenizers(Settings(checkpoint_dirs=(tiny_checkpoint_dir,)))
+def checkpoints(tiny_checkpoint_dir: Path) -> CheckpointShelf:
+    return CheckpointShelf((tiny_checkpoint_dir,))
 
 
 @pytest.fixture(scope="module")
-def first_steps(tiny_data_dir: Path, tokenizers: Tokenizers) -> FirstSteps:
+def first_steps(tiny_data_dir: Path, checkpoints: CheckpointShelf) -> FirstSteps:
     data = load_data("folder", tiny_data_dir)
-    return FirstSteps(lambda: data, tokenizers)
+    return FirstSteps(lambda: data, checkpoints)
 
 
 def test_the_first_batch_is_the_first_of_a_training(first_steps):
@@ -54,9 +53,9 @@ def test_the_first_batch_is_the_first_of_a_training(first_steps):
     assert ready == first_steps.first_batch("train", "local:tiny-bert", 8, seed=7)
 
 
-def test_the_columns_and_the_forward_pass_of_the_course(tokenizers, mrpc_data_dir):
+def test_the_columns_and_the_forward_pass_of_the_course(checkpoints, mrpc_data_dir):
     data = load_data("folder", mrpc_data_dir)
-    ready = FirstSteps(lambda: data, tokenizers).first_batch("train")
+    ready = FirstSteps(lambda: data, checkpoints).first_batch("train")
     assert sorted(ready.columns_tokenized) == [
         *("attention_mask", "idx", "input_ids", "label", "sentence1", "sentence2", "token_type_ids"),
     ]
@@ -81,13 +80,13 @@ def test_every_answer_is_the_argmax_and_its_loss_follows_from_the_softmax(first_
     assert ready.only_answer == (alike.pop() if len(alike) == 1 else None)
 
 
-def test_a_split_without_labels_has_no_loss(tiny_data_dir, tokenizers):
+def test_a_split_without_labels_has_no_loss(tiny_data_dir, checkpoints):
     data = load_data("folder", tiny_data_dir)
     test = data.dataset["test"]
     bare = test.remove_columns("label").add_column("label", [-1] * len(test))  # type: ignore[call-arg]
     unlabelled = SimpleNamespace(split=lambda name: bare)
     with pytest.raises(InputError, match="Not every pair of test has a label"):
-        FirstSteps(lambda: unlabelled, tokenizers).first_batch("test", "local:tiny-bert")  # type: ignore[arg-type]
+        FirstSteps(lambda: unlabelled, checkpoints).first_batch("test", "local:tiny-bert")  # type: ignore[arg-type]
 
 
 def test_one_answer_for_all_pairs_is_noticed(first_steps):
@@ -183,13 +182,3 @@ def test_models_made_at_the_same_time_draw_the_same_heads(tiny_checkpoint_dir):
     alone = [head(seed) for seed in range(8)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(head, range(8))) == alone
-
-
-def test_a_tokenizer_is_loaded_once_and_its_checkpoint_named(tokenizers, tiny_checkpoint_dir):
-    assert tokenizers.get("local:tiny-bert") is tokenizers.get("local:tiny-bert")
-    assert tokenizers.get("") is tokenizers.get("all-MiniLM-L6-v2")
-    assert tokenizers.hub_name("") == "sentence-transformers/all-MiniLM-L6-v2"
-    assert tokenizers.hub_name("FacebookAI/roberta-base") == "FacebookAI/roberta-base"
-    assert tokenizers.hub_name("local:tiny-bert") == str(tiny_checkpoint_dir)
-    assert isinstance(tokenizers.get("local:tiny-bert").checkpoint, PretrainedFiles)
-    assert tokenizers.get("local:tiny-bert").hidden_size == 32

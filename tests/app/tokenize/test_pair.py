@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.tokenize.pair import Inspection
 from mrpc.config import DEFAULT_CHECKPOINT
 from mrpc.core.data.load import load_data
 from mrpc.errors import ConfigError, InputError, PairError
-from mrpc.settings import Settings
 from tests.tokenizer_families import FAMILIES, make_family
 
 FIRST, SECOND = "This is the first sentence.", "This is the second one."
@@ -23,7 +23,7 @@ FIRST, SECOND = "This is the first sentence.", "This is the second one."
 def inspection(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
     directory = tmp_path_factory.mktemp("families")
     folders = tuple(make_family(directory, family) for family in FAMILIES)
-    return Inspection(Settings(checkpoint_dirs=folders))
+    return Inspection(CheckpointShelf(folders))
 
 
 def test_the_course_pair(inspection):

@@ -13,14 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.task import Tasks
 from mrpc.app.tokenize import speed as speed_module
 from mrpc.app.tokenize.speed import TokenizationSpeed
-from mrpc.app.tokenize.tokenizers import Tokenizers
 from mrpc.core.data.load import load_data
 from mrpc.core.text.tokenization_speed import WAYS
 from mrpc.errors import BusyError, InputError, TaskCancelled
-from mrpc.settings import Settings
 
 COLUMNS = ["sentence1", "sentence2", "label", "idx"]
 
@@ -28,7 +27,7 @@ COLUMNS = ["sentence1", "sentence2", "label", "idx"]
 @pytest.fixture
 def speed(tiny_data_dir: Path, tiny_checkpoint_dir: Path) -> TokenizationSpeed:
     data = load_data("folder", tiny_data_dir)
-    return TokenizationSpeed(lambda: data, Tokenizers(Settings(checkpoint_dirs=(tiny_checkpoint_dir,))))
+    return TokenizationSpeed(lambda: data, CheckpointShelf((tiny_checkpoint_dir,)))
 
 
 def measuring_children() -> list[int]:
@@ -136,7 +135,7 @@ def test_the_failing_map_of_the_course_fails_as_it_says(speed):
 
 def test_the_failing_map_on_the_real_corpus(mrpc_data_dir):
     data = load_data("folder", mrpc_data_dir)
-    failed = TokenizationSpeed(lambda: data, Tokenizers(Settings())).fail_on_purpose("train")
+    failed = TokenizationSpeed(lambda: data, CheckpointShelf()).fail_on_purpose("train")
     assert failed.message == "Column 4 named testtest expected length 1000 but got length 1"
 
 
@@ -144,7 +143,7 @@ def test_the_failing_map_on_the_real_corpus(mrpc_data_dir):
 @pytest.mark.parametrize(("split", "num_rows"), [("train", 3668), ("validation", 408), ("test", 1725)])
 def test_every_split_of_the_real_corpus_is_tokenized(mrpc_data_dir, split, num_rows):
     data = load_data("folder", mrpc_data_dir)
-    [way] = TokenizationSpeed(lambda: data, Tokenizers(Settings())).measure(split, 0, ["batched"])
+    [way] = TokenizationSpeed(lambda: data, CheckpointShelf()).measure(split, 0, ["batched"])
     assert (way.state, way.rows_done) == ("done", num_rows)
 
 

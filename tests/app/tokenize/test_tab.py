@@ -14,11 +14,16 @@ import pytest
 from mrpc.app.access import Access
 from mrpc.app.services import Services
 from mrpc.app.task import Task
-from mrpc.app.tokenize.batch_view import draw_rows, show_batch
-from mrpc.app.tokenize.data_view import APPS_DATA, select_row, show_data
-from mrpc.app.tokenize.pair_view import parse_names, show_checkpoints, show_one_or_two, show_origin, show_pair
-from mrpc.app.tokenize.speed_view import measure_ways, run_failing_map, show_code
-from mrpc.app.tokenize.step_view import show_model_input, take_step
+from mrpc.app.tokenize.batch_view import (
+    draw_batch,
+    draw_failing_map,
+    draw_speed,
+    draw_speed_code,
+    on_draw_rows,
+)
+from mrpc.app.tokenize.data_view import APPS_DATA, draw_data, on_select
+from mrpc.app.tokenize.pair_view import draw_checkpoints, draw_one_or_two, draw_origin, draw_pair, parse_names
+from mrpc.app.tokenize.step_view import draw_model_input, draw_training_step
 from mrpc.app.tokenize.tab import add_endpoints
 from mrpc.app.visitors import Caller, called_by
 from mrpc.errors import AccessError, InputError, MrpcError
@@ -92,12 +97,12 @@ def test_building_the_tab_loads_nothing_and_only_the_endpoint_is_public():
 DRAW_PAIR = """
 import sys
 from mrpc.app.services import Services
-from mrpc.app.tokenize.pair_view import show_checkpoints, show_one_or_two, show_origin, show_pair
+from mrpc.app.tokenize.pair_view import draw_checkpoints, draw_one_or_two, draw_origin, draw_pair
 from mrpc.settings import Settings
 services = Services(Settings())
-show_pair(services, "One.", "Two.", "", 128, "longest_first", True)
-show_one_or_two(services, "One.", "Two.", "")
-show_checkpoints(services, "One.", "Two.", [""])
+draw_pair(services, "One.", "Two.", "", 128, "longest_first", True)
+draw_one_or_two(services, "One.", "Two.", "")
+draw_checkpoints(services, "One.", "Two.", [""])
 print("torch" in sys.modules)
 """
 
@@ -118,34 +123,36 @@ def drawn(services: Services, **changed: Any) -> dict[str, Callable[[], list[str
 
     pair = given(sentence1=FIRST, sentence2=SECOND, checkpoint=TINY)
 
-    def draw_pair() -> list[str]:
+    def of_pair() -> list[str]:
         inputs = given(max_length=128, truncation="longest_first", padding=False)
-        shown = show_pair(services, **pair, **inputs)
+        shown = draw_pair(services, **pair, **inputs)
         return [shown["tokens"], shown["details"]]
 
     def data() -> list[str]:
-        shown = show_data(services, **given(split="train", label="both", query="", start=0))
+        shown = draw_data(services, **given(split="train", label="both", query="", start=0))
         return [shown["rows"], shown["about"]]
 
     def batch() -> list[str]:
         inputs = given(checkpoint=TINY, split="train", rows="0-7", pad_to="longest", batch_size=8)
-        shown = show_batch(services, **inputs)
+        shown = draw_batch(services, **inputs)
         return [shown["batch"], shown["report"]]
 
     return {
-        "pair": draw_pair,
-        "one-or-two": lambda: [show_one_or_two(services, **pair)],
+        "pair": of_pair,
+        "one-or-two": lambda: [draw_one_or_two(services, **pair)],
         "checkpoints": lambda: [
-            show_checkpoints(services, **given(sentence1=FIRST, sentence2=SECOND, compared=["", TINY]))
+            draw_checkpoints(services, **given(sentence1=FIRST, sentence2=SECOND, compared=["", TINY]))
         ],
         "data": data,
         "batch": batch,
-        "speed-code": lambda: [show_code(services, **given(checkpoint=TINY, split="train", num_rows=0))],
+        "speed-code": lambda: [
+            draw_speed_code(services, **given(checkpoint=TINY, split="train", num_rows=0))
+        ],
         "model-input": lambda: [
-            show_model_input(services, **given(checkpoint=TINY, split="train", batch_size=8, seed=42))
+            draw_model_input(services, **given(checkpoint=TINY, split="train", batch_size=8, seed=42))
         ],
         "training-step": lambda: [
-            take_step(services, **pair, **given(sequences="pair", rate="0.001"), task=Task())
+            draw_training_step(services, **pair, **given(sequences="pair", rate="0.001"), task=Task())
         ],
     }
 
@@ -188,28 +195,28 @@ def test_nonsense_is_refused_in_words(services, nonsense):
                 source.encode("utf-8", "strict")  # what is sent can be written
                 assert not parse(source).all("b"), (view, name)
     draw_rows_or_refuse = [
-        lambda: draw_rows(services, nonsense),
-        lambda: run_failing_map(services, nonsense),
-        lambda: measure_ways(services, "", nonsense, 0, ["batched"], Task()),
-        lambda: measure_ways(services, "", "train", 0, nonsense, Task()),  # type: ignore[arg-type]
+        lambda: on_draw_rows(services, nonsense),
+        lambda: draw_failing_map(services, nonsense),
+        lambda: draw_speed(services, "", nonsense, 0, ["batched"], Task()),
+        lambda: draw_speed(services, "", "train", 0, nonsense, Task()),  # type: ignore[arg-type]
     ]
     for call in draw_rows_or_refuse:
         with pytest.raises(MrpcError):
             call()
-    show_code(services, TINY, "train", nonsense)
+    draw_speed_code(services, TINY, "train", nonsense)
 
 
 @pytest.mark.parametrize("checkpoint", ["nowhere", "../../etc/passwd", 5, ["x"], {"a": 1}])
 def test_a_checkpoint_that_is_not_in_the_list_is_refused(services, checkpoint):
     with pytest.raises(MrpcError, match="it must be one of"):
-        show_pair(services, FIRST, SECOND, checkpoint, 128, "longest_first", False)
+        draw_pair(services, FIRST, SECOND, checkpoint, 128, "longest_first", False)
 
 
 def test_a_row_becomes_the_current_pair(services):
-    selected = select_row(services, "validation", "2", None)
+    selected = on_select(services, "validation", "2", None)
     row = services.explorer.row("validation", 2)
     assert selected == {"sentence1": row.sentence1, "sentence2": row.sentence2}
-    said = parse(show_origin(services, **selected)).text
+    said = parse(draw_origin(services, **selected)).text
     assert said == "Row 2 of validation, idx 66: not equivalent."
 
 
@@ -220,7 +227,7 @@ def test_uploaded_data_can_be_browsed_by_the_owner_alone(services, tmp_path, mon
     rows = "".join(f"Question {at}?,Is it {at}?,{('different', 'same')[at % 2]}\n" for at in range(30))
     path.write_text(f"sentence1,sentence2,label\n{rows}")
     name = services.own_data.keep([str(path)])
-    shown = show_data(services, "validation", "equivalent", "", 0, name)
+    shown = draw_data(services, "validation", "equivalent", "", 0, name)
     said = parse(shown["rows"])
     assert {one.text for one in said.all("span", cls="tk-label")} == {"same"}
     assert ("same", "equivalent") in shown["label"]["choices"]
@@ -229,30 +236,30 @@ def test_uploaded_data_can_be_browsed_by_the_owner_alone(services, tmp_path, mon
     assert "Always answering “same” is right" in about
     assert "equivalent" not in about
     assert f"load_dataset(\"parquet\", data_dir='{services.own_data.get(name).data_dir}')" in about
-    assert select_row(services, "train", "0", None, name)["sentence1"].startswith("Question")
+    assert on_select(services, "train", "0", None, name)["sentence1"].startswith("Question")
     guarded = Access(Settings(host="0.0.0.0"))
     monkeypatch.setattr(services, "access", guarded)
     with called_by(Caller(is_owner=False)):
-        assert show_data(services, "train", "both", "", 0)["data"]["choices"] == APPS_DATA
+        assert draw_data(services, "train", "both", "", 0)["data"]["choices"] == APPS_DATA
         for data in (name, "0" * 16, 5, ["x"], {"a": 1}):
             with pytest.raises(AccessError):
-                show_data(services, "train", "both", "", 0, data)
+                draw_data(services, "train", "both", "", 0, data)
             with pytest.raises(AccessError):
-                select_row(services, "train", "0", None, data)
+                on_select(services, "train", "0", None, data)
     with pytest.raises(InputError, match="There is no data set"):
-        show_data(services, "train", "both", "", 0, "0" * 16)
+        draw_data(services, "train", "both", "", 0, "0" * 16)
 
 
 def test_a_page_is_turned(services):
-    assert select_row(services, "train", None, "20") == {"start": 20}
+    assert on_select(services, "train", None, "20") == {"start": 20}
 
 
 @pytest.mark.parametrize("nonsense", NONSENSE, ids=lambda value: repr(value)[:20])
 def test_a_pair_that_is_not_in_the_data_is_no_row(services, nonsense):
-    assert show_origin(services, FIRST, nonsense) == ""
-    assert show_origin(services, nonsense, SECOND) == ""
+    assert draw_origin(services, FIRST, nonsense) == ""
+    assert draw_origin(services, nonsense, SECOND) == ""
     row = services.explorer.row("train", 3)
-    assert show_origin(services, row.sentence1, nonsense) == ""
+    assert draw_origin(services, row.sentence1, nonsense) == ""
 
 
 @pytest.mark.parametrize(
@@ -261,8 +268,8 @@ def test_a_pair_that_is_not_in_the_data_is_no_row(services, nonsense):
 def test_a_click_that_no_button_sends_changes_nothing(services, nonsense):
     if nonsense not in (None, 5):
         with pytest.raises(MrpcError, match="row is"):
-            select_row(services, "train", nonsense, None)
-    assert select_row(services, "train", None, nonsense) == {}
+            on_select(services, "train", nonsense, None)
+    assert on_select(services, "train", None, nonsense) == {}
 
 
 def test_names_of_checkpoints_in_an_address():

@@ -9,19 +9,18 @@ from typing import Any
 
 import pytest
 
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.templates import coloured, render
 from mrpc.app.tokenize.batch import BatchRow, PaddedBatch, SplitPadding
-from mrpc.app.tokenize.batch_view import PAD_NAMES
+from mrpc.app.tokenize.batch_view import PAD_NAMES, WAY_NAMES, render_ways
 from mrpc.app.tokenize.data import Explorer, Page, Row, SplitOverview, marked
 from mrpc.app.tokenize.pair import Inspection
-from mrpc.app.tokenize.pair_view import show_checkpoints, show_one_or_two, show_pair
+from mrpc.app.tokenize.pair_view import draw_checkpoints, draw_one_or_two, draw_pair
 from mrpc.app.tokenize.speed import FailedMap, WayProgress
-from mrpc.app.tokenize.speed_view import WAY_NAMES, render_ways
 from mrpc.app.tokenize.step import Answer, ModelInput, MovedPart, TrainingStep
 from mrpc.app.tokenize.tokens import chip_classes, describe_token, pieces
 from mrpc.core.data.pairs import WORDS
 from mrpc.core.text.batching import PaddingReport
-from mrpc.settings import Settings
 from tests.html import Element, parse
 from tests.tokenizer_families import make_family
 
@@ -39,19 +38,20 @@ ROW = Row(14, "A <b>bold</b> court", "The COURT & more", 1, 15)
 class OnlyInspection:
     """Services without data: what the view of a pair needs."""
 
-    def __init__(self, inspection: Inspection) -> None:
-        self.inspection = inspection
+    def __init__(self, checkpoints: CheckpointShelf) -> None:
+        self.checkpoints = checkpoints
+        self.inspection = Inspection(checkpoints)
 
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory) -> Any:
     directory = tmp_path_factory.mktemp("families")
     folders = tuple(make_family(directory, family) for family in ("bert", "roberta"))
-    return OnlyInspection(Inspection(Settings(checkpoint_dirs=folders)))
+    return OnlyInspection(CheckpointShelf(folders))
 
 
 def pair(services: Any, sentence1: str, sentence2: str, checkpoint: str = "", length: int = 128) -> Element:
-    shown = show_pair(services, sentence1, sentence2, checkpoint, length, "longest_first", False)
+    shown = draw_pair(services, sentence1, sentence2, checkpoint, length, "longest_first", False)
     return parse(shown["tokens"] + shown["details"])
 
 
@@ -127,8 +127,8 @@ def test_pieces_put_together_are_the_sentence(services):
 def test_what_is_typed_is_text(services, attack):
     views = [
         pair(services, attack, attack),
-        parse(show_one_or_two(services, attack, attack, "")),
-        parse(show_checkpoints(services, attack, attack, ["", "local:tiny-roberta"])),
+        parse(draw_one_or_two(services, attack, attack, "")),
+        parse(draw_checkpoints(services, attack, attack, ["", "local:tiny-roberta"])),
     ]
     for view in views:
         assert {element.tag for element in view.walk()} <= {
@@ -150,7 +150,7 @@ def test_a_model_without_token_types_says_so(services):
 
 
 def test_places_that_differ_are_ringed_and_said(services):
-    view = parse(show_one_or_two(services, "one", "two", ""))
+    view = parse(draw_one_or_two(services, "one", "two", ""))
     odd = view.all(role="option", cls="odd")
     assert len(odd) == 3
     assert all(chip.attributes["aria-label"].endswith(", differs") for chip in odd)
@@ -158,7 +158,7 @@ def test_places_that_differ_are_ringed_and_said(services):
 
 
 def test_unavailable_checkpoints_give_their_reason(services):
-    card = parse(show_checkpoints(services, "one", "two", ["FacebookAI/roberta-base"])).one("section")
+    card = parse(draw_checkpoints(services, "one", "two", ["FacebookAI/roberta-base"])).one("section")
     assert "Not available." in card.text
     assert "FacebookAI/roberta-base" in card.text
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mrpc.app.availability import CheckpointShelf
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.train.estimates import Estimates
 from mrpc.config import build_config
 from mrpc.core.model.pretrained import PretrainedSize, local_pretrained, pretrained_size

@@ -32,11 +32,11 @@ from mrpc.app.train.export import (
 )
 from mrpc.config import PRESETS, TrainConfig
 from mrpc.core.data.load import keep_odd, load_data
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.metrics import compute_metrics
 from mrpc.core.model.pretrained import resolve_pretrained
 from mrpc.core.model.recipe import add_shared_words, freeze, learn_shared_words, start_pooler_as_identity
-from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import InputError, UnknownRunError
 from mrpc.files import write_model
 from mrpc.runs.events import FinishedEvent

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mrpc.app.availability import CheckpointShelf
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.app.train.acts import Act, act_on
 from mrpc.app.train.estimates import Estimates
 from mrpc.app.train.repeats import ShownSizes, describe_curve, show_sizes, size_figure

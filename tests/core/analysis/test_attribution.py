@@ -4,10 +4,10 @@ import torch
 
 from mrpc.core.analysis import attribution as att
 from mrpc.core.data.pairs import SentencePair
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.classifier import load_classifier
 from mrpc.core.model.prediction import Predictor
 from mrpc.core.model.pretrained import load_tokenizer, resolve_pretrained
-from mrpc.core.model.weights import weights_sha256
 
 SENTENCES = ("The mayor of Springfield closed two roads.", "Two roads were not closed by the mayor.")
 PAIR = SentencePair(*SENTENCES)

@@ -17,11 +17,10 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from mrpc.core.data import careful
+from mrpc.core.data import row_by_row
 from mrpc.core.data.columns import LABEL_COLUMNS, SENTENCE_COLUMNS, parse_columns
 from mrpc.core.data.load import load_data
-from mrpc.core.data.pair_list import read_pair_file
-from mrpc.core.data.read import read_pairs
+from mrpc.core.data.read import read_pair_file, read_pairs
 from mrpc.core.data.report import DataReport
 from mrpc.errors import DataError
 from tests.tiny import tiny_rows, write_jsonl
@@ -340,7 +339,7 @@ def test_few_empty_sentences_are_left_out_and_many_are_refused(tmp_path):
     lines[4] = "a,,1"
     with pytest.raises(DataError, match=r"train\.csv, line 5: sentence2 is empty"):
         read_pairs(folder_of(tmp_path, HEADER + "\n".join(lines)))
-    assert careful.MAX_EMPTY_SHARE == 0.05
+    assert row_by_row.MAX_EMPTY_SHARE == 0.05
 
 
 @given(before=st.integers(0, 3), after=st.integers(0, 3), rows=st.integers(0, 4), quoted=st.booleans())

@@ -18,8 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrpc.core.data.columns import LabelProblem, understand_labels
-from mrpc.core.data.pair_list import read_lines, read_pair_file
-from mrpc.core.data.read import read_pairs
+from mrpc.core.data.read import read_lines, read_pair_file, read_pairs
 from mrpc.core.data.table import FOREIGN
 from mrpc.errors import DataError, InputError
 from tests.core.data.test_kinds_of_files import as_csv, read_back, rows_of

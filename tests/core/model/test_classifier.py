@@ -27,6 +27,7 @@ from transformers import (
 from mrpc import files
 from mrpc.core.model import checkpoint_folder
 from mrpc.core.model import classifier as models
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.classifier import (
     load_base,
     load_classifier,
@@ -41,7 +42,6 @@ from mrpc.core.model.pretrained import (
     local_pretrained,
     resolve_pretrained,
 )
-from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import ConfigError, UnavailableError
 from tests.tiny import folder_sha256
 

@@ -22,9 +22,9 @@ from transformers import (
     RobertaModel,
 )
 
-from mrpc.app.availability import CheckpointShelf
-from mrpc.core.model.checkpoint_folder import distinct_names, longest_input
-from mrpc.core.model.classifier import load_base, load_classifier, save_base_tensors
+from mrpc.app.checkpoints import CheckpointShelf
+from mrpc.core.model.checkpoint_folder import distinct_names, longest_input, weights_sha256
+from mrpc.core.model.classifier import load_base, load_classifier, save_base_tensors, try_checkpoint
 from mrpc.core.model.pretrained import (
     list_pretrained,
     load_tokenizer,
@@ -32,8 +32,6 @@ from mrpc.core.model.pretrained import (
     pretrained_size,
     resolve_pretrained,
 )
-from mrpc.core.model.trial import try_checkpoint
-from mrpc.core.model.weights import weights_sha256
 from mrpc.core.text.tokenization import encode_pairs, encode_single
 from mrpc.errors import UnavailableError
 from tests.tiny import tiny_vocabulary
@@ -342,7 +340,7 @@ def test_a_trial_leaves_the_random_state_alone_and_is_made_once(
     report = try_checkpoint(checkpoint)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert (report.num_loaded, report.num_tensors, report.notes) == (39, 39, ())
-    monkeypatch.setattr("mrpc.core.model.trial.load_classifier", None)
+    monkeypatch.setattr("mrpc.core.model.classifier.load_classifier", None)
     assert try_checkpoint(checkpoint) == report
 
 

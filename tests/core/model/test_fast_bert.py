@@ -12,8 +12,7 @@ from transformers import BertConfig, BertForSequenceClassification, DistilBertCo
 from transformers import DistilBertForSequenceClassification as DistilBert
 
 from mrpc.core.model.classifier import load_classifier, load_finetuned, save_model_folder
-from mrpc.core.model.dropout import DropoutStream
-from mrpc.core.model.fast_bert import use_fast_forward, why_not_fast
+from mrpc.core.model.fast_bert import DropoutStream, use_fast_forward, why_not_fast
 from mrpc.core.model.pretrained import PretrainedFiles, load_tokenizer, resolve_pretrained
 from mrpc.core.text.batching import PairCollator
 from mrpc.core.text.tokenization import encode_pairs

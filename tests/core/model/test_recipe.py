@@ -9,10 +9,10 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
+from mrpc.core.model.checkpoint_folder import weights_sha256
 from mrpc.core.model.classifier import load_classifier, save_model_folder
 from mrpc.core.model.pretrained import resolve_pretrained
 from mrpc.core.model.recipe import add_shared_words, learn_shared_words
-from mrpc.core.model.weights import weights_sha256
 from mrpc.errors import ConfigError
 from tests.tiny import folder_sha256
 

@@ -50,7 +50,7 @@ class _EmptySentence(Exception):
     """A row whose sentence is empty: which."""
 
 
-def careful_batches(checked: CheckedFile, labels: Labels) -> Iterator[pa.RecordBatch]:
+def row_by_row_batches(checked: CheckedFile, labels: Labels) -> Iterator[pa.RecordBatch]:
     """Yield the rows of any file.
 
     Raises:

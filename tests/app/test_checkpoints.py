@@ -1,4 +1,4 @@
-"""The Hub is asked about a checkpoint once in a while, however many want to know."""
+"""The Hub is asked about a checkpoint once in a while, however many ask here; tokenizers are loaded once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mrpc.app import availability
-from mrpc.app.availability import CheckpointShelf
+from mrpc.app import checkpoints
+from mrpc.app.checkpoints import CheckpointShelf
 from mrpc.core import hub
+from mrpc.core.model.pretrained import PretrainedFiles
 from mrpc.errors import ConfigError, UnavailableError
 
 BERT = "google-bert/bert-base-uncased"
@@ -49,7 +50,7 @@ def test_many_that_ask_at_once_cost_one_question(asked):
 
 
 def test_an_answer_is_forgotten(asked, monkeypatch):
-    monkeypatch.setattr(availability, "AGE_S", 0.0)
+    monkeypatch.setattr(checkpoints, "AGE_S", 0.0)
     shelf = CheckpointShelf()
     shelf.availability(BERT)
     shelf.availability(BERT)
@@ -68,6 +69,17 @@ def test_what_cannot_be_had_is_refused_with_the_reason(asked, tmp_path: Path, ti
         shelf.require("local:mine")
     with pytest.raises(UnavailableError, match="BERT base, uncased is not available: The Hub did not"):
         shelf.require(BERT)
-    with pytest.raises(ConfigError, match="checkpoint is '/etc'; allowed: all-MiniLM-L6-v2"):
+    with pytest.raises(ConfigError, match="checkpoint is '/etc'; it must be one of all-MiniLM-L6-v2"):
         shelf.require("/etc")
     shelf.require("local:elsewhere", other)
+
+
+def test_a_tokenizer_is_loaded_once_and_its_checkpoint_named(tiny_checkpoint_dir: Path) -> None:
+    shelf = CheckpointShelf([tiny_checkpoint_dir])
+    assert shelf.tokenizer("local:tiny-bert") is shelf.tokenizer("local:tiny-bert")
+    assert shelf.tokenizer("") is shelf.tokenizer("all-MiniLM-L6-v2")
+    assert shelf.tokenizer("").spec.source == "sentence-transformers/all-MiniLM-L6-v2"
+    assert shelf.spec("FacebookAI/roberta-base").source == "FacebookAI/roberta-base"
+    assert shelf.spec("local:tiny-bert").source == str(tiny_checkpoint_dir)
+    assert isinstance(shelf.tokenizer("local:tiny-bert").checkpoint, PretrainedFiles)
+    assert shelf.tokenizer("local:tiny-bert").hidden_size == 32

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mrpc.app.address import Linked, choice, choices, flag, read_address, text, whole
+from mrpc.app.inputs import Linked, choice, choices, flag, read_address, text, whole
 
 LINKS = [
     Linked("step", SimpleNamespace(value="pair"), choice("pair", "data")),
