@@ -42,7 +42,7 @@ DOCS_DIR = PROJECT_DIR / "docs"
 GUIDES = frozenset({"agents.md", "course-paths.md", "data.md", "deploy.md", "publish.md"})
 """What is for those who use the app; the rest of the folder is for those who change it."""
 
-PICTURES = frozenset({"model-card.png"})
+PICTURES = frozenset({"model-card.png", "owner-and-visitor.png"})
 LINK_IN_PROJECT = re.compile(r"(?<!!)\[([^]]+)\]\(((?:\.\./)*[\w/.-]+\.md)(?:#[\w-]*)?\)")
 
 
