@@ -153,5 +153,5 @@ def test_too_little_is_a_warning_in_words(estimates, monkeypatch):
 
 
 def test_a_checkpoint_that_is_not_in_the_list_is_refused(estimates):
-    with pytest.raises(ConfigError, match="allowed"):
+    with pytest.raises(ConfigError, match="must be one of"):
         estimates.estimate(build_config({"checkpoint": "/etc"}), 10)
