@@ -164,7 +164,7 @@ class TestParts:
         process = psutil.Process()
         memory, handles = process.memory_info().rss, process.num_fds()
         ask(2_000)
-        assert process.num_fds() == handles
+        assert process.num_fds() <= handles  # those of earlier tests may be closed meanwhile
         assert process.memory_info().rss - memory < 4_000_000
 
     def test_what_was_looked_up_is_fresh_again_soon(self):

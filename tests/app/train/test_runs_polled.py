@@ -104,7 +104,7 @@ def test_four_thousand_polls_of_fifty_runs_leave_memory_and_handles_flat(tmp_pat
     poll(1_000)
     memory, handles = process.memory_info().rss, process.num_fds()
     poll(4_000)
-    assert process.num_fds() == handles
+    assert process.num_fds() <= handles  # those of earlier tests may be closed meanwhile
     assert process.memory_info().rss - memory < 8_000_000
 
 
