@@ -65,8 +65,9 @@ STEP_COSTS: Mapping[tuple[str, object], float] = {
 give the x2.43 that ``benchmarks/README.md`` reports. Rough, and said to be so."""
 
 BFLOAT16_COST = 0.68
-"""What a token costs in bfloat16, where the processor multiplies in it, against float32. Measured: 0.72 with
-the bundled encoder, 0.62 with BERT-base's shapes (AMD EPYC, ``avx512_bf16``); 0.68 in a probe with AMX."""
+"""What a token costs in bfloat16, where the processor multiplies in it, against float32. Measured on two days
+on an AMD EPYC with ``avx512_bf16``: 0.72 and 0.81 with the bundled encoder, 0.62 and 0.65 with BERT-base's
+shapes; 0.68 in a probe with AMX."""
 
 FROZEN_LAYER_SHARE = 0.5
 """Share of a layer's cost that is spared where it is frozen: its forward pass stays."""
